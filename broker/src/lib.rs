@@ -1,0 +1,1 @@
+//! The terminals' MQTT front door (the edge) in front of an embedded rumqttd bus.

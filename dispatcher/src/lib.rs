@@ -1,0 +1,1 @@
+//! The desk: incidents, the database, the outbox and the HTTP API.

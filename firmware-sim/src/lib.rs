@@ -1,0 +1,1 @@
+//! Simulated terminals, responders and a simulated 120 centre.

@@ -1,0 +1,1 @@
+//! Device dialects: bytes in, reports out; notices in, bytes out.

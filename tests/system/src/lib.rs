@@ -1,0 +1,1 @@
+//! The real thing: binaries, PostGIS, third-party MQTT clients, a browser.

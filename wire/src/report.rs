@@ -1,0 +1,226 @@
+//! What a gateway hands to the dispatcher: one message of one terminal, read as far as it could be.
+
+use domain::place::Source;
+use domain::press::AlertKind;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::directory::Dialect;
+use crate::topics::Lane;
+
+/// The version of [`Report`] that this code writes.
+pub const VERSION: u8 = 1;
+
+/// One message of one terminal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`VERSION`].
+    pub version: u8,
+    /// Given by the edge that received the message; the same when the edge hands it over again.
+    pub id: Uuid,
+    /// The terminal's serial as the edge authenticated it.
+    pub serial: String,
+    /// Which dialect the bytes are in.
+    pub dialect: Dialect,
+    /// Whether the terminal proved who it is.
+    pub authenticated: bool,
+    /// An exercise: marked as such on every screen, never sent to the real 120.
+    pub drill: bool,
+    /// The lane that it travelled in.
+    pub lane: Lane,
+    /// The topic as published.
+    pub topic: String,
+    /// When the edge had it.
+    pub received_at: Timestamp,
+    /// The transport flagged it as delivered again (MQTT DUP).
+    pub repeated: bool,
+    /// The bytes as they came.
+    #[serde(with = "base64_bytes")]
+    pub raw: Vec<u8>,
+    /// The terminal's own counters and time.
+    pub stamp: Stamp,
+    /// What happened; `None` for plain telemetry.
+    pub event: Option<Event>,
+    /// Positions, oldest first. May be empty.
+    pub fixes: Vec<Fix>,
+    /// The terminal's state, where the message tells it.
+    pub status: Option<Status>,
+    /// What is doubtful about it. Doubt never stops a press.
+    pub doubts: Vec<Doubt>,
+}
+
+/// The terminal's own counters and clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Counts restarts.
+    pub boot: Option<u32>,
+    /// Counts messages since then.
+    pub seq: Option<u32>,
+    /// The terminal's own time. May be years off.
+    pub device_at: Option<Timestamp>,
+}
+
+/// What a terminal tells beyond where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Event {
+    /// Help is needed.
+    Alert {
+        /// What raised it.
+        #[serde(with = "crate::word")]
+        kind: AlertKind,
+    },
+    /// The wearer takes an alert back. An entry that everybody sees; it closes nothing.
+    Cancel,
+    /// "I am fine" (报平安).
+    CheckIn,
+    /// Daily help is wanted.
+    Request {
+        /// The category in the terminal's words, `meal` for instance.
+        category: String,
+    },
+    /// The terminal has shown, or at least received, a notice.
+    NoticeAcknowledged {
+        /// Which one.
+        notice: Uuid,
+    },
+    /// A region known to the terminal was entered or left.
+    Transition {
+        /// Entered or left.
+        entered: bool,
+        /// The region's name.
+        region: String,
+    },
+    /// The terminal's connection ended or its will was published.
+    Offline,
+    /// Nobody could read it. On the alert lane this rings.
+    Unreadable {
+        /// What is wrong with it, in a few words.
+        why: String,
+    },
+    /// Understood and of no further interest.
+    Other {
+        /// The dialect's own name for it.
+        what: String,
+    },
+}
+
+/// One position, as told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fix {
+    /// Degrees, WGS-84, north positive.
+    pub lat_deg: f64,
+    /// Degrees, WGS-84, east positive.
+    pub lon_deg: f64,
+    /// Radius in metres that the terminal believes in.
+    pub accuracy_m: Option<f64>,
+    /// The terminal's own time for it.
+    pub device_at: Option<Timestamp>,
+    /// How it was come by.
+    #[serde(with = "crate::word")]
+    pub source: Source,
+    /// km/h.
+    pub speed_kmh: Option<f64>,
+    /// Degrees clockwise from north.
+    pub course_deg: Option<f64>,
+    /// Metres above the sea.
+    pub altitude_m: Option<f64>,
+}
+
+/// How the terminal is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// 0–100.
+    pub battery_pct: Option<u8>,
+    /// Whether it is being charged.
+    pub charging: Option<bool>,
+    /// Whether it is on the body.
+    pub worn: Option<bool>,
+}
+
+/// What is doubtful about a message; shown on the card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "doubt", rename_all = "snake_case")]
+pub enum Doubt {
+    /// No position in it.
+    NoFix,
+    /// The position was 0/0.
+    FixAtZero,
+    /// The position was no place on earth.
+    FixOutOfRange,
+    /// The terminal's clock differs from ours by this much.
+    ClockOff {
+        /// Seconds, positive when the terminal is ahead.
+        seconds: i64,
+    },
+    /// A field could not be read; the rest was.
+    Field {
+        /// Its name.
+        name: String,
+    },
+    /// The directory does not list the terminal.
+    UnknownTerminal,
+    /// No resident wears it.
+    NotAssigned,
+}
+
+/// Who the edge has heard from lately; pings count too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The terminal.
+    pub serial: String,
+    /// When.
+    pub at: Timestamp,
+    /// What the edge knows of its session.
+    pub session: Session,
+}
+
+/// A terminal's session at a front door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Session {
+    /// It has just connected: what waits for it can be sent.
+    Opened,
+    /// It is there.
+    Alive,
+    /// It has gone.
+    Closed,
+}
+
+/// An alert that could not be committed for some time; rings from memory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unstored {
+    /// The report's id.
+    pub id: Uuid,
+    /// The terminal.
+    pub serial: String,
+    /// When the edge had it.
+    pub received_at: Timestamp,
+    /// A sentence about what it says.
+    pub what: String,
+    /// Still waiting, or committed at last.
+    pub stored: bool,
+}
+
+mod base64_bytes {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&STANDARD.encode(bytes))
+        } else {
+            serializer.serialize_bytes(bytes)
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        if deserializer.is_human_readable() {
+            STANDARD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)
+        } else {
+            Vec::<u8>::deserialize(deserializer)
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Every MQTT topic a terminal may use: the only place that builds or takes one apart.
+
+use crate::directory::{Dialect, Terminal};
+
+/// Which of the two lanes a message travels in, end to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// Alerts, cancels, check-ins, requests: acknowledged only when durable, never shed.
+    Alert,
+    /// Fixes, status, acknowledgements: acknowledged once the bus has them, shed under overload.
+    Telemetry,
+}
+
+/// The native dialect's topics below `ydt/1/<serial>/`.
+pub mod ydt {
+    /// Up, alert lane: alert, cancel, check-in, request.
+    pub const ALERT: &str = "alert";
+    /// Up, telemetry: a batch of fixes.
+    pub const FIX: &str = "fix";
+    /// Up, telemetry: battery, signal, worn.
+    pub const STATUS: &str = "status";
+    /// Up, telemetry: the wearer's terminal has shown a notice.
+    pub const ACK: &str = "ack";
+    /// Down: the answer to one alert-lane message.
+    pub const RECEIPT: &str = "receipt";
+    /// Down: news for the wearer.
+    pub const NOTICE: &str = "notice";
+}
+
+/// The prefix, without a final slash, below which everything belongs to this terminal.
+pub fn prefix(dialect: Dialect, serial: &str) -> String {
+    match dialect {
+        Dialect::Ydt => format!("ydt/1/{serial}"),
+        Dialect::OwnTracks => format!("owntracks/{serial}"),
+    }
+}
+
+/// The topic `leaf` of a terminal.
+pub fn topic(dialect: Dialect, serial: &str, leaf: &str) -> String {
+    format!("{}/{leaf}", prefix(dialect, serial))
+}
+
+/// What follows the terminal's own prefix: `""` for the prefix itself, `None` for a foreign topic.
+pub fn leaf<'t>(dialect: Dialect, serial: &str, topic: &'t str) -> Option<&'t str> {
+    let rest = match dialect {
+        Dialect::Ydt => topic.strip_prefix("ydt/1/")?,
+        Dialect::OwnTracks => topic.strip_prefix("owntracks/")?,
+    };
+    let rest = rest.strip_prefix(serial)?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+}
+
+/// The lane of what `terminal` publishes to `topic`; `None` when it may not publish there.
+pub fn publish_lane(terminal: &Terminal, topic: &str) -> Option<Lane> {
+    let leaf = leaf(terminal.dialect, &terminal.serial, topic)?;
+    match terminal.dialect {
+        Dialect::Ydt => match leaf {
+            ydt::ALERT => Some(Lane::Alert),
+            ydt::FIX | ydt::STATUS | ydt::ACK => Some(Lane::Telemetry),
+            _ => None,
+        },
+        Dialect::OwnTracks => match leaf {
+            "cmd" => None,
+            // Presses share this topic with positions, so all of it is alert lane.
+            "" if terminal.manual_publish_means_help => Some(Lane::Alert),
+            _ => Some(Lane::Telemetry),
+        },
+    }
+}
+
+/// Whether `terminal` may subscribe to `filter`: only to what lies wholly below its own prefix.
+pub fn may_subscribe(terminal: &Terminal, filter: &str) -> bool {
+    leaf(terminal.dialect, &terminal.serial, filter).is_some()
+}
+
+/// Whether `topic` matches an MQTT `filter` with `+` and `#`.
+pub fn matches(filter: &str, topic: &str) -> bool {
+    let (mut filter, mut topic) = (filter.split('/'), topic.split('/'));
+    loop {
+        match (filter.next(), topic.next()) {
+            (Some("#"), _) | (None, None) => return true,
+            (Some("+"), Some(_)) => {}
+            (Some(wanted), Some(level)) if wanted == level => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terminal(dialect: Dialect, serial: &str) -> Terminal {
+        Terminal {
+            serial: serial.into(),
+            login: serial.into(),
+            secret_sha256: [0; 32],
+            dialect,
+            manual_publish_means_help: true,
+            drill: false,
+        }
+    }
+
+    #[test]
+    fn a_terminal_speaks_only_below_its_own_prefix() {
+        let pager = terminal(Dialect::Ydt, "P1");
+        assert_eq!(publish_lane(&pager, "ydt/1/P1/alert"), Some(Lane::Alert));
+        assert_eq!(publish_lane(&pager, "ydt/1/P1/fix"), Some(Lane::Telemetry));
+        for foreign in ["ydt/1/P2/alert", "ydt/1/P11/alert", "ydt/1/P1", "ydt/1/P1/notice", "owntracks/P1", "$SYS/x"] {
+            assert_eq!(publish_lane(&pager, foreign), None, "{foreign}");
+        }
+        assert!(may_subscribe(&pager, "ydt/1/P1/#"));
+        assert!(may_subscribe(&pager, "ydt/1/P1/notice"));
+        for foreign in ["#", "ydt/1/+/notice", "ydt/1/P2/notice", "ydt/#"] {
+            assert!(!may_subscribe(&pager, foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn manual_publish_makes_the_whole_location_topic_alert_lane() {
+        let mut phone = terminal(Dialect::OwnTracks, "chen/phone");
+        assert_eq!(publish_lane(&phone, "owntracks/chen/phone"), Some(Lane::Alert));
+        assert_eq!(publish_lane(&phone, "owntracks/chen/phone/event"), Some(Lane::Telemetry));
+        assert_eq!(publish_lane(&phone, "owntracks/chen/phone/cmd"), None);
+        phone.manual_publish_means_help = false;
+        assert_eq!(publish_lane(&phone, "owntracks/chen/phone"), Some(Lane::Telemetry));
+    }
+
+    #[test]
+    fn filters_match_as_mqtt_says() {
+        assert!(matches("a/#", "a"));
+        assert!(matches("a/#", "a/b/c"));
+        assert!(matches("a/+/c", "a/b/c"));
+        assert!(!matches("a/+", "a/b/c"));
+        assert!(!matches("a/b", "a"));
+    }
+}
