@@ -124,7 +124,6 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BusError> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -1,0 +1,646 @@
+//! The rules: what follows from an input, given the facts.
+
+use super::draft::Draft;
+use super::{
+    Centre, Class, Effect, Entry, Facts, HandoverPolicy, HandoverState, Helper, Incident, Level, News, OfferState,
+    Origin, Outcome, Ownership, Presence, Ring, Voice,
+};
+use crate::id::{HandoverId, OfferId, ResponderId, UserId};
+use jiff::{SignedDuration, Timestamp};
+
+/// What can happen to an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A deadline may have passed, or a press came in.
+    Wake,
+    /// An operator takes it. A supervisor may take it from its owner.
+    Claim {
+        /// Who.
+        by: UserId,
+        /// With what authority.
+        authority: Authority,
+    },
+    /// The owner gives it back.
+    Release {
+        /// Who.
+        by: UserId,
+    },
+    /// The owner asks somebody of their own choice.
+    Ask {
+        /// Who asks.
+        by: UserId,
+        /// Who is asked.
+        responder: ResponderId,
+    },
+    /// The owner takes an offer back.
+    Withdraw {
+        /// Who.
+        by: UserId,
+        /// Which offer.
+        offer: OfferId,
+    },
+    /// A responder says yes.
+    Accept {
+        /// To which offer.
+        offer: OfferId,
+        /// Minutes until they are there, by their own word or the distance.
+        minutes: u16,
+    },
+    /// A responder says no.
+    Decline {
+        /// To which offer.
+        offer: OfferId,
+        /// Why.
+        reason: String,
+    },
+    /// A responder has set out.
+    SetOut {
+        /// Which offer.
+        offer: OfferId,
+        /// Minutes until they are there.
+        minutes: u16,
+    },
+    /// A responder is there.
+    Arrive {
+        /// Which offer.
+        offer: OfferId,
+    },
+    /// A responder has finished.
+    Finish {
+        /// Which offer.
+        offer: OfferId,
+    },
+    /// The owner hands over to a centre.
+    HandOver {
+        /// Who.
+        by: UserId,
+        /// To which.
+        centre: Centre,
+    },
+    /// The centre's machine took the message.
+    CentreHasIt {
+        /// Which hand-over.
+        handover: HandoverId,
+    },
+    /// The message could not be sent before it was worthless.
+    CentreUnreachable {
+        /// Which hand-over.
+        handover: HandoverId,
+    },
+    /// The centre reports.
+    CentreSays {
+        /// About which hand-over.
+        handover: HandoverId,
+        /// What.
+        word: CentreWord,
+        /// Its own number for the case.
+        reference: Option<String>,
+    },
+    /// The owner tells a centre that nobody need come.
+    StandDown {
+        /// Who.
+        by: UserId,
+        /// Which centre.
+        centre: Centre,
+        /// Why.
+        reason: String,
+    },
+    /// The owner has telephoned a centre.
+    VoiceDone {
+        /// Who.
+        by: UserId,
+        /// Which centre.
+        centre: Centre,
+        /// Its own number for the case.
+        reference: Option<String>,
+    },
+    /// Anybody remarks something.
+    Note {
+        /// Who.
+        by: UserId,
+        /// What.
+        text: String,
+    },
+    /// The owner closes it.
+    Close {
+        /// Who.
+        by: UserId,
+        /// How it ended.
+        outcome: Outcome,
+        /// A remark.
+        note: Option<String>,
+    },
+}
+
+/// With what authority somebody claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authority {
+    /// May claim what is nobody's.
+    Operator,
+    /// May take over from an owner.
+    Supervisor,
+}
+
+/// What a centre can report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CentreWord {
+    /// A person has taken it.
+    Acknowledged,
+    /// A vehicle is on the way.
+    Dispatched {
+        /// Minutes until arrival, when it says so.
+        minutes: Option<u16>,
+    },
+    /// It is there.
+    Arrived,
+    /// It has finished.
+    Closed,
+    /// It will not come.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What follows from an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The incident afterwards.
+    pub next: Incident,
+    /// What is written into the timeline, in order.
+    pub entries: Vec<Entry>,
+    /// What is to happen outside, in order.
+    pub effects: Vec<Effect>,
+}
+
+/// Why an input is not accepted. Nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The incident is closed.
+    #[error("the incident is closed")]
+    Over,
+    /// Somebody else owns it.
+    #[error("somebody else has claimed it")]
+    ClaimedByOther,
+    /// Nobody owns it: claim it first.
+    #[error("claim it first")]
+    NotClaimed,
+    /// No such offer in this incident.
+    #[error("there is no such offer")]
+    NoSuchOffer,
+    /// The offer was answered before, or is no longer open.
+    #[error("the offer is no longer open")]
+    OfferOver,
+    /// Somebody else has accepted.
+    #[error("somebody else is going already")]
+    Taken,
+    /// That responder is being asked, or going, already.
+    #[error("that responder is already asked or going")]
+    AlreadyAsked,
+    /// No such hand-over, or none to that centre that could be stood down.
+    #[error("there is no such hand-over")]
+    NoSuchHandover,
+    /// That centre is on it already.
+    #[error("that centre has it already")]
+    AlreadyHandedOver,
+    /// A centre may still come: stand it down, wait until it is there, or telephone first.
+    #[error("a centre may still be on its way: stand it down or let it arrive before closing")]
+    CentreUnderWay,
+}
+
+impl Refusal {
+    /// A stable code for programs.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Over => "over",
+            Self::ClaimedByOther => "claimed_by_other",
+            Self::NotClaimed => "not_claimed",
+            Self::NoSuchOffer => "no_such_offer",
+            Self::OfferOver => "offer_over",
+            Self::Taken => "taken",
+            Self::AlreadyAsked => "already_asked",
+            Self::NoSuchHandover => "no_such_handover",
+            Self::AlreadyHandedOver => "already_handed_over",
+            Self::CentreUnderWay => "centre_under_way",
+        }
+    }
+}
+
+/// Decides what follows from `input`.
+///
+/// Whatever the input is, every deadline that has passed is dealt with too, so that nothing hangs on
+/// who was the first to notice.
+pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, Refusal> {
+    let mut draft = Draft::new(incident, facts);
+    if !incident.is_open() {
+        // A centre or responder may still report what became of a case that an operator closed.
+        return match input {
+            Input::CentreSays { .. } | Input::CentreHasIt { .. } | Input::CentreUnreachable { .. } => {
+                hear_centre(&mut draft, input)?;
+                Ok(draft.finish())
+            }
+            Input::Note { by, text } => {
+                draft.write(Entry::Noted { by, text });
+                Ok(draft.finish())
+            }
+            Input::Wake => Ok(draft.finish()),
+            _ => Err(Refusal::Over),
+        };
+    }
+    match input {
+        Input::Wake => {}
+        Input::Claim { by, authority } => claim(&mut draft, by, authority)?,
+        Input::Release { by } => {
+            require_owner(&draft, by)?;
+            draft.write(Entry::Released { by });
+            draft.disown();
+        }
+        Input::Ask { .. }
+        | Input::Withdraw { .. }
+        | Input::Accept { .. }
+        | Input::Decline { .. }
+        | Input::SetOut { .. }
+        | Input::Arrive { .. }
+        | Input::Finish { .. } => hear_about_offer(&mut draft, input)?,
+        Input::CentreHasIt { .. } | Input::CentreUnreachable { .. } | Input::CentreSays { .. } => {
+            hear_centre(&mut draft, input)?;
+        }
+        Input::HandOver { by, centre } => {
+            act_as_owner(&mut draft, by)?;
+            if draft.next.handovers.iter().any(|handover| handover.centre == centre && handover.state.is_live()) {
+                return Err(Refusal::AlreadyHandedOver);
+            }
+            draft.call_centre(centre, Some(by));
+        }
+        Input::StandDown { by, centre, reason } => {
+            act_as_owner(&mut draft, by)?;
+            let id = draft
+                .next
+                .handovers
+                .iter()
+                .find(|handover| handover.centre == centre && handover.state.is_live())
+                .map(|handover| handover.id)
+                .ok_or(Refusal::NoSuchHandover)?;
+            settle_voice(&mut draft, id);
+            draft.move_handover(id, HandoverState::StoodDown { reason }, None);
+            draft.emit(Effect::StandCentreDown(id));
+        }
+        Input::VoiceDone { by, centre, reference } => {
+            act_as_owner(&mut draft, by)?;
+            let handover = draft
+                .next
+                .handovers
+                .iter_mut()
+                .find(|handover| handover.centre == centre && matches!(handover.voice, Voice::Due { .. }))
+                .ok_or(Refusal::NoSuchHandover)?;
+            handover.voice = Voice::Done { by };
+            draft.write(Entry::VoiceDone { centre, by, reference });
+        }
+        Input::Note { by, text } => draft.write(Entry::Noted { by, text }),
+        Input::Close { by, outcome, note } => {
+            act_as_owner(&mut draft, by)?;
+            let under_way = draft.next.handovers.iter().any(|handover| {
+                handover.state.is_live()
+                    && !matches!(handover.state, HandoverState::Arrived)
+                    && !matches!(handover.voice, Voice::Done { .. })
+            });
+            if under_way {
+                return Err(Refusal::CentreUnderWay);
+            }
+            draft.close(by, outcome, note);
+            draft.emit(Effect::TellWearer(News::AllClear));
+            return Ok(draft.finish());
+        }
+    }
+    catch_up(&mut draft);
+    Ok(draft.finish())
+}
+
+/// Deals with every press nobody has answered and every deadline that has passed.
+fn catch_up(draft: &mut Draft<'_>) {
+    check_owner(draft);
+    expire_offers(draft);
+    expire_handovers(draft);
+    answer_presses(draft);
+    climb_ladder(draft);
+}
+
+fn check_owner(draft: &mut Draft<'_>) {
+    let Ownership::Claimed { by, since, check_at } = draft.next.ownership else { return };
+    if check_at > draft.now() {
+        return;
+    }
+    match draft.facts.owner {
+        Presence::Present => {
+            let check_at = draft.after(draft.facts.policy.check_owner_every);
+            draft.next.ownership = Ownership::Claimed { by, since, check_at };
+        }
+        Presence::Gone => {
+            draft.write(Entry::OwnerGone { owner: by });
+            draft.disown();
+        }
+    }
+}
+
+fn expire_offers(draft: &mut Draft<'_>) {
+    let now = draft.now();
+    let silent: Vec<OfferId> = draft
+        .next
+        .offers
+        .iter()
+        .filter(|offer| matches!(offer.state, OfferState::Asked { answer_by } if answer_by <= now))
+        .map(|offer| offer.id)
+        .collect();
+    for id in &silent {
+        draft.move_offer(*id, OfferState::Silent);
+        draft.emit(Effect::DismissResponder(*id));
+    }
+    if !silent.is_empty() && asks_by_itself(draft) {
+        draft.ask_next();
+    }
+}
+
+fn expire_handovers(draft: &mut Draft<'_>) {
+    let now = draft.now();
+    let late: Vec<HandoverId> = draft
+        .next
+        .handovers
+        .iter()
+        .filter(|handover| match (handover.voice, &handover.state) {
+            (Voice::Due { ring_at }, _) => ring_at <= now,
+            (Voice::NotNeeded, HandoverState::Prepared { acknowledge_by } | HandoverState::Sent { acknowledge_by }) => {
+                *acknowledge_by <= now
+            }
+            _ => false,
+        })
+        .map(|handover| handover.id)
+        .collect();
+    for id in late {
+        draft.require_voice(id);
+    }
+}
+
+/// Runs the policy for presses that came in since it last ran. The first run and every later one are
+/// the same rules: ring, hand over, ask.
+fn answer_presses(draft: &mut Draft<'_>) {
+    if draft.next.presses_answered >= draft.next.presses {
+        return;
+    }
+    let is_first = draft.next.presses_answered == 0;
+    draft.ring_operators();
+    if draft.next.class == Class::Emergency {
+        if draft.facts.policy.handover == HandoverPolicy::AtOnce {
+            draft.call_centres(None);
+        }
+        if asks_by_itself(draft) {
+            if !is_first {
+                draft.next.round += 1;
+                draft.next.shortfall = None;
+            }
+            draft.ask_next();
+        }
+    }
+    draft.next.presses_answered = draft.next.presses;
+    draft.emit(Effect::TellWearer(News::Received));
+}
+
+/// Whether the policy may ask responders without an operator.
+fn asks_by_itself(draft: &Draft<'_>) -> bool {
+    draft.next.class == Class::Emergency && draft.next.origin == Origin::Listed
+}
+
+fn climb_ladder(draft: &mut Draft<'_>) {
+    let Ring::Ringing { level, next_at } = draft.next.ring else { return };
+    if next_at > draft.now() {
+        return;
+    }
+    match level {
+        Level::Quiet | Level::Operators => draft.ring_supervisors(),
+        Level::Supervisors => {
+            if draft.next.owner().is_none() {
+                draft.call_centres(None);
+            }
+            let next_at = draft.after(draft.facts.policy.ring_again_every);
+            draft.ring(Level::Supervisors, next_at);
+        }
+    }
+}
+
+fn claim(draft: &mut Draft<'_>, by: UserId, authority: Authority) -> Result<(), Refusal> {
+    match (draft.next.owner(), authority) {
+        // Claiming one's own again says: I have heard the new press.
+        (Some(owner), _) if owner == by => {
+            act_as_owner(draft, by)?;
+            return Ok(());
+        }
+        (Some(_), Authority::Operator) => return Err(Refusal::ClaimedByOther),
+        (Some(_), Authority::Supervisor) | (None, _) => {
+            // Who claims has heard every press so far; what the policy does about them is done first.
+            answer_presses(draft);
+            draft.own(by);
+        }
+    }
+    draft.emit(Effect::TellWearer(News::Claimed));
+    Ok(())
+}
+
+fn require_owner(draft: &Draft<'_>, by: UserId) -> Result<(), Refusal> {
+    match draft.next.owner() {
+        None => Err(Refusal::NotClaimed),
+        Some(owner) if owner == by => Ok(()),
+        Some(_) => Err(Refusal::ClaimedByOther),
+    }
+}
+
+/// An owner who does something has evidently heard the ring and is there.
+fn act_as_owner(draft: &mut Draft<'_>, by: UserId) -> Result<(), Refusal> {
+    require_owner(draft, by)?;
+    draft.quieten();
+    if let Ownership::Claimed { by, since, .. } = draft.next.ownership {
+        let check_at = draft.after(draft.facts.policy.check_owner_every);
+        draft.next.ownership = Ownership::Claimed { by, since, check_at };
+    }
+    Ok(())
+}
+
+fn expected(draft: &Draft<'_>, minutes: u16) -> Timestamp {
+    draft.after(SignedDuration::from_mins(i64::from(minutes)))
+}
+
+fn hear_about_offer(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> {
+    let find = |draft: &Draft<'_>, id: OfferId| {
+        draft.next.offers.iter().find(|offer| offer.id == id).cloned().ok_or(Refusal::NoSuchOffer)
+    };
+    match input {
+        Input::Ask { by, responder } => {
+            act_as_owner(draft, by)?;
+            if draft.next.offers.iter().any(|offer| offer.responder == responder && offer.state.is_live()) {
+                return Err(Refusal::AlreadyAsked);
+            }
+            draft.ask(responder, Some(by));
+        }
+        Input::Withdraw { by, offer: id } => {
+            act_as_owner(draft, by)?;
+            if !find(draft, id)?.state.is_live() {
+                return Err(Refusal::OfferOver);
+            }
+            draft.move_offer(id, OfferState::Withdrawn);
+            draft.emit(Effect::DismissResponder(id));
+        }
+        Input::Accept { offer: id, minutes } => {
+            let offer = find(draft, id)?;
+            match offer.state {
+                OfferState::Asked { .. } => {}
+                // A yes that comes late is still a yes, unless somebody else is going.
+                OfferState::Silent if !draft.next.offers.iter().any(|other| other.state.is_accepted()) => {}
+                OfferState::Silent => return Err(Refusal::Taken),
+                // Said twice: the answer to the first was lost.
+                ref state if state.is_accepted() => return Ok(()),
+                _ => return Err(Refusal::OfferOver),
+            }
+            let expected_at = expected(draft, minutes);
+            draft.move_offer(id, OfferState::Accepted { expected_at });
+            draft.next.shortfall = None;
+            dismiss_asked(draft, id);
+            let who = Helper::Responder(offer.responder);
+            draft.emit(Effect::TellWearer(News::Coming { who, expected_at }));
+        }
+        Input::Decline { offer: id, reason } => {
+            let offer = find(draft, id)?;
+            match offer.state {
+                OfferState::Declined { .. } => return Ok(()),
+                OfferState::Silent => draft.move_offer(id, OfferState::Declined { reason }),
+                state if state.is_live() => {
+                    draft.move_offer(id, OfferState::Declined { reason });
+                    if asks_by_itself(draft) {
+                        draft.ask_next();
+                    }
+                    // Who had said yes and now says no leaves a hole that a person should know of.
+                    if state.is_accepted() {
+                        draft.ring_operators();
+                    }
+                }
+                _ => return Err(Refusal::OfferOver),
+            }
+        }
+        Input::SetOut { offer: id, minutes } => {
+            let offer = find(draft, id)?;
+            match offer.state {
+                OfferState::Accepted { .. } | OfferState::OnTheWay { .. } => {}
+                OfferState::OnScene => return Ok(()),
+                _ => return Err(Refusal::OfferOver),
+            }
+            let expected_at = expected(draft, minutes);
+            draft.move_offer(id, OfferState::OnTheWay { expected_at });
+            let who = Helper::Responder(offer.responder);
+            draft.emit(Effect::TellWearer(News::Coming { who, expected_at }));
+        }
+        Input::Arrive { offer: id } => {
+            let offer = find(draft, id)?;
+            match offer.state {
+                OfferState::Accepted { .. } | OfferState::OnTheWay { .. } => {}
+                OfferState::OnScene => return Ok(()),
+                _ => return Err(Refusal::OfferOver),
+            }
+            draft.move_offer(id, OfferState::OnScene);
+            draft.emit(Effect::TellWearer(News::Arrived { who: Helper::Responder(offer.responder) }));
+        }
+        Input::Finish { offer: id } => {
+            let offer = find(draft, id)?;
+            match offer.state {
+                OfferState::Done => return Ok(()),
+                ref state if state.is_accepted() => draft.move_offer(id, OfferState::Done),
+                _ => return Err(Refusal::OfferOver),
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// First to accept wins: the others who were asked are told.
+fn dismiss_asked(draft: &mut Draft<'_>, winner: OfferId) {
+    let asked: Vec<OfferId> = draft
+        .next
+        .offers
+        .iter()
+        .filter(|offer| offer.id != winner && matches!(offer.state, OfferState::Asked { .. }))
+        .map(|offer| offer.id)
+        .collect();
+    for id in asked {
+        draft.move_offer(id, OfferState::Withdrawn);
+        draft.emit(Effect::DismissResponder(id));
+    }
+}
+
+fn settle_voice(draft: &mut Draft<'_>, id: HandoverId) {
+    if let Some(handover) = draft.next.handovers.iter_mut().find(|handover| handover.id == id)
+        && matches!(handover.voice, Voice::Due { .. })
+    {
+        handover.voice = Voice::NotNeeded;
+    }
+}
+
+fn hear_centre(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> {
+    let (id, word, reference) = match input {
+        Input::CentreHasIt { handover } => {
+            let state = find_handover(draft, handover)?;
+            if let HandoverState::Prepared { acknowledge_by } = state {
+                draft.move_handover(handover, HandoverState::Sent { acknowledge_by }, None);
+            }
+            return Ok(());
+        }
+        Input::CentreUnreachable { handover } => {
+            if find_handover(draft, handover)?.rank() <= 1 {
+                draft.move_handover(handover, HandoverState::Failed, None);
+                if draft.next.is_open() {
+                    draft.require_voice(handover);
+                }
+            }
+            return Ok(());
+        }
+        Input::CentreSays { handover, word, reference } => (handover, word, reference),
+        _ => return Ok(()),
+    };
+    let current = find_handover(draft, id)?;
+    let centre = draft.next.handovers.iter().find(|handover| handover.id == id).map(|handover| handover.centre);
+    let said = match word {
+        CentreWord::Acknowledged => HandoverState::Acknowledged,
+        CentreWord::Dispatched { minutes } => {
+            HandoverState::Dispatched { expected_at: minutes.map(|minutes| expected(draft, minutes)) }
+        }
+        CentreWord::Arrived => HandoverState::Arrived,
+        CentreWord::Closed => HandoverState::Closed,
+        CentreWord::Refused { reason } => HandoverState::Refused { reason },
+    };
+    // Said twice or out of order: what is known is further along.
+    if said.rank() <= current.rank() {
+        return Ok(());
+    }
+    settle_voice(draft, id);
+    draft.move_handover(id, said.clone(), reference);
+    if !draft.next.is_open() {
+        return Ok(());
+    }
+    match (said, centre) {
+        (HandoverState::Refused { .. }, _) => draft.require_voice(id),
+        (HandoverState::Dispatched { expected_at: Some(expected_at) }, Some(centre)) => {
+            draft.emit(Effect::TellWearer(News::Coming { who: Helper::Centre(centre), expected_at }));
+        }
+        (HandoverState::Arrived, Some(centre)) => {
+            draft.emit(Effect::TellWearer(News::Arrived { who: Helper::Centre(centre) }));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn find_handover(draft: &Draft<'_>, id: HandoverId) -> Result<HandoverState, Refusal> {
+    draft
+        .next
+        .handovers
+        .iter()
+        .find(|handover| handover.id == id)
+        .map(|handover| handover.state.clone())
+        .ok_or(Refusal::NoSuchHandover)
+}

@@ -1,0 +1,762 @@
+//! The life of a call for help.
+//!
+//! An incident is four independent machines: who owns it ([`Ownership`], with the [`Ring`] that goes
+//! on until somebody does), each question to a responder ([`Offer`]), each hand-over to an outside
+//! centre ([`Handover`]) and its [`Closure`]. What a list shows is derived from them
+//! ([`Incident::headline`], [`Incident::urgency`], [`Incident::tasks`]).
+//!
+//! [`decide`] is the only thing that changes one: facts in, a [`Step`] out. The shell around it locks
+//! the row, gathers the facts, writes the step and commits. Deadlines live inside the incident; the
+//! earliest is [`Incident::wake_at`], which an open incident always has.
+
+mod decide;
+mod draft;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+pub use self::decide::{Authority, CentreWord, Input, Refusal, Step, decide};
+use crate::id::{HandoverId, IncidentId, OfferId, ResponderId, UserId};
+use crate::place::Metres;
+use crate::press::AlertKind;
+use crate::word::words;
+
+words! {
+    /// What sort of case it is.
+    pub enum Class ("incident class") {
+        /// SOS key, fall, smoke, a telephone call for help.
+        Emergency = "emergency",
+        /// Daily help.
+        Service = "service",
+        /// Out of, or never back in, the place where they should be.
+        Wandering = "wandering",
+        /// Silence, a missed check-in, a flat battery.
+        Welfare = "welfare",
+    }
+}
+
+words! {
+    /// An outside centre that an incident can be handed to.
+    pub enum Centre ("centre") {
+        /// Ambulance.
+        Ambulance = "120",
+        /// Fire brigade.
+        Fire = "119",
+        /// Police.
+        Police = "110",
+    }
+}
+
+words! {
+    /// How a case ended.
+    pub enum Outcome ("outcome") {
+        /// Pressed by mistake.
+        FalsePress = "false_press",
+        /// A test of the terminal.
+        Test = "test",
+        /// Helped on the spot, nobody hurt.
+        NoInjury = "no_injury",
+        /// The ambulance took over.
+        Ambulance = "ambulance",
+        /// A missing person was found.
+        Found = "found",
+        /// Daily help was given.
+        ServiceDone = "service_done",
+        /// Nobody could be reached.
+        Unreachable = "unreachable",
+        /// Anything else; the note tells.
+        Other = "other",
+    }
+}
+
+words! {
+    /// Who is rung.
+    pub enum Level ("ring level") {
+        /// Nobody.
+        Quiet = "none",
+        /// The operators in scope, or the owner when there is one.
+        Operators = "operators",
+        /// Every supervisor too.
+        Supervisors = "supervisors",
+    }
+}
+
+words! {
+    /// What a person reads first.
+    pub enum Headline ("headline") {
+        /// Nobody has taken it.
+        Ringing = "ringing",
+        /// An operator has.
+        Claimed = "claimed",
+        /// Somebody has been asked to go.
+        HelpAsked = "help_asked",
+        /// Somebody will go.
+        Accepted = "accepted",
+        /// Somebody is going.
+        OnTheWay = "on_the_way",
+        /// Somebody is there.
+        OnScene = "on_scene",
+        /// Over.
+        Closed = "closed",
+    }
+}
+
+words! {
+    /// Something that only a person can do now.
+    pub enum Task ("task") {
+        /// The data link to 120 did not do: take the telephone.
+        CallByVoice = "call_by_voice",
+        /// Everybody who could go has been asked in vain, or nobody is on duty.
+        NobodyLeftToAsk = "nobody_left_to_ask",
+        /// The automatic decision failed twice.
+        OperatorDecides = "operator_decides",
+        /// The wearer took the alert back; find out whether it is true.
+        CancelledByWearer = "cancelled_by_wearer",
+    }
+}
+
+words! {
+    /// Whether the source of a press is known to us.
+    pub enum Origin ("origin") {
+        /// A terminal or caller in the directory.
+        Listed = "listed",
+        /// Nobody we know: an operator looks first, 120 is never called by itself.
+        Unlisted = "unlisted",
+    }
+}
+
+/// One case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// Its identity.
+    pub id: IncidentId,
+    /// What sort of case it is.
+    pub class: Class,
+    /// Whether its source is known to us.
+    pub origin: Origin,
+    /// Everything that was ever raised in it.
+    pub kinds: BTreeSet<AlertKind>,
+    /// When it was opened: the intake commit of its first press.
+    pub opened_at: Timestamp,
+    /// How many presses (or calls) it holds.
+    pub presses: u32,
+    /// How many of them the policy has answered. Fewer than `presses`: there is something to decide.
+    pub presses_answered: u32,
+    /// Whose it is.
+    pub ownership: Ownership,
+    /// Who is being rung.
+    pub ring: Ring,
+    /// Who was asked to go, in the order of asking.
+    pub offers: Vec<Offer>,
+    /// A further press starts a new round: who kept silent before may be asked again.
+    pub round: u32,
+    /// Why nobody could be asked, while that is so.
+    pub shortfall: Option<Shortfall>,
+    /// Which centres it was handed to, in order.
+    pub handovers: Vec<Handover>,
+    /// The wearer took it back. Seen by everybody; closes nothing.
+    pub cancelled: bool,
+    /// The automatic decision failed twice in a row.
+    pub operator_decides: bool,
+    /// Open or closed.
+    pub closure: Closure,
+    /// An exercise.
+    pub drill: bool,
+}
+
+/// Whose an incident is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// Nobody's yet, or nobody's any more.
+    Unclaimed,
+    /// An operator's.
+    Claimed {
+        /// Who.
+        by: UserId,
+        /// Since when.
+        since: Timestamp,
+        /// When to look again whether they are still there.
+        check_at: Timestamp,
+    },
+}
+
+/// Who is being rung, and when that changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ring {
+    /// Nobody.
+    Quiet,
+    /// Somebody.
+    Ringing {
+        /// Who.
+        level: Level,
+        /// When the next rung of the ladder is due.
+        next_at: Timestamp,
+    },
+}
+
+impl Ring {
+    /// Who is rung.
+    pub const fn level(self) -> Level {
+        match self {
+            Self::Quiet => Level::Quiet,
+            Self::Ringing { level, .. } => level,
+        }
+    }
+}
+
+/// One question to one responder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Its identity.
+    pub id: OfferId,
+    /// Who was asked.
+    pub responder: ResponderId,
+    /// In which round.
+    pub round: u32,
+    /// When.
+    pub asked_at: Timestamp,
+    /// Where it stands.
+    pub state: OfferState,
+}
+
+/// Where an offer stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OfferState {
+    /// Waiting for an answer.
+    Asked {
+        /// After this somebody else is asked.
+        answer_by: Timestamp,
+    },
+    /// Will go.
+    Accepted {
+        /// When they mean to be there.
+        expected_at: Timestamp,
+    },
+    /// Going.
+    OnTheWay {
+        /// When they mean to be there.
+        expected_at: Timestamp,
+    },
+    /// There.
+    OnScene,
+    /// Has finished.
+    Done,
+    /// Said no.
+    Declined {
+        /// Why.
+        reason: String,
+    },
+    /// Did not answer in time.
+    Silent,
+    /// No longer needed.
+    Withdrawn,
+}
+
+impl OfferState {
+    /// Whether the responder is engaged by it: asked or going. A responder has one such at a time.
+    pub const fn is_live(&self) -> bool {
+        matches!(self, Self::Asked { .. } | Self::Accepted { .. } | Self::OnTheWay { .. } | Self::OnScene)
+    }
+
+    /// Whether somebody said yes.
+    pub const fn is_accepted(&self) -> bool {
+        matches!(self, Self::Accepted { .. } | Self::OnTheWay { .. } | Self::OnScene)
+    }
+}
+
+/// One hand-over to one centre.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handover {
+    /// Its identity; also the idempotency key of the message.
+    pub id: HandoverId,
+    /// Which centre.
+    pub centre: Centre,
+    /// Where it stands.
+    pub state: HandoverState,
+    /// Whether a person has to telephone.
+    pub voice: Voice,
+}
+
+/// Where a hand-over stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HandoverState {
+    /// In the outbox.
+    Prepared {
+        /// Without an acknowledgement by then, somebody telephones.
+        acknowledge_by: Timestamp,
+    },
+    /// The centre's machine has it.
+    Sent {
+        /// Without an acknowledgement by then, somebody telephones.
+        acknowledge_by: Timestamp,
+    },
+    /// A person at the centre has it.
+    Acknowledged,
+    /// A vehicle is on the way.
+    Dispatched {
+        /// When it is expected, if the centre said.
+        expected_at: Option<Timestamp>,
+    },
+    /// It is there.
+    Arrived,
+    /// The centre has finished.
+    Closed,
+    /// The centre will not come.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+    /// The message could not be sent at all.
+    Failed,
+    /// We told the centre that it is no longer needed.
+    StoodDown {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl HandoverState {
+    /// How far along it is; progress never goes back.
+    const fn rank(&self) -> u8 {
+        match self {
+            Self::Prepared { .. } => 0,
+            Self::Sent { .. } => 1,
+            Self::Acknowledged => 2,
+            Self::Dispatched { .. } => 3,
+            Self::Arrived => 4,
+            Self::Closed | Self::Refused { .. } | Self::Failed | Self::StoodDown { .. } => 5,
+        }
+    }
+
+    /// Whether the centre may still come.
+    pub const fn is_live(&self) -> bool {
+        self.rank() < 5
+    }
+}
+
+/// Whether a person has to telephone a centre, because the data link did not do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Voice {
+    /// No.
+    NotNeeded,
+    /// Yes, now.
+    Due {
+        /// Rings again then.
+        ring_at: Timestamp,
+    },
+    /// Somebody has.
+    Done {
+        /// Who.
+        by: UserId,
+    },
+}
+
+/// Open or closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closure {
+    /// Not over.
+    Open,
+    /// Over.
+    Closed {
+        /// How it ended.
+        outcome: Outcome,
+        /// When.
+        at: Timestamp,
+        /// Who says so.
+        by: UserId,
+    },
+}
+
+words! {
+    /// Why nobody can be asked to go.
+    pub enum Shortfall ("shortfall") {
+        /// Where the person is, is not known.
+        PlaceUnknown = "place_unknown",
+        /// Nobody is on duty and free within reach.
+        NobodyNear = "nobody_near",
+        /// Everybody in reach was asked in vain.
+        AllAsked = "all_asked",
+    }
+}
+
+words! {
+    /// When an emergency goes to 120.
+    pub enum HandoverPolicy ("hand-over policy") {
+        /// With the first decision.
+        AtOnce = "at_once",
+        /// When an operator says so, or by itself when nobody claims in time.
+        OperatorFirst = "operator_first",
+    }
+}
+
+/// The rules of a district or resident that a decision follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// When an emergency goes to 120.
+    pub handover: HandoverPolicy,
+    /// Unclaimed for this long: every supervisor is rung.
+    pub supervisors_after: SignedDuration,
+    /// Unclaimed for this long: 120, by itself.
+    pub centre_after: SignedDuration,
+    /// Still unclaimed, or a voice call still due: rung again this often.
+    pub ring_again_every: SignedDuration,
+    /// How long a responder has to answer.
+    pub offer_window: SignedDuration,
+    /// How long a centre has to acknowledge before somebody telephones.
+    pub acknowledge_within: SignedDuration,
+    /// How often it is checked that an owner is still there.
+    pub check_owner_every: SignedDuration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            handover: HandoverPolicy::AtOnce,
+            supervisors_after: SignedDuration::from_secs(30),
+            centre_after: SignedDuration::from_secs(60),
+            ring_again_every: SignedDuration::from_secs(60),
+            offer_window: SignedDuration::from_secs(30),
+            acknowledge_within: SignedDuration::from_secs(15),
+            check_owner_every: SignedDuration::from_secs(30),
+        }
+    }
+}
+
+/// Somebody who could go: on duty, not engaged elsewhere, within reach, position fresh.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Candidate {
+    /// Who.
+    pub responder: ResponderId,
+    /// How far away, as the crow flies.
+    pub distance: Metres,
+}
+
+/// Whether somebody is at a console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Logged in, connected and not idle.
+    Present,
+    /// Not.
+    Gone,
+}
+
+/// What is true at the moment of a decision. Gathered by the shell, never looked up in here.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The database's clock, read once.
+    pub now: Timestamp,
+    /// The rules that hold for this incident.
+    pub policy: Policy,
+    /// Whether the owner, if there is one, is still there.
+    pub owner: Presence,
+    /// Whether any operator in scope is there.
+    pub operators: Presence,
+    /// Whether any supervisor is there.
+    pub supervisors: Presence,
+    /// Who could go, nearest first; `None` when the place is not known.
+    pub candidates: Option<Vec<Candidate>>,
+    /// New identities for what the decision creates.
+    pub fresh: [Uuid; FRESH],
+}
+
+/// A decision creates at most this many new things: one offer and a hand-over for each centre.
+pub const FRESH: usize = 4;
+
+/// A line in the timeline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// Somebody is being rung.
+    Rung {
+        /// Who.
+        level: Level,
+    },
+    /// Claimed, or taken over.
+    Claimed {
+        /// By whom.
+        by: UserId,
+        /// From whom.
+        from: Option<UserId>,
+    },
+    /// Given back.
+    Released {
+        /// By whom.
+        by: UserId,
+    },
+    /// The owner is no longer at a console.
+    OwnerGone {
+        /// Who.
+        owner: UserId,
+    },
+    /// Somebody was asked to go.
+    Asked {
+        /// The offer.
+        offer: OfferId,
+        /// Who.
+        responder: ResponderId,
+        /// By an operator, or by the policy.
+        by: Option<UserId>,
+    },
+    /// An offer moved on.
+    Answered {
+        /// The offer.
+        offer: OfferId,
+        /// Who.
+        responder: ResponderId,
+        /// To what.
+        state: OfferState,
+    },
+    /// Nobody can be asked.
+    NobodyLeft {
+        /// Why.
+        shortfall: Shortfall,
+    },
+    /// Handed to a centre.
+    HandedOver {
+        /// The hand-over.
+        handover: HandoverId,
+        /// Which centre.
+        centre: Centre,
+        /// By an operator, or by the policy.
+        by: Option<UserId>,
+    },
+    /// A hand-over moved on.
+    HandoverMoved {
+        /// The hand-over.
+        handover: HandoverId,
+        /// Which centre.
+        centre: Centre,
+        /// To what.
+        state: HandoverState,
+        /// The centre's own number for the case.
+        reference: Option<String>,
+    },
+    /// Somebody has to telephone a centre.
+    VoiceDue {
+        /// Which.
+        centre: Centre,
+    },
+    /// Somebody has.
+    VoiceDone {
+        /// Which.
+        centre: Centre,
+        /// Who.
+        by: UserId,
+        /// The centre's own number for the case.
+        reference: Option<String>,
+    },
+    /// A remark.
+    Noted {
+        /// By whom.
+        by: UserId,
+        /// What.
+        text: String,
+    },
+    /// Closed.
+    Closed {
+        /// By whom.
+        by: UserId,
+        /// How it ended.
+        outcome: Outcome,
+        /// A remark.
+        note: Option<String>,
+    },
+}
+
+/// What is to happen outside, at least once, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask a responder.
+    AskResponder(OfferId),
+    /// Tell a responder that they are no longer needed.
+    DismissResponder(OfferId),
+    /// Send a centre the message.
+    CallCentre(HandoverId),
+    /// Tell a centre that nobody need come.
+    StandCentreDown(HandoverId),
+    /// Tell the wearer.
+    TellWearer(News),
+}
+
+/// What a wearer is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// It is stored and rings.
+    Received,
+    /// An operator has it.
+    Claimed,
+    /// Somebody is on the way.
+    Coming {
+        /// Who.
+        who: Helper,
+        /// When they are expected.
+        expected_at: Timestamp,
+    },
+    /// Somebody is there.
+    Arrived {
+        /// Who.
+        who: Helper,
+    },
+    /// It is over.
+    AllClear,
+}
+
+/// Who comes to help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Helper {
+    /// A responder.
+    Responder(ResponderId),
+    /// A centre's vehicle.
+    Centre(Centre),
+}
+
+impl Incident {
+    /// The incident that a first press opens. Nothing is decided yet; that follows right after the
+    /// commit, because there are presses that nobody has answered.
+    pub fn open(id: IncidentId, class: Class, origin: Origin, kind: Option<AlertKind>, now: Timestamp) -> Self {
+        Self {
+            id,
+            class,
+            origin,
+            kinds: kind.into_iter().collect(),
+            opened_at: now,
+            presses: 1,
+            presses_answered: 0,
+            ownership: Ownership::Unclaimed,
+            ring: Ring::Quiet,
+            offers: Vec::new(),
+            round: 0,
+            shortfall: None,
+            handovers: Vec::new(),
+            cancelled: false,
+            operator_decides: false,
+            closure: Closure::Open,
+            drill: false,
+        }
+    }
+
+    /// Whether it is not over.
+    pub const fn is_open(&self) -> bool {
+        matches!(self.closure, Closure::Open)
+    }
+
+    /// Who owns it.
+    pub const fn owner(&self) -> Option<UserId> {
+        match self.ownership {
+            Ownership::Unclaimed => None,
+            Ownership::Claimed { by, .. } => Some(by),
+        }
+    }
+
+    /// The earliest deadline. An open incident always has one: unanswered presses are due at once, an
+    /// unclaimed incident rings and every rung has a next, and an owner is looked after.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        if !self.is_open() {
+            return None;
+        }
+        let unanswered = (self.presses_answered < self.presses).then_some(self.opened_at);
+        let rung = match self.ring {
+            Ring::Quiet => None,
+            Ring::Ringing { next_at, .. } => Some(next_at),
+        };
+        let owner = match self.ownership {
+            Ownership::Unclaimed => None,
+            Ownership::Claimed { check_at, .. } => Some(check_at),
+        };
+        let offers = self.offers.iter().filter_map(|offer| match offer.state {
+            OfferState::Asked { answer_by } => Some(answer_by),
+            _ => None,
+        });
+        let handovers = self.handovers.iter().filter_map(|handover| match (handover.voice, &handover.state) {
+            (Voice::Due { ring_at }, _) => Some(ring_at),
+            (Voice::NotNeeded, HandoverState::Prepared { acknowledge_by } | HandoverState::Sent { acknowledge_by }) => {
+                Some(*acknowledge_by)
+            }
+            _ => None,
+        });
+        [unanswered, rung, owner].into_iter().flatten().chain(offers).chain(handovers).min()
+    }
+
+    /// What a person reads first.
+    pub fn headline(&self) -> Headline {
+        if !self.is_open() {
+            return Headline::Closed;
+        }
+        let furthest = self.offers.iter().filter_map(|offer| match offer.state {
+            OfferState::OnScene => Some(Headline::OnScene),
+            OfferState::OnTheWay { .. } => Some(Headline::OnTheWay),
+            OfferState::Accepted { .. } => Some(Headline::Accepted),
+            OfferState::Asked { .. } => Some(Headline::HelpAsked),
+            _ => None,
+        });
+        match (self.ownership, furthest.max()) {
+            (Ownership::Unclaimed, _) => Headline::Ringing,
+            (_, Some(furthest)) => furthest,
+            (_, None) => Headline::Claimed,
+        }
+    }
+
+    /// What only a person can do now.
+    pub fn tasks(&self) -> Vec<Task> {
+        let voice = self.handovers.iter().any(|handover| matches!(handover.voice, Voice::Due { .. }));
+        [
+            (voice, Task::CallByVoice),
+            (self.operator_decides, Task::OperatorDecides),
+            (self.shortfall.is_some(), Task::NobodyLeftToAsk),
+            (self.cancelled, Task::CancelledByWearer),
+        ]
+        .into_iter()
+        .filter_map(|(stands, task)| (stands && self.is_open()).then_some(task))
+        .collect()
+    }
+
+    /// Higher is more urgent. An unclaimed emergency comes before a claimed one, any emergency before
+    /// anything else.
+    pub fn urgency(&self) -> i32 {
+        if !self.is_open() {
+            return 0;
+        }
+        let class = match self.class {
+            Class::Emergency => 1000,
+            Class::Wandering => 600,
+            Class::Welfare => 400,
+            Class::Service => 200,
+        };
+        let ring = match self.ring.level() {
+            Level::Quiet => 0,
+            Level::Operators => 100,
+            Level::Supervisors => 150,
+        };
+        let unclaimed = if self.owner().is_none() { 100 } else { 0 };
+        let tasks = if self.tasks().iter().any(|task| *task != Task::CancelledByWearer) { 50 } else { 0 };
+        class + ring + unclaimed + tasks
+    }
+
+    /// The centres that what was raised calls for by itself.
+    fn centres_wanted(&self) -> Vec<Centre> {
+        if self.class != Class::Emergency {
+            return Vec::new();
+        }
+        let fire = self.kinds.iter().any(|kind| matches!(kind, AlertKind::Smoke | AlertKind::Gas));
+        // Smoke alone does not mean that somebody is hurt; anything else does until known better.
+        let ambulance = self.kinds.is_empty()
+            || self.kinds.iter().any(|kind| {
+                !matches!(
+                    kind,
+                    AlertKind::Smoke
+                        | AlertKind::Gas
+                        | AlertKind::LowBattery
+                        | AlertKind::Removed
+                        | AlertKind::FenceExit
+                        | AlertKind::Unreadable
+                )
+            });
+        [(ambulance, Centre::Ambulance), (fire, Centre::Fire)]
+            .into_iter()
+            .filter_map(|(wanted, centre)| wanted.then_some(centre))
+            .collect()
+    }
+}
