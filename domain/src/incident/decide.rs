@@ -404,9 +404,10 @@ fn answer_presses(draft: &mut Draft<'_>) {
     draft.emit(Effect::TellWearer(News::Received));
 }
 
-/// Whether the policy may ask responders without an operator.
+/// Whether the policy may ask responders without an operator: for somebody we know, when what was
+/// raised calls for a centre too. A message that nobody could read is looked at by a person first.
 fn asks_by_itself(draft: &Draft<'_>) -> bool {
-    draft.next.class == Class::Emergency && draft.next.origin == Origin::Listed
+    draft.next.origin == Origin::Listed && !draft.next.centres_wanted().is_empty()
 }
 
 fn climb_ladder(draft: &mut Draft<'_>) {

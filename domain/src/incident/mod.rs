@@ -39,6 +39,24 @@ words! {
     }
 }
 
+impl Class {
+    /// The class of incident that an alert belongs to.
+    pub const fn of(kind: AlertKind) -> Self {
+        match kind {
+            AlertKind::LowBattery | AlertKind::Removed => Self::Welfare,
+            AlertKind::FenceExit => Self::Wandering,
+            AlertKind::Sos
+            | AlertKind::Fall
+            | AlertKind::Smoke
+            | AlertKind::Gas
+            | AlertKind::HeartRate
+            | AlertKind::Telephone
+            | AlertKind::Unreadable
+            | AlertKind::General => Self::Emergency,
+        }
+    }
+}
+
 words! {
     /// An outside centre that an incident can be handed to.
     pub enum Centre ("centre") {
