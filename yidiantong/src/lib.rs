@@ -1,0 +1,3 @@
+//! Composition: the parts of 一点通 put together into one executable. It holds no rule of its own.
+
+pub mod cluster;
