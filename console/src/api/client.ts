@@ -1,0 +1,181 @@
+// Calls to the dispatcher: one typed function a call, one kind of error, the CSRF token and the
+// server's clock on the side. Knows nothing of pages.
+
+import { learnClock } from '../model/time'
+import type {
+  Candidates,
+  Detail,
+  OwnOffers,
+  ResidentFound,
+  Session,
+  Summary,
+  TelephoneCall,
+} from './types'
+
+/** Why a call did not do what was asked. `unreachable`: nobody answered. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly reason?: string,
+  ) {
+    super(message)
+    this.name = 'ApiError'
+  }
+
+  /** The answer is unknown: the same call may be made again with the same idempotency key. */
+  get undecided(): boolean {
+    return this.code === 'unreachable' || this.status >= 500
+  }
+}
+
+const ROOT = '/api/v1'
+/** Without an answer for this long nobody will wait any longer. */
+const PATIENCE_MS = 15_000
+
+let csrf = ''
+let onLoggedOut: (() => void) | null = null
+
+/** Called when the server no longer knows who we are. */
+export function whenLoggedOut(act: () => void): void {
+  onLoggedOut = act
+}
+
+/** Told by whoever else meets a 401: the live stream. */
+export function loggedOut(): void {
+  csrf = ''
+  onLoggedOut?.()
+}
+
+interface Asked {
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  body?: unknown
+  key?: string
+}
+
+async function call<T>(path: string, asked: Asked = {}, again = true): Promise<T> {
+  const method = asked.method ?? 'GET'
+  const headers: Record<string, string> = { accept: 'application/json' }
+  if (asked.body !== undefined) headers['content-type'] = 'application/json'
+  if (method !== 'GET' && csrf) headers['x-csrf-token'] = csrf
+  if (asked.key) headers['idempotency-key'] = asked.key
+  const patience = new AbortController()
+  const timer = setTimeout(() => patience.abort(), PATIENCE_MS)
+  const sent_at = Date.now()
+  let response: Response
+  try {
+    response = await fetch(ROOT + path, {
+      method,
+      headers,
+      body: asked.body === undefined ? undefined : JSON.stringify(asked.body),
+      credentials: 'same-origin',
+      cache: 'no-store',
+      signal: patience.signal,
+    })
+    learnClock(response.headers.get('date'), sent_at, Date.now())
+    if (response.status === 204) return undefined as T
+    if (response.ok) return (await response.json()) as T
+  } catch (cause) {
+    throw new ApiError(0, 'unreachable', cause instanceof Error ? cause.message : String(cause))
+  } finally {
+    clearTimeout(timer)
+  }
+  const error = await readError(response)
+  // Another tab may have logged in anew: the cookie is the same for all tabs, the token is not.
+  if (error.code === 'bad_csrf' && again) {
+    csrf = (await call<Session>('/session')).csrf
+    return call<T>(path, asked, false)
+  }
+  if (error.code === 'not_logged_in' && path !== '/session') loggedOut()
+  throw error
+}
+
+async function readError(response: Response): Promise<ApiError> {
+  let code = response.status >= 500 ? 'internal' : 'bad_request'
+  let message = response.statusText
+  let reason: string | undefined
+  try {
+    const body = (await response.json()) as { error?: { code?: string; message?: string; reason?: string }; reason?: string }
+    code = body.error?.code ?? code
+    message = body.error?.message ?? message
+    reason = body.error?.reason ?? body.reason
+  } catch {
+    // Not ours: a proxy's page. The status says enough.
+    if (response.status === 503 || response.status === 502 || response.status === 504) code = 'unavailable'
+  }
+  return new ApiError(response.status, code, message, reason)
+}
+
+function post<T>(path: string, body: unknown = {}, key?: string): Promise<T> {
+  return call<T>(path, { method: 'POST', body, key })
+}
+
+/** A fresh idempotency key. `crypto.randomUUID` is missing on plain http. */
+export function freshKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+export async function logIn(login: string, password: string): Promise<Session> {
+  const session = await post<Session>('/session', { login, password })
+  csrf = session.csrf
+  return session
+}
+
+/** Who is logged in, or null. */
+export async function whoAmI(): Promise<Session | null> {
+  try {
+    const session = await call<Session>('/session')
+    csrf = session.csrf
+    return session
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return null
+    throw error
+  }
+}
+
+export async function logOut(): Promise<void> {
+  await call<void>('/session', { method: 'DELETE' })
+  csrf = ''
+}
+
+export const sayPresent = () => post<void>('/presence')
+
+export const openIncidents = () => call<{ incidents: Summary[]; cursor: string }>('/incidents?state=open')
+export const closedIncidents = () => call<{ incidents: Summary[]; cursor: string }>('/incidents?state=closed')
+export const incident = (id: string) => call<Detail>(`/incidents/${encodeURIComponent(id)}`)
+export const openByTelephone = (told: TelephoneCall, key: string) => post<Summary>('/incidents', told, key)
+
+const on = (id: string, act: string, body: unknown = {}, key?: string) =>
+  post<Detail>(`/incidents/${encodeURIComponent(id)}/${act}`, body, key)
+
+export const claim = (id: string) => on(id, 'claim')
+export const release = (id: string) => on(id, 'release')
+export const ask = (id: string, responder: string, key: string) => on(id, 'ask', { responder }, key)
+export const withdraw = (id: string, offer: string) => on(id, 'withdraw', { offer })
+export const handOver = (id: string, centre: string, key: string) => on(id, 'hand-over', { centre }, key)
+export const standDown = (id: string, centre: string, reason: string) => on(id, 'stand-down', { centre, reason })
+export const voiceDone = (id: string, centre: string, reference?: string) =>
+  on(id, 'voice-done', reference ? { centre, reference } : { centre })
+export const close = (id: string, outcome: string, note?: string) =>
+  on(id, 'close', note ? { outcome, note } : { outcome })
+export const note = (id: string, text: string, key: string) => on(id, 'note', { text }, key)
+
+export const candidates = (id: string) => call<Candidates>(`/incidents/${encodeURIComponent(id)}/candidates`)
+export const residents = (q: string) =>
+  call<{ residents: ResidentFound[] }>(`/residents?q=${encodeURIComponent(q)}`)
+
+export const liveUrl = (after: string | null) =>
+  `${ROOT}/live${after === null ? '' : `?after=${encodeURIComponent(after)}`}`
+
+export const ownOffers = () => call<OwnOffers>('/offers')
+export const ownOffersLiveUrl = () => `${ROOT}/offers/live`
+export const answerOffer = (
+  id: string,
+  answer: 'accept' | 'decline' | 'on-the-way' | 'arrived' | 'done',
+  body: Record<string, unknown> = {},
+) => post<unknown>(`/offers/${encodeURIComponent(id)}/${answer}`, body)
+export const setDuty = (on: boolean) => call<unknown>('/responder/duty', { method: 'PUT', body: { on } })
+export const tellPosition = (at: { lat: number; lon: number; accuracy_m?: number }) =>
+  call<unknown>('/responder/position', { method: 'PUT', body: at })

@@ -1,0 +1,238 @@
+// The HTTP contract of /api/v1, as the console reads it. Words are closed on the server and open
+// here: a console that is older than its server must still show what it does not know.
+
+/** A known word, or one that a newer server has and this page does not know yet. */
+export type Word<T extends string> = T | (string & {})
+
+export type Role = 'operator' | 'supervisor' | 'admin' | 'responder'
+
+export interface User {
+  id: string
+  login: string
+  name: string
+  role: Word<Role>
+}
+
+export interface Session {
+  user: User
+  csrf: string
+}
+
+export const CLASSES = ['emergency', 'service', 'wandering', 'welfare'] as const
+export type IncidentClass = (typeof CLASSES)[number]
+
+/** The ladder that a list shows, in its usual order. */
+export const HEADLINES = ['ringing', 'claimed', 'help_asked', 'accepted', 'on_the_way', 'on_scene', 'closed'] as const
+export type Headline = (typeof HEADLINES)[number]
+
+export const RINGS = ['none', 'operators', 'supervisors'] as const
+export type Ring = (typeof RINGS)[number]
+
+export const OUTCOMES = [
+  'no_injury',
+  'ambulance',
+  'false_press',
+  'test',
+  'found',
+  'service_done',
+  'unreachable',
+  'other',
+] as const
+export type Outcome = (typeof OUTCOMES)[number]
+
+export const CENTRES = ['120', '119', '110'] as const
+export type Centre = (typeof CENTRES)[number]
+
+/** The rungs of a hand-over that goes well, in order. */
+export const RUNGS = ['prepared', 'sent', 'acknowledged', 'dispatched', 'arrived', 'closed'] as const
+
+export interface Subject {
+  kind: Word<'resident' | 'terminal' | 'source' | 'caller'>
+  id?: string | null
+  name?: string | null
+  community?: string | null
+  category?: string | null
+}
+
+export interface Handover {
+  id: string
+  centre: Word<Centre>
+  state: Word<(typeof RUNGS)[number] | 'refused' | 'failed' | 'by_voice' | 'stood_down'>
+  /** A person has to telephone the centre, and has not done so yet. */
+  voice_due: boolean
+  reference?: string | null
+  minutes?: number | null
+  reason?: string | null
+}
+
+/** `wire::report::Doubt`. */
+export interface Doubt {
+  doubt: Word<
+    'no_fix' | 'fix_at_zero' | 'fix_out_of_range' | 'clock_off' | 'field' | 'unknown_terminal' | 'not_assigned'
+  >
+  seconds?: number
+  name?: string
+}
+
+export interface Closing {
+  outcome: Word<Outcome>
+  at: string
+  by?: string | { id: string; name: string } | null
+}
+
+export interface Summary {
+  id: string
+  class: Word<IncidentClass>
+  kinds: string[]
+  headline: Word<Headline>
+  /** Higher comes first. */
+  urgency: number
+  ring: Word<Ring>
+  subject: Subject
+  serial?: string | null
+  opened_at: string
+  last_press_at: string
+  presses: number
+  claimed_by?: { id: string; name: string } | null
+  handovers: Handover[]
+  doubts: Doubt[]
+  drill: boolean
+  tasks: string[]
+  closed?: Closing | null
+  /** Opaque: where the live stream stands after the change that led to this state. */
+  cursor: string
+}
+
+export interface Place {
+  lat: number
+  lon: number
+  accuracy_m?: number | null
+  age_s: number
+  source: Word<'gnss' | 'wifi' | 'cell' | 'beacon' | 'unknown' | 'home' | 'told'>
+  at?: string | null
+}
+
+export interface Contact {
+  name: string
+  relation?: string | null
+  phone?: string | null
+}
+
+export interface Terminal {
+  serial: string
+  model?: string | null
+  battery_pct?: number | null
+  last_heard_at?: string | null
+}
+
+export interface Offer {
+  id: string
+  responder: string
+  name: string
+  provider?: string | null
+  phone?: string | null
+  state: Word<
+    'asked' | 'accepted' | 'on_the_way' | 'on_scene' | 'done' | 'declined' | 'silent' | 'withdrawn'
+  >
+  asked_at: string
+  answer_by: string
+  minutes?: number | null
+  reason?: string | null
+  distance_m?: number | null
+}
+
+/** One line of the append-only timeline. */
+export interface Entry {
+  seq: number
+  at: string
+  what: string
+  who?: string | { id?: string; name: string } | null
+  data?: Record<string, unknown> | null
+  hash?: string
+}
+
+export interface Notice {
+  id: string
+  /** The word alone, or `wire::notice::News` with its details. */
+  news: string | { news: string; minutes?: number; who?: string }
+  state: Word<'queued' | 'sent' | 'acknowledged' | 'expired'>
+  at: string
+}
+
+export interface Detail extends Summary {
+  place?: Place | null
+  address?: string | null
+  door_access?: string | null
+  phone?: string | null
+  medical_card?: string | null
+  born_in?: number | null
+  sex?: string | null
+  contacts: Contact[]
+  terminal?: Terminal | null
+  offers: Offer[]
+  timeline: Entry[]
+  script?: { zh?: string | null; en?: string | null } | null
+  notices: Notice[]
+}
+
+/** `wire::report::Unstored`: an alert that rings from memory because it is not on disk yet. */
+export interface Unstored {
+  id: string
+  serial: string
+  received_at: string
+  what: string
+  stored: boolean
+}
+
+export interface Candidate {
+  responder: string
+  name: string
+  provider?: string | null
+  phone?: string | null
+  distance_m?: number | null
+  position_age_s?: number | null
+  skills: string[]
+  busy: boolean
+}
+
+export interface Candidates {
+  candidates: Candidate[]
+  shortfall?: string | null
+}
+
+export interface ResidentFound {
+  id: string
+  name: string
+  community?: string | null
+  address?: string | null
+  phone?: string | null
+}
+
+export interface TelephoneCall {
+  resident?: string
+  place_in_words?: string
+  phone?: string
+  kind: 'telephone'
+  note: string
+  drill?: boolean
+}
+
+/** What a responder sees of a case. */
+export interface OwnOffer extends Offer {
+  incident: {
+    address?: string | null
+    place?: Place | null
+    person_name?: string | null
+    door_access?: string | null
+    kinds: string[]
+    note?: string | null
+    phone?: string | null
+    drill?: boolean
+  }
+}
+
+export interface OwnOffers {
+  offers: OwnOffer[]
+  /** Whether this responder is on duty, when the server says so. */
+  duty?: boolean | null
+}

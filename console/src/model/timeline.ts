@@ -1,0 +1,153 @@
+// One line of the timeline as a sentence: which message, and with what in its blanks. A word that
+// this page does not know gives null, and is then shown raw: nothing in a timeline is ever hidden.
+
+import type { Entry, Offer } from '../api/types'
+
+/** What goes into a blank: text as it is, or a word to be translated in its vocabulary. */
+export type Blank = string | number | { vocabulary: string; word: string }
+
+export interface Sentence {
+  /** A key below `timeline`. */
+  key: string
+  blanks: Record<string, Blank>
+  /** What somebody wrote, to be quoted beneath. */
+  remark: string | null
+}
+
+type Data = Record<string, unknown>
+
+/** Other names under which the same thing has been written. */
+const SAME_AS: Record<string, string> = {
+  press: 'pressed',
+  telephone: 'telephoned',
+  cancel: 'cancelled',
+  check_in: 'checked_in',
+  rang: 'rung',
+  offered: 'asked',
+  note: 'noted',
+  place_changed: 'located',
+  notice_sent: 'notified',
+}
+
+const OFFER_STATES = ['asked', 'accepted', 'on_the_way', 'on_scene', 'done', 'declined', 'silent', 'withdrawn']
+const HANDOVER_STATES = [
+  'prepared',
+  'sent',
+  'acknowledged',
+  'dispatched',
+  'arrived',
+  'closed',
+  'refused',
+  'failed',
+  'stood_down',
+  'by_voice',
+]
+
+/** The sentence for `entry`, or null when its word is unknown. */
+export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | null {
+  const data: Data = entry.data ?? {}
+  const what = SAME_AS[entry.what] ?? entry.what
+  const who = writer(entry)
+  const remark = text(data.text) ?? text(data.note) ?? text(data.reason) ?? text(inside(data.state, 'reason'))
+  const say = (key: string, blanks: Record<string, Blank> = {}): Sentence => ({ key, blanks, remark })
+  const by: Blank = who ?? { vocabulary: 'timeline', word: 'system' }
+  const kind = text(data.kind)
+  const centre: Blank = { vocabulary: 'centre', word: text(data.centre) ?? '120' }
+  const name: Blank = responder(data, offers) ?? { vocabulary: 'timeline', word: 'somebody' }
+
+  switch (what) {
+    case 'opened':
+    case 'telephoned':
+    case 'cancelled':
+    case 'checked_in':
+    case 'unreadable':
+    case 'located':
+    case 'operator_decides':
+      return say(what)
+    case 'pressed':
+      return kind === null ? say('pressed') : say('pressed_kind', { kind: { vocabulary: 'kinds', word: kind } })
+    case 'rung': {
+      const level = text(data.level) ?? text(data.ring) ?? 'operators'
+      return ['none', 'operators', 'supervisors'].includes(level) ? say(`rung.${level}`) : null
+    }
+    case 'claimed': {
+      const from = text(inside(data.from, 'name')) ?? text(data.from_name)
+      return from === null ? say('claimed', { who: by }) : say('taken_over', { who: by, from })
+    }
+    case 'released':
+    case 'noted':
+      return say(what, { who: by })
+    case 'owner_gone':
+      return say(what, { who: text(data.owner_name) ?? text(inside(data.owner, 'name')) ?? who ?? { vocabulary: 'timeline', word: 'somebody' } })
+    case 'asked':
+      return who === null ? say('asked', { name }) : say('asked_by', { who, name })
+    case 'answered': {
+      const state = word(data.state)
+      return state !== null && OFFER_STATES.includes(state) ? moved('answered', state, { name }) : null
+    }
+    case 'nobody_left':
+      return say(what, { shortfall: { vocabulary: 'shortfall', word: text(data.shortfall) ?? 'nobody_near' } })
+    case 'handed_over':
+      return who === null ? say('handed_over', { centre }) : say('handed_over_by', { who, centre })
+    case 'handover_moved': {
+      const state = word(data.state)
+      return state !== null && HANDOVER_STATES.includes(state) ? moved('handover_moved', state, { centre }) : null
+    }
+    case 'voice_due':
+      return say(what, { centre })
+    case 'voice_done':
+      return say(what, { who: by, centre })
+    case 'notified':
+    case 'notice_acknowledged':
+      return say(what, { news: { vocabulary: 'news', word: word(data.news) ?? 'received' } })
+    case 'closed':
+      return say(what, { who: by, outcome: { vocabulary: 'outcomes', word: text(data.outcome) ?? 'other' } })
+    default:
+      // An offer's or hand-over's state as the word itself.
+      if (OFFER_STATES.includes(what) && text(data.centre) === null) return moved('answered', what, { name })
+      if (what.startsWith('handover_') && HANDOVER_STATES.includes(what.slice(9))) {
+        return moved('handover_moved', what.slice(9), { centre })
+      }
+      return null
+  }
+
+  function moved(group: string, state: string, blanks: Record<string, Blank>): Sentence {
+    const n = minutes(data, entry.at)
+    const timed = ['accepted', 'on_the_way', 'dispatched'].includes(state) && n !== null
+    return timed ? say(`${group}.${state}_minutes`, { ...blanks, n }) : say(`${group}.${state}`, blanks)
+  }
+}
+
+/** The person who did it, as the server names them; null when it was the system. */
+export function writer(entry: Entry): string | null {
+  return typeof entry.who === 'string' ? text(entry.who) : text(inside(entry.who, 'name'))
+}
+
+function responder(data: Data, offers: readonly Offer[]): string | null {
+  const told = text(data.name) ?? text(data.responder_name) ?? text(inside(data.responder, 'name'))
+  if (told !== null) return told
+  const offer = offers.find((each) => each.id === data.offer || each.responder === data.responder)
+  return offer?.name ?? null
+}
+
+function minutes(data: Data, at: string): number | null {
+  const told = data.minutes ?? inside(data.state, 'minutes')
+  if (typeof told === 'number') return told
+  const expected = text(data.expected_at) ?? text(inside(data.state, 'expected_at'))
+  if (expected === null) return null
+  const n = Math.round((Date.parse(expected) - Date.parse(at)) / 60_000)
+  return Number.isNaN(n) ? null : Math.max(n, 1)
+}
+
+/** A state as a bare word, or as the tag of an object. */
+function word(value: unknown): string | null {
+  return text(value) ?? text(inside(value, 'state')) ?? text(inside(value, 'is')) ?? text(inside(value, 'news'))
+}
+
+function inside(value: unknown, field: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Data)[field] : undefined
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' && value.trim() !== '' ? value : null
+}
