@@ -1,0 +1,66 @@
+//! What the dispatcher is told at start.
+
+use std::time::Duration;
+
+use domain::incident::Centre;
+
+/// Settings of the dispatcher. Secrets are never logged: [`Secret`] does not print.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// How others reach our HTTP API, without a final slash: `http://127.0.0.1:8080`.
+    pub public_url: String,
+    /// The telephone at which operators answer, told to centres.
+    pub call_back_phone: String,
+    /// The centres that can be reached by data.
+    pub centres: Vec<CentreConfig>,
+    /// How far away a responder may be, in metres.
+    pub reach_m: f64,
+    /// A responder's position older than this does not count.
+    pub position_fresh_for: Duration,
+    /// A console without an open connection for this long, or a person idle for as long as
+    /// `idle_after`, does not count as present.
+    pub gone_after: Duration,
+    /// See `gone_after`.
+    pub idle_after: Duration,
+    /// Where an alarm goes that needs no database: a URL that is POSTed to.
+    pub alarm_hook: Option<String>,
+    /// How many incidents are decided side by side.
+    pub deciders: usize,
+}
+
+/// One centre.
+#[derive(Debug, Clone)]
+pub struct CentreConfig {
+    /// Which.
+    pub centre: Centre,
+    /// Where to POST. `https`, or `http` on the loopback only.
+    pub url: String,
+    /// The key for signatures both ways.
+    pub secret: Secret,
+}
+
+/// Something that must not appear in a log.
+#[derive(Clone)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            public_url: "http://127.0.0.1:8080".into(),
+            call_back_phone: "0731-00000000".into(),
+            centres: Vec::new(),
+            reach_m: 10_000.0,
+            position_fresh_for: Duration::from_secs(30 * 60),
+            gone_after: Duration::from_secs(45),
+            idle_after: Duration::from_secs(10 * 60),
+            alarm_hook: None,
+            deciders: 2,
+        }
+    }
+}
