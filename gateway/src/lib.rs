@@ -1,1 +1,3 @@
 //! Device dialects: bytes in, reports out; notices in, bytes out.
+
+pub mod codec;

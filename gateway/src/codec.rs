@@ -1,0 +1,142 @@
+//! Device dialects: bytes in, typed parts of a report out; receipts and notices in, bytes out.
+//!
+//! A codec is a pure function. It looks nothing up, keeps nothing between calls and reads no clock,
+//! and no byte string makes it panic. It never throws a press away: what cannot be read becomes a
+//! [`Doubt`], and a message on the alert lane of which nothing can be read becomes
+//! [`Event::Unreadable`], which rings. Which terminal may say what is the edge's business; who the
+//! person is, the dispatcher's.
+
+mod owntracks;
+mod reading;
+mod ydt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use wire::directory::Dialect;
+use wire::notice::Notice;
+use wire::receipt::Outcome;
+use wire::report::{Doubt, Event, Fix, Stamp, Status};
+use wire::topics::Lane;
+
+/// A terminal's clock is called wrong when it is this far from ours.
+const CLOCK_OFF_SECONDS: i64 = 600;
+/// Doubts beyond this many say nothing new to the person who reads the card.
+const DOUBTS_MAX: usize = 16;
+
+/// Half the way around the earth: no accuracy is worse.
+const ACCURACY_M: std::ops::RangeInclusive<f64> = 0.0..=20_037_508.0;
+/// A wearer in an airliner is still a wearer.
+const SPEED_KMH: std::ops::RangeInclusive<f64> = 0.0..=2000.0;
+const COURSE_DEG: std::ops::RangeInclusive<f64> = 0.0..=360.0;
+/// From the deepest sea to the edge of space.
+const ALTITUDE_M: std::ops::RangeInclusive<f64> = -11_000.0..=100_000.0;
+
+/// One message as it came, with what the directory says about its sender.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'m> {
+    /// What follows the terminal's own prefix in the topic; see [`wire::topics::leaf`].
+    pub leaf: &'m str,
+    /// The bytes.
+    pub payload: &'m [u8],
+    /// The lane that the edge put it in.
+    pub lane: Lane,
+    /// What a position published by hand means; only OwnTracks asks.
+    pub manual_publish: ManualPublish,
+    /// When the edge had it.
+    pub received_at: Timestamp,
+}
+
+/// What it means when the wearer of a phone publishes a position by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ManualPublish {
+    /// A position like any other.
+    MeansHere,
+    /// A call for help.
+    MeansHelp,
+}
+
+/// What could be read of a message: the dialect's share of a [`wire::report::Report`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Decoded {
+    /// The terminal's own counters and time.
+    pub stamp: Stamp,
+    /// What happened; `None` for plain telemetry.
+    pub event: Option<Event>,
+    /// Positions, oldest first.
+    pub fixes: Vec<Fix>,
+    /// The terminal's state, where told.
+    pub status: Option<Status>,
+    /// What is doubtful.
+    pub doubts: Vec<Doubt>,
+    /// The terminal itself calls it an exercise.
+    pub drill: bool,
+}
+
+impl Decoded {
+    fn event(event: Event) -> Self {
+        Self { event: Some(event), ..Self::default() }
+    }
+
+    fn unreadable(why: impl Into<String>) -> Self {
+        Self::event(Event::Unreadable { why: reading::printable(&why.into(), 200) })
+    }
+
+    fn other(what: &str) -> Self {
+        Self::event(Event::Other { what: reading::printable(what, 64) })
+    }
+
+    fn doubt(&mut self, doubt: Doubt) {
+        if self.doubts.len() < DOUBTS_MAX && !self.doubts.contains(&doubt) {
+            self.doubts.push(doubt);
+        }
+    }
+}
+
+/// Bytes for one terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The MQTT topic.
+    pub topic: String,
+    /// The MQTT payload.
+    pub payload: Vec<u8>,
+}
+
+/// Reads one message, as far as it can be read.
+pub fn decode(dialect: Dialect, message: &Message<'_>) -> Decoded {
+    let mut decoded = match dialect {
+        Dialect::Ydt => ydt::decode(message),
+        Dialect::OwnTracks => owntracks::decode(message),
+    };
+    if let (Some(device_at), false) = (decoded.stamp.device_at, decoded.event == Some(Event::Offline)) {
+        let seconds = device_at.duration_since(message.received_at).as_secs();
+        if seconds.abs() > CLOCK_OFF_SECONDS {
+            decoded.doubt(Doubt::ClockOff { seconds });
+        }
+    }
+    decoded
+}
+
+/// The answer to an alert-lane message that is durable; `None` when the dialect has no word for it.
+pub fn encode_receipt(dialect: Dialect, serial: &str, stamp: Stamp, outcome: Outcome) -> Option<Outgoing> {
+    match dialect {
+        Dialect::Ydt => Some(ydt::encode_receipt(serial, stamp, outcome)),
+        // The application shows whether its publish was acknowledged, and that is the promise.
+        Dialect::OwnTracks => None,
+    }
+}
+
+/// News for the wearer; `None` when the dialect has no word for it.
+pub fn encode_notice(dialect: Dialect, notice: &Notice) -> Option<Outgoing> {
+    match dialect {
+        Dialect::Ydt => Some(ydt::encode_notice(notice)),
+        Dialect::OwnTracks => Some(owntracks::encode_notice(notice)),
+    }
+}
+
+/// The dialect that a topic belongs to, for terminals that the directory does not list.
+pub fn dialect_of(topic: &str) -> Dialect {
+    if topic == "owntracks" || topic.starts_with("owntracks/") { Dialect::OwnTracks } else { Dialect::Ydt }
+}
+
+#[cfg(test)]
+mod tests;
