@@ -206,6 +206,9 @@ pub enum Refusal {
     /// A centre may still come: stand it down, wait until it is there, or telephone first.
     #[error("a centre may still be on its way: stand it down or let it arrive before closing")]
     CentreUnderWay,
+    /// A press has come in that nobody has heard yet.
+    #[error("there is a new press: hear it before closing")]
+    PressedAgain,
 }
 
 impl Refusal {
@@ -222,6 +225,7 @@ impl Refusal {
             Self::NoSuchHandover => "no_such_handover",
             Self::AlreadyHandedOver => "already_handed_over",
             Self::CentreUnderWay => "centre_under_way",
+            Self::PressedAgain => "pressed_again",
         }
     }
 }
@@ -253,7 +257,7 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
         Input::Release { by } => {
             require_owner(&draft, by)?;
             draft.write(Entry::Released { by });
-            draft.disown();
+            disown(&mut draft);
         }
         Input::Ask { .. }
         | Input::Withdraw { .. }
@@ -299,6 +303,9 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
         Input::Note { by, text } => draft.write(Entry::Noted { by, text }),
         Input::Close { by, outcome, note } => {
             act_as_owner(&mut draft, by)?;
+            if draft.next.presses_answered < draft.next.presses {
+                return Err(Refusal::PressedAgain);
+            }
             let under_way = draft.next.handovers.iter().any(|handover| {
                 handover.state.is_live()
                     && !matches!(handover.state, HandoverState::Arrived)
@@ -322,6 +329,10 @@ fn catch_up(draft: &mut Draft<'_>) {
     expire_offers(draft);
     expire_handovers(draft);
     answer_presses(draft);
+    if draft.next.shortfall.is_some() && asks_by_itself(draft) {
+        // Somebody may have come near or become free since, or the place has become known.
+        draft.ask_next();
+    }
     climb_ladder(draft);
 }
 
@@ -332,13 +343,45 @@ fn check_owner(draft: &mut Draft<'_>) {
     }
     match draft.facts.owner {
         Presence::Present => {
-            let check_at = draft.after(draft.facts.policy.check_owner_every);
+            let every = draft.facts.policy.check_owner_every;
+            if is_anybody_overdue(draft, check_at - every) {
+                draft.ring_operators();
+            }
+            let check_at = draft.after(every);
             draft.next.ownership = Ownership::Claimed { by, since, check_at };
         }
         Presence::Gone => {
             draft.write(Entry::OwnerGone { owner: by });
-            draft.disown();
+            disown(draft);
         }
+    }
+}
+
+/// Whether somebody who said when they would be there has come to be late since `looked_at`. Who is
+/// late is told to the owner once; what nobody owns rings anyway.
+fn is_anybody_overdue(draft: &Draft<'_>, looked_at: Timestamp) -> bool {
+    let responders = draft.next.offers.iter().filter_map(|offer| match offer.state {
+        OfferState::Accepted { expected_at } | OfferState::OnTheWay { expected_at } => Some(expected_at),
+        _ => None,
+    });
+    let centres = draft.next.handovers.iter().filter_map(|handover| match handover.state {
+        HandoverState::Dispatched { expected_at } => expected_at,
+        _ => None,
+    });
+    responders.chain(centres).any(|expected_at| looked_at < expected_at && expected_at <= draft.now())
+}
+
+/// Nobody owns it any more, so the policy takes up again what an owner may have left lying.
+fn disown(draft: &mut Draft<'_>) {
+    draft.next.ownership = Ownership::Unclaimed;
+    draft.ring_operators();
+    if draft.facts.policy.handover == HandoverPolicy::AtOnce {
+        draft.call_centres(None);
+    }
+    let round = draft.next.round;
+    let was_helped = draft.next.offers.iter().any(|offer| offer.round == round && offer.state == OfferState::Done);
+    if asks_by_itself(draft) && !was_helped {
+        draft.ask_next();
     }
 }
 
@@ -355,8 +398,17 @@ fn expire_offers(draft: &mut Draft<'_>) {
         draft.move_offer(*id, OfferState::Silent);
         draft.emit(Effect::DismissResponder(*id));
     }
-    if !silent.is_empty() && asks_by_itself(draft) {
+    if !silent.is_empty() {
+        pass_on(draft);
+    }
+}
+
+/// Somebody will not go. The policy asks the next; where it may not, a person must know.
+fn pass_on(draft: &mut Draft<'_>) {
+    if asks_by_itself(draft) {
         draft.ask_next();
+    } else if !draft.is_anybody_engaged() {
+        draft.ring_operators();
     }
 }
 
@@ -387,13 +439,16 @@ fn answer_presses(draft: &mut Draft<'_>) {
         return;
     }
     let is_first = draft.next.presses_answered == 0;
+    draft.outlive_handovers();
     draft.ring_operators();
     if draft.next.class == Class::Emergency {
         if draft.facts.policy.handover == HandoverPolicy::AtOnce {
             draft.call_centres(None);
         }
         if asks_by_itself(draft) {
-            if !is_first {
+            // While somebody is engaged the round goes on: pressing again and again must not have the
+            // same silent responder asked again and again before the others.
+            if !is_first && !draft.is_anybody_engaged() {
                 draft.next.round += 1;
                 draft.next.shortfall = None;
             }
@@ -412,18 +467,14 @@ fn asks_by_itself(draft: &Draft<'_>) -> bool {
 
 fn climb_ladder(draft: &mut Draft<'_>) {
     let Ring::Ringing { level, next_at } = draft.next.ring else { return };
-    if next_at > draft.now() {
-        return;
-    }
+    let is_due = next_at <= draft.now();
+    let in_vain = draft.rings_in_vain(level);
     match level {
-        Level::Quiet | Level::Operators => draft.ring_supervisors(),
-        Level::Supervisors => {
-            if draft.next.owner().is_none() {
-                draft.call_centres(None);
-            }
-            let next_at = draft.after(draft.facts.policy.ring_again_every);
-            draft.ring(Level::Supervisors, next_at);
-        }
+        Level::Quiet | Level::Operators if is_due || in_vain => draft.ring_supervisors(next_at.min(draft.now())),
+        Level::Supervisors if is_due => draft.ring_supervisors_again(),
+        // They were there when it began to ring.
+        Level::Supervisors if in_vain => draft.call_centres(None),
+        _ => {}
     }
 }
 
@@ -431,11 +482,22 @@ fn claim(draft: &mut Draft<'_>, by: UserId, authority: Authority) -> Result<(), 
     match (draft.next.owner(), authority) {
         // Claiming one's own again says: I have heard the new press.
         (Some(owner), _) if owner == by => {
+            let was_quiet = draft.next.ring == Ring::Quiet;
             act_as_owner(draft, by)?;
-            return Ok(());
+            if was_quiet {
+                return Ok(());
+            }
+            draft.write(Entry::Claimed { by, from: None });
         }
-        (Some(_), Authority::Operator) => return Err(Refusal::ClaimedByOther),
-        (Some(_), Authority::Supervisor) | (None, _) => {
+        (Some(_), Authority::Operator) if draft.facts.owner == Presence::Present => {
+            return Err(Refusal::ClaimedByOther);
+        }
+        (previous, _) => {
+            if let Some(owner) = previous
+                && draft.facts.owner == Presence::Gone
+            {
+                draft.write(Entry::OwnerGone { owner });
+            }
             // Who claims has heard every press so far; what the policy does about them is done first.
             answer_presses(draft);
             draft.own(by);
@@ -513,13 +575,13 @@ fn hear_about_offer(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> 
                 OfferState::Silent => draft.move_offer(id, OfferState::Declined { reason }),
                 state if state.is_live() => {
                     draft.move_offer(id, OfferState::Declined { reason });
-                    if asks_by_itself(draft) {
-                        draft.ask_next();
-                    }
-                    // Who had said yes and now says no leaves a hole that a person should know of.
+                    // Who had said yes and now says no leaves a hole that a person should know of, and
+                    // that those may fill who were sent home because of that yes.
                     if state.is_accepted() {
+                        draft.next.round += 1;
                         draft.ring_operators();
                     }
+                    pass_on(draft);
                 }
                 _ => return Err(Refusal::OfferOver),
             }
@@ -614,8 +676,9 @@ fn hear_centre(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> {
         CentreWord::Closed => HandoverState::Closed,
         CentreWord::Refused { reason } => HandoverState::Refused { reason },
     };
-    // Said twice or out of order: what is known is further along.
-    if said.rank() <= current.rank() {
+    // Said twice or out of order: what is known is further along. But a centre that we could not reach
+    // and that reports all the same has been reached.
+    if current != HandoverState::Failed && said.rank() <= current.rank() {
         return Ok(());
     }
     settle_voice(draft, id);
@@ -624,7 +687,13 @@ fn hear_centre(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> {
         return Ok(());
     }
     match (said, centre) {
-        (HandoverState::Refused { .. }, _) => draft.require_voice(id),
+        (HandoverState::Refused { .. }, _) => {
+            draft.require_voice(id);
+            // Also when somebody has telephoned already: what they were told is no longer so.
+            draft.ring_operators();
+        }
+        // Finished, and was never there.
+        (HandoverState::Closed, _) if current.rank() < HandoverState::Arrived.rank() => draft.ring_operators(),
         (HandoverState::Dispatched { expected_at: Some(expected_at) }, Some(centre)) => {
             draft.emit(Effect::TellWearer(News::Coming { who: Helper::Centre(centre), expected_at }));
         }

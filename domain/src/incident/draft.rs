@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Candidate, Centre, Closure, Effect, Entry, Facts, Handover, HandoverState, Incident, Level, Offer, OfferState,
-    Outcome, Ownership, Ring, Shortfall, Step, Voice,
+    Outcome, Ownership, Presence, Ring, Shortfall, Step, Voice,
 };
 use crate::id::{HandoverId, OfferId, ResponderId, UserId};
 
@@ -59,48 +59,69 @@ impl<'f> Draft<'f> {
         self.write(Entry::Claimed { by, from });
     }
 
-    pub(super) fn disown(&mut self) {
-        self.next.ownership = Ownership::Unclaimed;
-        self.ring_operators();
-    }
-
     pub(super) fn quieten(&mut self) {
         self.next.ring = Ring::Quiet;
     }
 
     /// Rings from the lowest rung on which somebody is there to hear it. What rings already rings
-    /// again on its own rung, and its next rung comes no later for it.
+    /// again on its own rung, and its next rung comes no later for it; sooner, when the ring was for an
+    /// owner who is no more.
     pub(super) fn ring_operators(&mut self) {
-        if let Ring::Ringing { level, .. } = self.next.ring {
-            self.write(Entry::Rung { level });
-            return;
+        if let Ring::Ringing { level, next_at } = self.next.ring {
+            let unowned_by = self.after(self.patience(level));
+            let is_owned = self.next.owner().is_some();
+            self.ring(level, if is_owned { next_at } else { next_at.min(unowned_by) });
+        } else if self.rings_in_vain(Level::Operators) {
+            self.ring_supervisors(self.now());
+        } else {
+            let next_at = self.after(self.patience(Level::Operators));
+            self.ring(Level::Operators, next_at);
         }
-        if self.facts.operators == super::Presence::Gone && self.next.owner().is_none() {
-            self.ring_supervisors();
-            return;
-        }
-        let next_at = self.after(self.facts.policy.supervisors_after);
-        self.ring(Level::Operators, next_at);
     }
 
-    pub(super) fn ring_supervisors(&mut self) {
-        let policy = self.facts.policy;
-        let wait = if self.facts.supervisors == super::Presence::Gone && self.next.owner().is_none() {
-            // Nobody is there at all: no use in waiting for them before 120 is called.
-            SignedDuration::ZERO
+    /// The rung above the operators, due since `due_at`. A rung that was noticed late (the process was
+    /// away) takes nothing from the next one's time: that is counted from when it was due.
+    pub(super) fn ring_supervisors(&mut self, due_at: Timestamp) {
+        let next_at = due_at + self.patience(Level::Supervisors);
+        if next_at <= self.now() || self.rings_in_vain(Level::Supervisors) {
+            self.ring_supervisors_again();
         } else {
-            policy.centre_after - policy.supervisors_after
-        };
-        if wait.is_zero() {
+            self.ring(Level::Supervisors, next_at);
+        }
+    }
+
+    /// The uppermost rung: what nobody owns goes to the centres by itself, and everybody is rung until
+    /// somebody does.
+    pub(super) fn ring_supervisors_again(&mut self) {
+        if self.next.owner().is_none() {
             self.call_centres(None);
         }
-        let next_at = self.after(if wait.is_zero() { policy.ring_again_every } else { wait });
+        let next_at = self.after(self.facts.policy.ring_again_every);
         self.ring(Level::Supervisors, next_at);
     }
 
-    pub(super) fn ring(&mut self, level: Level, next_at: Timestamp) {
+    /// Whether nobody at all hears a rung: nobody owns it and nobody who is rung is there.
+    pub(super) fn rings_in_vain(&self, level: Level) -> bool {
+        let operators_gone = self.facts.operators == Presence::Gone;
+        let supervisors_gone = self.facts.supervisors == Presence::Gone;
+        self.next.owner().is_none() && operators_gone && (level != Level::Supervisors || supervisors_gone)
+    }
+
+    /// How long a rung has, before the next one.
+    fn patience(&self, level: Level) -> SignedDuration {
+        let policy = self.facts.policy;
+        match level {
+            Level::Quiet | Level::Operators => policy.supervisors_after.min(policy.centre_after),
+            Level::Supervisors => (policy.centre_after - policy.supervisors_after).max(SignedDuration::ZERO),
+        }
+    }
+
+    fn ring(&mut self, level: Level, next_at: Timestamp) {
         self.next.ring = Ring::Ringing { level, next_at };
-        self.write(Entry::Rung { level });
+        // However many reasons a decision has to ring, it rings once.
+        if !self.entries.contains(&Entry::Rung { level }) {
+            self.write(Entry::Rung { level });
+        }
     }
 
     // ---- offers -------------------------------------------------------------------------------
@@ -119,10 +140,15 @@ impl<'f> Draft<'f> {
         self.next.offers.push(offer);
     }
 
+    /// Whether somebody is being asked, or going.
+    pub(super) fn is_anybody_engaged(&self) -> bool {
+        self.next.offers.iter().any(|offer| offer.state.is_live())
+    }
+
     /// Asks the nearest who has neither declined nor been asked in this round; when nobody is left,
     /// says so loudly.
     pub(super) fn ask_next(&mut self) {
-        if self.next.offers.iter().any(|offer| offer.state.is_live()) {
+        if self.is_anybody_engaged() {
             return;
         }
         match self.choose() {
@@ -145,10 +171,15 @@ impl<'f> Draft<'f> {
                     && (offer.round == self.next.round || matches!(offer.state, OfferState::Declined { .. }))
             })
         };
-        candidates
-            .iter()
-            .copied()
-            .find(|candidate| !is_spent(candidate.responder))
+        let kept_silent = |responder| {
+            self.next.offers.iter().any(|offer| offer.responder == responder && offer.state == OfferState::Silent)
+        };
+        let mut unspent = candidates.iter().copied().filter(|candidate| !is_spent(candidate.responder));
+        // Who kept silent before comes after everybody who did not, however near.
+        unspent
+            .clone()
+            .find(|candidate| !kept_silent(candidate.responder))
+            .or_else(|| unspent.next())
             .ok_or(if self.next.offers.is_empty() { Shortfall::NobodyNear } else { Shortfall::AllAsked })
     }
 
@@ -182,12 +213,7 @@ impl<'f> Draft<'f> {
             return;
         }
         for centre in self.next.centres_wanted() {
-            let unanswered = self.next.presses_answered < self.next.presses;
-            let is_on_it = self.next.handovers.iter().any(|handover| {
-                handover.centre == centre
-                    // One that was stood down or has finished is called again only by a new press.
-                    && !(unanswered && matches!(handover.state, HandoverState::StoodDown { .. } | HandoverState::Closed))
-            });
+            let is_on_it = self.next.handovers.iter().any(|handover| handover.centre == centre && !handover.outlived);
             if !is_on_it {
                 self.call_centre(centre, by);
             }
@@ -200,10 +226,18 @@ impl<'f> Draft<'f> {
             centre,
             state: HandoverState::Prepared { acknowledge_by: self.after(self.facts.policy.acknowledge_within) },
             voice: Voice::NotNeeded,
+            outlived: false,
         };
         self.write(Entry::HandedOver { handover: handover.id, centre, by });
         self.emit(Effect::CallCentre(handover.id));
         self.next.handovers.push(handover);
+    }
+
+    /// A press has come: what ended before it is no answer to it.
+    pub(super) fn outlive_handovers(&mut self) {
+        for handover in &mut self.next.handovers {
+            handover.outlived |= matches!(handover.state, HandoverState::StoodDown { .. } | HandoverState::Closed);
+        }
     }
 
     pub(super) fn move_handover(&mut self, id: HandoverId, state: HandoverState, reference: Option<String>) {

@@ -297,6 +297,9 @@ pub struct Handover {
     pub state: HandoverState,
     /// Whether a person has to telephone.
     pub voice: Voice,
+    /// A press has come since it ended (stood down, or finished by the centre): it counts no more, and
+    /// the centre is called anew when its time comes.
+    pub outlived: bool,
 }
 
 /// Where a hand-over stands.
@@ -676,6 +679,12 @@ impl Incident {
             return None;
         }
         let unanswered = (self.presses_answered < self.presses).then_some(self.opened_at);
+        [unanswered, self.deadline()].into_iter().flatten().min()
+    }
+
+    /// The earliest deadline that an earlier decision has set; presses still to be answered have none
+    /// of their own, because when they came in is not kept here.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let rung = match self.ring {
             Ring::Quiet => None,
             Ring::Ringing { next_at, .. } => Some(next_at),
@@ -695,7 +704,7 @@ impl Incident {
             }
             _ => None,
         });
-        [unanswered, rung, owner].into_iter().flatten().chain(offers).chain(handovers).min()
+        [rung, owner].into_iter().flatten().chain(offers).chain(handovers).min()
     }
 
     /// What a person reads first.

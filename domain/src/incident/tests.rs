@@ -248,8 +248,8 @@ fn a_centre_that_is_silent_or_refuses_is_telephoned() {
     world.later(15);
     let silent = world.wake(&incident);
     assert_eq!((silent.tasks(), silent.ring.level()), (vec![Task::CallByVoice], Level::Operators));
-    let word = CentreWord::Acknowledged;
-    let late = world.apply(&silent, Input::CentreSays { handover, word, reference: None }).next;
+    let report = CentreWord::Acknowledged;
+    let late = world.apply(&silent, Input::CentreSays { handover, word: report, reference: None }).next;
     assert_eq!(late.tasks(), []);
 }
 
@@ -258,7 +258,7 @@ fn a_centre_that_repeats_itself_or_goes_back_changes_nothing() {
     let world = World::new();
     let incident = world.claimed();
     let handover = incident.handovers[0].id;
-    let says = |word: CentreWord| Input::CentreSays { handover, word, reference: None };
+    let says = |report: CentreWord| Input::CentreSays { handover, word: report, reference: None };
     let there = world.apply(&incident, says(CentreWord::Arrived)).next;
     for word in [CentreWord::Arrived, CentreWord::Acknowledged, CentreWord::Dispatched { minutes: Some(3) }] {
         let step = world.apply(&there, says(word));
@@ -289,4 +289,244 @@ fn closing_waits_for_120_and_tells_everybody() {
     assert_eq!(step.effects, [Effect::DismissResponder(incident.offers[0].id), Effect::TellWearer(News::AllClear)]);
     assert_eq!((step.next.wake_at(), step.next.headline()), (None, Headline::Closed));
     assert_eq!(decide(&step.next, claim(OTHER), &world.facts()), Err(Refusal::Over));
+}
+
+#[test]
+fn a_rung_noticed_late_takes_no_time_from_the_next() {
+    let mut world = World::new();
+    world.policy.handover = HandoverPolicy::OperatorFirst;
+    let incident = world.wake(&world.press());
+    world.later(45);
+    let supervisors = world.wake(&incident);
+    assert_eq!(supervisors.wake_at(), Some(world.press().opened_at + SignedDuration::from_secs(15)));
+    world.later(15);
+    assert_eq!(world.wake(&supervisors).handovers.len(), 1, "60 s after the press, not after the late rung");
+    world.later(60);
+    assert_eq!(world.wake(&incident).handovers.len(), 1, "after an outage both rungs in one decision");
+}
+
+#[test]
+fn when_everybody_leaves_their_desks_the_next_decision_goes_straight_up() {
+    let mut world = World::new();
+    world.policy.handover = HandoverPolicy::OperatorFirst;
+    let incident = world.wake(&world.press());
+    world.operators = Presence::Gone;
+    world.later(1);
+    let incident = world.wake(&incident);
+    assert_eq!((incident.ring.level(), incident.handovers.len()), (Level::Supervisors, 0));
+    world.supervisors = Presence::Gone;
+    world.later(1);
+    assert_eq!(world.wake(&incident).handovers.len(), 1);
+}
+
+#[test]
+fn operators_without_a_supervisor_keep_their_full_time_before_120() {
+    let mut world = World::new();
+    world.policy.handover = HandoverPolicy::OperatorFirst;
+    world.supervisors = Presence::Gone;
+    let incident = world.wake(&world.press());
+    world.later(30);
+    let incident = world.wake(&incident);
+    assert_eq!(incident.handovers.len(), 0);
+    world.later(30);
+    assert_eq!(world.wake(&incident).handovers.len(), 1);
+}
+
+#[test]
+fn pressing_again_and_again_never_keeps_the_next_from_being_asked() {
+    let mut world = World::new();
+    let mut incident = world.wake(&world.press());
+    for _ in 0..4 {
+        world.later(10);
+        incident.presses += 1;
+        incident = world.wake(&incident);
+    }
+    assert_eq!(last_offer(&incident).responder, LAN);
+}
+
+#[test]
+fn who_was_sent_home_for_a_yes_is_asked_when_it_is_taken_back() {
+    let mut world = World::new();
+    let incident = world.wake(&world.press());
+    world.later(30);
+    let incident = world.wake(&incident);
+    let wei = incident.offers[0].id;
+    let incident = world.apply(&incident, Input::Accept { offer: wei, minutes: 4 }).next;
+    assert_eq!(incident.offers[1].state, OfferState::Withdrawn);
+    let incident = world.apply(&incident, Input::Decline { offer: wei, reason: "flat tyre".into() }).next;
+    assert_eq!((incident.offers.len(), last_offer(&incident).responder), (3, LAN));
+}
+
+#[test]
+fn who_kept_silent_comes_after_everybody_who_did_not() {
+    let mut world = World::new();
+    world.candidates = Some(vec![Candidate { responder: WEI, distance: Metres(200.0) }]);
+    let incident = world.wake(&world.press());
+    world.later(30);
+    let mut incident = world.wake(&incident);
+    world.candidates = World::new().candidates;
+    incident.presses += 1;
+    let incident = world.wake(&incident);
+    assert_eq!(last_offer(&incident).responder, LAN);
+}
+
+#[test]
+fn who_comes_near_later_is_asked_and_so_is_somebody_once_the_place_is_known() {
+    let mut world = World::new();
+    let everybody = world.candidates.take();
+    let unknown = world.wake(&world.press());
+    assert_eq!(unknown.shortfall, Some(Shortfall::PlaceUnknown));
+    world.candidates = Some(vec![]);
+    let nobody = world.wake(&unknown);
+    assert_eq!(nobody.shortfall, Some(Shortfall::NobodyNear));
+    world.candidates = everybody;
+    let asked = world.wake(&nobody);
+    assert_eq!((asked.shortfall, last_offer(&asked).responder), (None, WEI));
+}
+
+#[test]
+fn a_press_that_nobody_has_heard_cannot_be_closed_away() {
+    let world = World::new();
+    let stand_down = Input::StandDown { by: OPERATOR, centre: Centre::Ambulance, reason: "fine".into() };
+    let mut incident = world.apply(&world.claimed(), stand_down).next;
+    incident.presses += 1;
+    let close = Input::Close { by: OPERATOR, outcome: Outcome::FalsePress, note: None };
+    assert_eq!(decide(&incident, close, &world.facts()), Err(Refusal::PressedAgain));
+}
+
+#[test]
+fn the_policy_takes_up_what_an_owner_leaves_lying() {
+    let world = World::new();
+    let incident = world.claimed();
+    let offer = last_offer(&incident).id;
+    let incident = world.apply(&incident, Input::Withdraw { by: OPERATOR, offer }).next;
+    assert_eq!(incident.offers.len(), 1, "the owner decides");
+    let incident = world.apply(&incident, Input::Release { by: OPERATOR }).next;
+    assert_eq!(last_offer(&incident).responder, LAN);
+}
+
+#[test]
+fn with_operator_first_a_press_after_a_stand_down_climbs_to_120_again() {
+    let mut world = World::new();
+    world.policy.handover = HandoverPolicy::OperatorFirst;
+    let incident = world.apply(&world.claimed(), Input::HandOver { by: OPERATOR, centre: Centre::Ambulance }).next;
+    let stand_down = Input::StandDown { by: OPERATOR, centre: Centre::Ambulance, reason: "mistake".into() };
+    let incident = world.apply(&incident, stand_down).next;
+    let mut incident = world.apply(&incident, Input::Release { by: OPERATOR }).next;
+    world.later(60);
+    incident = world.wake(&incident);
+    assert_eq!(incident.handovers.len(), 1, "without a new press the stand-down stands");
+    incident.presses += 1;
+    incident = world.wake(&incident);
+    assert_eq!(incident.handovers.len(), 1, "an operator first");
+    world.later(60);
+    assert_eq!(world.wake(&incident).handovers.len(), 2);
+}
+
+#[test]
+fn a_centre_that_seemed_out_of_reach_and_reports_is_believed() {
+    let world = World::new();
+    let incident = world.claimed();
+    let handover = incident.handovers[0].id;
+    let incident = world.apply(&incident, Input::CentreUnreachable { handover }).next;
+    assert_eq!(incident.tasks(), [Task::CallByVoice]);
+    let report = CentreWord::Dispatched { minutes: Some(7) };
+    let step = world.apply(&incident, Input::CentreSays { handover, word: report, reference: None });
+    assert_eq!(step.next.tasks(), []);
+    assert!(matches!(step.effects[..], [Effect::TellWearer(News::Coming { who: Helper::Centre(_), .. })]));
+}
+
+#[test]
+fn a_centre_that_finishes_without_having_come_rings_the_owner() {
+    let world = World::new();
+    let incident = world.claimed();
+    let handover = incident.handovers[0].id;
+    let says = |report: CentreWord| Input::CentreSays { handover, word: report, reference: None };
+    let incident = world.apply(&incident, says(CentreWord::Acknowledged)).next;
+    assert_eq!(incident.ring, Ring::Quiet);
+    assert_eq!(world.apply(&incident, says(CentreWord::Closed)).next.ring.level(), Level::Operators);
+    let arrived = world.apply(&incident, says(CentreWord::Arrived)).next;
+    assert_eq!(world.apply(&arrived, says(CentreWord::Closed)).next.ring, Ring::Quiet);
+}
+
+#[test]
+fn a_refusal_after_the_telephone_call_rings_the_owner() {
+    let mut world = World::new();
+    let incident = world.claimed();
+    let handover = incident.handovers[0].id;
+    world.later(15);
+    let incident = world.wake(&incident);
+    let done = Input::VoiceDone { by: OPERATOR, centre: Centre::Ambulance, reference: None };
+    let incident = world.apply(&incident, done).next;
+    assert_eq!(incident.ring, Ring::Quiet);
+    let report = CentreWord::Refused { reason: "no vehicle".into() };
+    let refused = world.apply(&incident, Input::CentreSays { handover, word: report, reference: None }).next;
+    assert_eq!(refused.ring.level(), Level::Operators);
+}
+
+#[test]
+fn where_only_people_ask_the_owner_hears_that_the_answer_is_no() {
+    let mut world = World::new();
+    let mut incident = world.press();
+    incident.origin = Origin::Unlisted;
+    let incident = world.apply(&incident, claim(OPERATOR)).next;
+    let incident = world.apply(&incident, Input::Ask { by: OPERATOR, responder: WEI }).next;
+    assert_eq!(incident.ring, Ring::Quiet);
+    world.later(30);
+    let incident = world.wake(&incident);
+    assert_eq!((incident.ring.level(), incident.offers.len()), (Level::Operators, 1));
+}
+
+#[test]
+fn the_owner_hears_once_that_somebody_is_late() {
+    let mut world = World::new();
+    let incident = world.claimed();
+    let offer = last_offer(&incident).id;
+    let handover = incident.handovers[0].id;
+    let there = Input::CentreSays { handover, word: CentreWord::Arrived, reference: None };
+    let incident = world.apply(&incident, there).next;
+    let mut incident = world.apply(&incident, Input::Accept { offer, minutes: 1 }).next;
+    world.later(30);
+    incident = world.wake(&incident);
+    assert_eq!(incident.ring, Ring::Quiet);
+    world.later(30);
+    incident = world.wake(&incident);
+    assert_eq!(incident.ring.level(), Level::Operators);
+    incident = world.apply(&incident, claim(OPERATOR)).next;
+    for _ in 0..4 {
+        world.later(30);
+        incident = world.wake(&incident);
+        assert_eq!(incident.ring, Ring::Quiet);
+    }
+}
+
+#[test]
+fn an_owner_who_is_gone_stands_in_nobodys_way() {
+    let mut world = World::new();
+    let incident = world.claimed();
+    world.owner = Presence::Gone;
+    let step = world.apply(&incident, claim(OTHER));
+    assert_eq!(step.next.owner(), Some(OTHER));
+    assert_eq!(step.entries[0], Entry::OwnerGone { owner: OPERATOR });
+}
+
+#[test]
+fn the_wearer_hears_that_a_further_press_was_heard() {
+    let world = World::new();
+    let mut incident = world.claimed();
+    incident.presses += 1;
+    let incident = world.wake(&incident);
+    let step = world.apply(&incident, claim(OPERATOR));
+    assert_eq!(step.effects, [Effect::TellWearer(News::Claimed)]);
+    assert_eq!(world.apply(&step.next, claim(OPERATOR)).effects, []);
+}
+
+#[test]
+fn a_policy_whose_rungs_are_out_of_order_still_reaches_120_in_time() {
+    let mut world = World::new();
+    world.policy.handover = HandoverPolicy::OperatorFirst;
+    world.policy.supervisors_after = SignedDuration::from_secs(90);
+    let incident = world.wake(&world.press());
+    world.later(60);
+    assert_eq!(world.wake(&incident).handovers.len(), 1);
 }
