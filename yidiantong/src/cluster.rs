@@ -90,7 +90,9 @@ pub enum ClusterError {
         pid: Option<u32>,
     },
     /// PostgreSQL refuses to run as root, and its own account cannot be had.
-    #[error("the system user {name} is missing and could not be made ({cause}); make it with `useradd --system {name}`")]
+    #[error(
+        "the system user {name} is missing and could not be made ({cause}); make it with `useradd --system {name}`"
+    )]
     NoAccount {
         /// The account's name.
         name: &'static str,
@@ -228,20 +230,9 @@ pub fn default_data_dir() -> PathBuf {
 pub async fn start(data_dir: &Path, stop: CancellationToken) -> Result<Cluster, ClusterError> {
     let owner = Owner::find().await?;
     let folders = Folders::lay_out(data_dir, &owner).await?;
-    let programs = Programs::find(&folders)?;
+    let programs = Programs::find(&folders).inspect_err(|_| folders.leave_socket_folder())?;
     let site = Site { owner, folders, programs };
-
-    site.make_once().await?;
-    let postmaster = site.adopt_or_start(&stop).await?;
-    let version = site.programs.version;
-    if let Err(error) = site.prepare_database().await {
-        site.shut_down(postmaster).await?;
-        return Err(if is_missing_extension(&error) {
-            ClusterError::PostgisMissing { version }
-        } else {
-            ClusterError::Database(error)
-        });
-    }
+    let postmaster = site.bring_up(&stop).await.inspect_err(|_| site.folders.leave_socket_folder())?;
 
     let options = site.options(DATABASE);
     let url = site.url();
@@ -297,6 +288,18 @@ struct Site {
 }
 
 impl Site {
+    /// Everything between an empty folder and a database that answers.
+    async fn bring_up(&self, stop: &CancellationToken) -> Result<Postmaster, ClusterError> {
+        self.make_once().await?;
+        let postmaster = self.adopt_or_start(stop).await?;
+        let Err(error) = self.prepare_database().await else { return Ok(postmaster) };
+        self.shut_down(postmaster).await?;
+        if is_missing_extension(&error) {
+            return Err(ClusterError::PostgisMissing { version: self.programs.version });
+        }
+        Err(ClusterError::Database(error))
+    }
+
     /// `initdb`, once. Made beside its place and moved there whole, so that a kill in the middle leaves nothing that
     /// looks like a database.
     async fn make_once(&self) -> Result<(), ClusterError> {
@@ -452,7 +455,9 @@ impl Site {
         for (signal, within) in steps {
             postmaster.signal(signal)?;
             if timeout(within, postmaster.ended()).await.is_ok() {
-                return self.clear_leftovers().await;
+                self.clear_leftovers().await?;
+                self.folders.leave_socket_folder();
+                return Ok(());
             }
             tracing::warn!(pid = postmaster.pid(), ?signal, "PostgreSQL does not stop");
         }
@@ -500,15 +505,17 @@ enum Unanswered {
 /// `undefined_file` and `feature_not_supported`: what PostgreSQL answers for an extension that is not installed,
 /// depending on its version.
 fn is_missing_extension(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "58P01" || code == "0A000")
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code == "58P01" || code == "0A000")
 }
 
 /// The last line that says something.
 fn last_words(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
-    let said = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let telling = said.clone().rfind(|line| line.contains("error:") || line.contains("FATAL") || line.contains("PANIC"));
-    telling.or_else(|| said.last()).unwrap_or("it said nothing").to_owned()
+    let mut said = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let telling =
+        said.clone().rfind(|line| line.contains("error:") || line.contains("FATAL") || line.contains("PANIC"));
+    telling.or_else(|| said.next_back()).unwrap_or("it said nothing").to_owned()
 }
 
 #[cfg(test)]

@@ -92,6 +92,13 @@ impl Folders {
         Ok(())
     }
 
+    /// Takes the socket's folder away when PostgreSQL has left nothing in it.
+    pub(super) fn leave_socket_folder(&self) {
+        if let Err(error) = fs::remove_dir(&self.socket) {
+            tracing::debug!(%error, folder = %self.socket.display(), "the socket's folder stays");
+        }
+    }
+
     pub(super) fn server_settings(&self) -> PathBuf {
         self.data.join("postgres.conf")
     }
@@ -141,7 +148,9 @@ impl Folders {
     fn newest_log(&self) -> Option<PathBuf> {
         let entries = fs::read_dir(&self.log).ok()?.filter_map(Result::ok);
         let files = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
-        files.max_by_key(|entry| entry.metadata().and_then(|metadata| metadata.modified()).ok()).map(|entry| entry.path())
+        files
+            .max_by_key(|entry| entry.metadata().and_then(|metadata| metadata.modified()).ok())
+            .map(|entry| entry.path())
     }
 }
 
@@ -153,13 +162,8 @@ fn at(path: &Path) -> impl Fn(io::Error) -> ClusterError + use<> {
 /// Taken on the open file: the kernel gives it back when we die, however we die.
 fn lock(data: &Path) -> Result<File, ClusterError> {
     let path = data.join("lock");
-    let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(&path)
-        .map_err(at(&path))?;
+    let mut file =
+        OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(at(&path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

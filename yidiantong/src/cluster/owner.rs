@@ -1,5 +1,6 @@
 //! As whom PostgreSQL runs: as ourselves, or, because it refuses root, as a system user of its own.
 
+use std::fs::File;
 use std::path::Path;
 
 use tokio::process::Command;
@@ -15,10 +16,7 @@ pub(super) enum Owner {
     /// We are not root: ourselves.
     Ourselves,
     /// We are root: this account.
-    Account {
-        uid: u32,
-        gid: u32,
-    },
+    Account { uid: u32, gid: u32 },
 }
 
 pub(super) fn is_root() -> bool {
@@ -33,6 +31,12 @@ impl Owner {
         if let Some(owner) = look_up().await? {
             return Ok(owner);
         }
+        // Two useradds in the same moment overwrite each other's account, and the number that was there a moment ago
+        // is nobody's. Held until the account is there.
+        let _alone = tokio::task::spawn_blocking(lock_accounts).await?.map_err(|error| no_account(&error))?;
+        if let Some(owner) = look_up().await? {
+            return Ok(owner);
+        }
         tracing::info!(user = ACCOUNT, "making a system user for PostgreSQL");
         let made = Command::new("useradd")
             .args(["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"])
@@ -40,7 +44,6 @@ impl Owner {
             .output()
             .await
             .map_err(|error| no_account(&error))?;
-        // Not judged by its exit alone: another process may have made the account in the same moment.
         match look_up().await? {
             Some(owner) => Ok(owner),
             None => Err(no_account(&String::from_utf8_lossy(&made.stderr).trim())),
@@ -95,6 +98,13 @@ impl Owner {
             Self::Account { .. } => ACCOUNT.to_owned(),
         }
     }
+}
+
+/// In a folder that only root can write to.
+fn lock_accounts() -> std::io::Result<File> {
+    let file = File::options().create(true).truncate(false).write(true).open("/run/yidiantong-account.lock")?;
+    file.lock()?;
+    Ok(file)
 }
 
 fn no_account(cause: &dyn std::fmt::Display) -> ClusterError {

@@ -137,7 +137,8 @@ pub(super) fn find_postmaster(folders: &Folders) -> Option<PidFile> {
 /// Every process of this cluster, the postmaster too.
 pub(super) fn find_leftovers(folders: &Folders) -> Vec<u32> {
     let look = Look::at(folders);
-    let numbers = fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let numbers =
+        fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     numbers.filter(|pid| look.is_postmaster(*pid) || look.is_child(*pid)).collect()
 }
 
@@ -151,7 +152,9 @@ pub(super) fn remove_false_pid_file(folders: &Folders) {
     if taken && another {
         let path = pid_file(folders);
         match fs::remove_file(&path) {
-            Ok(()) => tracing::info!(pid = found.pid, "removed a postmaster.pid whose number has gone to another process"),
+            Ok(()) => {
+                tracing::info!(pid = found.pid, "removed a postmaster.pid whose number has gone to another process");
+            }
             Err(error) => tracing::warn!(%error, path = %path.display(), "a false postmaster.pid could not be removed"),
         }
     }

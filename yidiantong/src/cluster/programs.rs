@@ -22,9 +22,10 @@ impl Programs {
     pub(super) fn find(folders: &Folders) -> Result<Self, ClusterError> {
         let here = installed();
         match folders.made_by()? {
-            Some(version) => here.into_iter().find(|programs| programs.version.to_string() == version).ok_or_else(|| {
-                ClusterError::VersionMissing { folder: folders.postgres.clone(), version }
-            }),
+            Some(version) => here
+                .into_iter()
+                .find(|programs| programs.version.to_string() == version)
+                .ok_or_else(|| ClusterError::VersionMissing { folder: folders.postgres.clone(), version }),
             None => newest(here, |programs| extension_is_there(programs, "postgis")),
         }
     }
