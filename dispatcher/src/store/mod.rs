@@ -3,6 +3,7 @@
 //! Functions take a connection, so that the caller owns the transaction. Rows are private and become
 //! domain types on the way out.
 
+pub mod users;
 pub mod views;
 
 /// Why the database did not give an answer.
