@@ -19,6 +19,9 @@ pub const GATEWAYS: &str = "bus/gateways";
 /// Where gateways publish what is to go down to terminals: payload [`Downlink`]; every door listens.
 pub const DOWN: &str = "bus/down";
 
+/// No packet on the bus is longer, in bytes. `rumqttc` must be told, or it takes no more than 10 KB.
+pub const PACKET_MAX: usize = 256 * 1024;
+
 /// The lane of one gateway: payload [`Uplink`].
 pub fn up(gateway: &str, lane: Lane) -> String {
     match lane {
