@@ -1,0 +1,85 @@
+# Everything there is to do here. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# The steps share one target folder and one database; cargo and npm use all cores by themselves.
+.NOTPARALLEL:
+
+target := $(or $(CARGO_TARGET_DIR),target)
+console_sources := $(shell find console/src console/public -type f 2>/dev/null) \
+	$(wildcard console/index.html console/package.json console/tsconfig*.json console/vite.config.*)
+
+.PHONY: help
+help: ## list this
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: run
+run: packages-run console ## install what is missing, build, and start the demonstration (ARGS= for more)
+	cargo build --release -p yidiantong -p firmware-sim
+	exec $(target)/release/yidiantong serve --demo $(ARGS)
+
+.PHONY: test
+test: packages-test console venv ## every ring of tests
+	scripts/test
+
+.PHONY: check
+check: console ## format, lints, bans and licences, freshness of .sqlx
+	cargo fmt --all --check
+	SQLX_OFFLINE=true cargo clippy --workspace --all-targets -- -D warnings
+	if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; \
+	else echo 'cargo-deny is not installed: bans, licences and sources were NOT checked'; fi
+	scripts/prepare-sqlx --check
+
+.PHONY: sim
+sim: ## the core in virtual time, with many more seeds than `make test` takes
+	SIM_SEEDS=$${SIM_SEEDS:-100000} cargo test --release -p simulation
+
+.PHONY: chaos
+chaos: packages-test console venv ## a hundred rounds of kill -9
+	cargo build --workspace --all-targets
+	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-100} cargo test -p system --test chaos -- --nocapture
+
+.PHONY: fmt
+fmt: ## format
+	cargo fmt --all
+
+.PHONY: db
+db: packages-run ## start a throwaway database and print its URL (`scripts/dev-db stop` ends it)
+	scripts/dev-db
+
+.PHONY: sqlx
+sqlx: packages-run console ## write .sqlx anew, after a change of a query or a migration
+	scripts/prepare-sqlx
+
+.PHONY: console
+console: console/dist/index.html ## build the web pages
+
+.PHONY: clean
+clean: ## remove what was built; data folders stay
+	scripts/dev-db stop
+	cargo clean
+	rm -rf console/dist console/node_modules
+
+.PHONY: packages-run packages-test
+packages-run:
+	scripts/install-packages run
+packages-test:
+	scripts/install-packages test
+
+# A file inside the folder that npm and venv make, so that it goes with the folder.
+console/node_modules/.complete: console/package-lock.json console/package.json
+	npm --prefix console ci --no-fund --no-audit
+	touch $@
+
+console/dist/index.html: console/node_modules/.complete $(console_sources)
+	npm --prefix console run build
+	touch $@
+
+.PHONY: venv
+venv: target/venv/.complete
+target/venv/.complete: tests/system/requirements.txt
+	python3 -m venv --clear target/venv
+	target/venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
