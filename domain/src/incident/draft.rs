@@ -90,11 +90,15 @@ impl<'f> Draft<'f> {
         }
     }
 
-    /// The uppermost rung: what nobody owns goes to the centres by itself, and everybody is rung until
-    /// somebody does.
+    /// The uppermost rung: what nobody owns goes to the centres by itself, who kept silent may be asked
+    /// once more, and everybody is rung until somebody takes it.
     pub(super) fn ring_supervisors_again(&mut self) {
         if self.next.owner().is_none() {
             self.call_centres(None);
+            if self.next.shortfall == Some(Shortfall::AllAsked) {
+                self.next.round += 1;
+                self.ask_next();
+            }
         }
         let next_at = self.after(self.facts.policy.ring_again_every);
         self.ring(Level::Supervisors, next_at);

@@ -679,12 +679,6 @@ impl Incident {
             return None;
         }
         let unanswered = (self.presses_answered < self.presses).then_some(self.opened_at);
-        [unanswered, self.deadline()].into_iter().flatten().min()
-    }
-
-    /// The earliest deadline that an earlier decision has set; presses still to be answered have none
-    /// of their own, because when they came in is not kept here.
-    pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let rung = match self.ring {
             Ring::Quiet => None,
             Ring::Ringing { next_at, .. } => Some(next_at),
@@ -704,7 +698,7 @@ impl Incident {
             }
             _ => None,
         });
-        [rung, owner].into_iter().flatten().chain(offers).chain(handovers).min()
+        [unanswered, rung, owner].into_iter().flatten().chain(offers).chain(handovers).min()
     }
 
     /// What a person reads first.

@@ -530,3 +530,21 @@ fn a_policy_whose_rungs_are_out_of_order_still_reaches_120_in_time() {
     world.later(60);
     assert_eq!(world.wake(&incident).handovers.len(), 1);
 }
+
+#[test]
+fn while_nobody_owns_it_the_silent_are_asked_again_with_the_uppermost_rung() {
+    let mut world = World::new();
+    world.candidates = Some(vec![Candidate { responder: WEI, distance: Metres(200.0) }]);
+    let mut incident = world.wake(&world.press());
+    world.later(30);
+    incident = world.wake(&incident);
+    assert_eq!(incident.shortfall, Some(Shortfall::AllAsked));
+    world.later(29);
+    assert_eq!(world.wake(&incident).offers.len(), 1);
+    world.later(1);
+    let again = world.wake(&incident);
+    assert_eq!((again.shortfall, again.offers.len()), (None, 2));
+    let owned = world.apply(&incident, claim(OPERATOR)).next;
+    world.later(300);
+    assert_eq!(world.wake(&owned).offers.len(), 1, "an owner asks by hand");
+}
