@@ -1,1 +1,20 @@
-//! Simulated terminals, responders and a simulated 120 centre.
+//! The far ends of the line, simulated: a wearer's pager, a responder, a 120 centre.
+//!
+//! They know of the server only what real ones would: the MQTT topics and messages of `wire`, and
+//! the HTTP interface. Each can run as a task inside another process (`yidiantong serve --demo`,
+//! tests) or from the command line (`firmware-sim --help`).
+//!
+//! * [`device`] – what a pager does, as a pure model: no clock, no I/O, fit for virtual time.
+//! * [`pager`] – puts one device on MQTT.
+//! * [`responder`] – follows its offers over HTTP, answers, travels, arrives.
+//! * [`centre`] – a 120 centre that can be slow, refuse, lie or be down.
+
+pub mod backoff;
+pub mod centre;
+pub mod clock;
+pub mod device;
+pub mod ground;
+pub mod pager;
+pub mod responder;
+pub mod secret;
+pub mod sse;

@@ -1,2 +1,333 @@
-#![doc = "x"]
-fn main() {}
+//! `firmware-sim`: a pager, a press, a responder or a 120 centre from the command line.
+
+mod speak;
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use firmware_sim::device::{Key, Settings};
+use firmware_sim::ground::Point;
+use firmware_sim::pager::{self, Event, Pager, Session};
+use firmware_sim::secret::Secret;
+use firmware_sim::{centre, clock, responder};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use wire::notice::News;
+
+use crate::speak::{Format, Speaker};
+
+/// Simulated far ends of 一点通: a wearer's pager, a responder, a 120 centre.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A pager to play with: type sos, fall, cancel, ok, request meal, quit.
+    Pager(PagerArgs),
+    /// One press: prints what the pager hears, and succeeds when the press is acknowledged.
+    Press(PressArgs),
+    /// A responder who follows the offers of one account.
+    Responder(ResponderArgs),
+    /// A 120 centre.
+    Centre(CentreArgs),
+}
+
+#[derive(Debug, Args)]
+struct TerminalArgs {
+    /// Where the terminals connect, host:port.
+    #[arg(long, default_value = "127.0.0.1:1883")]
+    broker: String,
+    /// The terminal's serial, which is in its topics.
+    #[arg(long)]
+    serial: String,
+    /// The MQTT user name, if it is not the serial.
+    #[arg(long)]
+    login: Option<String>,
+    /// The MQTT password.
+    #[arg(long, env = "YDT_SECRET", hide_env_values = true)]
+    secret: String,
+    /// Where it is: degrees of latitude, WGS-84.
+    #[arg(long, requires = "lon", allow_negative_numbers = true)]
+    lat: Option<f64>,
+    /// Where it is: degrees of longitude, WGS-84.
+    #[arg(long, requires = "lat", allow_negative_numbers = true)]
+    lon: Option<f64>,
+    /// Marks its presses as an exercise.
+    #[arg(long)]
+    drill: bool,
+    /// The boot number, if not the seconds since 2020.
+    #[arg(long)]
+    boot: Option<u32>,
+    /// Prints JSON, one event a line.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct PagerArgs {
+    #[command(flatten)]
+    terminal: TerminalArgs,
+}
+
+#[derive(Debug, Args)]
+struct PressArgs {
+    #[command(flatten)]
+    terminal: TerminalArgs,
+    /// sos, fall, smoke …; also cancel, ok, or request:meal.
+    #[arg(long, default_value = "sos")]
+    kind: String,
+    /// How many seconds to wait for the acknowledgement.
+    #[arg(long, default_value_t = 60)]
+    patience: u64,
+    /// How many seconds to follow the news after the acknowledgement; ends earlier when all is clear.
+    #[arg(long, default_value_t = 120)]
+    follow: u64,
+    /// Ends with the acknowledgement.
+    #[arg(long, conflicts_with = "follow")]
+    no_follow: bool,
+}
+
+#[derive(Debug, Args)]
+struct ResponderArgs {
+    /// Where the server is.
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    api: String,
+    /// The responder's bearer token.
+    #[arg(long, env = "YDT_TOKEN", hide_env_values = true)]
+    token: String,
+    /// accept, decline, silent, vanish, or JSON such as {"is":"accept","after_s":5,"minutes":4}.
+    #[arg(long, default_value = "accept")]
+    behaviour: responder::Behaviour,
+    /// Where it starts: degrees of latitude, WGS-84.
+    #[arg(long, requires = "lon", allow_negative_numbers = true)]
+    lat: Option<f64>,
+    /// Where it starts: degrees of longitude, WGS-84.
+    #[arg(long, requires = "lat", allow_negative_numbers = true)]
+    lon: Option<f64>,
+    /// How fast it travels, in km/h.
+    #[arg(long, default_value_t = 25.0)]
+    speed_kmh: f64,
+    /// How many simulated seconds pass in a real one while it travels and works.
+    #[arg(long, default_value_t = 1.0)]
+    time_scale: f64,
+    /// How many simulated seconds it works on the scene.
+    #[arg(long, default_value_t = 300)]
+    on_scene: u64,
+}
+
+#[derive(Debug, Args)]
+struct CentreArgs {
+    /// Where it takes messages.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Where it is controlled: GET /cases, PUT /behaviour.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    control: SocketAddr,
+    /// The secret that signs in both directions.
+    #[arg(long, env = "YDT_SECRET", hide_env_values = true)]
+    secret: String,
+    /// normal, slow, refuse, lie, down, down:refuses, down:hangs, twice, stutter, or JSON such as
+    /// {"is":"refuse","reason":"no vehicle is free"}.
+    #[arg(long, default_value = "normal")]
+    behaviour: centre::Behaviour,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    let quiet = matches!(cli.command, Command::Pager(_) | Command::Press(_));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| if quiet { "warn" } else { "info" }.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_signal(stop.clone())?);
+    match cli.command {
+        Command::Pager(args) => pager(args, stop).await,
+        Command::Press(args) => press(args, stop).await,
+        Command::Responder(args) => follow_offers(args, stop).await,
+        Command::Centre(args) => take_hand_overs(args, stop).await,
+    }
+}
+
+/// Cancels `stop` at the first Ctrl-C or SIGTERM.
+fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stop.cancel();
+    })
+}
+
+fn point(lat: Option<f64>, lon: Option<f64>) -> Option<Point> {
+    lat.zip(lon).map(|(lat, lon)| Point { lat, lon })
+}
+
+impl TerminalArgs {
+    fn pager(&self) -> pager::Config {
+        let boot = self.boot.unwrap_or_else(clock::boot);
+        pager::Config {
+            login: self.login.clone().unwrap_or_else(|| self.serial.clone()),
+            device: Settings { drill: self.drill, ..Settings::new(&self.serial, boot) },
+            place: point(self.lat, self.lon),
+            ..pager::Config::new(&self.broker, &self.serial, Secret::from(self.secret.as_str()))
+        }
+    }
+
+    fn speaker(&self) -> Speaker {
+        Speaker::new(if self.json { Format::Json } else { Format::Words })
+    }
+}
+
+/// What somebody has typed; `None` when it is no key.
+fn key(typed: &str) -> Option<Key> {
+    let mut words = typed.split([' ', ':']).filter(|word| !word.is_empty());
+    let key = match (words.next()?, words.next()) {
+        ("cancel", None) => Key::Cancel,
+        ("ok", None) => Key::CheckIn,
+        ("request", category) => Key::Request { category: category.unwrap_or("meal").into() },
+        (kind, None) if kind.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_') => {
+            Key::Help { kind: kind.into() }
+        }
+        _ => return None,
+    };
+    words.next().is_none().then_some(key)
+}
+
+async fn pager(args: PagerArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let mut speaker = args.terminal.speaker();
+    let mut pager = Pager::start(args.terminal.pager(), stop.clone())?;
+    let (typed, mut lines) = tokio::sync::mpsc::channel::<String>(16);
+    // Its own thread: a read of the standard input cannot be given up, and must not hold up the end.
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if typed.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    speaker.hint("keys: sos, fall, smoke …, cancel, ok, request meal, quit");
+    loop {
+        tokio::select! {
+            event = pager.next() => match event {
+                Some(event) => speaker.tell(&event)?,
+                None => break,
+            },
+            Some(line) = lines.recv() => match line.trim() {
+                "" => {}
+                "quit" | "exit" => stop.cancel(),
+                typed => match key(typed) {
+                    Some(key) => pager.press(key).await,
+                    None => speaker.hint("keys: sos, fall, smoke …, cancel, ok, request meal, quit"),
+                },
+            },
+        }
+    }
+    pager.stopped().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn press(args: PressArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let key = key(&args.kind).with_context(|| format!("{:?} is nothing that can be pressed", args.kind))?;
+    let mut speaker = args.terminal.speaker();
+    let config = args.terminal.pager();
+    // A session of its own, so that a pager with the same serial that is on stays connected.
+    let client_id = format!("{}-press-{}", config.device.serial, config.device.boot);
+    let mut pager = Pager::start(pager::Config { client_id, session: Session::Forgotten, ..config }, stop.clone())?;
+    pager.press(key).await;
+
+    let mut acknowledged = false;
+    let mut deadline = Instant::now() + Duration::from_secs(args.patience);
+    while let Ok(Some(event)) = timeout_at(deadline, pager.next()).await {
+        speaker.tell(&event)?;
+        match event {
+            Event::Acknowledged { .. } => {
+                acknowledged = true;
+                if args.no_follow {
+                    break;
+                }
+                deadline = Instant::now() + Duration::from_secs(args.follow);
+            }
+            Event::Notice { news: News::AllClear, .. } if acknowledged => break,
+            // Bad user name or password, not authorised: waiting does not help.
+            Event::Refused { code: 4 | 5 } => break,
+            _ => {}
+        }
+    }
+    stop.cancel();
+    // The rest of what it says, the last words on the screen for instance.
+    while let Some(event) = pager.next().await {
+        speaker.tell(&event)?;
+    }
+    pager.stopped().await;
+    if !acknowledged {
+        speaker.hint("the press was NOT acknowledged");
+    }
+    Ok(if acknowledged { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn follow_offers(args: ResponderArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let config = responder::Config {
+        behaviour: args.behaviour,
+        place: point(args.lat, args.lon),
+        speed_kmh: args.speed_kmh,
+        time_scale: args.time_scale,
+        on_scene: Duration::from_secs(args.on_scene),
+        ..responder::Config::new(args.api, args.token)
+    };
+    responder::run(config, stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn take_hand_overs(args: CentreArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let config = centre::Config {
+        listen: args.listen,
+        control: args.control,
+        secret: args.secret.into(),
+        behaviour: args.behaviour,
+    };
+    let centre = centre::start(config, stop).await?;
+    speak::line(&format!("messages {}", centre.url()))?;
+    speak::line(&format!("control  http://{}/cases", centre.control_addr()))?;
+    centre.stopped().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_typed_is_a_key_or_nothing() {
+        assert_eq!(key("sos"), Some(Key::sos()));
+        assert_eq!(key("heart_rate"), Some(Key::Help { kind: "heart_rate".into() }));
+        assert_eq!(key("cancel"), Some(Key::Cancel));
+        assert_eq!(key("ok"), Some(Key::CheckIn));
+        assert_eq!(key("request repair"), Some(Key::Request { category: "repair".into() }));
+        assert_eq!(key("request:nurse"), Some(Key::Request { category: "nurse".into() }));
+        for typed in ["", "SOS!", "sos now", "request a meal"] {
+            assert_eq!(key(typed), None, "{typed}");
+        }
+    }
+}
