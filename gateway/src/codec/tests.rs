@@ -1,7 +1,5 @@
 //! The codecs against corpora (our own, and captured OwnTracks messages) and against noise.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::path::{Path, PathBuf};
 
 use domain::press::AlertKind;

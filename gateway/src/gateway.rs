@@ -1,0 +1,340 @@
+//! The running gateway: its settings, its tasks, and how they end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+use wire::bus::{self, Alive, Downlink, Uplink};
+use wire::directory::{Dialect, Directory, Lookup};
+use wire::notice::Notice;
+use wire::topics::Lane;
+
+use crate::alerts::{self, Alerts};
+use crate::counters::Counters;
+use crate::handover::{self, Backoff, Handover, Shard};
+use crate::ledger::Ledger;
+use crate::line::{self, Line};
+use crate::telemetry::Telemetry;
+use crate::{Dispatcher, codec, presence};
+
+/// Answers between the shards and the bus.
+const ANSWERS_MAX: usize = 4096;
+/// How long the last receipts may take to leave when the gateway stops.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a gateway needs to know, and its limits. Begin with [`Config::new`].
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Its name on the bus; no two gateways may share one. Letters, digits, `-` and `_`.
+    pub id: String,
+    /// Where the bus listens.
+    pub bus: SocketAddr,
+    /// After this long without a receipt an alert rings from memory.
+    pub unstored_after: Duration,
+    /// Alerts kept in memory without a receipt; beyond this no more are taken from the bus.
+    pub alerts_waiting_max: usize,
+    /// Telemetry messages kept in memory; beyond this they are thinned out.
+    pub telemetry_waiting_max: usize,
+    /// Reports in one call to the dispatcher.
+    pub batch_max: usize,
+    /// Calls with alerts under way at a time; a terminal belongs to one of them.
+    pub shards: usize,
+    /// A call to the dispatcher that takes longer has failed.
+    pub take_within: Duration,
+    /// How long to wait after a failed call.
+    pub retry_first: Duration,
+    /// The longest wait between tries.
+    pub retry_most: Duration,
+    /// How often telemetry and presence are tried before they are given up.
+    pub telemetry_tries: u32,
+    /// How often to say that we are here; doors take three seconds of silence for absence.
+    pub alive_every: Duration,
+    /// How many committed alerts are remembered, to answer a door that asks again.
+    pub durable_remembered: usize,
+}
+
+impl Config {
+    /// The ordinary settings.
+    pub fn new(id: impl Into<String>, bus: SocketAddr) -> Self {
+        Self {
+            id: id.into(),
+            bus,
+            unstored_after: Duration::from_secs(10),
+            alerts_waiting_max: 20_000,
+            telemetry_waiting_max: 20_000,
+            batch_max: 256,
+            shards: 4,
+            // Below the five seconds that an edge waits for a receipt.
+            take_within: Duration::from_secs(3),
+            retry_first: Duration::from_millis(50),
+            retry_most: Duration::from_secs(1),
+            telemetry_tries: 3,
+            alive_every: Duration::from_secs(1),
+            durable_remembered: 65_536,
+        }
+    }
+
+    fn check(&self) -> Result<(), GatewayError> {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+        if self.id.is_empty() || !self.id.chars().all(plain) {
+            return Err(GatewayError::Id(self.id.clone()));
+        }
+        for (name, limit) in [
+            ("alerts_waiting_max", self.alerts_waiting_max),
+            ("telemetry_waiting_max", self.telemetry_waiting_max),
+            ("batch_max", self.batch_max),
+            ("shards", self.shards),
+        ] {
+            if limit == 0 {
+                return Err(GatewayError::Zero(name));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What can go wrong with a gateway.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayError {
+    /// The name cannot be a part of a topic.
+    #[error("{0:?} is no name for a gateway: letters, digits, - and _ only")]
+    Id(String),
+    /// A limit of nothing.
+    #[error("{0} must not be zero")]
+    Zero(&'static str),
+    /// There is no connection to the bus now: nothing was sent, try again.
+    #[error("the bus is away")]
+    BusAway,
+    /// The directory does not list the terminal.
+    #[error("terminal {0:?} is not in the directory")]
+    UnknownTerminal(String),
+    /// The terminal's dialect has no word for it: trying again is useless.
+    #[error("a terminal that speaks {} cannot be told this", .0.as_str())]
+    NoWord(Dialect),
+    /// A part of the gateway ended that never should.
+    #[error("the gateway's {0} ended")]
+    Ended(String),
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    notifier: Notifier,
+    ready: [watch::Receiver<bool>; 4],
+    tasks: JoinSet<&'static str>,
+    stop: CancellationToken,
+    ending: CancellationToken,
+    counters: Arc<Counters>,
+}
+
+/// Sends notices to terminals; a handle to give away.
+#[derive(Debug, Clone)]
+pub struct Notifier {
+    line: Line,
+    directory: Arc<Directory>,
+    counters: Arc<Counters>,
+}
+
+/// Starts a gateway. It is there once the bus is; see [`Gateway::ready`].
+pub async fn start(
+    config: Config,
+    directory: Arc<Directory>,
+    dispatcher: Arc<dyn Dispatcher>,
+    stop: CancellationToken,
+) -> Result<Gateway, GatewayError> {
+    config.check()?;
+    let counters = Arc::new(Counters::default());
+    // A part that dies takes the others with it, but not what else the caller's token stops.
+    let ending = stop.child_token();
+    let mut tasks = Tasks { set: JoinSet::new(), ending: ending.clone() };
+
+    let here = (config.id.as_str(), config.bus);
+    let open = |name, topic| line::open(name, here, topic, Arc::clone(&counters));
+    let (voice, voice_driver, _) = open("voice", None);
+    let (alert_line, alert_driver, alert_messages) = open("alerts", Some(bus::up(&config.id, Lane::Alert)));
+    let (telemetry_line, telemetry_driver, telemetry_messages) =
+        open("telemetry", Some(bus::up(&config.id, Lane::Telemetry)));
+    let (presence_line, presence_driver, presence_messages) = open("presence", Some(bus::presence(&config.id)));
+
+    let room = Arc::new(Semaphore::new(config.alerts_waiting_max));
+    let (answers, answers_queue) = mpsc::channel(ANSWERS_MAX);
+    let (shards, shard_queues): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mpsc::unbounded_channel()).unzip();
+    let (apart, apart_queue) = mpsc::unbounded_channel();
+    let backoff = Backoff { first: config.retry_first, most: config.retry_most };
+    let handover = Handover {
+        dispatcher: Arc::clone(&dispatcher),
+        within: config.take_within,
+        backoff,
+        counters: counters.clone(),
+    };
+    let alerts = Arc::new(Alerts::new(
+        (Ledger::new(config.durable_remembered), Arc::clone(&room)),
+        shards,
+        answers,
+        (dispatcher, Arc::clone(&directory)),
+        Arc::clone(&counters),
+    ));
+    let telemetry = Arc::new(Telemetry::new(config.telemetry_waiting_max, Arc::clone(&counters)));
+
+    let end = || ending.clone();
+    // The voice ends last: it still carries the receipts of the calls under way.
+    let silenced = CancellationToken::new();
+    tasks.add("voice", voice_driver.run(silenced.clone()));
+    tasks.add("answers", say_last_words(voice.clone(), answers_queue, Arc::clone(&counters), silenced));
+    tasks.add("alert line", alert_driver.run(end()));
+    tasks.add("telemetry line", telemetry_driver.run(end()));
+    tasks.add("presence line", presence_driver.run(end()));
+    for queue in shard_queues {
+        let (handover, alerts, apart) = (handover.clone(), Arc::clone(&alerts), apart.clone());
+        let shard = Shard { handover, alerts, queue, apart, batch_max: config.batch_max };
+        tasks.add("shard", shard.run(end()));
+    }
+    tasks.add("hand-over apart", handover::try_apart(handover.clone(), Arc::clone(&alerts), apart_queue, end()));
+    tasks.add("ringing", Arc::clone(&alerts).ring(config.unstored_after, end()));
+    let telemetry_limits = (config.batch_max, config.telemetry_tries.max(1));
+    tasks.add("telemetry", Arc::clone(&telemetry).hand_over(handover.clone(), telemetry_limits, end()));
+    let sorting = (Arc::clone(&directory), Arc::clone(&alerts));
+    tasks.add("telemetry intake", telemetry.take_in(telemetry_messages, sorting, end()));
+    tasks.add("presence", presence::pass_on(handover, presence_messages, config.telemetry_tries.max(1), end()));
+    tasks.add("alert intake", take_in_alerts(alerts, alert_messages, Arc::clone(&counters), end()));
+    let signs = (alert_line.up(), room);
+    tasks.add("sign of life", say_alive(voice.clone(), (config.id, config.alive_every), signs, end()));
+
+    let ready = [voice.up(), alert_line.up(), telemetry_line.up(), presence_line.up()];
+    let notifier = Notifier { line: voice, directory, counters: Arc::clone(&counters) };
+    Ok(Gateway { notifier, ready, tasks: tasks.set, stop, ending, counters })
+}
+
+struct Tasks {
+    set: JoinSet<&'static str>,
+    ending: CancellationToken,
+}
+
+impl Tasks {
+    fn add(&mut self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        // However it ends, by itself or by a panic, the others hear of it.
+        let guard = self.ending.clone().drop_guard();
+        self.set.spawn(async move {
+            let guard = guard;
+            task.await;
+            drop(guard);
+            name
+        });
+    }
+}
+
+impl Gateway {
+    /// Sends news to a terminal, in its dialect. `Ok` means that the bus has it; whether the terminal
+    /// has, [`Dispatcher::delivered`] tells.
+    pub async fn notify(&self, notice: Notice) -> Result<(), GatewayError> {
+        self.notifier.notify(notice).await
+    }
+
+    /// A handle that sends notices.
+    pub fn notifier(&self) -> Notifier {
+        self.notifier.clone()
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Waits until every line to the bus is up.
+    pub async fn ready(&self) -> Result<(), GatewayError> {
+        for line in &self.ready {
+            line.clone().wait_for(|up| *up).await.map_err(|_| GatewayError::BusAway)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the gateway has ended: well when it was told to stop, with an error otherwise.
+    pub async fn stopped(mut self) -> Result<(), GatewayError> {
+        let mut cause = None;
+        while let Some(ended) = self.tasks.join_next().await {
+            let name = match ended {
+                Ok(_) if self.stop.is_cancelled() => continue,
+                Ok(name) => name.to_owned(),
+                Err(died) => format!("task: {died}"),
+            };
+            self.ending.cancel();
+            cause.get_or_insert(GatewayError::Ended(name));
+        }
+        cause.map_or(Ok(()), Err)
+    }
+}
+
+impl Notifier {
+    /// See [`Gateway::notify`].
+    pub async fn notify(&self, notice: Notice) -> Result<(), GatewayError> {
+        let Lookup::Listed(terminal) = self.directory.by_serial(&notice.serial) else {
+            return Err(GatewayError::UnknownTerminal(notice.serial));
+        };
+        let outgoing = codec::encode_notice(terminal.dialect, &notice).ok_or(GatewayError::NoWord(terminal.dialect))?;
+        let (topic, payload) = (outgoing.topic, outgoing.payload);
+        let downlink = Downlink { serial: notice.serial, topic, payload, notice: Some(notice.id) };
+        self.line.publish(bus::DOWN, bus::encode(&downlink)).await.map_err(|_| GatewayError::BusAway)?;
+        self.counters.notices_sent.one();
+        Ok(())
+    }
+}
+
+async fn take_in_alerts(
+    alerts: Arc<Alerts>,
+    mut messages: mpsc::Receiver<Bytes>,
+    counters: Arc<Counters>,
+    stop: CancellationToken,
+) {
+    while let Some(message) = tokio::select! { () = stop.cancelled() => None, message = messages.recv() => message } {
+        match bus::decode::<Uplink>(&message) {
+            Ok(uplink) => tokio::select! {
+                () = stop.cancelled() => return,
+                () = alerts.admit(uplink) => {}
+            },
+            Err(error) => {
+                counters.bus_garbled.one();
+                warn!(%error, "a message on the alert lane is not an uplink");
+            }
+        }
+    }
+}
+
+/// Says each while that we are here, while alerts can reach us and there is room for them: a gateway
+/// that cannot take an alert must not be sent one.
+async fn say_alive(
+    voice: Line,
+    (gateway, every): (String, Duration),
+    (mut listening, room): (watch::Receiver<bool>, Arc<Semaphore>),
+    stop: CancellationToken,
+) {
+    let alive = bus::encode(&Alive { gateway });
+    let mut speaking = voice.up();
+    loop {
+        if *listening.borrow_and_update() && *speaking.borrow_and_update() && room.available_permits() > 0 {
+            // When the bus goes away, doors hear it by our silence.
+            let _ = voice.publish(bus::GATEWAYS, alive.clone()).await;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+            Ok(()) = listening.changed() => {}
+            Ok(()) = speaking.changed() => {}
+        }
+    }
+}
+
+async fn say_last_words(
+    voice: Line,
+    answers: mpsc::Receiver<crate::ledger::Answer>,
+    counters: Arc<Counters>,
+    silenced: CancellationToken,
+) {
+    alerts::send_answers(voice.clone(), answers, counters).await;
+    let _ = tokio::time::timeout(CLOSE_WITHIN, voice.close()).await;
+    silenced.cancel();
+}

@@ -1,0 +1,339 @@
+//! The telemetry lane: positions and states, which may be thinned out under pressure, and counted.
+//!
+//! It has a bounded backlog. When that is full, a newer plain message of a terminal takes the place
+//! of its older one; failing that, an old plain message goes. What tells an event (an
+//! acknowledgement, a transition) goes last.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+use wire::bus::{self, Uplink};
+use wire::directory::Directory;
+use wire::report::{Event, Report};
+use wire::topics::Lane;
+
+use crate::alerts::Alerts;
+use crate::counters::Counters;
+use crate::handover::Handover;
+use crate::reports;
+
+/// How far from the front a victim is looked for.
+const SHED_LOOK_MAX: usize = 64;
+
+/// What became of a message pushed onto the backlog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pushed {
+    /// It is there, and so is everything before it.
+    Kept,
+    /// It is there instead of an older one of the same terminal.
+    Coalesced,
+    /// It is there, or not, and one message is lost.
+    Shed,
+}
+
+/// A bounded queue that thins itself out.
+#[derive(Debug)]
+struct Backlog {
+    /// `None` where a later message has taken the place.
+    slots: VecDeque<Option<Report>>,
+    /// The number of the first slot.
+    first: u64,
+    /// Where the latest plain message of a terminal to a topic is.
+    latest: HashMap<(String, String), u64>,
+    len: usize,
+    max: usize,
+}
+
+fn is_plain(report: &Report) -> bool {
+    report.event.is_none()
+}
+
+fn key(report: &Report) -> (String, String) {
+    (report.serial.clone(), report.topic.clone())
+}
+
+impl Backlog {
+    fn new(max: usize) -> Self {
+        Self { slots: VecDeque::new(), first: 0, latest: HashMap::new(), len: 0, max }
+    }
+
+    fn push(&mut self, report: Report) -> Pushed {
+        let mut pushed = Pushed::Kept;
+        if self.len >= self.max {
+            pushed = if is_plain(&report) && self.forget_older(&report) {
+                Pushed::Coalesced
+            } else if self.shed() || !is_plain(&report) && self.pop().is_some() {
+                Pushed::Shed
+            } else {
+                return Pushed::Shed;
+            };
+        }
+        if is_plain(&report) {
+            self.latest.insert(key(&report), self.first + self.slots.len() as u64);
+        }
+        self.slots.push_back(Some(report));
+        self.len += 1;
+        if self.slots.len() > 2 * self.max.max(SHED_LOOK_MAX) {
+            self.close_up();
+        }
+        pushed
+    }
+
+    fn slot(&mut self, number: u64) -> Option<&mut Option<Report>> {
+        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.slots.get_mut(index)
+    }
+
+    fn forget_older(&mut self, report: &Report) -> bool {
+        let Some(number) = self.latest.get(&key(report)).copied() else { return false };
+        let gone = self.slot(number).and_then(Option::take).is_some();
+        self.len -= usize::from(gone);
+        gone
+    }
+
+    /// Throws away a plain message near the front.
+    fn shed(&mut self) -> bool {
+        let found = self.slots.iter().take(SHED_LOOK_MAX).position(|slot| slot.as_ref().is_some_and(is_plain));
+        let Some(report) = found.and_then(|index| self.slots[index].take()) else { return false };
+        self.len -= 1;
+        let number = self.first + found.unwrap_or_default() as u64;
+        self.forget(&report, number);
+        true
+    }
+
+    fn forget(&mut self, report: &Report, number: u64) {
+        if is_plain(report) && self.latest.get(&key(report)) == Some(&number) {
+            self.latest.remove(&key(report));
+        }
+    }
+
+    fn pop(&mut self) -> Option<Report> {
+        while let Some(slot) = self.slots.pop_front() {
+            let number = self.first;
+            self.first += 1;
+            if let Some(report) = slot {
+                self.len -= 1;
+                self.forget(&report, number);
+                return Some(report);
+            }
+        }
+        None
+    }
+
+    /// Closes the gaps that coalescing has left.
+    fn close_up(&mut self) {
+        self.slots.retain(Option::is_some);
+        self.latest.clear();
+        for (index, report) in self.slots.iter().enumerate() {
+            if let Some(report) = report.as_ref().filter(|report| is_plain(report)) {
+                self.latest.insert(key(report), self.first + index as u64);
+            }
+        }
+    }
+}
+
+pub(crate) struct Telemetry {
+    backlog: Mutex<Backlog>,
+    pushed: Notify,
+    counters: Arc<Counters>,
+}
+
+impl Telemetry {
+    pub(crate) fn new(waiting_max: usize, counters: Arc<Counters>) -> Self {
+        Self { backlog: Mutex::new(Backlog::new(waiting_max)), pushed: Notify::new(), counters }
+    }
+
+    /// Takes messages in until `stop`.
+    pub(crate) async fn take_in(
+        self: Arc<Self>,
+        mut messages: mpsc::Receiver<Bytes>,
+        (directory, alerts): (Arc<Directory>, Arc<Alerts>),
+        stop: CancellationToken,
+    ) {
+        while let Some(message) = tokio::select! { () = stop.cancelled() => None, message = messages.recv() => message }
+        {
+            let uplink = match bus::decode::<Uplink>(&message) {
+                Ok(uplink) => uplink,
+                Err(error) => {
+                    self.counters.bus_garbled.one();
+                    warn!(%error, "a message on the telemetry lane is not an uplink");
+                    continue;
+                }
+            };
+            let report = reports::read(&uplink, &directory);
+            if matches!(report.event, Some(Event::Alert { .. })) {
+                // The edge could not know it (a setting changed a moment ago, a tracker's low
+                // battery); from here on it is an alert like any other.
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = alerts.admit(Uplink { lane: Lane::Alert, ..uplink }) => continue,
+                }
+            }
+            self.push(report);
+        }
+    }
+
+    fn push(&self, report: Report) {
+        self.counters.telemetry_taken.one();
+        if matches!(report.event, Some(Event::Unreadable { .. })) {
+            self.counters.telemetry_unreadable.one();
+        }
+        let (pushed, waiting) = {
+            let mut backlog = self.backlog.lock();
+            (backlog.push(report), backlog.len)
+        };
+        match pushed {
+            Pushed::Kept => {}
+            Pushed::Coalesced => self.counters.telemetry_coalesced.one(),
+            Pushed::Shed => self.counters.telemetry_shed.one(),
+        }
+        self.counters.telemetry_waiting.set(waiting);
+        self.pushed.notify_one();
+    }
+
+    fn pop(&self, batch_max: usize) -> Vec<Report> {
+        let mut backlog = self.backlog.lock();
+        let batch = std::iter::from_fn(|| backlog.pop()).take(batch_max).collect();
+        self.counters.telemetry_waiting.set(backlog.len);
+        batch
+    }
+
+    /// Hands over until `stop`.
+    pub(crate) async fn hand_over(
+        self: Arc<Self>,
+        handover: Handover,
+        (batch_max, tries): (usize, u32),
+        stop: CancellationToken,
+    ) {
+        loop {
+            let batch = self.pop(batch_max);
+            if batch.is_empty() {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = self.pushed.notified() => continue,
+                }
+            }
+            let left = self.try_batch(&handover, batch, tries, &stop).await;
+            self.try_each(&handover, left).await;
+            if stop.is_cancelled() {
+                return;
+            }
+        }
+    }
+
+    /// Tries all together a few times; gives back those without a receipt.
+    async fn try_batch(
+        &self,
+        handover: &Handover,
+        mut batch: Vec<Report>,
+        tries: u32,
+        stop: &CancellationToken,
+    ) -> Vec<Report> {
+        for failures in 1..=tries {
+            if let Ok(receipts) = handover.take(batch.clone()).await {
+                let before = batch.len();
+                batch.retain(|report| !receipts.iter().any(|receipt| receipt.report == report.id));
+                self.counters.telemetry_durable.add(before - batch.len());
+            }
+            if batch.is_empty() || failures == tries {
+                break;
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(handover.backoff.after(failures)) => {}
+            }
+        }
+        batch
+    }
+
+    /// Tries each on its own once, and gives up those that fail; two in a row give up the rest.
+    async fn try_each(&self, handover: &Handover, left: Vec<Report>) {
+        let mut given_up = 0;
+        let mut in_a_row = 0;
+        let alone = left.len() == 1;
+        for report in left {
+            let id = report.id;
+            let taken = !alone && in_a_row < 2 && {
+                let receipts = handover.take(vec![report]).await.unwrap_or_default();
+                receipts.iter().any(|receipt| receipt.report == id)
+            };
+            if taken {
+                self.counters.telemetry_durable.one();
+                in_a_row = 0;
+            } else {
+                given_up += 1;
+                in_a_row += 1;
+            }
+        }
+        if given_up > 0 {
+            self.counters.telemetry_given_up.add(given_up);
+            warn!(count = given_up, "telemetry given up: the dispatcher did not take it");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::ringing::tests::report;
+
+    fn plain(id: u128, serial: &str) -> Report {
+        report(id, serial, None)
+    }
+
+    fn told(id: u128, serial: &str) -> Report {
+        report(id, serial, Some(Event::NoticeAcknowledged { notice: Uuid::from_u128(id) }))
+    }
+
+    fn ids(backlog: &mut Backlog) -> Vec<u128> {
+        std::iter::from_fn(|| backlog.pop()).map(|report| report.id.as_u128()).collect()
+    }
+
+    #[test]
+    fn with_room_everything_stays_in_order() {
+        let mut backlog = Backlog::new(10);
+        for id in 1..=5 {
+            assert_eq!(backlog.push(plain(id, "P1")), Pushed::Kept);
+        }
+        assert_eq!(ids(&mut backlog), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn without_room_the_latest_of_a_terminal_stays() {
+        let mut backlog = Backlog::new(2);
+        backlog.push(plain(1, "P1"));
+        backlog.push(plain(2, "P2"));
+        assert_eq!(backlog.push(plain(3, "P1")), Pushed::Coalesced);
+        assert_eq!(backlog.push(plain(4, "P1")), Pushed::Coalesced);
+        assert_eq!(ids(&mut backlog), [2, 4]);
+    }
+
+    #[test]
+    fn what_tells_an_event_goes_last() {
+        let mut backlog = Backlog::new(2);
+        backlog.push(told(1, "P1"));
+        backlog.push(plain(2, "P2"));
+        assert_eq!(backlog.push(told(3, "P3")), Pushed::Shed);
+        assert_eq!(backlog.push(plain(4, "P4")), Pushed::Shed);
+        assert_eq!(backlog.push(told(5, "P5")), Pushed::Shed);
+        assert_eq!(ids(&mut backlog), [3, 5]);
+    }
+
+    #[test]
+    fn coalescing_for_hours_takes_no_room_and_loses_nobody() {
+        let mut backlog = Backlog::new(4);
+        for id in 0..10_000u128 {
+            backlog.push(plain(id, &format!("P{}", id % 4)));
+        }
+        assert!(backlog.slots.len() <= 2 * SHED_LOOK_MAX);
+        assert!(backlog.latest.len() <= 4);
+        assert_eq!(ids(&mut backlog), [9996, 9997, 9998, 9999]);
+    }
+}
