@@ -352,6 +352,8 @@ create table handover (
     voice text not null default 'not_needed' check (voice in ('not_needed', 'due', 'done')),
     voice_ring_at timestamptz,
     voice_by uuid references app_user,
+    -- A press has come since it ended: the centre is called anew when its time comes.
+    outlived boolean not null default false,
     unique (incident_id, ordinal),
     check ((state in ('prepared', 'sent')) = (acknowledge_by is not null)),
     check ((state in ('refused', 'stood_down')) = (reason is not null)),
@@ -371,8 +373,10 @@ create table outbox (
     key uuid not null unique,
     incident_id uuid not null references incident,
     channel text not null check (channel in ('responder', 'centre', 'terminal')),
+    -- The centre, responder or terminal: order is kept for each, and one that is deaf holds up no other.
+    target text not null,
     what text not null,
-    -- The offer, hand-over or nothing; the terminal's serial is in the payload.
+    -- The offer or hand-over that it carries; nothing for news to a wearer.
     about uuid,
     payload jsonb not null,
     created_at timestamptz not null,
@@ -382,8 +386,10 @@ create table outbox (
     state text not null default 'queued' check (state in
         ('queued', 'sent', 'acknowledged', 'expired', 'withdrawn'))
 );
-create index outbox_queued on outbox (incident_id, channel, id) where state = 'queued';
-create index outbox_due on outbox (next_try_at) where state = 'queued';
+create index outbox_queued on outbox (incident_id, channel, target, id) where state = 'queued';
+-- News to a wearer is repeated while 'sent', until the terminal acknowledges it.
+create index outbox_due on outbox (next_try_at) where state = 'queued' or (state = 'sent' and channel = 'terminal');
+create index outbox_terminal on outbox (target) where channel = 'terminal' and state in ('queued', 'sent');
 
 -- What the far end said to each attempt.
 create table delivery (

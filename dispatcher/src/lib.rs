@@ -1,9 +1,17 @@
 //! The dispatcher: the only owner of the database. Takes reports in, decides what follows, sends what
 //! was decided, and serves the HTTP API and the console.
+//!
+//! [`desk`] is the shell around `domain`'s decision, [`intake`] the commit behind every "received",
+//! [`ticker`] wakes what is due, [`outbox`] sends what was decided. All SQL is in [`store`].
 
 pub mod clock;
 pub mod config;
 pub mod desk;
 pub mod http;
+pub mod intake;
+mod lines;
 pub mod live;
+pub mod outbox;
+pub mod start;
 pub mod store;
+pub mod ticker;

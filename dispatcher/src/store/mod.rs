@@ -3,8 +3,18 @@
 //! Functions take a connection, so that the caller owns the transaction. Rows are private and become
 //! domain types on the way out.
 
+pub mod briefing;
+pub mod directory;
+pub mod facts;
+pub mod incidents;
+pub mod intake;
+pub mod live;
+pub mod outbox;
+pub mod registry;
+pub mod timeline;
 pub mod users;
 pub mod views;
+pub mod watch;
 
 /// Why the database did not give an answer.
 #[derive(Debug, thiserror::Error)]

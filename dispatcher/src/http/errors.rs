@@ -1,0 +1,202 @@
+//! What a call answers when it did not do what was asked: a status, a stable code, a sentence.
+//!
+//! A 5xx tells nothing of the inside; its cause is logged here, once.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::incident::Refusal;
+use serde_json::json;
+
+use crate::desk::DeskError;
+use crate::store::StoreError;
+
+/// Why a call did not do what was asked. The text is the sentence that the caller reads.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The call makes no sense; the text says where.
+    #[error("{0}")]
+    BadRequest(String),
+    /// Login and password, token or signature do not belong together.
+    #[error("the credentials are not right")]
+    BadCredentials,
+    /// No session, or it is over.
+    #[error("nobody is logged in")]
+    NotLoggedIn,
+    /// Logged in, but not with this role.
+    #[error("your role does not allow this")]
+    Forbidden,
+    /// The header that proves that a page of ours made the call is missing or wrong.
+    #[error("the X-CSRF-Token header is missing or does not belong to this session")]
+    BadCsrf,
+    /// No such thing, or none that this caller may know of.
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    /// The path exists, the method does not.
+    #[error("this path has no such method")]
+    NoSuchMethod,
+    /// The rules say no.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The responder is engaged in another incident.
+    #[error("that responder is engaged elsewhere")]
+    ResponderBusy,
+    /// The stream cannot be resumed there.
+    #[error("the stream cannot be resumed there: start from the list")]
+    CursorGone,
+    /// The body is longer than anything that makes sense.
+    #[error("the body is too large")]
+    TooLarge,
+    /// Too many wrong passwords.
+    #[error("too many wrong passwords: try again in a quarter of an hour")]
+    LockedOut,
+    /// More than we can do at a time.
+    #[error("too many calls at a time: try again in a moment")]
+    TooMany,
+    /// The database is away or slow.
+    #[error("the database does not answer: try again in a moment")]
+    Unavailable(#[source] Option<StoreError>),
+    /// A mistake of ours.
+    #[error("something is wrong here; it has been noted")]
+    Internal(#[source] Cause),
+}
+
+/// What is wrong on our side. Logged, never told.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// In the database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stored password hash is none.
+    #[error("a stored password hash cannot be read: {0}")]
+    PasswordHash(argon2::password_hash::Error),
+    /// A task of ours came to no end.
+    #[error("a task ended early: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl ApiError {
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BadCredentials | Self::NotLoggedIn => StatusCode::UNAUTHORIZED,
+            Self::Forbidden | Self::BadCsrf => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Refused(_) | Self::ResponderBusy => StatusCode::CONFLICT,
+            Self::CursorGone => StatusCode::GONE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::LockedOut => StatusCode::LOCKED,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::BadCredentials => "bad_credentials",
+            Self::NotLoggedIn => "not_logged_in",
+            Self::Forbidden => "forbidden",
+            Self::BadCsrf => "bad_csrf",
+            Self::NotFound(_) => "not_found",
+            Self::NoSuchMethod => "no_such_method",
+            Self::Refused(_) | Self::ResponderBusy => "refused",
+            Self::CursorGone => "cursor_gone",
+            Self::TooLarge => "too_large",
+            Self::LockedOut => "locked_out",
+            Self::TooMany => "too_many",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.code()),
+            Self::ResponderBusy => Some("responder_busy"),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        match &self {
+            Self::Internal(cause) => tracing::error!(%cause, detail = ?cause, "a call failed"),
+            Self::Unavailable(Some(cause)) => tracing::warn!(%cause, detail = ?cause, "a call found no database"),
+            _ => {}
+        }
+        let mut error = json!({ "code": self.code(), "message": self.to_string() });
+        if let Some(reason) = self.reason() {
+            error["reason"] = json!(reason);
+        }
+        let mut response = (self.status(), Json(json!({ "error": error }))).into_response();
+        if matches!(self, Self::Unavailable(_) | Self::TooMany) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        if is_away(&error) { Self::Unavailable(Some(error)) } else { Self::Internal(error.into()) }
+    }
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
+impl From<DeskError> for ApiError {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::NoIncident => Self::NotFound("incident"),
+            DeskError::Refused(refusal) => Self::Refused(refusal),
+            DeskError::ResponderBusy => Self::ResponderBusy,
+            DeskError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Whether the database is away, starting, stopping or full, rather than asked something wrong.
+fn is_away(error: &StoreError) -> bool {
+    match error {
+        StoreError::Database(sqlx::Error::Database(error)) => error
+            .code()
+            // Classes of SQLSTATE: connection, resources, operator intervention, system.
+            .is_some_and(|code| ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class))),
+        StoreError::Database(
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed,
+        ) => true,
+        StoreError::Database(_) | StoreError::Impossible { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_of_ours_tells_nothing_of_the_inside() {
+        let error = ApiError::from(StoreError::Impossible { table: "incident", id: "7".into(), column: "kinds" });
+        assert_eq!(error.code(), "internal");
+        assert!(!error.to_string().contains("kinds"), "{error}");
+    }
+
+    #[test]
+    fn a_database_that_is_away_is_said_to_be_unavailable() {
+        assert_eq!(ApiError::from(sqlx::Error::PoolTimedOut).code(), "unavailable");
+        assert_eq!(ApiError::from(sqlx::Error::RowNotFound).code(), "internal");
+    }
+}

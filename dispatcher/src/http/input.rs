@@ -1,0 +1,168 @@
+//! What callers say, parsed at the edge into types that cannot be wrong.
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+
+use super::errors::ApiError;
+
+/// A JSON body. No body at all counts as `{}`, so that a call which needs nothing may say nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Told<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let is_json = is_json(request.headers());
+        let body = Bytes::from_request(request, state).await?;
+        // A form on a foreign page can send text, but not this type without being asked for leave.
+        if !body.is_empty() && !is_json {
+            return Err(ApiError::BadRequest("the body must be application/json".into()));
+        }
+        let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
+        serde_json::from_slice(body).map(Self).map_err(|error| ApiError::BadRequest(format!("the body: {error}")))
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+impl From<BytesRejection> for ApiError {
+    fn from(rejection: BytesRejection) -> Self {
+        if rejection.status() == axum::http::StatusCode::PAYLOAD_TOO_LARGE {
+            Self::TooLarge
+        } else {
+            Self::BadRequest("the body broke off".into())
+        }
+    }
+}
+
+/// What the path says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for At<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        // A path that cannot be an id leads nowhere.
+        Path::from_request_parts(parts, state)
+            .await
+            .map(|Path(at)| Self(at))
+            .map_err(|_: PathRejection| ApiError::NotFound("thing"))
+    }
+}
+
+/// What the query says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Asked<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Query::from_request_parts(parts, state)
+            .await
+            .map(|Query(asked)| Self(asked))
+            .map_err(|rejection: QueryRejection| ApiError::BadRequest(rejection.body_text()))
+    }
+}
+
+/// Words that somebody wrote: trimmed, not empty, at most `MAX` characters, none of them U+0000,
+/// which the database cannot keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Words<const MAX: usize>(String);
+
+impl<const MAX: usize> Words<MAX> {
+    /// Reads them.
+    pub(crate) fn new(text: &str) -> Result<Self, NoWords> {
+        let text = text.trim();
+        if text.is_empty() {
+            Err(NoWords::Empty)
+        } else if text.contains('\0') {
+            Err(NoWords::Nul)
+        } else if text.chars().count() > MAX {
+            Err(NoWords::TooLong(MAX))
+        } else {
+            Ok(Self(text.to_owned()))
+        }
+    }
+
+    /// The words.
+    pub(crate) fn into_inner(self) -> String {
+        self.0
+    }
+}
+
+/// Why a text is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoWords {
+    /// Nothing in it.
+    #[error("is empty")]
+    Empty,
+    /// U+0000 in it.
+    #[error("holds a character that cannot be kept")]
+    Nul,
+    /// Too much of it.
+    #[error("is longer than {0} characters")]
+    TooLong(usize),
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for Words<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::new(&text).map_err(|error| serde::de::Error::custom(format!("the text {error}")))
+    }
+}
+
+/// The same, where nothing may be said: null and nothing but blanks are nothing.
+pub(crate) fn maybe_words<'de, const MAX: usize, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Words<MAX>>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    match text.as_deref().map(Words::new) {
+        None | Some(Err(NoWords::Empty)) => Ok(None),
+        Some(Ok(words)) => Ok(Some(words)),
+        Some(Err(error)) => Err(serde::de::Error::custom(format!("the text {error}"))),
+    }
+}
+
+/// The header by which a repeated call is known, and does nothing a second time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self(None)) };
+        let key = value.to_str().ok().filter(|key| (1..=200).contains(&key.len()));
+        match key {
+            Some(key) => Ok(Self(Some(key.to_owned()))),
+            None => Err(ApiError::BadRequest("Idempotency-Key must be 1 to 200 plain characters".into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_trimmed_and_bounded() {
+        assert_eq!(Words::<3>::new("  老人家 ").unwrap().into_inner(), "老人家");
+        assert_eq!(Words::<3>::new(" \n"), Err(NoWords::Empty));
+        assert_eq!(Words::<3>::new("abcd"), Err(NoWords::TooLong(3)));
+        assert_eq!(Words::<3>::new("a\0"), Err(NoWords::Nul));
+    }
+}

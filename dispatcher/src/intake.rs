@@ -1,0 +1,536 @@
+//! The intake commit: reports with their raw bytes, and the incidents that they open or are appended
+//! to, in one transaction a batch. What to do about them is decided right after, elsewhere.
+//!
+//! A press is never refused for what is doubtful about it. A batch that fails is taken in one by one,
+//! so that one bad row never holds up another's press.
+
+use std::collections::HashMap;
+
+use domain::id::{IncidentId, TerminalId};
+use domain::incident::{Class, Origin};
+use domain::place::{NoPosition, Position};
+use domain::press::{AlertKind, Earlier, Repeated, Stamp, is_same_press};
+use domain::word::Word;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use sqlx::PgConnection;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+use wire::receipt::{Outcome, Receipt};
+use wire::report::{Doubt, Event, Fix, Heard, Report, Session, Unstored};
+use wire::topics::Lane;
+
+use crate::clock;
+use crate::desk::Desk;
+use crate::lines::{clean, clean_text};
+use crate::store::intake::{self as store, Filed, Opening, PlacedFix, State, Subject, Wearer};
+use crate::store::timeline::{self, Line};
+use crate::store::{StoreError, facts, outbox};
+
+impl Desk {
+    /// Takes reports in. The answer has a receipt for each one that is durable now; what is missing in
+    /// it is not, and is to be handed over again.
+    pub async fn take(&self, reports: Vec<Report>) -> Result<Vec<Receipt>, StoreError> {
+        let cause = match self.take_together(&reports).await {
+            Ok(receipts) => return Ok(receipts),
+            Err(cause) => cause,
+        };
+        if reports.len() == 1 || is_away(&cause) {
+            warn!(%cause, reports = reports.len(), "reports could not be taken in");
+            return Err(cause);
+        }
+        warn!(%cause, reports = reports.len(), "a batch could not be taken in and is taken in one by one");
+        let mut receipts = Vec::new();
+        for report in reports {
+            match self.take_together(std::slice::from_ref(&report)).await {
+                Ok(mut receipt) => receipts.append(&mut receipt),
+                Err(cause) => error!(report.id = %report.id, %cause, "a report could not be taken in"),
+            }
+        }
+        Ok(receipts)
+    }
+
+    async fn take_together(&self, reports: &[Report]) -> Result<Vec<Receipt>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let mut batch = Batch::read(&mut tx, reports).await?;
+        batch.sort_out();
+        let receipts = batch.write(&mut tx).await?;
+        tx.commit().await?;
+        if batch.concerns_incidents {
+            self.wake();
+        }
+        Ok(receipts)
+    }
+
+    /// The edge has heard terminals; who has just connected gets what waits for them.
+    pub async fn hear(&self, heard: &[Heard]) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        store::note_heard(&mut tx, heard).await?;
+        let opened: Vec<String> =
+            heard.iter().filter(|heard| heard.session == Session::Opened).map(|heard| heard.serial.clone()).collect();
+        if !opened.is_empty() {
+            outbox::hasten(&mut tx, &opened).await?;
+        }
+        tx.commit().await?;
+        if !opened.is_empty() {
+            self.unsent.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// Terminals have acknowledged notices.
+    pub async fn acknowledge(&self, notices: &[Uuid]) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        outbox::acknowledge(&mut tx, notices).await?;
+        tx.commit().await?;
+        self.live.nudge();
+        Ok(())
+    }
+
+    /// An alert that could not be committed for some time rings from memory, and fires the alarm hook.
+    pub fn tell_unstored(&self, alert: Unstored) {
+        let is_new = !alert.stored;
+        error!(report.id = %alert.id, stored = alert.stored, "an alert could not be stored in time");
+        if let (true, Some(url)) = (is_new, self.config.alarm_hook.clone()) {
+            let alert = alert.clone();
+            tokio::spawn(async move {
+                let sent = reqwest::Client::new()
+                    .post(&url)
+                    .timeout(std::time::Duration::from_secs(10))
+                    .json(&alert)
+                    .send()
+                    .await
+                    .and_then(reqwest::Response::error_for_status);
+                if let Err(cause) = sent {
+                    error!(cause = %cause.without_url(), "the alarm hook did not answer");
+                }
+            });
+        }
+        self.live.tell_unstored(alert);
+    }
+}
+
+/// Whether it is the database that is away, rather than something wrong with the rows.
+fn is_away(cause: &StoreError) -> bool {
+    match cause {
+        StoreError::Database(sqlx::Error::Database(error)) => {
+            // Classes 08 (connection), 53 (resources), 57 (shutdown): not the fault of any row.
+            error.code().is_some_and(|code| ["08", "53", "57"].iter().any(|class| code.starts_with(class)))
+        }
+        StoreError::Database(_) => true,
+        StoreError::Impossible { .. } => false,
+    }
+}
+
+/// What a press asks for.
+#[derive(Debug, Clone, PartialEq)]
+enum Wish {
+    /// Opens an incident or is appended to the open one.
+    Press { class: Class, kind: Option<AlertKind>, what: &'static str, category: Option<String> },
+    /// Is appended to every open incident of the subject, and opens none.
+    Remark { what: &'static str },
+    /// Touches no incident.
+    Nothing,
+}
+
+/// Reports on their way into the database.
+struct Batch<'r> {
+    now: Timestamp,
+    rows: Vec<Row<'r>>,
+    /// Reports with these ids were taken in before.
+    taken: HashMap<Uuid, Option<Uuid>>,
+    concerns_incidents: bool,
+}
+
+struct Row<'r> {
+    report: &'r Report,
+    digest: Vec<u8>,
+    wearer: Option<Wearer>,
+    subject: Subject,
+    wish: Wish,
+    doubts: Vec<Doubt>,
+    places: Vec<PlacedFix>,
+    /// The earlier report that this is a repetition of, and its incident.
+    same_as: Option<(Uuid, Option<Uuid>)>,
+    incident: Option<IncidentId>,
+}
+
+impl<'r> Batch<'r> {
+    async fn read(tx: &mut PgConnection, reports: &'r [Report]) -> Result<Self, StoreError> {
+        let mut serials: Vec<String> = reports.iter().map(|report| report.serial.clone()).collect();
+        serials.sort_unstable();
+        serials.dedup();
+        let alert_serials: Vec<String> = {
+            let mut serials: Vec<String> = reports
+                .iter()
+                .filter(|report| report.lane == Lane::Alert)
+                .map(|report| report.serial.clone())
+                .collect();
+            serials.sort_unstable();
+            serials.dedup();
+            serials
+        };
+        // One press of a terminal at a time, so that a repetition cannot overtake what it repeats.
+        store::serialize_presses(tx, &alert_serials).await?;
+        let wearers = store::wearers(tx, &serials).await?;
+        let now = facts::now(tx).await?;
+        let ids: Vec<Uuid> = reports.iter().map(|report| report.id).collect();
+        let taken = store::taken(tx, &ids).await?;
+        let rows: Vec<Row<'r>> =
+            reports.iter().map(|report| Row::new(report, wearers.get(&report.serial).cloned(), now)).collect();
+        let mut batch = Self { now, rows, taken, concerns_incidents: false };
+        batch.find_repetitions(tx).await?;
+        Ok(batch)
+    }
+
+    /// Finds presses that came before, in the database or earlier in this very batch.
+    async fn find_repetitions(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        let (serials, digests): (Vec<String>, Vec<Vec<u8>>) = self
+            .rows
+            .iter()
+            .filter(|row| row.report.lane == Lane::Alert)
+            .map(|row| (row.report.serial.clone(), row.digest.clone()))
+            .unzip();
+        if serials.is_empty() {
+            return Ok(());
+        }
+        let earlier = store::earlier(tx, &serials, &digests).await?;
+        let mut in_batch: HashMap<(String, Vec<u8>), Uuid> = HashMap::new();
+        for row in &mut self.rows {
+            if row.report.lane != Lane::Alert || self.taken.contains_key(&row.report.id) {
+                continue;
+            }
+            let key = (row.report.serial.clone(), row.digest.clone());
+            let stamp = row.stamp();
+            let repeated = if row.report.repeated { Repeated::Yes } else { Repeated::No };
+            if let Some(found) = earlier.get(&key) {
+                let seen = Earlier { received_at: found.received_at, incident_open: found.incident_open };
+                if is_same_press(stamp, repeated, row.report.received_at, seen) {
+                    row.same_as = Some((found.report, found.incident));
+                    continue;
+                }
+            }
+            if let Some(first) = in_batch.get(&key) {
+                let seen = Earlier { received_at: row.report.received_at, incident_open: true };
+                if is_same_press(stamp, repeated, row.report.received_at, seen) {
+                    row.same_as = Some((*first, None));
+                    continue;
+                }
+            }
+            in_batch.insert(key, row.report.id);
+        }
+        Ok(())
+    }
+
+    /// What each report asks for.
+    fn sort_out(&mut self) {
+        for row in &mut self.rows {
+            if self.taken.contains_key(&row.report.id) || row.same_as.is_some() {
+                continue;
+            }
+            row.wish = wish(row.report);
+            if row.wish != Wish::Nothing {
+                self.concerns_incidents = true;
+            }
+        }
+    }
+
+    async fn write(&mut self, tx: &mut PgConnection) -> Result<Vec<Receipt>, StoreError> {
+        self.open_incidents(tx).await?;
+        self.remark(tx).await?;
+        self.file(tx).await?;
+        self.note_states(tx).await?;
+        let mut incidents: HashMap<Uuid, Option<Uuid>> = HashMap::new();
+        let receipts = self
+            .rows
+            .iter()
+            .map(|row| {
+                let outcome = if let Some(incident) = self.taken.get(&row.report.id) {
+                    Outcome::Committed { incident: *incident }
+                } else if let Some((as_report, incident)) = row.same_as {
+                    let incident = incident.or_else(|| incidents.get(&as_report).copied().flatten());
+                    Outcome::Same { as_report, incident }
+                } else {
+                    Outcome::Committed { incident: row.incident.map(|incident| incident.0) }
+                };
+                incidents.insert(row.report.id, row.incident.map(|incident| incident.0));
+                Receipt { report: row.report.id, outcome }
+            })
+            .collect();
+        Ok(receipts)
+    }
+
+    async fn open_incidents(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        let mut openings: Vec<Opening> = Vec::new();
+        let mut places: HashMap<(Subject, Class), usize> = HashMap::new();
+        let mut of_row: Vec<Option<usize>> = vec![None; self.rows.len()];
+        for (index, row) in self.rows.iter().enumerate() {
+            let Wish::Press { class, kind, category, .. } = &row.wish else { continue };
+            let place = row.places.last().cloned();
+            let key = (row.subject.clone(), *class);
+            let found = (*class != Class::Service).then(|| places.get(&key)).flatten().copied();
+            let slot = found.unwrap_or_else(|| {
+                openings.push(Opening {
+                    id: clock::fresh_id(),
+                    class: *class,
+                    origin: row.origin(),
+                    subject: row.subject.clone(),
+                    wearer: row.wearer.clone(),
+                    kinds: Vec::new(),
+                    category: category.clone(),
+                    presses: 0,
+                    place: None,
+                    doubts: Vec::new(),
+                    drill: row.report.drill,
+                });
+                openings.len() - 1
+            });
+            places.insert(key, slot);
+            let opening = &mut openings[slot];
+            opening.presses += 1;
+            if let Some(kind) = kind
+                && !opening.kinds.contains(kind)
+            {
+                opening.kinds.push(*kind);
+            }
+            opening.place = place.or(opening.place.take());
+            opening.doubts.clone_from(&row.doubts);
+            // A real press among exercises makes the case real.
+            opening.drill &= row.report.drill;
+            of_row[index] = Some(slot);
+        }
+        if openings.is_empty() {
+            return Ok(());
+        }
+        let mut opened = store::open_or_append(tx, &openings, self.now).await?;
+        let mut lines: Vec<Vec<Line>> = vec![Vec::new(); openings.len()];
+        for (index, slot) in of_row.into_iter().enumerate() {
+            let Some(slot) = slot else { continue };
+            let row = &mut self.rows[index];
+            row.incident = Some(opened[slot].0);
+            lines[slot].push(row.line());
+        }
+        let mut batch: Vec<_> =
+            opened.drain(..).zip(lines).map(|((incident, head), lines)| (incident, head, lines)).collect();
+        timeline::append_all(tx, self.now, &mut batch).await?;
+        for (incident, head, _) in &batch {
+            info!(incident.id = %incident, entries = head.entries, "a press was taken in");
+        }
+        Ok(())
+    }
+
+    async fn remark(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        for row in &mut self.rows {
+            let Wish::Remark { what } = row.wish else { continue };
+            let open = store::open_incidents(tx, &row.subject, what == "cancelled").await?;
+            row.incident = open.first().copied();
+            for incident in open {
+                timeline::append(tx, incident, self.now, &[row.line_called(what)]).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn file(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        let filed: Vec<Filed<'_>> = self
+            .rows
+            .iter()
+            .filter(|row| row.is_kept() && !self.taken.contains_key(&row.report.id))
+            .map(|row| Filed {
+                report: row.report,
+                terminal: row.wearer.as_ref().map(|wearer| wearer.terminal),
+                digest: &row.digest,
+                event: event_word(row.report.event.as_ref()),
+                device_at: row.report.stamp.device_at.and_then(sane),
+                incident: row.incident.or(row.same_as.and_then(|(_, incident)| incident).map(IncidentId)),
+                doubts: clean(serde_json::to_value(&row.doubts).unwrap_or(Value::Null)),
+            })
+            .collect();
+        store::file(tx, &filed).await?;
+        let fixes: Vec<(TerminalId, &PlacedFix)> = self
+            .rows
+            .iter()
+            .filter(|row| row.same_as.is_none() && !self.taken.contains_key(&row.report.id))
+            .filter_map(|row| row.wearer.as_ref().map(|wearer| (wearer.terminal, &row.places)))
+            .flat_map(|(terminal, places)| places.iter().map(move |place| (terminal, place)))
+            .collect();
+        store::file_fixes(tx, &fixes).await
+    }
+
+    async fn note_states(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        let mut states: HashMap<TerminalId, State> = HashMap::new();
+        let mut acknowledged = Vec::new();
+        for row in &self.rows {
+            if let Some(Event::NoticeAcknowledged { notice }) = &row.report.event {
+                acknowledged.push(*notice);
+            }
+            let Some(wearer) = &row.wearer else { continue };
+            let state = states.entry(wearer.terminal).or_insert_with(|| State::heard(row.report.received_at));
+            state.heard_at = state.heard_at.max(row.report.received_at);
+            if let Some(status) = &row.report.status {
+                state.battery_pct = status.battery_pct.map(|pct| pct.min(100)).or(state.battery_pct);
+                state.worn = status.worn.or(state.worn);
+            }
+            if row.report.event == Some(Event::CheckIn) {
+                state.checked_in_at = Some(row.report.received_at);
+            }
+            state.place = row.places.last().cloned().or(state.place.take());
+        }
+        store::note_states(tx, &states).await?;
+        if !acknowledged.is_empty() {
+            outbox::acknowledge(tx, &acknowledged).await?;
+        }
+        Ok(())
+    }
+}
+
+impl<'r> Row<'r> {
+    fn new(report: &'r Report, wearer: Option<Wearer>, now: Timestamp) -> Self {
+        let mut doubts = report.doubts.clone();
+        let mut doubt = |new: Doubt| {
+            if !doubts.contains(&new) {
+                doubts.push(new);
+            }
+        };
+        let subject = match &wearer {
+            None => {
+                doubt(Doubt::UnknownTerminal);
+                Subject::Source(report.serial.clone())
+            }
+            Some(Wearer { resident: None, terminal, .. }) => {
+                doubt(Doubt::NotAssigned);
+                Subject::Terminal(*terminal)
+            }
+            Some(Wearer { resident: Some(resident), .. }) => Subject::Resident(*resident),
+        };
+        let mut places = Vec::new();
+        for fix in &report.fixes {
+            match Position::new(fix.lat_deg, fix.lon_deg) {
+                Ok(position) => places.push(placed(fix, position, report.received_at.min(now))),
+                Err(NoPosition::Null) => doubt(Doubt::FixAtZero),
+                Err(NoPosition::OutOfRange) => doubt(Doubt::FixOutOfRange),
+            }
+        }
+        Self {
+            report,
+            digest: Sha256::digest(&report.raw).to_vec(),
+            wearer,
+            subject,
+            wish: Wish::Nothing,
+            doubts,
+            places,
+            same_as: None,
+            incident: None,
+        }
+    }
+
+    fn stamp(&self) -> Stamp {
+        let stamp = &self.report.stamp;
+        Stamp { boot_seq: stamp.boot.zip(stamp.seq), device_at: stamp.device_at }
+    }
+
+    /// An unlisted or unauthenticated source opens its incident, and never calls 120 by itself.
+    fn origin(&self) -> Origin {
+        if self.wearer.is_some() && self.report.authenticated { Origin::Listed } else { Origin::Unlisted }
+    }
+
+    /// Whether the bytes are kept: all of the alert lane, and of telemetry what nobody could read.
+    fn is_kept(&self) -> bool {
+        self.report.lane == Lane::Alert
+            || matches!(self.report.event, Some(Event::Unreadable { .. } | Event::Transition { .. }))
+    }
+
+    fn line(&self) -> Line {
+        match &self.wish {
+            Wish::Press { what, .. } => self.line_called(what),
+            Wish::Remark { what } => self.line_called(what),
+            Wish::Nothing => self.line_called("reported"),
+        }
+    }
+
+    fn line_called(&self, what: &'static str) -> Line {
+        let mut data = json!({
+            "report": self.report.id,
+            "serial": self.report.serial,
+            "received_at": self.report.received_at,
+            "doubts": self.doubts,
+        });
+        match &self.report.event {
+            Some(Event::Alert { kind }) => data["kind"] = json!(kind.as_str()),
+            Some(Event::Request { category }) => data["category"] = json!(category),
+            Some(Event::Unreadable { why }) => data["why"] = json!(why),
+            _ => {}
+        }
+        if let Some(battery_pct) = self.report.status.and_then(|status| status.battery_pct) {
+            data["battery_pct"] = json!(battery_pct);
+        }
+        if let Some(place) = self.places.last() {
+            data["place"] = json!({
+                "lat": place.position.lat_deg(),
+                "lon": place.position.lon_deg(),
+                "accuracy_m": place.accuracy_m,
+            });
+        }
+        Line { what, who: None, data: clean(data) }
+    }
+}
+
+fn wish(report: &Report) -> Wish {
+    match &report.event {
+        Some(Event::Alert { kind }) => {
+            Wish::Press { class: Class::of(*kind), kind: Some(*kind), what: "pressed", category: None }
+        }
+        Some(Event::Unreadable { .. }) if report.lane == Lane::Alert => Wish::Press {
+            class: Class::Emergency,
+            kind: Some(AlertKind::Unreadable),
+            what: "unreadable",
+            category: None,
+        },
+        Some(Event::Request { category }) => Wish::Press {
+            class: Class::Service,
+            kind: None,
+            what: "requested",
+            category: Some(clean_text(category.clone())),
+        },
+        Some(Event::Cancel) => Wish::Remark { what: "cancelled" },
+        Some(Event::CheckIn) => Wish::Remark { what: "checked_in" },
+        _ => Wish::Nothing,
+    }
+}
+
+fn event_word(event: Option<&Event>) -> &'static str {
+    match event {
+        None => "telemetry",
+        Some(Event::Alert { .. }) => "alert",
+        Some(Event::Cancel) => "cancel",
+        Some(Event::CheckIn) => "check_in",
+        Some(Event::Request { .. }) => "request",
+        Some(Event::NoticeAcknowledged { .. }) => "notice_acknowledged",
+        Some(Event::Transition { .. }) => "transition",
+        Some(Event::Offline) => "offline",
+        Some(Event::Unreadable { .. }) => "unreadable",
+        Some(Event::Other { .. }) => "other",
+    }
+}
+
+/// A terminal's time that the database can hold and that is worth keeping. A clock may be off by
+/// anything; the doubt about it is kept in words.
+fn sane(at: Timestamp) -> Option<Timestamp> {
+    let year_2200 = Timestamp::from_second(7_258_118_400).unwrap_or(Timestamp::MAX);
+    (Timestamp::UNIX_EPOCH..year_2200).contains(&at).then_some(at)
+}
+
+fn placed(fix: &Fix, position: Position, received_at: Timestamp) -> PlacedFix {
+    let finite = |number: Option<f64>| number.filter(|number| number.is_finite());
+    PlacedFix {
+        position,
+        accuracy_m: finite(fix.accuracy_m).filter(|accuracy_m| *accuracy_m >= 0.0),
+        source: fix.source,
+        received_at,
+        device_at: fix.device_at.and_then(sane),
+        speed_kmh: finite(fix.speed_kmh),
+        course_deg: finite(fix.course_deg),
+        altitude_m: finite(fix.altitude_m),
+    }
+}

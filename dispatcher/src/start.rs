@@ -1,0 +1,208 @@
+//! Brings the dispatcher up: checks what the promises rest upon, migrates, starts what runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+use wire::directory::Directory;
+
+use crate::desk::Desk;
+use crate::outbox::{self, Terminals};
+use crate::store::{StoreError, directory, watch};
+use crate::{clock, ticker};
+
+/// How often it is looked for changes of who may connect. Revocation has five seconds in all.
+const DIRECTORY_EVERY: Duration = Duration::from_millis(500);
+/// How often the watchdog looks.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// Fixes have partitions this far ahead.
+const PARTITION_DAYS: i32 = 3;
+
+/// Why the dispatcher does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database does not answer.
+    #[error("the database does not answer")]
+    Database(#[from] sqlx::Error),
+    /// Its tables cannot be brought up to date.
+    #[error("the database's tables cannot be brought up to date")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A setting on which "received" rests is off.
+    #[error("PostgreSQL's {setting} is {value}: an acknowledged alert could be lost; set it to on")]
+    NotDurable {
+        /// Which.
+        setting: &'static str,
+        /// What it is.
+        value: String,
+    },
+    /// A centre is reached in the clear over a network.
+    #[error("{centre} is to be reached over https, or http on this machine only")]
+    CentreInTheClear {
+        /// Which.
+        centre: String,
+    },
+    /// A query failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Connects to a database; a connection that is broken is replaced when it is next needed.
+pub async fn connect(options: PgConnectOptions, connections_max: u32) -> Result<PgPool, StartError> {
+    let pool = PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(Duration::from_secs(5))
+        .connect_with(options.application_name("yidiantong"))
+        .await?;
+    Ok(pool)
+}
+
+/// Brings the tables up to date and checks that commits are durable.
+pub async fn prepare(pool: &PgPool) -> Result<(), StartError> {
+    sqlx::migrate!("./migrations").run(pool).await?;
+    let mut conn = pool.acquire().await?;
+    for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
+        let value = watch::setting(&mut conn, setting).await?;
+        if value == "off" {
+            return Err(StartError::NotDurable { setting, value });
+        }
+    }
+    watch::ensure_partitions(&mut conn, PARTITION_DAYS).await?;
+    Ok(())
+}
+
+/// What runs: ticker, outbox, directory, watchdog. Ends when told to stop.
+pub async fn run(
+    desk: Desk,
+    terminals: Arc<dyn Terminals>,
+    directory: Arc<Directory>,
+    stop: CancellationToken,
+) -> Result<(), StartError> {
+    for centre in &desk.config.centres {
+        if !is_private(&centre.url) {
+            return Err(StartError::CentreInTheClear { centre: centre.centre.to_string() });
+        }
+    }
+    let mut running = JoinSet::new();
+    running.spawn(ticker::run(desk.clone(), stop.clone()));
+    running.spawn(publish_directory(desk.clone(), directory, stop.clone()));
+    running.spawn(watch_over(desk.clone(), stop.clone()));
+    {
+        let stop = stop.clone();
+        running.spawn(async move {
+            if let Err(cause) = outbox::run(desk, terminals, stop).await {
+                error!(%cause, "nothing can be sent");
+            }
+        });
+    }
+    while let Some(ended) = running.join_next().await {
+        if let Err(cause) = ended {
+            error!(%cause, "a part of the dispatcher has ended by itself");
+            stop.cancel();
+        } else if !stop.is_cancelled() {
+            error!("a part of the dispatcher has ended by itself");
+            stop.cancel();
+        }
+    }
+    Ok(())
+}
+
+/// https, or http to this machine.
+fn is_private(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    let is_loopback = match url.host_str() {
+        Some("localhost" | "[::1]") => true,
+        Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
+        None => false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
+}
+
+/// Tells broker and gateway who may connect. While the database is away they keep what they have.
+async fn publish_directory(desk: Desk, directory: Arc<Directory>, stop: CancellationToken) {
+    // What was read from disk may be from another database: begin with everything.
+    let mut from = None;
+    loop {
+        let update = async {
+            let mut conn = desk.pool.acquire().await?;
+            directory::update_since(&mut conn, from).await
+        };
+        match update.await {
+            Ok(update) => {
+                let to = update.to;
+                if from.is_none() {
+                    info!(terminals = update.upserts.len(), "the directory was published");
+                }
+                from = match directory.apply(update) {
+                    Ok(()) => Some(to),
+                    Err(gap) => {
+                        warn!(%gap, "the directory is published anew");
+                        None
+                    }
+                };
+            }
+            Err(cause) => warn!(%cause, "the directory cannot be read"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(DIRECTORY_EVERY) => {}
+        }
+    }
+}
+
+/// Looks every second for what must not be: an open incident whose deadline nobody kept, a clock that
+/// jumped. Says so in the log; `/metrics` exports the numbers.
+async fn watch_over(desk: Desk, stop: CancellationToken) {
+    let mut clocks: Option<(jiff::Timestamp, std::time::Instant)> = None;
+    let mut partitioned_on = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(WATCH_EVERY) => {}
+        }
+        let seen = async {
+            let mut conn = desk.pool.acquire().await?;
+            watch::look(&mut conn).await
+        };
+        let Ok(seen) = seen.await else {
+            // Being away is not a jump.
+            clocks = None;
+            continue;
+        };
+        if seen.overdue > 0 {
+            error!(incidents = seen.overdue, "open incidents are overdue");
+        }
+        let measured = std::time::Instant::now();
+        if let Some((wall, monotonic)) = clocks {
+            let passed = jiff::SignedDuration::try_from(measured.duration_since(monotonic)).unwrap_or_default();
+            let jump = seen.now.duration_since(wall) - passed;
+            if jump.abs() > watch::JUMP_MIN {
+                warn!(
+                    jump_ms = i64::try_from(jump.as_millis()).unwrap_or(i64::MAX),
+                    "the database's clock jumped; deadlines move with it"
+                );
+                let shifted = async {
+                    let mut tx = desk.pool.begin().await?;
+                    watch::shift_deadlines(&mut tx, jump).await?;
+                    tx.commit().await?;
+                    Ok::<(), StoreError>(())
+                };
+                if let Err(cause) = shifted.await {
+                    error!(%cause, "deadlines could not be moved");
+                }
+            }
+        }
+        clocks = Some((seen.now, measured));
+        let today = clock::now().as_second() / 86_400;
+        if partitioned_on != Some(today) {
+            if let Ok(mut conn) = desk.pool.acquire().await
+                && watch::ensure_partitions(&mut conn, PARTITION_DAYS).await.is_ok()
+            {
+                partitioned_on = Some(today);
+            }
+        }
+    }
+}

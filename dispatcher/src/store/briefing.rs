@@ -1,0 +1,100 @@
+//! What outsiders are told about an incident: the message to a centre, and whose terminal it is.
+
+use domain::id::IncidentId;
+use domain::incident::{Centre, Handover, HandoverState, Incident};
+use domain::place::Source;
+use domain::word::Word;
+use jiff::Timestamp;
+use sqlx::PgConnection;
+use wire::centre::{Message, Person, Place, Purpose, VERSION};
+
+use super::StoreError;
+use crate::config::Config;
+
+/// The terminal that the incident's news go to: the one that pressed last.
+pub async fn terminal_serial(conn: &mut PgConnection, incident: IncidentId) -> Result<Option<String>, StoreError> {
+    let serial = sqlx::query_scalar!(
+        "select t.serial from incident i join terminal t on t.id = i.terminal_id where i.id = $1",
+        incident.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(serial)
+}
+
+/// The message that hands an incident over, or takes it back.
+pub async fn for_centre(
+    conn: &mut PgConnection,
+    incident: &Incident,
+    handover: &Handover,
+    purpose: Purpose,
+    config: &Config,
+    now: Timestamp,
+    not_after: Timestamp,
+) -> Result<Message, StoreError> {
+    let row = sqlx::query!(
+        r#"select
+            st_y(p.place::geometry) as lat, st_x(p.place::geometry) as lon, p.accuracy_m, p.source, p.at as placed_at,
+            i.place_in_words, i.caller_phone,
+            r.name as "name?", r.born_in as "born_in?", r.sex as "sex?", r.phone as "phone?", r.address as "address?",
+            r.door_access as "door_access?", m.card as "card?"
+         from incident i
+         join incident_place p on p.incident_id = i.id
+         left join resident r on r.id = i.resident_id
+         left join medical_card m on m.resident_id = r.id
+         where i.id = $1"#,
+        incident.id.0
+    )
+    .fetch_one(conn)
+    .await?;
+    let place = row.lat.zip(row.lon).map(|(lat_deg, lon_deg)| Place {
+        lat_deg,
+        lon_deg,
+        accuracy_m: row.accuracy_m,
+        age_s: row.placed_at.map_or(0, |at| now.duration_since(at.to_jiff()).as_secs().max(0)),
+        source: row.source.as_deref().and_then(|source| Source::parse(source).ok()).unwrap_or(Source::Unknown),
+    });
+    let address = row.place_in_words.clone().or(row.address.clone());
+    let person = row.name.map(|name| Person {
+        name,
+        born_in: row.born_in,
+        sex: row.sex,
+        phone: row.phone.or(row.caller_phone),
+        medical_card: row.card,
+    });
+    let kinds: Vec<String> = incident.kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
+    let briefing = brief(handover, &kinds, person.as_ref(), address.as_deref(), incident.drill);
+    Ok(Message {
+        version: VERSION,
+        handover: handover.id.0,
+        incident: incident.id.0,
+        purpose,
+        drill: incident.drill,
+        written_at: now,
+        not_after,
+        kinds,
+        called_at: incident.opened_at,
+        person,
+        address,
+        place,
+        door_access: row.door_access,
+        call_back: config.call_back_phone.clone(),
+        status_url: format!("{}/api/v1/handovers/{}/status", config.public_url, handover.id),
+        briefing,
+    })
+}
+
+fn brief(handover: &Handover, kinds: &[String], person: Option<&Person>, address: Option<&str>, drill: bool) -> String {
+    let drill = if drill { "【演练】" } else { "" };
+    let who = person.map_or("身份不明者", |person| person.name.as_str());
+    let address = address.unwrap_or("地址不详，见坐标");
+    if let HandoverState::StoodDown { reason } = &handover.state {
+        return format!("{drill}取消：{who}，{address}，无需出动。原因：{reason}");
+    }
+    let wanted = match handover.centre {
+        Centre::Ambulance => "请求急救",
+        Centre::Fire => "请求消防",
+        Centre::Police => "请求警察协助",
+    };
+    format!("{drill}{wanted}：{who}，{address}。告警：{}。", kinds.join("、"))
+}

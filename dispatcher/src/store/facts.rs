@@ -1,0 +1,123 @@
+//! What is true at the moment of a decision.
+
+use domain::id::ResponderId;
+use domain::incident::{Candidate, Facts, HandoverPolicy, Incident, Policy, Presence};
+use domain::place::Metres;
+use domain::word::Word;
+use jiff::Timestamp;
+use sqlx::PgConnection;
+
+use super::{StoreError, users};
+use crate::clock;
+use crate::config::Config;
+
+/// How many of the nearest are looked at. Enough for every one of them to decline.
+const CANDIDATES_MAX: i64 = 50;
+
+/// Who may claim and is rung first.
+const OPERATORS: &[&str] = &["operator", "supervisor", "admin"];
+/// Who is rung when operators do not claim.
+const SUPERVISORS: &[&str] = &["supervisor", "admin"];
+
+/// The database's clock.
+pub async fn now(conn: &mut PgConnection) -> Result<Timestamp, StoreError> {
+    let now = sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await?;
+    Ok(now.to_jiff())
+}
+
+/// Gathers what the decision about an incident needs. The caller has locked its row.
+pub async fn gather(conn: &mut PgConnection, incident: &Incident, config: &Config) -> Result<Facts, StoreError> {
+    let (gone_after, idle_after) = (config.gone_after, config.idle_after);
+    let presence = |is_there| if is_there { Presence::Present } else { Presence::Gone };
+    let owner = match incident.owner() {
+        Some(owner) => presence(users::is_present(conn, owner, gone_after, idle_after).await?),
+        None => Presence::Gone,
+    };
+    let operators = presence(users::anybody_present(conn, OPERATORS, gone_after, idle_after).await?);
+    let supervisors = presence(users::anybody_present(conn, SUPERVISORS, gone_after, idle_after).await?);
+    let policy = policy(conn, incident).await?;
+    let candidates = candidates(conn, incident, config).await?;
+    // Read last, after every lock has been waited for.
+    let now = now(conn).await?;
+    Ok(Facts {
+        now,
+        policy,
+        owner,
+        operators,
+        supervisors,
+        candidates,
+        fresh: std::array::from_fn(|_| clock::fresh_id()),
+    })
+}
+
+async fn policy(conn: &mut PgConnection, incident: &Incident) -> Result<Policy, StoreError> {
+    let word = sqlx::query_scalar!(
+        r#"select coalesce(
+            r.handover_policy,
+            (select above.handover_policy from org_node above
+             where above.id = any(n.path) and above.handover_policy is not null
+             order by cardinality(above.path) desc limit 1),
+            'at_once') as "policy!"
+         from incident i
+         left join resident r on r.id = i.resident_id
+         left join org_node n on n.id = i.node_id
+         where i.id = $1"#,
+        incident.id.0
+    )
+    .fetch_one(conn)
+    .await?;
+    let handover = HandoverPolicy::parse(&word).map_err(|_| StoreError::Impossible {
+        table: "resident",
+        id: incident.id.to_string(),
+        column: "handover_policy",
+    })?;
+    Ok(Policy { handover, ..Policy::default() })
+}
+
+/// Who could go: on duty, free, contracted for emergencies where the person lives, with a fresh
+/// position within reach; nearest first. `None` when nobody knows where the person is.
+async fn candidates(
+    conn: &mut PgConnection,
+    incident: &Incident,
+    config: &Config,
+) -> Result<Option<Vec<Candidate>>, StoreError> {
+    let is_known = sqlx::query_scalar!(
+        r#"select place is not null as "known!" from incident_place where incident_id = $1"#,
+        incident.id.0
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if !is_known {
+        return Ok(None);
+    }
+    let rows = sqlx::query!(
+        r#"select p.responder_id, st_distance(p.place, here.place) as "distance_m!"
+         from incident_place here
+         join incident i on i.id = here.incident_id
+         left join org_node n on n.id = i.node_id
+         join responder_position p on st_dwithin(p.place, here.place, $2)
+         join responder r on r.id = p.responder_id
+         where here.incident_id = $1
+            and r.on_duty
+            and p.at > clock_timestamp() - make_interval(secs => $3)
+            and exists (select from contract c
+                where c.provider_id = r.provider_id and c.category = 'emergency'
+                    and c.since <= current_date and (c.until is null or c.until >= current_date)
+                    and (n.id is null or c.node_id = any(n.path)))
+            and not exists (select from offer o
+                where o.responder_id = r.id and o.state in ('asked', 'accepted', 'on_the_way', 'on_scene'))
+         order by p.place <-> here.place, r.id -- the id, so that equals keep their order
+         limit $4"#,
+        incident.id.0,
+        config.reach_m,
+        config.position_fresh_for.as_secs_f64(),
+        CANDIDATES_MAX,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(Some(
+        rows.into_iter()
+            .map(|row| Candidate { responder: ResponderId(row.responder_id), distance: Metres(row.distance_m) })
+            .collect(),
+    ))
+}

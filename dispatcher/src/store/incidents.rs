@@ -1,0 +1,413 @@
+//! Incidents with their offers and hand-overs: row ↔ `domain`.
+
+use std::collections::BTreeSet;
+
+use domain::id::{HandoverId, IncidentId, OfferId, ResponderId, UserId};
+use domain::incident::{Closure, Handover, HandoverState, Incident, Level, Offer, OfferState, Ownership, Ring, Voice};
+use domain::press::AlertKind;
+use domain::word::Word;
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx as _;
+use sqlx::PgConnection;
+
+use super::StoreError;
+
+fn word<T: Word>(text: &str, table: &'static str, id: impl ToString, column: &'static str) -> Result<T, StoreError> {
+    T::parse(text).map_err(|_| StoreError::Impossible { table, id: id.to_string(), column })
+}
+
+fn count(number: i32) -> u32 {
+    // The columns are checked to be positive; a negative one would only mean "nothing yet".
+    u32::try_from(number).unwrap_or(0)
+}
+
+fn number(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+/// Loads an incident and locks its row until the transaction ends; `None` when there is none.
+pub async fn lock(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Incident>, StoreError> {
+    let row = sqlx::query!(
+        "select class, origin, kinds, opened_at, presses, presses_answered, owner_id, owned_since, owner_check_at,
+            ring_level, ring_next_at, round, shortfall, cancelled, operator_decides, closed_at, closed_by, outcome, drill
+         from incident where id = $1 for update",
+        id.0
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let impossible = |column| StoreError::Impossible { table: "incident", id: id.to_string(), column };
+    let kinds: BTreeSet<AlertKind> =
+        row.kinds.iter().map(|kind| word(kind, "incident", id, "kinds")).collect::<Result<_, _>>()?;
+    let ownership = match (row.owner_id, row.owned_since, row.owner_check_at) {
+        (None, None, None) => Ownership::Unclaimed,
+        (Some(by), Some(since), Some(check_at)) => {
+            Ownership::Claimed { by: UserId(by), since: since.to_jiff(), check_at: check_at.to_jiff() }
+        }
+        _ => return Err(impossible("owner_id")),
+    };
+    let ring = match (word(&row.ring_level, "incident", id, "ring_level")?, row.ring_next_at) {
+        (Level::Quiet, None) => Ring::Quiet,
+        (level, Some(next_at)) => Ring::Ringing { level, next_at: next_at.to_jiff() },
+        _ => return Err(impossible("ring_next_at")),
+    };
+    let closure = match (row.closed_at, row.closed_by, row.outcome) {
+        (None, None, None) => Closure::Open,
+        (Some(at), Some(by), Some(outcome)) => {
+            Closure::Closed { outcome: word(&outcome, "incident", id, "outcome")?, at: at.to_jiff(), by: UserId(by) }
+        }
+        _ => return Err(impossible("closed_at")),
+    };
+    Ok(Some(Incident {
+        id,
+        class: word(&row.class, "incident", id, "class")?,
+        origin: word(&row.origin, "incident", id, "origin")?,
+        kinds,
+        opened_at: row.opened_at.to_jiff(),
+        presses: count(row.presses),
+        presses_answered: count(row.presses_answered),
+        ownership,
+        ring,
+        offers: offers(conn, id).await?,
+        round: count(row.round),
+        shortfall: row.shortfall.map(|shortfall| word(&shortfall, "incident", id, "shortfall")).transpose()?,
+        handovers: handovers(conn, id).await?,
+        cancelled: row.cancelled,
+        operator_decides: row.operator_decides,
+        closure,
+        drill: row.drill,
+    }))
+}
+
+async fn offers(conn: &mut PgConnection, incident: IncidentId) -> Result<Vec<Offer>, StoreError> {
+    let rows = sqlx::query!(
+        "select id, responder_id, round, asked_at, state, answer_by, expected_at, reason
+         from offer where incident_id = $1 order by ordinal",
+        incident.0
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let at = |column, at: Option<jiff_sqlx::Timestamp>| {
+                at.map(jiff_sqlx::Timestamp::to_jiff).ok_or(StoreError::Impossible {
+                    table: "offer",
+                    id: row.id.to_string(),
+                    column,
+                })
+            };
+            let state = match row.state.as_str() {
+                "asked" => OfferState::Asked { answer_by: at("answer_by", row.answer_by)? },
+                "accepted" => OfferState::Accepted { expected_at: at("expected_at", row.expected_at)? },
+                "on_the_way" => OfferState::OnTheWay { expected_at: at("expected_at", row.expected_at)? },
+                "on_scene" => OfferState::OnScene,
+                "done" => OfferState::Done,
+                "declined" => OfferState::Declined { reason: row.reason.unwrap_or_default() },
+                "silent" => OfferState::Silent,
+                "withdrawn" => OfferState::Withdrawn,
+                _ => return Err(StoreError::Impossible { table: "offer", id: row.id.to_string(), column: "state" }),
+            };
+            Ok(Offer {
+                id: OfferId(row.id),
+                responder: ResponderId(row.responder_id),
+                round: count(row.round),
+                asked_at: row.asked_at.to_jiff(),
+                state,
+            })
+        })
+        .collect()
+}
+
+async fn handovers(conn: &mut PgConnection, incident: IncidentId) -> Result<Vec<Handover>, StoreError> {
+    let rows = sqlx::query!(
+        "select id, centre, state, acknowledge_by, expected_at, reason, voice, voice_ring_at, voice_by, outlived
+         from handover where incident_id = $1 order by ordinal",
+        incident.0
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let impossible = |column| StoreError::Impossible { table: "handover", id: row.id.to_string(), column };
+            let acknowledge_by =
+                || row.acknowledge_by.map(jiff_sqlx::Timestamp::to_jiff).ok_or(impossible("acknowledge_by"));
+            let reason = || row.reason.clone().unwrap_or_default();
+            let state = match row.state.as_str() {
+                "prepared" => HandoverState::Prepared { acknowledge_by: acknowledge_by()? },
+                "sent" => HandoverState::Sent { acknowledge_by: acknowledge_by()? },
+                "acknowledged" => HandoverState::Acknowledged,
+                "dispatched" => {
+                    HandoverState::Dispatched { expected_at: row.expected_at.map(jiff_sqlx::Timestamp::to_jiff) }
+                }
+                "arrived" => HandoverState::Arrived,
+                "closed" => HandoverState::Closed,
+                "refused" => HandoverState::Refused { reason: reason() },
+                "failed" => HandoverState::Failed,
+                "stood_down" => HandoverState::StoodDown { reason: reason() },
+                _ => return Err(impossible("state")),
+            };
+            let voice = match (row.voice.as_str(), row.voice_ring_at, row.voice_by) {
+                ("not_needed", ..) => Voice::NotNeeded,
+                ("due", Some(ring_at), _) => Voice::Due { ring_at: ring_at.to_jiff() },
+                ("done", _, Some(by)) => Voice::Done { by: UserId(by) },
+                _ => return Err(impossible("voice")),
+            };
+            Ok(Handover {
+                id: HandoverId(row.id),
+                centre: word(&row.centre, "handover", row.id, "centre")?,
+                state,
+                voice,
+                outlived: row.outlived,
+            })
+        })
+        .collect()
+}
+
+/// The columns of an offer's state.
+struct OfferColumns {
+    state: &'static str,
+    answer_by: Option<Timestamp>,
+    expected_at: Option<Timestamp>,
+    reason: Option<String>,
+}
+
+/// The spelling of an offer's state.
+pub const fn offer_word(state: &OfferState) -> &'static str {
+    match state {
+        OfferState::Asked { .. } => "asked",
+        OfferState::Accepted { .. } => "accepted",
+        OfferState::OnTheWay { .. } => "on_the_way",
+        OfferState::OnScene => "on_scene",
+        OfferState::Done => "done",
+        OfferState::Declined { .. } => "declined",
+        OfferState::Silent => "silent",
+        OfferState::Withdrawn => "withdrawn",
+    }
+}
+
+/// The spelling of a hand-over's state.
+pub const fn handover_word(state: &HandoverState) -> &'static str {
+    match state {
+        HandoverState::Prepared { .. } => "prepared",
+        HandoverState::Sent { .. } => "sent",
+        HandoverState::Acknowledged => "acknowledged",
+        HandoverState::Dispatched { .. } => "dispatched",
+        HandoverState::Arrived => "arrived",
+        HandoverState::Closed => "closed",
+        HandoverState::Refused { .. } => "refused",
+        HandoverState::Failed => "failed",
+        HandoverState::StoodDown { .. } => "stood_down",
+    }
+}
+
+impl From<&OfferState> for OfferColumns {
+    fn from(state: &OfferState) -> Self {
+        let (mut answer, mut expected, mut because) = (None, None, None);
+        match state {
+            OfferState::Asked { answer_by } => answer = Some(*answer_by),
+            OfferState::Accepted { expected_at } | OfferState::OnTheWay { expected_at } => {
+                expected = Some(*expected_at)
+            }
+            OfferState::Declined { reason } => because = Some(reason.clone()),
+            OfferState::OnScene | OfferState::Done | OfferState::Silent | OfferState::Withdrawn => {}
+        }
+        Self { state: offer_word(state), answer_by: answer, expected_at: expected, reason: because }
+    }
+}
+
+/// Why a step could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// The responder who was to be asked is engaged by another incident since the facts were read.
+    #[error("a responder is engaged elsewhere")]
+    ResponderBusy,
+    /// Anything else.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for SaveError {
+    fn from(error: sqlx::Error) -> Self {
+        match error.as_database_error().and_then(|error| error.constraint()) {
+            Some("offer_engaged") => Self::ResponderBusy,
+            _ => Self::Store(error.into()),
+        }
+    }
+}
+
+/// Writes what a decision made of an incident that the caller has locked.
+pub async fn save(conn: &mut PgConnection, before: &Incident, next: &Incident) -> Result<(), SaveError> {
+    let (owner, since, check_at) = match next.ownership {
+        Ownership::Unclaimed => (None, None, None),
+        Ownership::Claimed { by, since, check_at } => (Some(by.0), Some(since), Some(check_at)),
+    };
+    let ring_next_at = match next.ring {
+        Ring::Quiet => None,
+        Ring::Ringing { next_at, .. } => Some(next_at),
+    };
+    let (closed_at, closed_by, outcome) = match next.closure {
+        Closure::Open => (None, None, None),
+        Closure::Closed { outcome, at, by } => (Some(at), Some(by.0), Some(outcome.as_str())),
+    };
+    sqlx::query!(
+        "update incident set presses_answered = $2, owner_id = $3, owned_since = $4, owner_check_at = $5,
+            ring_level = $6, ring_next_at = $7, round = $8, shortfall = $9, operator_decides = $10,
+            closed_at = $11, closed_by = $12, outcome = $13, wake_at = $14, decision_failures = 0
+         where id = $1",
+        next.id.0,
+        number(next.presses_answered),
+        owner,
+        since.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        check_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        next.ring.level().as_str(),
+        ring_next_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        number(next.round),
+        next.shortfall.map(Word::as_str),
+        next.operator_decides,
+        closed_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        closed_by,
+        outcome,
+        next.wake_at().map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+    )
+    .execute(&mut *conn)
+    .await?;
+    for (ordinal, offer) in (0..).zip(&next.offers) {
+        if before.offers.contains(offer) {
+            continue;
+        }
+        save_offer(conn, next.id, ordinal, offer).await?;
+    }
+    for (ordinal, handover) in (0..).zip(&next.handovers) {
+        if before.handovers.contains(handover) {
+            continue;
+        }
+        save_handover(conn, next.id, ordinal, handover).await?;
+    }
+    Ok(())
+}
+
+async fn save_offer(
+    conn: &mut PgConnection,
+    incident: IncidentId,
+    ordinal: i32,
+    offer: &Offer,
+) -> Result<(), SaveError> {
+    let columns = OfferColumns::from(&offer.state);
+    sqlx::query!(
+        "insert into offer (id, incident_id, ordinal, responder_id, round, asked_at, state, answer_by, expected_at, reason,
+            distance_m)
+         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+            (select st_distance(p.place, at.place) from responder_position p, incident_place at
+             where p.responder_id = $4 and at.incident_id = $2)
+         on conflict (id) do update set state = excluded.state, answer_by = excluded.answer_by,
+            expected_at = excluded.expected_at, reason = excluded.reason",
+        offer.id.0,
+        incident.0,
+        ordinal,
+        offer.responder.0,
+        number(offer.round),
+        offer.asked_at.to_sqlx(),
+        columns.state,
+        columns.answer_by.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        columns.expected_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        columns.reason,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn save_handover(
+    conn: &mut PgConnection,
+    incident: IncidentId,
+    ordinal: i32,
+    handover: &Handover,
+) -> Result<(), SaveError> {
+    let (mut acknowledge, mut expected, mut because) = (None, None, None);
+    match &handover.state {
+        HandoverState::Prepared { acknowledge_by } | HandoverState::Sent { acknowledge_by } => {
+            acknowledge = Some(*acknowledge_by);
+        }
+        HandoverState::Dispatched { expected_at } => expected = *expected_at,
+        HandoverState::Refused { reason } | HandoverState::StoodDown { reason } => because = Some(reason.clone()),
+        HandoverState::Acknowledged | HandoverState::Arrived | HandoverState::Closed | HandoverState::Failed => {}
+    }
+    let (voice, ring_at, voice_by) = match handover.voice {
+        Voice::NotNeeded => ("not_needed", None, None),
+        Voice::Due { ring_at } => ("due", Some(ring_at), None),
+        Voice::Done { by } => ("done", None, Some(by.0)),
+    };
+    sqlx::query!(
+        "insert into handover (id, incident_id, ordinal, centre, state, acknowledge_by, expected_at, reason, voice,
+            voice_ring_at, voice_by, outlived)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+         on conflict (id) do update set state = excluded.state, acknowledge_by = excluded.acknowledge_by,
+            expected_at = excluded.expected_at, reason = excluded.reason, voice = excluded.voice,
+            voice_ring_at = excluded.voice_ring_at, voice_by = excluded.voice_by,
+            outlived = excluded.outlived",
+        handover.id.0,
+        incident.0,
+        ordinal,
+        handover.centre.as_str(),
+        handover_word(&handover.state),
+        acknowledge.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        expected.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        because,
+        voice,
+        ring_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        voice_by,
+        handover.outlived,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Remembers the centre's own number for a case.
+pub async fn set_reference(conn: &mut PgConnection, handover: HandoverId, reference: &str) -> Result<(), StoreError> {
+    sqlx::query!("update handover set reference = $2 where id = $1", handover.0, reference).execute(conn).await?;
+    Ok(())
+}
+
+/// The incident that an offer belongs to, and whom it asks.
+pub async fn of_offer(
+    conn: &mut PgConnection,
+    offer: OfferId,
+) -> Result<Option<(IncidentId, ResponderId)>, StoreError> {
+    let row =
+        sqlx::query!("select incident_id, responder_id from offer where id = $1", offer.0).fetch_optional(conn).await?;
+    Ok(row.map(|row| (IncidentId(row.incident_id), ResponderId(row.responder_id))))
+}
+
+/// The next incident whose deadline has passed and that is not in `in_hand`: unanswered presses of
+/// emergencies first.
+pub async fn next_due(conn: &mut PgConnection, in_hand: &[uuid::Uuid]) -> Result<Option<IncidentId>, StoreError> {
+    let id = sqlx::query_scalar!(
+        "select id from incident
+         where closed_at is null and wake_at <= clock_timestamp() and id <> all($1)
+         order by presses_answered < presses desc, class = 'emergency' desc, wake_at
+         limit 1",
+        in_hand
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(id.map(IncidentId))
+}
+
+/// Notes that deciding failed. From the second failure on an operator has to: the incident rings for
+/// every supervisor, and the automatic decision is tried again every half minute.
+pub async fn note_failure(conn: &mut PgConnection, id: IncidentId) -> Result<bool, StoreError> {
+    let handed = sqlx::query_scalar!(
+        "update incident set decision_failures = decision_failures + 1,
+            operator_decides = operator_decides or decision_failures >= 1,
+            ring_level = case when decision_failures >= 1 then 'supervisors' else ring_level end,
+            ring_next_at = case when decision_failures >= 1 then clock_timestamp() + interval '60 s' else ring_next_at end,
+            wake_at = case when decision_failures >= 1 then clock_timestamp() + interval '30 s' else wake_at end
+         where id = $1 and closed_at is null
+         returning operator_decides",
+        id.0
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    Ok(handed.unwrap_or(false))
+}

@@ -1,0 +1,520 @@
+//! The statements of the intake commit: each takes a whole batch.
+
+use std::collections::HashMap;
+
+use domain::id::{IncidentId, ResidentId, TerminalId};
+use domain::incident::{Class, Origin};
+use domain::place::{Position, Source};
+use domain::press::AlertKind;
+use domain::word::Word;
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx as _;
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+use wire::report::{Doubt, Heard, Report, Session};
+use wire::topics::Lane;
+
+use super::StoreError;
+use super::timeline::Head;
+
+/// A terminal and who wears it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wearer {
+    /// The terminal.
+    pub terminal: TerminalId,
+    /// Who wears it.
+    pub resident: Option<ResidentId>,
+    /// Where they are served.
+    pub node: Option<Uuid>,
+}
+
+/// Whom an incident is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// A resident.
+    Resident(ResidentId),
+    /// A terminal that nobody wears.
+    Terminal(TerminalId),
+    /// A source that the directory does not list, by what it calls itself.
+    Source(String),
+    /// Somebody on the telephone, by their number.
+    Caller(String),
+}
+
+impl Subject {
+    /// The spelling of its kind.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Resident(_) => "resident",
+            Self::Terminal(_) => "terminal",
+            Self::Source(_) => "source",
+            Self::Caller(_) => "caller",
+        }
+    }
+
+    /// What tells it from others of its kind.
+    pub fn key(&self) -> String {
+        match self {
+            Self::Resident(resident) => resident.to_string(),
+            Self::Terminal(terminal) => terminal.to_string(),
+            Self::Source(name) | Self::Caller(name) => name.clone(),
+        }
+    }
+}
+
+/// Makes presses of one terminal wait for each other until the transaction ends. In order, so that two
+/// batches cannot wait for each other.
+pub async fn serialize_presses(conn: &mut PgConnection, serials: &[String]) -> Result<(), StoreError> {
+    if serials.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        r#"select pg_advisory_xact_lock(hash) as "locked!: sqlx::types::JsonValue"
+           from (select distinct hashtextextended(serial, 0) as hash from unnest($1::text[]) serial order by 1) ordered"#,
+        serials
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Who wears which of these terminals now.
+pub async fn wearers(conn: &mut PgConnection, serials: &[String]) -> Result<HashMap<String, Wearer>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select t.serial as "serial!", t.id as "id!", r.id as "resident?", r.serving_node as "node?"
+         from terminal t
+         left join terminal_assignment a on a.terminal_id = t.id and a.until is null
+         left join resident r on r.id = a.resident_id
+         where t.serial = any($1)"#,
+        serials
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let wearer =
+                Wearer { terminal: TerminalId(row.id), resident: row.resident.map(ResidentId), node: row.node };
+            (row.serial, wearer)
+        })
+        .collect())
+}
+
+/// Which of these reports were taken in before, and with which incident.
+pub async fn taken(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, Option<Uuid>>, StoreError> {
+    let rows = sqlx::query!("select id, incident_id from report where id = any($1)", ids).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.incident_id)).collect())
+}
+
+/// An earlier report with the same bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Found {
+    /// Which.
+    pub report: Uuid,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// Its incident.
+    pub incident: Option<Uuid>,
+    /// Whether that is still open.
+    pub incident_open: bool,
+}
+
+/// The latest earlier reports of these terminals with these bytes, as far back as sameness can reach.
+pub async fn earlier(
+    conn: &mut PgConnection,
+    serials: &[String],
+    digests: &[Vec<u8>],
+) -> Result<HashMap<(String, Vec<u8>), Found>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select distinct on (r.serial, r.digest)
+            r.serial, r.digest, r.id, r.received_at, r.incident_id,
+            coalesce(i.closed_at is null and i.id is not null, false) as "open!"
+         from unnest($1::text[], $2::bytea[]) as wanted (serial, digest)
+         join report r on r.serial = wanted.serial and r.digest = wanted.digest
+         left join incident i on i.id = r.incident_id
+         where r.lane = 'alert' and r.received_at > clock_timestamp() - interval '25 hours'
+         order by r.serial, r.digest, r.received_at desc"#,
+        serials,
+        digests
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let found = Found {
+                report: row.id,
+                received_at: row.received_at.to_jiff(),
+                incident: row.incident_id,
+                incident_open: row.open,
+            };
+            ((row.serial, row.digest), found)
+        })
+        .collect())
+}
+
+/// A position with everything that is filed about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlacedFix {
+    /// Where.
+    pub position: Position,
+    /// How sure, in metres.
+    pub accuracy_m: Option<f64>,
+    /// How come by.
+    pub source: Source,
+    /// When we had it.
+    pub received_at: Timestamp,
+    /// When the terminal says it was.
+    pub device_at: Option<Timestamp>,
+    /// km/h.
+    pub speed_kmh: Option<f64>,
+    /// Degrees clockwise from north.
+    pub course_deg: Option<f64>,
+    /// Metres above the sea.
+    pub altitude_m: Option<f64>,
+}
+
+/// An incident to open, unless the subject has an open one of that class to append to.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Its identity if it is new.
+    pub id: Uuid,
+    /// Its class.
+    pub class: Class,
+    /// Whether we know the source.
+    pub origin: Origin,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// The terminal and its wearer.
+    pub wearer: Option<Wearer>,
+    /// What was raised.
+    pub kinds: Vec<AlertKind>,
+    /// For a service incident.
+    pub category: Option<String>,
+    /// How many presses this batch holds for it.
+    pub presses: i32,
+    /// Where the last of them came from.
+    pub place: Option<PlacedFix>,
+    /// What is doubtful about the last of them.
+    pub doubts: Vec<Doubt>,
+    /// An exercise.
+    pub drill: bool,
+}
+
+/// Opens incidents or appends to open ones; their rows are locked from here on. The answer is in the
+/// order of the openings.
+pub async fn open_or_append(
+    conn: &mut PgConnection,
+    openings: &[Opening],
+    now: Timestamp,
+) -> Result<Vec<(IncidentId, Head)>, StoreError> {
+    // One statement each: a batch seldom holds presses of more than a few subjects, and rows are locked
+    // in the order of the subjects, so that two batches cannot wait for each other.
+    let mut order: Vec<usize> = (0..openings.len()).collect();
+    order.sort_by_key(|index| (openings[*index].subject.kind(), openings[*index].subject.key()));
+    let mut opened: Vec<Option<(IncidentId, Head)>> = vec![None; openings.len()];
+    for index in order {
+        opened[index] = Some(open(conn, &openings[index], now).await?);
+    }
+    Ok(opened.into_iter().flatten().collect())
+}
+
+async fn open(conn: &mut PgConnection, opening: &Opening, now: Timestamp) -> Result<(IncidentId, Head), StoreError> {
+    let kinds: Vec<String> = opening.kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
+    let place = opening.place.as_ref();
+    let row = sqlx::query!(
+        "insert into incident as i (id, class, origin, subject_kind, subject_key, resident_id, terminal_id, node_id, kinds,
+            category, opened_at, presses, last_press_at, place, place_accuracy_m, place_source, place_at, doubts, drill,
+            wake_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11,
+            st_setsrid(st_makepoint($13, $14), 4326)::geography, $15, $16, $17, $18, $19, $11)
+         on conflict (subject_kind, subject_key, class) where closed_at is null and class <> 'service' do update set
+            presses = i.presses + excluded.presses,
+            kinds = (select array_agg(distinct kind) from unnest(i.kinds || excluded.kinds) kind),
+            last_press_at = excluded.last_press_at,
+            terminal_id = coalesce(excluded.terminal_id, i.terminal_id),
+            place = coalesce(excluded.place, i.place),
+            place_accuracy_m = case when excluded.place is null then i.place_accuracy_m else excluded.place_accuracy_m end,
+            place_source = coalesce(excluded.place_source, i.place_source),
+            place_at = coalesce(excluded.place_at, i.place_at),
+            doubts = excluded.doubts,
+            drill = i.drill and excluded.drill,
+            cancelled = false,
+            -- Known now is known: a press that proves who it is counts for the whole case.
+            origin = case when excluded.origin = 'listed' then 'listed' else i.origin end,
+            wake_at = excluded.wake_at
+         returning id, entries, chain_head",
+        opening.id,
+        opening.class.as_str(),
+        opening.origin.as_str(),
+        opening.subject.kind(),
+        opening.subject.key(),
+        match opening.subject {
+            Subject::Resident(resident) => Some(resident.0),
+            _ => None,
+        },
+        opening.wearer.as_ref().map(|wearer| wearer.terminal.0),
+        opening.wearer.as_ref().and_then(|wearer| wearer.node),
+        &kinds,
+        opening.category,
+        now.to_sqlx(),
+        opening.presses,
+        place.map(|place| place.position.lon_deg()),
+        place.map(|place| place.position.lat_deg()),
+        place.and_then(|place| place.accuracy_m),
+        place.map(|place| place.source.as_str()),
+        place.map(|place| place.received_at.to_sqlx()) as Option<jiff_sqlx::Timestamp>,
+        serde_json::to_value(&opening.doubts).unwrap_or_default(),
+        opening.drill,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((IncidentId(row.id), Head { entries: row.entries, hash: row.chain_head }))
+}
+
+/// The open incidents of a subject, locked; marks them as taken back by the wearer when asked to.
+pub async fn open_incidents(
+    conn: &mut PgConnection,
+    subject: &Subject,
+    cancelled: bool,
+) -> Result<Vec<IncidentId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "with open as (
+            select id from incident where subject_kind = $1 and subject_key = $2 and closed_at is null
+            order by id for update)
+         update incident set cancelled = incident.cancelled or ($3 and class <> 'service')
+         from open where incident.id = open.id
+         returning incident.id",
+        subject.kind(),
+        subject.key(),
+        cancelled,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(IncidentId).collect())
+}
+
+/// A report as it is filed.
+#[derive(Debug)]
+pub struct Filed<'r> {
+    /// The report.
+    pub report: &'r Report,
+    /// Its terminal, when listed.
+    pub terminal: Option<TerminalId>,
+    /// SHA-256 of its bytes.
+    pub digest: &'r [u8],
+    /// The word for what it tells.
+    pub event: &'static str,
+    /// The terminal's time, when the database can hold it.
+    pub device_at: Option<Timestamp>,
+    /// The incident it belongs to.
+    pub incident: Option<IncidentId>,
+    /// What is doubtful about it.
+    pub doubts: Value,
+}
+
+/// Files reports with their bytes.
+pub async fn file(conn: &mut PgConnection, filed: &[Filed<'_>]) -> Result<(), StoreError> {
+    if filed.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = filed.iter().map(|filed| filed.report.id).collect();
+    let terminals: Vec<Option<i64>> = filed.iter().map(|filed| filed.terminal.map(|terminal| terminal.0)).collect();
+    let serials: Vec<String> = filed.iter().map(|filed| filed.report.serial.clone()).collect();
+    let authenticated: Vec<bool> = filed.iter().map(|filed| filed.report.authenticated).collect();
+    let received: Vec<jiff_sqlx::Timestamp> = filed.iter().map(|filed| filed.report.received_at.to_sqlx()).collect();
+    let lanes: Vec<String> = filed
+        .iter()
+        .map(|filed| match filed.report.lane {
+            Lane::Alert => "alert".to_owned(),
+            Lane::Telemetry => "telemetry".to_owned(),
+        })
+        .collect();
+    let topics: Vec<String> = filed.iter().map(|filed| crate::lines::clean_text(filed.report.topic.clone())).collect();
+    let raws: Vec<Vec<u8>> = filed.iter().map(|filed| filed.report.raw.clone()).collect();
+    let digests: Vec<Vec<u8>> = filed.iter().map(|filed| filed.digest.to_vec()).collect();
+    let boots: Vec<Option<i64>> = filed.iter().map(|filed| filed.report.stamp.boot.map(i64::from)).collect();
+    let seqs: Vec<Option<i64>> = filed.iter().map(|filed| filed.report.stamp.seq.map(i64::from)).collect();
+    let device: Vec<Option<jiff_sqlx::Timestamp>> =
+        filed.iter().map(|filed| filed.device_at.map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
+    let repeated: Vec<bool> = filed.iter().map(|filed| filed.report.repeated).collect();
+    let events: Vec<String> = filed.iter().map(|filed| filed.event.to_owned()).collect();
+    let incidents: Vec<Option<Uuid>> = filed.iter().map(|filed| filed.incident.map(|incident| incident.0)).collect();
+    let doubts: Vec<Value> = filed.iter().map(|filed| filed.doubts.clone()).collect();
+    let drills: Vec<bool> = filed.iter().map(|filed| filed.report.drill).collect();
+    sqlx::query!(
+        "insert into report (id, terminal_id, serial, authenticated, received_at, lane, topic, raw, digest, boot, seq,
+            device_at, repeated, event, incident_id, doubts, drill)
+         select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[], $5::timestamptz[], $6::text[],
+            $7::text[], $8::bytea[], $9::bytea[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::boolean[],
+            $14::text[], $15::uuid[], $16::jsonb[], $17::boolean[])",
+        &ids,
+        &terminals as &[Option<i64>],
+        &serials,
+        &authenticated,
+        received,
+        &lanes,
+        &topics,
+        &raws,
+        &digests,
+        &boots as &[Option<i64>],
+        &seqs as &[Option<i64>],
+        &device as &[Option<jiff_sqlx::Timestamp>],
+        &repeated,
+        &events,
+        &incidents as &[Option<Uuid>],
+        &doubts,
+        &drills,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Files positions by time of arrival.
+pub async fn file_fixes(conn: &mut PgConnection, fixes: &[(TerminalId, &PlacedFix)]) -> Result<(), StoreError> {
+    if fixes.is_empty() {
+        return Ok(());
+    }
+    let terminals: Vec<i64> = fixes.iter().map(|(terminal, _)| terminal.0).collect();
+    let received: Vec<jiff_sqlx::Timestamp> = fixes.iter().map(|(_, fix)| fix.received_at.to_sqlx()).collect();
+    let device: Vec<Option<jiff_sqlx::Timestamp>> =
+        fixes.iter().map(|(_, fix)| fix.device_at.map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
+    let lons: Vec<f64> = fixes.iter().map(|(_, fix)| fix.position.lon_deg()).collect();
+    let lats: Vec<f64> = fixes.iter().map(|(_, fix)| fix.position.lat_deg()).collect();
+    let accuracies: Vec<Option<f64>> = fixes.iter().map(|(_, fix)| fix.accuracy_m).collect();
+    let sources: Vec<String> = fixes.iter().map(|(_, fix)| fix.source.as_str().to_owned()).collect();
+    let speeds: Vec<Option<f64>> = fixes.iter().map(|(_, fix)| fix.speed_kmh).collect();
+    let courses: Vec<Option<f64>> = fixes.iter().map(|(_, fix)| fix.course_deg).collect();
+    let altitudes: Vec<Option<f64>> = fixes.iter().map(|(_, fix)| fix.altitude_m).collect();
+    sqlx::query!(
+        "insert into fix (terminal_id, received_at, device_at, place, accuracy_m, source, speed_kmh, course_deg, altitude_m)
+         select terminal_id, received_at, device_at, st_setsrid(st_makepoint(lon, lat), 4326)::geography, accuracy_m, source,
+            speed_kmh, course_deg, altitude_m
+         from unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::float8[], $5::float8[], $6::float8[],
+            $7::text[], $8::float8[], $9::float8[], $10::float8[])
+            as f (terminal_id, received_at, device_at, lon, lat, accuracy_m, source, speed_kmh, course_deg, altitude_m)",
+        &terminals,
+        received,
+        &device as &[Option<jiff_sqlx::Timestamp>],
+        &lons,
+        &lats,
+        &accuracies as &[Option<f64>],
+        &sources,
+        &speeds as &[Option<f64>],
+        &courses as &[Option<f64>],
+        &altitudes as &[Option<f64>],
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What a batch tells about how a terminal is.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// When it was last heard.
+    pub heard_at: Timestamp,
+    /// 0–100.
+    pub battery_pct: Option<u8>,
+    /// Whether it is on the body.
+    pub worn: Option<bool>,
+    /// When its wearer last said that all is well.
+    pub checked_in_at: Option<Timestamp>,
+    /// Its last position.
+    pub place: Option<PlacedFix>,
+}
+
+impl State {
+    /// Heard, and nothing more.
+    pub const fn heard(at: Timestamp) -> Self {
+        Self { heard_at: at, battery_pct: None, worn: None, checked_in_at: None, place: None }
+    }
+}
+
+/// Brings the one row a terminal up to date, in the order of the terminals.
+pub async fn note_states(conn: &mut PgConnection, states: &HashMap<TerminalId, State>) -> Result<(), StoreError> {
+    if states.is_empty() {
+        return Ok(());
+    }
+    let mut states: Vec<(&TerminalId, &State)> = states.iter().collect();
+    states.sort_unstable_by_key(|(terminal, _)| **terminal);
+    let terminals: Vec<i64> = states.iter().map(|(terminal, _)| terminal.0).collect();
+    let heard: Vec<jiff_sqlx::Timestamp> = states.iter().map(|(_, state)| state.heard_at.to_sqlx()).collect();
+    let batteries: Vec<Option<i16>> = states.iter().map(|(_, state)| state.battery_pct.map(i16::from)).collect();
+    let worn: Vec<Option<bool>> = states.iter().map(|(_, state)| state.worn).collect();
+    let checked_in: Vec<Option<jiff_sqlx::Timestamp>> =
+        states.iter().map(|(_, state)| state.checked_in_at.map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
+    let place = |state: &State| state.place.clone();
+    let lons: Vec<Option<f64>> = states.iter().map(|(_, s)| place(s).map(|fix| fix.position.lon_deg())).collect();
+    let lats: Vec<Option<f64>> = states.iter().map(|(_, s)| place(s).map(|fix| fix.position.lat_deg())).collect();
+    let accuracies: Vec<Option<f64>> = states.iter().map(|(_, s)| place(s).and_then(|fix| fix.accuracy_m)).collect();
+    let sources: Vec<Option<String>> =
+        states.iter().map(|(_, s)| place(s).map(|fix| fix.source.as_str().to_owned())).collect();
+    let placed: Vec<Option<jiff_sqlx::Timestamp>> =
+        states.iter().map(|(_, s)| place(s).map(|fix| fix.received_at.to_sqlx())).collect();
+    let device: Vec<Option<jiff_sqlx::Timestamp>> =
+        states.iter().map(|(_, s)| place(s).and_then(|fix| fix.device_at).map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
+    sqlx::query!(
+        "insert into terminal_state as s (terminal_id, heard_at, battery_pct, worn, checked_in_at, place, place_accuracy_m,
+            place_source, place_received_at, place_device_at)
+         select terminal_id, heard_at, battery_pct, worn, checked_in_at, st_setsrid(st_makepoint(lon, lat), 4326)::geography,
+            accuracy_m, source, placed_at, device_at
+         from unnest($1::bigint[], $2::timestamptz[], $3::smallint[], $4::boolean[], $5::timestamptz[], $6::float8[],
+            $7::float8[], $8::float8[], $9::text[], $10::timestamptz[], $11::timestamptz[])
+            as n (terminal_id, heard_at, battery_pct, worn, checked_in_at, lon, lat, accuracy_m, source, placed_at, device_at)
+         on conflict (terminal_id) do update set
+            heard_at = greatest(s.heard_at, excluded.heard_at),
+            battery_pct = coalesce(excluded.battery_pct, s.battery_pct),
+            worn = coalesce(excluded.worn, s.worn),
+            checked_in_at = coalesce(excluded.checked_in_at, s.checked_in_at),
+            place = coalesce(excluded.place, s.place),
+            place_accuracy_m = case when excluded.place is null then s.place_accuracy_m else excluded.place_accuracy_m end,
+            place_source = coalesce(excluded.place_source, s.place_source),
+            place_received_at = coalesce(excluded.place_received_at, s.place_received_at),
+            place_device_at = case when excluded.place is null then s.place_device_at else excluded.place_device_at end",
+        &terminals,
+        heard,
+        &batteries as &[Option<i16>],
+        &worn as &[Option<bool>],
+        &checked_in as &[Option<jiff_sqlx::Timestamp>],
+        &lons as &[Option<f64>],
+        &lats as &[Option<f64>],
+        &accuracies as &[Option<f64>],
+        &sources as &[Option<String>],
+        &placed as &[Option<jiff_sqlx::Timestamp>],
+        &device as &[Option<jiff_sqlx::Timestamp>],
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Terminals were heard, came or went.
+pub async fn note_heard(conn: &mut PgConnection, heard: &[Heard]) -> Result<(), StoreError> {
+    let mut latest: HashMap<&str, &Heard> = HashMap::new();
+    for one in heard {
+        latest.insert(&one.serial, one);
+    }
+    let mut latest: Vec<&Heard> = latest.into_values().collect();
+    latest.sort_unstable_by(|a, b| a.serial.cmp(&b.serial));
+    let serials: Vec<String> = latest.iter().map(|heard| heard.serial.clone()).collect();
+    let at: Vec<jiff_sqlx::Timestamp> = latest.iter().map(|heard| heard.at.to_sqlx()).collect();
+    let open: Vec<bool> = latest.iter().map(|heard| heard.session != Session::Closed).collect();
+    sqlx::query!(
+        "insert into terminal_state as s (terminal_id, heard_at, session_open)
+         select t.id, h.at, h.open
+         from unnest($1::text[], $2::timestamptz[], $3::boolean[]) as h (serial, at, open)
+         join terminal t on t.serial = h.serial
+         order by t.id
+         on conflict (terminal_id) do update set
+            heard_at = greatest(s.heard_at, excluded.heard_at), session_open = excluded.session_open",
+        &serials,
+        at,
+        &open,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! What the watchdog looks at, and what the promises rest upon.
+
+use jiff::{SignedDuration, Timestamp};
+use sqlx::PgConnection;
+
+use super::StoreError;
+
+/// A difference between wall and monotonic time below this is slewing and scheduling, not a jump.
+pub const JUMP_MIN: SignedDuration = SignedDuration::from_secs(2);
+
+/// What the watchdog saw.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// The database's clock.
+    pub now: Timestamp,
+    /// Open incidents whose deadline passed more than five seconds ago.
+    pub overdue: i64,
+}
+
+/// Looks.
+pub async fn look(conn: &mut PgConnection) -> Result<Seen, StoreError> {
+    let row = sqlx::query!(
+        r#"select clock_timestamp() as "now!",
+            (select count(*) from incident
+             where closed_at is null and wake_at < clock_timestamp() - interval '5 s') as "overdue!""#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Seen { now: row.now.to_jiff(), overdue: row.overdue })
+}
+
+/// The value of a server setting.
+pub async fn setting(conn: &mut PgConnection, name: &str) -> Result<String, StoreError> {
+    Ok(sqlx::query_scalar!(r#"select current_setting($1) as "value!""#, name).fetch_one(conn).await?)
+}
+
+/// Makes the partitions that fixes of the coming days go to.
+pub async fn ensure_partitions(conn: &mut PgConnection, days_ahead: i32) -> Result<(), StoreError> {
+    sqlx::query!(r#"select ensure_fix_partitions($1) is null as "done!""#, days_ahead).fetch_one(conn).await?;
+    Ok(())
+}
+
+/// Moves every armed deadline by as much as the clock jumped, so that what had 20 seconds left has 20
+/// seconds left.
+pub async fn shift_deadlines(conn: &mut PgConnection, jump: SignedDuration) -> Result<(), StoreError> {
+    let jump_s = jump.as_secs_f64();
+    sqlx::query!(
+        "update incident set wake_at = wake_at + make_interval(secs => $1),
+            ring_next_at = ring_next_at + make_interval(secs => $1),
+            owner_check_at = owner_check_at + make_interval(secs => $1)
+         where closed_at is null",
+        jump_s
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!("update offer set answer_by = answer_by + make_interval(secs => $1) where state = 'asked'", jump_s)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query!(
+        "update handover set acknowledge_by = acknowledge_by + make_interval(secs => $1),
+            voice_ring_at = voice_ring_at + make_interval(secs => $1)
+         where acknowledge_by is not null or voice_ring_at is not null",
+        jump_s
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "update outbox set next_try_at = next_try_at + make_interval(secs => $1),
+            not_after = not_after + make_interval(secs => $1)
+         where state in ('queued', 'sent')",
+        jump_s
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! Wakes what is due. The deadlines are in the database; this only looks, often, and at once when told
+//! that a press came in.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::id::IncidentId;
+use domain::incident::Input;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+use uuid::Uuid;
+
+use crate::desk::{Desk, DeskError};
+use crate::store::timeline::Line;
+use crate::store::{StoreError, facts, incidents, timeline};
+
+/// How long a deadline may pass unnoticed when nobody says anything.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Decides what is due until told to stop, `desk.config.deciders` at a time.
+pub async fn run(desk: Desk, stop: CancellationToken) {
+    let in_hand = Arc::new(Mutex::new(HashSet::new()));
+    let deciders =
+        (0..desk.config.deciders.max(1)).map(|_| decide_due(desk.clone(), Arc::clone(&in_hand), stop.clone()));
+    futures_util::future::join_all(deciders).await;
+}
+
+async fn decide_due(desk: Desk, in_hand: Arc<Mutex<HashSet<Uuid>>>, stop: CancellationToken) {
+    loop {
+        // Listen before looking, so that a press committed in between is not slept over.
+        let woken = desk.due.notified();
+        tokio::pin!(woken);
+        woken.as_mut().enable();
+        match next(&desk, &in_hand).await {
+            Ok(Some(id)) => {
+                decide_one(&desk, id).await;
+                in_hand.lock().remove(&id.0);
+                if stop.is_cancelled() {
+                    return;
+                }
+                continue;
+            }
+            Ok(None) => {}
+            Err(cause) => warn!(%cause, "what is due cannot be read"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = woken => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// The most urgent incident that is due and that no other task of this process has in hand. Another
+/// process may take the same one: the row lock sorts that out, and the second finds nothing to do.
+async fn next(desk: &Desk, in_hand: &Mutex<HashSet<Uuid>>) -> Result<Option<IncidentId>, StoreError> {
+    let mut conn = desk.pool.acquire().await?;
+    let held: Vec<Uuid> = in_hand.lock().iter().copied().collect();
+    let Some(id) = incidents::next_due(&mut conn, &held).await? else { return Ok(None) };
+    Ok(in_hand.lock().insert(id.0).then_some(id))
+}
+
+/// Decides one incident. A decision that fails, even by a panic, is tried once more; after that an
+/// operator decides, and the automatic decision is tried again every half minute.
+async fn decide_one(desk: &Desk, id: IncidentId) {
+    let deciding = desk.clone();
+    let outcome = tokio::spawn(async move { deciding.apply(id, Input::Wake).await }).await;
+    let cause = match outcome {
+        Ok(Ok(_)) => return,
+        Ok(Err(DeskError::NoIncident)) => return,
+        Ok(Err(cause)) => cause.to_string(),
+        Err(panic) => panic.to_string(),
+    };
+    error!(incident.id = %id, %cause, "a decision failed");
+    if let Err(cause) = note_failure(desk, id).await {
+        // The database is away: what is due stays due.
+        warn!(incident.id = %id, %cause, "the failure could not be noted");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn note_failure(desk: &Desk, id: IncidentId) -> Result<(), StoreError> {
+    let mut tx = desk.pool.begin().await?;
+    if incidents::note_failure(&mut tx, id).await? {
+        let now = facts::now(&mut tx).await?;
+        let line = Line { what: "operator_decides", who: None, data: serde_json::json!({}) };
+        timeline::append(&mut tx, id, now, &[line]).await?;
+    }
+    tx.commit().await?;
+    desk.live.nudge();
+    Ok(())
+}
