@@ -1,6 +1,6 @@
 //! Incidents with their offers and hand-overs: row ↔ `domain`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use domain::id::{HandoverId, IncidentId, OfferId, ResponderId, UserId};
 use domain::incident::{Closure, Handover, HandoverState, Incident, Level, Offer, OfferState, Ownership, Ring, Voice};
@@ -9,10 +9,11 @@ use domain::word::Word;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::StoreError;
 
-fn word<T: Word>(text: &str, table: &'static str, id: impl ToString, column: &'static str) -> Result<T, StoreError> {
+fn word<T: Word>(text: &str, table: &'static str, id: &dyn ToString, column: &'static str) -> Result<T, StoreError> {
     T::parse(text).map_err(|_| StoreError::Impossible { table, id: id.to_string(), column })
 }
 
@@ -25,10 +26,84 @@ fn number(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
+/// An incident's own columns.
+struct Row {
+    id: Uuid,
+    class: String,
+    origin: String,
+    kinds: Vec<String>,
+    opened_at: jiff_sqlx::Timestamp,
+    presses: i32,
+    presses_answered: i32,
+    owner_id: Option<Uuid>,
+    owned_since: Option<jiff_sqlx::Timestamp>,
+    owner_check_at: Option<jiff_sqlx::Timestamp>,
+    ring_level: String,
+    ring_next_at: Option<jiff_sqlx::Timestamp>,
+    round: i32,
+    shortfall: Option<String>,
+    cancelled: bool,
+    operator_decides: bool,
+    closed_at: Option<jiff_sqlx::Timestamp>,
+    closed_by: Option<Uuid>,
+    outcome: Option<String>,
+    drill: bool,
+}
+
+impl Row {
+    fn into_incident(self, offers: Vec<Offer>, handovers: Vec<Handover>) -> Result<Incident, StoreError> {
+        let id = self.id;
+        let impossible = |column| StoreError::Impossible { table: "incident", id: id.to_string(), column };
+        let kinds: BTreeSet<AlertKind> =
+            self.kinds.iter().map(|kind| word(kind, "incident", &id, "kinds")).collect::<Result<_, _>>()?;
+        let ownership = match (self.owner_id, self.owned_since, self.owner_check_at) {
+            (None, None, None) => Ownership::Unclaimed,
+            (Some(by), Some(since), Some(check_at)) => {
+                Ownership::Claimed { by: UserId(by), since: since.to_jiff(), check_at: check_at.to_jiff() }
+            }
+            _ => return Err(impossible("owner_id")),
+        };
+        let ring = match (word(&self.ring_level, "incident", &id, "ring_level")?, self.ring_next_at) {
+            (Level::Quiet, None) => Ring::Quiet,
+            (level, Some(next_at)) => Ring::Ringing { level, next_at: next_at.to_jiff() },
+            _ => return Err(impossible("ring_next_at")),
+        };
+        let closure = match (self.closed_at, self.closed_by, self.outcome) {
+            (None, None, None) => Closure::Open,
+            (Some(at), Some(by), Some(outcome)) => Closure::Closed {
+                outcome: word(&outcome, "incident", &id, "outcome")?,
+                at: at.to_jiff(),
+                by: UserId(by),
+            },
+            _ => return Err(impossible("closed_at")),
+        };
+        Ok(Incident {
+            id: IncidentId(id),
+            class: word(&self.class, "incident", &id, "class")?,
+            origin: word(&self.origin, "incident", &id, "origin")?,
+            kinds,
+            opened_at: self.opened_at.to_jiff(),
+            presses: count(self.presses),
+            presses_answered: count(self.presses_answered),
+            ownership,
+            ring,
+            offers,
+            round: count(self.round),
+            shortfall: self.shortfall.map(|shortfall| word(&shortfall, "incident", &id, "shortfall")).transpose()?,
+            handovers,
+            cancelled: self.cancelled,
+            operator_decides: self.operator_decides,
+            closure,
+            drill: self.drill,
+        })
+    }
+}
+
 /// Loads an incident and locks its row until the transaction ends; `None` when there is none.
 pub async fn lock(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Incident>, StoreError> {
-    let row = sqlx::query!(
-        "select class, origin, kinds, opened_at, presses, presses_answered, owner_id, owned_since, owner_check_at,
+    let row = sqlx::query_as!(
+        Row,
+        "select id, class, origin, kinds, opened_at, presses, presses_answered, owner_id, owned_since, owner_check_at,
             ring_level, ring_next_at, round, shortfall, cancelled, operator_decides, closed_at, closed_by, outcome, drill
          from incident where id = $1 for update",
         id.0
@@ -36,131 +111,122 @@ pub async fn lock(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Inci
     .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let impossible = |column| StoreError::Impossible { table: "incident", id: id.to_string(), column };
-    let kinds: BTreeSet<AlertKind> =
-        row.kinds.iter().map(|kind| word(kind, "incident", id, "kinds")).collect::<Result<_, _>>()?;
-    let ownership = match (row.owner_id, row.owned_since, row.owner_check_at) {
-        (None, None, None) => Ownership::Unclaimed,
-        (Some(by), Some(since), Some(check_at)) => {
-            Ownership::Claimed { by: UserId(by), since: since.to_jiff(), check_at: check_at.to_jiff() }
-        }
-        _ => return Err(impossible("owner_id")),
-    };
-    let ring = match (word(&row.ring_level, "incident", id, "ring_level")?, row.ring_next_at) {
-        (Level::Quiet, None) => Ring::Quiet,
-        (level, Some(next_at)) => Ring::Ringing { level, next_at: next_at.to_jiff() },
-        _ => return Err(impossible("ring_next_at")),
-    };
-    let closure = match (row.closed_at, row.closed_by, row.outcome) {
-        (None, None, None) => Closure::Open,
-        (Some(at), Some(by), Some(outcome)) => {
-            Closure::Closed { outcome: word(&outcome, "incident", id, "outcome")?, at: at.to_jiff(), by: UserId(by) }
-        }
-        _ => return Err(impossible("closed_at")),
-    };
-    Ok(Some(Incident {
-        id,
-        class: word(&row.class, "incident", id, "class")?,
-        origin: word(&row.origin, "incident", id, "origin")?,
-        kinds,
-        opened_at: row.opened_at.to_jiff(),
-        presses: count(row.presses),
-        presses_answered: count(row.presses_answered),
-        ownership,
-        ring,
-        offers: offers(conn, id).await?,
-        round: count(row.round),
-        shortfall: row.shortfall.map(|shortfall| word(&shortfall, "incident", id, "shortfall")).transpose()?,
-        handovers: handovers(conn, id).await?,
-        cancelled: row.cancelled,
-        operator_decides: row.operator_decides,
-        closure,
-        drill: row.drill,
+    let offers = offers(conn, &[id.0]).await?.remove(&id.0).unwrap_or_default();
+    let handovers = handovers(conn, &[id.0]).await?.remove(&id.0).unwrap_or_default();
+    row.into_incident(offers, handovers).map(Some)
+}
+
+/// Reads incidents to show them, without locking anything. In no particular order.
+pub async fn read(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Incident>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        "select id, class, origin, kinds, opened_at, presses, presses_answered, owner_id, owned_since, owner_check_at,
+            ring_level, ring_next_at, round, shortfall, cancelled, operator_decides, closed_at, closed_by, outcome, drill
+         from incident where id = any($1)",
+        ids
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut offers = offers(conn, ids).await?;
+    let mut handovers = handovers(conn, ids).await?;
+    rows.into_iter()
+        .map(|row| {
+            let id = row.id;
+            row.into_incident(offers.remove(&id).unwrap_or_default(), handovers.remove(&id).unwrap_or_default())
+        })
+        .collect()
+}
+
+async fn offers(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMap<Uuid, Vec<Offer>>, StoreError> {
+    let rows = sqlx::query!(
+        "select incident_id, id, responder_id, round, asked_at, state, answer_by, expected_at, reason
+         from offer where incident_id = any($1) order by incident_id, ordinal",
+        incidents
+    )
+    .fetch_all(conn)
+    .await?;
+    gather(rows.into_iter().map(|row| {
+        let at = |column, at: Option<jiff_sqlx::Timestamp>| {
+            at.map(jiff_sqlx::Timestamp::to_jiff).ok_or(StoreError::Impossible {
+                table: "offer",
+                id: row.id.to_string(),
+                column,
+            })
+        };
+        let state = match row.state.as_str() {
+            "asked" => OfferState::Asked { answer_by: at("answer_by", row.answer_by)? },
+            "accepted" => OfferState::Accepted { expected_at: at("expected_at", row.expected_at)? },
+            "on_the_way" => OfferState::OnTheWay { expected_at: at("expected_at", row.expected_at)? },
+            "on_scene" => OfferState::OnScene,
+            "done" => OfferState::Done,
+            "declined" => OfferState::Declined { reason: row.reason.unwrap_or_default() },
+            "silent" => OfferState::Silent,
+            "withdrawn" => OfferState::Withdrawn,
+            _ => return Err(StoreError::Impossible { table: "offer", id: row.id.to_string(), column: "state" }),
+        };
+        let offer = Offer {
+            id: OfferId(row.id),
+            responder: ResponderId(row.responder_id),
+            round: count(row.round),
+            asked_at: row.asked_at.to_jiff(),
+            state,
+        };
+        Ok((row.incident_id, offer))
     }))
 }
 
-async fn offers(conn: &mut PgConnection, incident: IncidentId) -> Result<Vec<Offer>, StoreError> {
+async fn handovers(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMap<Uuid, Vec<Handover>>, StoreError> {
     let rows = sqlx::query!(
-        "select id, responder_id, round, asked_at, state, answer_by, expected_at, reason
-         from offer where incident_id = $1 order by ordinal",
-        incident.0
+        "select incident_id, id, centre, state, acknowledge_by, expected_at, reason, voice, voice_ring_at, voice_by, outlived
+         from handover where incident_id = any($1) order by incident_id, ordinal",
+        incidents
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let at = |column, at: Option<jiff_sqlx::Timestamp>| {
-                at.map(jiff_sqlx::Timestamp::to_jiff).ok_or(StoreError::Impossible {
-                    table: "offer",
-                    id: row.id.to_string(),
-                    column,
-                })
-            };
-            let state = match row.state.as_str() {
-                "asked" => OfferState::Asked { answer_by: at("answer_by", row.answer_by)? },
-                "accepted" => OfferState::Accepted { expected_at: at("expected_at", row.expected_at)? },
-                "on_the_way" => OfferState::OnTheWay { expected_at: at("expected_at", row.expected_at)? },
-                "on_scene" => OfferState::OnScene,
-                "done" => OfferState::Done,
-                "declined" => OfferState::Declined { reason: row.reason.unwrap_or_default() },
-                "silent" => OfferState::Silent,
-                "withdrawn" => OfferState::Withdrawn,
-                _ => return Err(StoreError::Impossible { table: "offer", id: row.id.to_string(), column: "state" }),
-            };
-            Ok(Offer {
-                id: OfferId(row.id),
-                responder: ResponderId(row.responder_id),
-                round: count(row.round),
-                asked_at: row.asked_at.to_jiff(),
-                state,
-            })
-        })
-        .collect()
+    gather(rows.into_iter().map(|row| {
+        let impossible = |column| StoreError::Impossible { table: "handover", id: row.id.to_string(), column };
+        let acknowledge_by =
+            || row.acknowledge_by.map(jiff_sqlx::Timestamp::to_jiff).ok_or(impossible("acknowledge_by"));
+        let reason = || row.reason.clone().unwrap_or_default();
+        let state = match row.state.as_str() {
+            "prepared" => HandoverState::Prepared { acknowledge_by: acknowledge_by()? },
+            "sent" => HandoverState::Sent { acknowledge_by: acknowledge_by()? },
+            "acknowledged" => HandoverState::Acknowledged,
+            "dispatched" => {
+                HandoverState::Dispatched { expected_at: row.expected_at.map(jiff_sqlx::Timestamp::to_jiff) }
+            }
+            "arrived" => HandoverState::Arrived,
+            "closed" => HandoverState::Closed,
+            "refused" => HandoverState::Refused { reason: reason() },
+            "failed" => HandoverState::Failed,
+            "stood_down" => HandoverState::StoodDown { reason: reason() },
+            _ => return Err(impossible("state")),
+        };
+        let voice = match (row.voice.as_str(), row.voice_ring_at, row.voice_by) {
+            ("not_needed", ..) => Voice::NotNeeded,
+            ("due", Some(ring_at), _) => Voice::Due { ring_at: ring_at.to_jiff() },
+            ("done", _, Some(by)) => Voice::Done { by: UserId(by) },
+            _ => return Err(impossible("voice")),
+        };
+        let handover = Handover {
+            id: HandoverId(row.id),
+            centre: word(&row.centre, "handover", &row.id, "centre")?,
+            state,
+            voice,
+            outlived: row.outlived,
+        };
+        Ok((row.incident_id, handover))
+    }))
 }
 
-async fn handovers(conn: &mut PgConnection, incident: IncidentId) -> Result<Vec<Handover>, StoreError> {
-    let rows = sqlx::query!(
-        "select id, centre, state, acknowledge_by, expected_at, reason, voice, voice_ring_at, voice_by, outlived
-         from handover where incident_id = $1 order by ordinal",
-        incident.0
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            let impossible = |column| StoreError::Impossible { table: "handover", id: row.id.to_string(), column };
-            let acknowledge_by =
-                || row.acknowledge_by.map(jiff_sqlx::Timestamp::to_jiff).ok_or(impossible("acknowledge_by"));
-            let reason = || row.reason.clone().unwrap_or_default();
-            let state = match row.state.as_str() {
-                "prepared" => HandoverState::Prepared { acknowledge_by: acknowledge_by()? },
-                "sent" => HandoverState::Sent { acknowledge_by: acknowledge_by()? },
-                "acknowledged" => HandoverState::Acknowledged,
-                "dispatched" => {
-                    HandoverState::Dispatched { expected_at: row.expected_at.map(jiff_sqlx::Timestamp::to_jiff) }
-                }
-                "arrived" => HandoverState::Arrived,
-                "closed" => HandoverState::Closed,
-                "refused" => HandoverState::Refused { reason: reason() },
-                "failed" => HandoverState::Failed,
-                "stood_down" => HandoverState::StoodDown { reason: reason() },
-                _ => return Err(impossible("state")),
-            };
-            let voice = match (row.voice.as_str(), row.voice_ring_at, row.voice_by) {
-                ("not_needed", ..) => Voice::NotNeeded,
-                ("due", Some(ring_at), _) => Voice::Due { ring_at: ring_at.to_jiff() },
-                ("done", _, Some(by)) => Voice::Done { by: UserId(by) },
-                _ => return Err(impossible("voice")),
-            };
-            Ok(Handover {
-                id: HandoverId(row.id),
-                centre: word(&row.centre, "handover", row.id, "centre")?,
-                state,
-                voice,
-                outlived: row.outlived,
-            })
-        })
-        .collect()
+/// What belongs to each incident, in the order in which it comes.
+fn gather<T>(parts: impl Iterator<Item = Result<(Uuid, T), StoreError>>) -> Result<HashMap<Uuid, Vec<T>>, StoreError> {
+    let mut of_each: HashMap<Uuid, Vec<T>> = HashMap::new();
+    for part in parts {
+        let (incident, part) = part?;
+        of_each.entry(incident).or_default().push(part);
+    }
+    Ok(of_each)
 }
 
 /// The columns of an offer's state.
@@ -206,7 +272,7 @@ impl From<&OfferState> for OfferColumns {
         match state {
             OfferState::Asked { answer_by } => answer = Some(*answer_by),
             OfferState::Accepted { expected_at } | OfferState::OnTheWay { expected_at } => {
-                expected = Some(*expected_at)
+                expected = Some(*expected_at);
             }
             OfferState::Declined { reason } => because = Some(reason.clone()),
             OfferState::OnScene | OfferState::Done | OfferState::Silent | OfferState::Withdrawn => {}
