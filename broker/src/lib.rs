@@ -1,1 +1,231 @@
-//! The terminals' MQTT front door (the edge) in front of an embedded rumqttd bus.
+//! The terminals' MQTT front door (the *edge*) in front of an embedded rumqttd bus.
+//!
+//! It ends the terminals' sessions (MQTT 3.1.1 and 5), checks who they are and what they may say, and
+//! carries their messages to gateways over the bus and back. It knows two lanes and nothing of what
+//! travels in them: on the alert lane an acknowledgement means that a gateway has said *durable*; on
+//! the telemetry lane it means that the message is on its way.
+//!
+//! Nothing here outlives the process but a copy of the directory. Terminals repeat what was not
+//! acknowledged.
+
+mod bus;
+mod clock;
+mod config;
+mod counters;
+mod edge;
+mod gateways;
+mod mailbox;
+mod packet;
+mod pending;
+mod presence;
+mod session;
+mod sessions;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::directory::Directory;
+
+pub use bus::BusError;
+pub use config::{Acknowledge, Config};
+pub use counters::{Counter, Counters};
+
+use bus::{Bus, Listener};
+use edge::{Edge, Outlets};
+use mailbox::Order;
+
+/// Connections that may wait to be accepted: terminals come back all at once.
+const BACKLOG: u32 = 4096;
+/// How long accepting rests when the system has no more sockets.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// How long sessions have to say goodbye when the door closes.
+const CLOSE_WITHIN: Duration = Duration::from_secs(4);
+
+/// Why a door cannot open, or has closed by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// Its name would not do as a level of a topic.
+    #[error("{0:?} is no name for a door")]
+    Door(String),
+    /// Where terminals should connect cannot be had.
+    #[error("terminals cannot be listened to on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The bus cannot start, or is dead.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// A part of the door has ended that runs as long as the door does.
+    #[error("a part of the door has stopped")]
+    Task(#[from] JoinError),
+}
+
+/// An open door.
+#[derive(Debug)]
+pub struct Broker {
+    mqtt_addr: SocketAddr,
+    bus_addr: SocketAddr,
+    counters: Arc<Counters>,
+    watch: JoinHandle<Result<(), BrokerError>>,
+}
+
+impl Broker {
+    /// Where terminals connect.
+    pub fn mqtt_addr(&self) -> SocketAddr {
+        self.mqtt_addr
+    }
+
+    /// Where gateways connect.
+    pub fn bus_addr(&self) -> SocketAddr {
+        self.bus_addr
+    }
+
+    /// What this door counts.
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Waits until the door has closed: without an error after `stop`, with one when its bus is dead.
+    pub async fn stopped(self) -> Result<(), BrokerError> {
+        self.watch.await?
+    }
+}
+
+/// Opens a door: terminals may connect when this returns. `stop` closes it.
+pub async fn start(config: Config, directory: Arc<Directory>, stop: CancellationToken) -> Result<Broker, BrokerError> {
+    if !gateways::wire_safe(&config.door) {
+        return Err(BrokerError::Door(config.door));
+    }
+    if let Some(data_dir) = &config.data_dir
+        && directory.version().is_none()
+    {
+        // Without the copy terminals are told to try again later, which is better than no door.
+        if let Err(error) = directory.load(&edge::directory_file(data_dir)) {
+            tracing::warn!(%error, "the copy of the directory cannot be read");
+        }
+    }
+    let door = config.door.clone();
+    let bus_listen = config.bus_listen;
+    let Bus { address: bus_addr, alerts, telemetry, presence, ear, down, listener } =
+        tokio::task::spawn_blocking(move || bus::start(&door, bus_listen)).await??;
+    let socket = listen(config.listen).map_err(|source| BrokerError::Listen { address: config.listen, source })?;
+    let mqtt_addr = socket.local_addr().map_err(|source| BrokerError::Listen { address: config.listen, source })?;
+
+    let edge = Arc::new(Edge::new(config, directory, Outlets { alerts, telemetry, presence }));
+    let counters = Arc::clone(&edge.counters);
+    let closing = stop.child_token();
+    let connections = TaskTracker::new();
+    let mut tasks = JoinSet::new();
+    tasks.spawn({
+        let edge = Arc::clone(&edge);
+        async move { Ok(edge.hear_bus(ear).await?) }
+    });
+    tasks.spawn({
+        let edge = Arc::clone(&edge);
+        async move { Ok(edge.hear_down(down).await?) }
+    });
+    tasks.spawn(forever(Arc::clone(&edge), async |edge| edge.take_turns().await));
+    tasks.spawn(forever(Arc::clone(&edge), async |edge| edge.tell_presence().await));
+    tasks.spawn(forever(Arc::clone(&edge), async |edge| edge.follow_directory().await));
+    tasks.spawn(accept(Arc::clone(&edge), socket, connections.clone(), closing.clone()));
+    tracing::info!(%mqtt_addr, %bus_addr, "the door is open");
+    let watch = tokio::spawn(watch(edge, tasks, connections, listener, closing));
+    Ok(Broker { mqtt_addr, bus_addr, counters, watch })
+}
+
+async fn forever(edge: Arc<Edge>, task: impl AsyncFnOnce(&Edge)) -> Result<(), BrokerError> {
+    task(&edge).await;
+    Ok(())
+}
+
+/// Waits until the door is to close or must, and closes it.
+async fn watch(
+    edge: Arc<Edge>,
+    mut tasks: JoinSet<Result<(), BrokerError>>,
+    connections: TaskTracker,
+    mut listener: Listener,
+    closing: CancellationToken,
+) -> Result<(), BrokerError> {
+    let outcome = tokio::select! {
+        () = closing.cancelled() => Ok(()),
+        () = listener.ended() => Err(BusError::Listener.into()),
+        Some(ended) = tasks.join_next() => ended.map_err(BrokerError::from).flatten(),
+    };
+    if let Err(error) = &outcome {
+        tracing::error!(%error, "the door must close");
+    }
+    closing.cancel();
+    edge.end_all(Order::ShutDown);
+    connections.close();
+    if tokio::time::timeout(CLOSE_WITHIN, connections.wait()).await.is_err() {
+        tracing::warn!(sessions = connections.len(), "sessions were cut off when the door closed");
+    }
+    tasks.shutdown().await;
+    outcome
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+async fn accept(
+    edge: Arc<Edge>,
+    listener: TcpListener,
+    connections: TaskTracker,
+    closing: CancellationToken,
+) -> Result<(), BrokerError> {
+    loop {
+        let accepted = tokio::select! {
+            () = closing.cancelled() => return Ok(()),
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((socket, _)) if connections.len() < edge.config.connections_max => {
+                connections.spawn(connection(Arc::clone(&edge), socket, closing.clone()));
+            }
+            Ok(_) => edge.counters.refused_full.one(),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
+}
+
+async fn connection(edge: Arc<Edge>, socket: TcpStream, closing: CancellationToken) {
+    // Acknowledgements are small and waited for.
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone before it was served");
+        return;
+    }
+    let _counted = Counted::new(&edge);
+    session::serve(edge, socket, closing).await;
+}
+
+/// One connection in the counters, for as long as it lives.
+struct Counted(Arc<Counters>);
+
+impl Counted {
+    fn new(edge: &Edge) -> Self {
+        edge.counters.connections_now.one();
+        Self(Arc::clone(&edge.counters))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections_now.one_less();
+    }
+}

@@ -1,0 +1,101 @@
+//! What can be set about a door, and the limits that keep everything in it bounded.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// When an alert is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Acknowledge {
+    /// When a gateway has sent the receipt for that very message: the promise of this project.
+    #[default]
+    WhenDurable,
+    /// As soon as it has been read, which promises nothing. It exists only so that the crash test
+    /// can prove that it would notice acknowledgements that come too early.
+    AtOnce,
+}
+
+/// Everything that can be set about a door. The defaults are those of a district.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// This door's name on the bus: no `/`, `+`, `#` or `$` in it.
+    pub door: String,
+    /// Where terminals connect.
+    pub listen: SocketAddr,
+    /// Where gateways connect. Loopback only, because nobody is asked for a password there. Port 0
+    /// takes a free one.
+    pub bus_listen: SocketAddr,
+    /// Keeps a copy of the directory here, so that terminals can connect after a restart while the
+    /// dispatcher is away.
+    pub data_dir: Option<PathBuf>,
+    /// Whether PUBACK means durable.
+    pub acknowledge: Acknowledge,
+
+    /// An alert that has no receipt after this long ends its session.
+    pub receipt_within: Duration,
+    /// An alert that has no receipt after this long is published again, to the next gateway if there
+    /// is one.
+    pub again_after: Duration,
+    /// A gateway that has been silent for this long is gone.
+    pub gateway_gone_after: Duration,
+    /// How long an alert that no gateway was there to take is kept after its session has ended.
+    pub unsent_for: Duration,
+    /// Alerts that may wait for their receipts, over all sessions. Beyond it nobody's alerts are read.
+    pub alerts_max: usize,
+    /// Alerts that may wait for their receipts in one session. Beyond it that socket is not read.
+    pub alerts_per_session_max: u16,
+    /// Telemetry waiting for the bus; beyond it telemetry is shed.
+    pub telemetry_max: usize,
+    /// The same in bytes.
+    pub telemetry_max_bytes: usize,
+
+    /// CONNECT must have come within this.
+    pub connect_within: Duration,
+    /// A terminal that asked for no keep-alive (0) is taken for gone after this long: the standard
+    /// would let a dead connection stay for ever.
+    pub idle_within: Duration,
+    /// Sockets at once, those that have not said CONNECT yet included.
+    pub connections_max: usize,
+    /// Sessions of one terminal at once; the oldest goes.
+    pub sessions_per_terminal_max: usize,
+    /// How long the subscriptions of an absent terminal are remembered at most.
+    pub session_kept_for: Duration,
+    /// The longest packet taken from a terminal, in bytes.
+    pub packet_max: usize,
+    /// Downlinks that may wait for one session; what comes beyond is dropped and will be repeated.
+    pub downlinks_per_session_max: usize,
+
+    /// How often the gateways are told who was heard.
+    pub presence_every: Duration,
+    /// How often sessions are held against a changed directory.
+    pub revocation_every: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            door: "door".into(),
+            listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 1883)),
+            bus_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            data_dir: None,
+            acknowledge: Acknowledge::default(),
+            receipt_within: Duration::from_secs(5),
+            again_after: Duration::from_millis(1500),
+            gateway_gone_after: Duration::from_secs(3),
+            unsent_for: Duration::from_mins(10),
+            alerts_max: 100_000,
+            alerts_per_session_max: 16,
+            telemetry_max: 20_000,
+            telemetry_max_bytes: 32 * 1024 * 1024,
+            connect_within: Duration::from_secs(5),
+            idle_within: Duration::from_hours(6),
+            connections_max: 200_000,
+            sessions_per_terminal_max: 4,
+            session_kept_for: Duration::from_hours(24),
+            packet_max: 64 * 1024,
+            downlinks_per_session_max: 64,
+            presence_every: Duration::from_mins(1),
+            revocation_every: Duration::from_secs(1),
+        }
+    }
+}

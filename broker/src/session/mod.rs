@@ -1,0 +1,573 @@
+//! One terminal's connection, from its first byte to its last: one task that reads, writes and
+//! listens to its mailbox.
+//!
+//! While a session may not read (too many alerts without receipts, or a terminal that does not take
+//! its answers) nothing of it is read, pings included; its silence is then not held against it. It
+//! ends soon: with receipts, or because an alert is overdue. MQTT 5 terminals are told the limit
+//! (receive maximum) and never reach it.
+
+pub(crate) mod acks;
+mod downlinks;
+mod line;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use wire::bus::Downlink;
+use wire::directory::{Lookup, Terminal};
+use wire::topics::{self, Lane};
+
+use crate::bus::Room;
+use crate::clock;
+use crate::config::Acknowledge;
+use crate::edge::{Edge, Entered, Seat, Tell, Waiter};
+use crate::mailbox::{Order, Post};
+use crate::packet::{
+    self, AtEnd, Farewell, Grant, Incoming, Known, NoOpening, Opening, Outgoing, Publish, Qos, Refusal, Start, Verdict,
+    Version, Violation, Welcome, Will, Wish,
+};
+use crate::sessions::{Handle, Keeps, Wanted};
+use acks::{Acks, Kind};
+use downlinks::Downlinks;
+use line::{Line, Reading, Turn};
+
+/// Acknowledgements that one session may be owed before it is not read any further.
+const OWED_MAX: usize = 64;
+/// Bytes that one terminal may leave untaken before it is not read any further, and gets no downlinks.
+const OUTPUT_MAX_BYTES: usize = 64 * 1024;
+/// QoS 2 publishes that one terminal may leave unreleased.
+const UNRELEASED_MAX: usize = 256;
+/// The longest client id.
+const CLIENT_ID_MAX_BYTES: usize = 256;
+/// The longest CONNECT: nobody knows yet who is speaking.
+const OPENING_MAX_BYTES: usize = 16 * 1024;
+/// How soon a session that was held up because the door is full of alerts tries again.
+const FULL_AGAIN: Duration = Duration::from_millis(100);
+
+/// Why a session has ended.
+#[derive(Debug)]
+enum End {
+    /// The terminal has said goodbye.
+    Left(AtEnd),
+    /// The connection is gone.
+    Lost,
+    Violation(Violation),
+    /// A topic that is not the terminal's, in MQTT 3.1.1, which has no other way to say so.
+    Denied,
+    /// Nothing was heard for too long.
+    Silent,
+    /// An alert has no receipt.
+    Overdue,
+    Ordered(Order),
+}
+
+impl From<Violation> for End {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
+/// Serves one connection.
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(edge: Arc<Edge>, socket: S, stop: CancellationToken) {
+    let mut line = Line::new(socket);
+    let opening = tokio::select! {
+        () = stop.cancelled() => return,
+        opening = timeout(edge.config.connect_within, hear_opening(&mut line)) => opening,
+    };
+    let counters = &edge.counters;
+    let (version, refusal) = match opening {
+        Err(_) | Ok(Ok(None)) => {
+            counters.refused_silent.one();
+            return;
+        }
+        Ok(Ok(Some(opening))) => match admit(&edge, &opening) {
+            Ok(terminal) => return open(edge, line, opening, terminal, stop).await,
+            Err(refusal) => (opening.version, refusal),
+        },
+        Ok(Err(NoOpening::Unsupported(version))) => (version, Refusal::Protocol),
+        Ok(Err(NoOpening::Violation(violation))) => {
+            counters.refused_protocol.one();
+            tracing::debug!(%violation, "a connection did not begin with a CONNECT");
+            return;
+        }
+    };
+    match refusal {
+        Refusal::Credentials => counters.refused_credentials.one(),
+        Refusal::Unavailable => counters.refused_no_directory.one(),
+        Refusal::Protocol | Refusal::ClientId | Refusal::Method => counters.refused_protocol.one(),
+    }
+    tracing::info!(?refusal, "a terminal was turned away");
+    if packet::write(version, &Outgoing::Refusal(refusal), &mut line.output).is_ok() {
+        line.finish().await;
+    }
+}
+
+/// Reads CONNECT. `None` when the connection was closed before.
+async fn hear_opening<S: AsyncRead + AsyncWrite + Unpin>(line: &mut Line<S>) -> Result<Option<Opening>, NoOpening> {
+    loop {
+        if let Some(frame) = packet::cut(&mut line.input, OPENING_MAX_BYTES)? {
+            return packet::read_opening(frame).map(Some);
+        }
+        match line.turn(Reading::On).await {
+            Ok(Turn::Read | Turn::Wrote) => {}
+            Ok(Turn::Closed) | Err(_) => return Ok(None),
+        }
+    }
+}
+
+/// Who it is, if they may come in.
+fn admit(edge: &Edge, opening: &Opening) -> Result<Arc<Terminal>, Refusal> {
+    if opening.authentication_method.is_some() {
+        return Err(Refusal::Method);
+    }
+    let (name, secret) = match &opening.login {
+        Some(login) => (login.name.as_str(), login.secret.as_bytes()),
+        None => ("", &b""[..]),
+    };
+    let terminal = match edge.directory.by_login(name) {
+        Lookup::NoDirectory => return Err(Refusal::Unavailable),
+        Lookup::Listed(terminal) if terminal.is_secret(secret) => terminal,
+        Lookup::Listed(_) | Lookup::Unlisted => return Err(Refusal::Credentials),
+    };
+    let nameless = opening.client_id.is_empty() && opening.version == Version::V4 && opening.start == Start::Resume;
+    if nameless || opening.client_id.len() > CLIENT_ID_MAX_BYTES {
+        return Err(Refusal::ClientId);
+    }
+    Ok(terminal)
+}
+
+/// Opens a session for an admitted terminal and runs it to its end.
+async fn open<S: AsyncRead + AsyncWrite + Unpin>(
+    edge: Arc<Edge>,
+    mut line: Line<S>,
+    opening: Opening,
+    terminal: Arc<Terminal>,
+    stop: CancellationToken,
+) {
+    let chosen = opening.client_id.is_empty().then(|| packet::client_id(clock::new_id()));
+    let asked = Duration::from_secs(opening.expiry_s.into());
+    let keep = asked.min(edge.config.session_kept_for);
+    let Entered { mut seat, present } = edge.open(Wanted {
+        terminal,
+        client_id: chosen.clone().unwrap_or(opening.client_id),
+        start: opening.start,
+        keeps: if keep.is_zero() { Keeps::No } else { Keeps::Yes },
+    });
+    seat.keep = keep;
+    let handle = Arc::clone(&seat.handle);
+    // The directory may have changed, or the door begun to close, after it was asked and before this
+    // session was in the table where both would look for it.
+    if !handle.follow(&edge.directory) {
+        handle.mailbox.post(Post::End(Order::Revoked));
+    }
+    if stop.is_cancelled() {
+        handle.mailbox.post(Post::End(Order::ShutDown));
+    }
+    let welcome = Outgoing::Welcome(Welcome {
+        present,
+        client_id: chosen,
+        expiry_s: (keep < asked).then(|| u32::try_from(keep.as_secs()).unwrap_or(u32::MAX)),
+        receive_max: edge.config.alerts_per_session_max.max(1),
+        packet_max: u32::try_from(edge.config.packet_max).unwrap_or(u32::MAX),
+    });
+    let welcomed = packet::write(opening.version, &welcome, &mut line.output);
+    let quiet_max = match opening.keep_alive_s {
+        0 => edge.config.idle_within,
+        seconds => Duration::from_millis(u64::from(seconds) * 1500),
+    };
+    let mut session = Session {
+        edge,
+        handle,
+        line,
+        version: opening.version,
+        acks: Acks::default(),
+        alerts: 0,
+        downlinks: Downlinks::new(opening.receive_max),
+        will: opening.will.map(Box::new),
+        seat,
+        quiet_max,
+        heard: Instant::now(),
+        packet_max: opening.packet_max.map_or(usize::MAX, |max| max as usize),
+    };
+    let end = match welcomed {
+        Ok(()) => session.run().await,
+        Err(violation) => violation.into(),
+    };
+    session.end(end).await;
+}
+
+struct Session<S> {
+    edge: Arc<Edge>,
+    handle: Arc<Handle>,
+    line: Line<S>,
+    version: Version,
+    acks: Acks,
+    /// Alerts that wait for their receipts, QoS 0 included.
+    alerts: u16,
+    downlinks: Downlinks,
+    will: Option<Box<Will>>,
+    seat: Seat,
+    quiet_max: Duration,
+    heard: Instant,
+    /// The longest packet that the terminal takes.
+    packet_max: usize,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    async fn run(&mut self) -> End {
+        let mut silence = std::pin::pin!(sleep_until(self.heard + self.quiet_max));
+        loop {
+            let held_up = match self.turn() {
+                Ok(held_up) => held_up,
+                Err(end) => return end,
+            };
+            let reading = if held_up == HeldUp::No { Reading::On } else { Reading::Off };
+            tokio::select! {
+                () = self.handle.mailbox.rung() => {}
+                turn = self.line.turn(reading) => match turn {
+                    Ok(Turn::Read) => {
+                        self.heard = Instant::now();
+                        self.handle.hear(clock::now());
+                    }
+                    Ok(Turn::Wrote) => {}
+                    Ok(Turn::Closed) | Err(_) => return End::Lost,
+                },
+                () = &mut silence => {
+                    let now = Instant::now();
+                    if now >= self.heard + self.quiet_max && reading == Reading::On {
+                        return End::Silent;
+                    }
+                    silence.as_mut().reset((self.heard + self.quiet_max).max(now + Duration::from_secs(1)));
+                }
+                () = sleep(FULL_AGAIN), if held_up == HeldUp::ByOthers => {}
+            }
+        }
+    }
+
+    /// Does everything that can be done without waiting.
+    fn turn(&mut self) -> Result<HeldUp, End> {
+        self.read_posts()?;
+        let held_up = loop {
+            let held_up = self.held_up();
+            if held_up != HeldUp::No {
+                break held_up;
+            }
+            let Some(frame) = packet::cut(&mut self.line.input, self.edge.config.packet_max)? else {
+                break HeldUp::No;
+            };
+            self.take(packet::read(self.version, frame)?)?;
+            self.write_acks()?;
+        };
+        self.line.tidy();
+        self.write_acks()?;
+        self.write_downlinks()?;
+        Ok(held_up)
+    }
+
+    fn held_up(&self) -> HeldUp {
+        if self.alerts >= self.edge.config.alerts_per_session_max.max(1)
+            || self.acks.len() >= OWED_MAX
+            || self.line.output.len() >= OUTPUT_MAX_BYTES
+        {
+            HeldUp::ByItself
+        } else if packet::is_publish_next(&self.line.input) && self.edge.is_full() {
+            HeldUp::ByOthers
+        } else {
+            HeldUp::No
+        }
+    }
+
+    fn read_posts(&mut self) -> Result<(), End> {
+        for post in self.handle.mailbox.take() {
+            match post {
+                Post::Durable(slot) => {
+                    self.alerts = self.alerts.saturating_sub(1);
+                    self.acks.settle(slot);
+                }
+                Post::Overdue(slot) => {
+                    self.alerts = self.alerts.saturating_sub(1);
+                    if self.acks.is_owed(slot) {
+                        return Err(End::Overdue);
+                    }
+                }
+                Post::Downlink(downlink) => self.downlink(downlink)?,
+                Post::End(order) => return Err(End::Ordered(order)),
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, incoming: Incoming) -> Result<(), End> {
+        match incoming {
+            Incoming::Publish(publish) => self.publish(publish),
+            Incoming::PubAck { pid, delivered } => {
+                if let Some(notice) = self.downlinks.answer(pid)
+                    && delivered
+                {
+                    self.edge.delivered(notice);
+                }
+                Ok(())
+            }
+            Incoming::PubRel { pid } => {
+                let known = {
+                    let received = &mut self.handle.memory.lock().received;
+                    let place = received.iter().position(|held| *held == pid);
+                    place.map_or(Known::No, |place| {
+                        received.swap_remove(place);
+                        Known::Yes
+                    })
+                };
+                self.write(&Outgoing::PubComp { pid, known })
+            }
+            Incoming::Subscribe { pid, wishes, identifier } => {
+                let grants = wishes.into_iter().map(|wish| self.subscribe(wish, identifier)).collect();
+                self.write(&Outgoing::SubAck { pid, grants })
+            }
+            Incoming::Unsubscribe { pid, filters } => {
+                let known = {
+                    let mut memory = self.handle.memory.lock();
+                    filters.iter().map(|filter| memory.unsubscribe(filter)).collect()
+                };
+                self.write(&Outgoing::UnsubAck { pid, known })
+            }
+            Incoming::Ping => self.write(&Outgoing::Pong),
+            Incoming::Disconnect { will, expiry_s } => {
+                if let Some(expiry_s) = expiry_s
+                    && !self.seat.keep.is_zero()
+                {
+                    self.seat.keep = Duration::from_secs(expiry_s.into()).min(self.edge.config.session_kept_for);
+                }
+                Err(End::Left(will))
+            }
+        }
+    }
+
+    fn publish(&mut self, publish: Publish) -> Result<(), End> {
+        let Publish { pid, qos, .. } = publish;
+        if qos == Qos::ExactlyOnce {
+            let received = &self.handle.memory.lock().received;
+            if received.contains(&pid) {
+                self.acks.give(Kind::PubRec, pid, Verdict::Taken);
+                return Ok(());
+            }
+            if self.acks.owes_pubrec(pid) {
+                return Ok(());
+            }
+            if received.len() >= UNRELEASED_MAX {
+                return Err(Violation::Unreleased.into());
+            }
+        }
+        let serial = Arc::clone(&self.handle.serial);
+        let verdict = match topics::publish_lane(&self.handle.terminal(), &publish.topic) {
+            Some(Lane::Alert) => {
+                self.alert(publish);
+                return Ok(());
+            }
+            Some(Lane::Telemetry) => match self.edge.telemetry(serial, publish) {
+                Room::Taken => Verdict::Taken,
+                Room::Full => Verdict::Shed,
+            },
+            None => {
+                self.edge.counters.publish_denied.one();
+                if self.version == Version::V4 {
+                    return Err(End::Denied);
+                }
+                Verdict::Denied
+            }
+        };
+        if let Some(kind) = kind(qos) {
+            self.acks.give(kind, pid, verdict);
+        }
+        Ok(())
+    }
+
+    fn alert(&mut self, publish: Publish) {
+        let Publish { pid, qos, .. } = publish;
+        let slot = match kind(qos) {
+            Some(kind) => self.acks.owe(kind, pid),
+            None => self.acks.nothing(),
+        };
+        if self.edge.config.acknowledge == Acknowledge::AtOnce {
+            self.acks.settle(slot);
+        }
+        self.alerts += 1;
+        let waiter = Waiter { session: Arc::clone(&self.handle), slot };
+        self.edge.alert(Arc::clone(&self.handle.serial), publish, Some(waiter));
+    }
+
+    fn subscribe(&mut self, wish: Wish, identifier: Option<usize>) -> Grant {
+        let Wish { filter, qos } = wish;
+        if identifier.is_some() {
+            return Grant::Identifier;
+        }
+        if filter.starts_with("$share/") {
+            return Grant::Shared;
+        }
+        if !packet::is_filter(&filter) {
+            return Grant::Invalid;
+        }
+        let granted = qos.min(Qos::AtLeastOnce);
+        if !topics::may_subscribe(&self.handle.terminal(), &filter)
+            || !self.handle.memory.lock().subscribe(filter, granted)
+        {
+            self.edge.counters.subscribe_denied.one();
+            return Grant::Denied;
+        }
+        Grant::Granted(granted)
+    }
+
+    fn downlink(&mut self, downlink: Arc<Downlink>) -> Result<(), End> {
+        let Some(qos) = self.handle.memory.lock().qos_of(&downlink.topic) else { return Ok(()) };
+        if downlink.notice.is_some() && qos >= Qos::AtLeastOnce {
+            if self.downlinks.waiting() < self.edge.config.downlinks_per_session_max {
+                self.downlinks.wait(downlink);
+            } else {
+                self.edge.counters.downlinks_dropped.one();
+            }
+            return Ok(());
+        }
+        if self.line.output.len() >= OUTPUT_MAX_BYTES {
+            self.edge.counters.downlinks_dropped.one();
+            return Ok(());
+        }
+        self.write_downlink(&downlink, None).map(|_| ())
+    }
+
+    fn write_downlinks(&mut self) -> Result<(), End> {
+        while self.line.output.len() < OUTPUT_MAX_BYTES
+            && let Some((pid, downlink)) = self.downlinks.next()
+        {
+            if self.write_downlink(&downlink, Some(pid))? == Fits::No {
+                self.downlinks.answer(pid);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_downlink(&mut self, downlink: &Downlink, pid: Option<u16>) -> Result<Fits, End> {
+        let before = self.line.output.len();
+        self.write(&Outgoing::Publish {
+            topic: downlink.topic.clone(),
+            payload: downlink.payload.clone().into(),
+            pid,
+        })?;
+        if self.line.output.len() - before > self.packet_max {
+            self.line.output.truncate(before);
+            self.edge.counters.downlinks_dropped.one();
+            return Ok(Fits::No);
+        }
+        self.edge.counters.downlinks.one();
+        Ok(Fits::Yes)
+    }
+
+    fn write_acks(&mut self) -> Result<(), End> {
+        while let Some(ack) = self.acks.next() {
+            if let Outgoing::PubRec { pid, verdict: Verdict::Taken } = ack {
+                let received = &mut self.handle.memory.lock().received;
+                if !received.contains(&pid) {
+                    received.push(pid);
+                }
+            }
+            self.write(&ack)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, packet: &Outgoing) -> Result<(), End> {
+        Ok(packet::write(self.version, packet, &mut self.line.output)?)
+    }
+
+    async fn end(mut self, end: End) {
+        let counters = &self.edge.counters;
+        let serial = &*self.handle.serial;
+        let farewell = match &end {
+            End::Left(_) | End::Lost => None,
+            End::Violation(violation) => {
+                counters.violations.one();
+                tracing::info!(serial, %violation, "a session was closed because it broke the protocol");
+                Some(violation.farewell())
+            }
+            End::Denied => {
+                tracing::info!(serial, "a session was closed because it published to a topic that is not its own");
+                Some(Farewell::NotAuthorized)
+            }
+            End::Silent => {
+                counters.gone_silent.one();
+                Some(Farewell::KeepAlive)
+            }
+            End::Overdue => {
+                counters.without_receipt.one();
+                tracing::warn!(serial, "a session was closed because an alert has no receipt");
+                Some(Farewell::Busy)
+            }
+            End::Ordered(Order::TakenOver) => {
+                counters.taken_over.one();
+                Some(Farewell::TakenOver)
+            }
+            End::Ordered(Order::PushedOut) => {
+                counters.pushed_out.one();
+                tracing::info!(serial, "a session was closed because its terminal has too many");
+                Some(Farewell::Quota)
+            }
+            End::Ordered(Order::Revoked) => {
+                counters.revoked.one();
+                tracing::info!(serial, "a session was closed because the directory no longer lists its terminal");
+                Some(Farewell::NotAuthorized)
+            }
+            End::Ordered(Order::ShutDown) => Some(Farewell::ShuttingDown),
+        };
+        let will = match &end {
+            End::Ordered(Order::Revoked) => {
+                self.seat.keep = Duration::ZERO;
+                AtEnd::Forget
+            }
+            End::Ordered(Order::ShutDown) => {
+                self.seat.tell = Tell::No;
+                AtEnd::Forget
+            }
+            End::Left(will) => *will,
+            _ => AtEnd::Publish,
+        };
+        // What is durable is acknowledged even now.
+        let acks = self.write_acks();
+        let farewell = farewell.map_or(Ok(()), |farewell| self.write(&Outgoing::Farewell(farewell)));
+        drop(self.seat);
+        if will == AtEnd::Publish
+            && let Some(will) = self.will
+        {
+            self.edge.will(&self.handle.terminal(), *will);
+        }
+        if acks.is_ok() && farewell.is_ok() && !matches!(end, End::Lost) {
+            self.line.finish().await;
+        }
+    }
+}
+
+/// Whether, and why, a session does not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HeldUp {
+    No,
+    /// By what it has under way.
+    ByItself,
+    /// Because the door has too many alerts under way.
+    ByOthers,
+}
+
+/// Whether a packet is short enough for the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fits {
+    Yes,
+    No,
+}
+
+/// How a publish of this QoS is acknowledged.
+fn kind(qos: Qos) -> Option<Kind> {
+    match qos {
+        Qos::AtMostOnce => None,
+        Qos::AtLeastOnce => Some(Kind::PubAck),
+        Qos::ExactlyOnce => Some(Kind::PubRec),
+    }
+}
