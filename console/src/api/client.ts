@@ -144,11 +144,17 @@ export const sayPresent = () => post<void>('/presence')
 
 export const openIncidents = () => call<{ incidents: Summary[]; cursor: string }>('/incidents?state=open')
 export const closedIncidents = () => call<{ incidents: Summary[]; cursor: string }>('/incidents?state=closed')
-export const incident = (id: string) => call<Detail>(`/incidents/${encodeURIComponent(id)}`)
+export const incident = (id: string) => call<Detail>(`/incidents/${encodeURIComponent(id)}`).then(whole)
 export const openByTelephone = (told: TelephoneCall, key: string) => post<Summary>('/incidents', told, key)
 
+/** A list that is missing is an empty one: no gap in an answer may keep a card from being shown. */
+function whole(detail: Detail): Detail {
+  const { contacts, offers, timeline, notices } = detail
+  return { ...detail, contacts: contacts ?? [], offers: offers ?? [], timeline: timeline ?? [], notices: notices ?? [] }
+}
+
 const on = (id: string, act: string, body: unknown = {}, key?: string) =>
-  post<Detail>(`/incidents/${encodeURIComponent(id)}/${act}`, body, key)
+  post<Detail>(`/incidents/${encodeURIComponent(id)}/${act}`, body, key).then(whole)
 
 export const claim = (id: string) => on(id, 'claim')
 export const release = (id: string) => on(id, 'release')

@@ -244,7 +244,7 @@ export const en: Messages = {
     release: 'Release',
     ask: 'Ask somebody',
     hand_over: 'Hand over',
-    hand_over_to: 'Hand over to {centre}',
+    hand_over_to: 'Hand to {centre}',
     stand_down: 'Stand {centre} down',
     voice_done: 'I have called {centre} by voice',
     note: 'Note',

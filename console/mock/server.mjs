@@ -1,0 +1,478 @@
+// A stand-in for the dispatcher, for looking at the pages while working on them: in memory, no rules
+// worth the name, nothing that the product uses. Node's own http, no dependency.
+//
+//   npm run mock              http://127.0.0.1:8470, serves dist/ too, under the product's policy
+//   YDT_MOCK_PORT=0           any free port; the address is printed
+//
+// POST /mock/<what> makes things happen: press, drill, doubtful, unstored, stored, cut, forget,
+// refuse-120, ask-me. `npm run look` drives them.
+
+import { createHash, randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { extname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const DIST = fileURLToPath(new URL('../dist/', import.meta.url))
+const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+  "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' }
+
+const USERS = {
+  operator: { id: 'u-op', login: 'operator', name: '王芳', role: 'operator' },
+  operator2: { id: 'u-op2', login: 'operator2', name: '李静', role: 'operator' },
+  supervisor: { id: 'u-sv', login: 'supervisor', name: '陈建国', role: 'supervisor' },
+  responder: { id: 'u-r1', login: 'responder', name: '刘洋', role: 'responder' },
+}
+const RESPONDERS = [
+  { responder: 'r1', name: '刘洋', provider: '银铃居家服务', phone: '13807310001', distance_m: 320, position_age_s: 14, skills: ['first_aid', 'lift'], busy: false },
+  { responder: 'r2', name: '周敏', provider: '银铃居家服务', phone: '13807310002', distance_m: 610, position_age_s: 41, skills: ['nurse', 'first_aid'], busy: false },
+  { responder: 'r3', name: '吴磊', provider: '安心物业', phone: '13807310003', distance_m: 940, position_age_s: 180, skills: ['locksmith', 'repair'], busy: true },
+  { responder: 'r4', name: '赵倩', provider: '湘江社区网格', phone: '13807310004', distance_m: 1480, position_age_s: 75, skills: ['grid'], busy: false },
+]
+const RESIDENTS = [
+  {
+    id: 'p1', name: '张秀英', community: '桐梓坡社区', address: '长沙市岳麓区桐梓坡路 128 号 3 栋 2 单元 501', phone: '13907311234',
+    category: 'lives_alone', sex: 'female', born_in: 1944, serial: 'YD-100217', lat: 28.22813, lon: 112.93874,
+    door_access: '单元门密码 3308#；备用钥匙在 502 李阿姨处',
+    medical_card: '高血压、冠心病（2019 年支架）\n长期服用：阿司匹林、氨氯地平\n过敏：青霉素　血型：A 型',
+    contacts: [
+      { name: '刘建军', relation: '儿子', phone: '13808450077' },
+      { name: '李桂兰', relation: '邻居', phone: '13974811122' },
+      { name: '彭丽', relation: '网格员', phone: '13787300456' },
+    ],
+  },
+  {
+    id: 'p2', name: '黄国栋', community: '望月湖社区', address: '长沙市岳麓区望月湖小区 12 片 8 栋 104', phone: '13507318899',
+    category: 'disabled', sex: 'male', born_in: 1958, serial: 'YD-100398', lat: 28.2161, lon: 112.9527,
+    door_access: '一楼，门铃坏，请敲窗', medical_card: '右侧偏瘫，轮椅；糖尿病（胰岛素）',
+    contacts: [{ name: '黄晓雯', relation: '女儿', phone: '13677350021' }],
+  },
+  {
+    id: 'p3', name: '何淑珍', community: '银盆岭社区', address: '长沙市岳麓区银盆南路 66 号 5 栋 1203', phone: '13187016655',
+    category: 'dementia', sex: 'female', born_in: 1939, serial: 'YD-100455', lat: 28.2402, lon: 112.9511, medical_card: '阿尔茨海默病中期',
+    contacts: [{ name: '谭志强', relation: '女婿', phone: '13755011009' }],
+  },
+]
+const SCRIPT = {
+  zh: '您好，这里是一点通呼叫中心，我看到您按了求助。\n您现在哪里不舒服？能走动吗？身边有人吗？\n120 已经通知，附近的服务人员马上过来，请不要挂断。',
+  en: 'This is the Yidiantong call centre; I can see that you have called for help.\nWhat is wrong? Can you move? Is anybody with you?\n120 has been told and somebody nearby is coming; please stay on the line.',
+}
+
+const incidents = new Map()
+const log = []
+const streams = new Set()
+const offerStreams = new Set()
+const sessions = new Map()
+const unstored = new Map()
+let forgotten = 0
+const now = () => new Date().toISOString()
+const inSeconds = (s) => new Date(Date.now() + s * 1000).toISOString()
+
+function write(incident, what, data = {}, who) {
+  const last = incident.timeline.at(-1)
+  const entry = { seq: incident.timeline.length + 1, at: now(), what, ...(who ? { who } : {}), data }
+  entry.hash = createHash('sha256').update((last?.hash ?? '') + JSON.stringify(entry)).digest('hex')
+  incident.timeline.push(entry)
+}
+
+function derive(incident) {
+  const at = ['asked', 'accepted', 'on_the_way', 'on_scene'].map((state) => incident.offers.some((offer) => offer.state === state)).lastIndexOf(true)
+  if (incident.closed) incident.headline = 'closed'
+  else if (!incident.claimed_by) incident.headline = 'ringing'
+  else incident.headline = ['help_asked', 'accepted', 'on_the_way', 'on_scene'][at] ?? 'claimed'
+  incident.tasks = [
+    ...(incident.handovers.some((handover) => handover.voice_due) ? ['call_by_voice'] : []),
+    ...(incident.nobody_left ? ['nobody_left_to_ask'] : []),
+    ...(incident.cancelled ? ['cancelled_by_wearer'] : []),
+  ]
+  const base = { emergency: 1000, wandering: 600, welfare: 400, service: 200 }[incident.class]
+  incident.urgency = base + { none: 0, operators: 100, supervisors: 150 }[incident.ring] + (incident.claimed_by ? 0 : 100) + (incident.tasks.length ? 50 : 0)
+}
+
+const SUMMARY = ['id', 'class', 'kinds', 'headline', 'urgency', 'ring', 'subject', 'serial', 'opened_at', 'last_press_at', 'presses', 'claimed_by', 'handovers', 'doubts', 'drill', 'tasks', 'closed', 'cursor']
+const summary = (incident) => structuredClone(Object.fromEntries(SUMMARY.filter((key) => key in incident).map((key) => [key, incident[key]])))
+
+function publish(incident) {
+  derive(incident)
+  incident.cursor = `m${log.length + 1}`
+  log.push({ cursor: incident.cursor, data: summary(incident) })
+  for (const stream of streams) send(stream, log.at(-1))
+  for (const stream of offerStreams) sendOffers(stream)
+}
+
+const send = (stream, { cursor, data }) => stream.write(`id: ${cursor}\nevent: incident\ndata: ${JSON.stringify(data)}\n\n`)
+const sendOffers = (stream) => stream.write(`event: offers\ndata: ${JSON.stringify(ownOffers())}\n\n`)
+
+function open({ resident, cls = 'emergency', kinds = ['sos'], ago = 0, doubts = [], drill = false, ring = 'operators', extra = {} }) {
+  const at = new Date(Date.now() - ago * 1000).toISOString()
+  const incident = {
+    id: randomUUID(), class: cls, kinds, headline: 'ringing', urgency: 0, ring,
+    subject: resident
+      ? { kind: 'resident', id: resident.id, name: resident.name, community: resident.community, category: resident.category }
+      : { kind: 'source' },
+    serial: resident?.serial, opened_at: at, last_press_at: at, presses: 1, claimed_by: null, handovers: [], doubts, drill, tasks: [], closed: null, cursor: '',
+    place: resident ? { lat: resident.lat, lon: resident.lon, accuracy_m: 12, age_s: 95, source: 'gnss', at: new Date(Date.parse(at) - 95_000).toISOString() } : null,
+    address: resident?.address, door_access: resident?.door_access, phone: resident?.phone, medical_card: resident?.medical_card,
+    born_in: resident?.born_in, sex: resident?.sex, contacts: resident?.contacts ?? [],
+    terminal: resident ? { serial: resident.serial, model: 'YD-P2 挂件', battery_pct: 71, last_heard_at: at } : null,
+    offers: [], timeline: [], script: cls === 'emergency' ? SCRIPT : null, notices: [],
+    ...extra,
+  }
+  incidents.set(incident.id, incident)
+  write(incident, 'pressed', { kind: kinds[0] })
+  if (ring !== 'none') write(incident, 'rung', { level: 'operators' })
+  incident.timeline.forEach((entry) => (entry.at = at))
+  tell(incident, 'received')
+  return incident
+}
+
+function tell(incident, news, extra) {
+  incident.notices.push({ id: randomUUID(), news: extra ? { news, ...extra } : news, state: 'acknowledged', at: now() })
+}
+
+function handOver(incident, centre, state = 'prepared', extra = {}) {
+  incident.handovers.push({ id: randomUUID(), centre, state, voice_due: false, ...extra })
+  return incident.handovers.at(-1)
+}
+
+function offer(incident, responder, state = 'asked', extra = {}) {
+  const who = RESPONDERS.find((each) => each.responder === responder)
+  incident.offers.push({ id: randomUUID(), responder, name: who.name, provider: who.provider, phone: who.phone, state, asked_at: now(), answer_by: inSeconds(30), distance_m: who.distance_m, ...extra })
+  return incident.offers.at(-1)
+}
+
+function climb(incident, handover) {
+  const rungs = ['sent', 'acknowledged', 'dispatched', 'arrived']
+  const next = () => {
+    const state = rungs.shift()
+    if (!state || ['stood_down', 'refused'].includes(handover.state) || incident.closed) return
+    Object.assign(handover, { state, ...(state === 'acknowledged' ? { reference: '120-4471' } : {}), ...(state === 'dispatched' ? { minutes: 9 } : {}) })
+    write(incident, 'handover_moved', { centre: handover.centre, state, ...(state === 'dispatched' ? { minutes: 9 } : {}) })
+    if (state === 'dispatched') tell(incident, 'coming', { minutes: 9, who: '120' })
+    publish(incident)
+    setTimeout(next, 2500).unref()
+  }
+  setTimeout(next, 700).unref()
+}
+
+function press(resident, more = {}) {
+  const already = [...incidents.values()].find((each) => !each.closed && each.subject.id === resident.id && each.class === 'emergency')
+  if (already) {
+    already.presses += 1
+    already.last_press_at = now()
+    already.ring = 'operators'
+    write(already, 'pressed', { kind: 'sos' })
+    publish(already)
+    return already
+  }
+  const incident = open({ resident, ...more })
+  if (!incident.drill) {
+    const handover = handOver(incident, '120')
+    write(incident, 'handed_over', { centre: '120' })
+    climb(incident, handover)
+  }
+  const asked = offer(incident, 'r2')
+  write(incident, 'asked', { offer: asked.id, responder: 'r2' })
+  publish(incident)
+  setTimeout(() => {
+    if (asked.state !== 'asked') return
+    asked.state = 'silent'
+    write(incident, 'answered', { offer: asked.id, responder: 'r2', state: 'silent' })
+    publish(incident)
+  }, 30_000).unref()
+  return incident
+}
+
+function seed() {
+  const running = open({ resident: RESIDENTS[1], kinds: ['fall', 'sos'], ago: 524, ring: 'none' })
+  running.presses = 2
+  running.claimed_by = { id: 'u-op2', name: '李静' }
+  write(running, 'claimed', {}, '李静')
+  handOver(running, '120', 'dispatched', { reference: '120-4438', minutes: 6 })
+  write(running, 'handover_moved', { centre: '120', state: 'dispatched', minutes: 6 })
+  const going = offer(running, 'r3', 'on_the_way', { minutes: 4 })
+  write(running, 'answered', { offer: going.id, responder: 'r3', state: { state: 'on_the_way', minutes: 4 } })
+  publish(running)
+
+  const lost = open({ resident: RESIDENTS[2], cls: 'wandering', kinds: ['fence_exit'], ago: 1260, ring: 'none' })
+  lost.claimed_by = { id: 'u-op2', name: '李静' }
+  lost.nobody_left = true
+  write(lost, 'nobody_left', { shortfall: 'nobody_near' })
+  publish(lost)
+
+  const flat = open({ resident: { ...RESIDENTS[0], id: 'p9', name: '罗德明', community: '咸嘉湖社区', serial: 'YD-100512' }, cls: 'welfare', kinds: ['low_battery'], ago: 4100, ring: 'none', extra: { terminal: { serial: 'YD-100512', model: 'YD-P2 挂件', battery_pct: 6, last_heard_at: now() } } })
+  flat.ring = 'none'
+  publish(flat)
+
+  const done = open({ resident: { ...RESIDENTS[1], id: 'p8', name: '蒋玉兰', community: '望岳街道' }, ago: 9200, ring: 'none' })
+  done.closed = { outcome: 'false_press', at: inSeconds(-8800), by: '王芳' }
+  write(done, 'closed', { outcome: 'false_press' }, '王芳')
+  publish(done)
+  log.splice(0)
+}
+
+const ownOffers = () => ({
+  duty: true,
+  offers: [...incidents.values()].flatMap((incident) =>
+    incident.offers
+      .filter((each) => each.responder === 'r1' && ['asked', 'accepted', 'on_the_way', 'on_scene'].includes(each.state))
+      .map((each) => ({
+        ...each,
+        incident: { address: incident.address, place: incident.place, person_name: incident.subject.name, door_access: incident.door_access, kinds: incident.kinds, phone: incident.phone, drill: incident.drill },
+      })),
+  ),
+})
+
+class Wrong extends Error {
+  constructor(status, code, message, reason) {
+    super(message)
+    Object.assign(this, { status, code, reason })
+  }
+}
+const find = (id) => incidents.get(id) ?? raise(new Wrong(404, 'not_found', 'no such incident'))
+const raise = (error) => {
+  throw error
+}
+
+const ACTS = {
+  claim(incident, user) {
+    if (incident.claimed_by && incident.claimed_by.id !== user.id && user.role === 'operator') raise(new Wrong(409, 'refused', 'somebody else has claimed it', 'claimed_by_other'))
+    incident.claimed_by = { id: user.id, name: user.name }
+    incident.ring = 'none'
+    write(incident, 'claimed', {}, user.name)
+    tell(incident, 'claimed')
+  },
+  release(incident, user) {
+    incident.claimed_by = null
+    incident.ring = 'operators'
+    write(incident, 'released', {}, user.name)
+  },
+  ask(incident, user, { responder }) {
+    const asked = offer(incident, responder)
+    write(incident, 'asked', { offer: asked.id, responder }, user.name)
+    if (responder === 'r1') return
+    setTimeout(() => {
+      if (asked.state !== 'asked') return
+      Object.assign(asked, { state: 'accepted', minutes: 5 })
+      write(incident, 'answered', { offer: asked.id, responder, state: 'accepted', minutes: 5 })
+      tell(incident, 'coming', { minutes: 5, who: asked.name })
+      publish(incident)
+    }, 2000).unref()
+  },
+  withdraw(incident, user, { offer: id }) {
+    const found = incident.offers.find((each) => each.id === id)
+    found.state = 'withdrawn'
+    write(incident, 'answered', { offer: id, responder: found.responder, state: 'withdrawn' }, user.name)
+  },
+  'hand-over'(incident, user, { centre }) {
+    const handover = handOver(incident, centre)
+    write(incident, 'handed_over', { centre }, user.name)
+    climb(incident, handover)
+  },
+  'stand-down'(incident, user, { centre, reason }) {
+    const handover = incident.handovers.find((each) => each.centre === centre && !['stood_down', 'closed'].includes(each.state))
+    Object.assign(handover ?? raise(new Wrong(409, 'refused', 'there is no such hand-over', 'no_such_handover')), { state: 'stood_down', reason, voice_due: false })
+    write(incident, 'handover_moved', { centre, state: 'stood_down', reason }, user.name)
+  },
+  'voice-done'(incident, user, { centre, reference }) {
+    for (const handover of incident.handovers) if (handover.centre === centre) Object.assign(handover, { voice_due: false, state: 'by_voice', reference })
+    write(incident, 'voice_done', { centre, reference }, user.name)
+  },
+  close(incident, user, { outcome, note }) {
+    if (incident.handovers.some((each) => ['prepared', 'sent', 'acknowledged', 'dispatched'].includes(each.state))) raise(new Wrong(409, 'refused', 'a centre may still be on its way', 'centre_under_way'))
+    incident.closed = { outcome, at: now(), by: user.name }
+    incident.ring = 'none'
+    write(incident, 'closed', { outcome, note }, user.name)
+    tell(incident, 'all_clear')
+  },
+  note(incident, user, { text }) {
+    write(incident, 'noted', { text }, user.name)
+  },
+}
+
+const MOCK = {
+  press: () => press(RESIDENTS[0]),
+  drill: () => press({ ...RESIDENTS[2], id: 'p-drill', name: '演练用户' }, { drill: true }),
+  doubtful: () => {
+    const incident = open({
+      resident: null, kinds: ['unreadable'],
+      doubts: [{ doubt: 'unknown_terminal' }, { doubt: 'fix_at_zero' }, { doubt: 'clock_off', seconds: 631_152_000 }, { doubt: 'field', name: 'battery_pct' }],
+      extra: { serial: 'G616-88213', subject: { kind: 'source', id: 'G616-88213' } },
+    })
+    write(incident, 'teleported', { from: 'here' })
+    publish(incident)
+    return incident
+  },
+  louder: () => {
+    for (const incident of incidents.values()) {
+      if (incident.ring !== 'operators') continue
+      incident.ring = 'supervisors'
+      write(incident, 'rung', { level: 'supervisors' })
+      publish(incident)
+    }
+  },
+  'refuse-120': () => {
+    for (const incident of incidents.values()) {
+      const handover = incident.handovers.find((each) => each.centre === '120' && !['refused', 'stood_down', 'by_voice'].includes(each.state))
+      if (!handover || incident.closed) continue
+      Object.assign(handover, { state: 'refused', reason: '无可派车辆', voice_due: true })
+      incident.cancelled = true
+      write(incident, 'handover_moved', { centre: '120', state: 'refused', reason: '无可派车辆' })
+      write(incident, 'voice_due', { centre: '120' })
+      write(incident, 'cancelled')
+      publish(incident)
+    }
+  },
+  'ask-me': () => {
+    const incident = press(RESIDENTS[0])
+    offer(incident, 'r1')
+    publish(incident)
+  },
+  unstored: () => ring({ id: randomUUID(), serial: 'YD-100871', received_at: now(), what: 'SOS 按键', stored: false }),
+  stored: () => [...unstored.values()].forEach((alert) => ring({ ...alert, stored: true })),
+  cut: () => [...streams, ...offerStreams].forEach((stream) => stream.destroy()),
+  forget: () => (forgotten = log.length),
+}
+let down = false
+
+function ring(alert) {
+  if (alert.stored) unstored.delete(alert.id)
+  else unstored.set(alert.id, alert)
+  for (const stream of streams) stream.write(`event: unstored\ndata: ${JSON.stringify(alert)}\n\n`)
+}
+
+async function answer(request, response, url) {
+  const path = url.pathname.replace('/api/v1', '')
+  const json = (status, body) => {
+    response.writeHead(status, { 'content-type': 'application/json' })
+    response.end(body === undefined ? undefined : JSON.stringify(body))
+  }
+  const parts = []
+  for await (const part of request) parts.push(part)
+  const body = parts.length ? JSON.parse(Buffer.concat(parts).toString()) : {}
+  const token = /ydt_session=(\w+)/.exec(request.headers.cookie ?? '')?.[1]
+  const session = sessions.get(token)
+
+  if (path === '/session' && request.method === 'POST') {
+    const user = USERS[body.login]
+    if (!user || body.password !== 'demo') raise(new Wrong(401, 'bad_credentials', 'wrong'))
+    const fresh = randomUUID().replaceAll('-', '')
+    sessions.set(fresh, { user, csrf: randomUUID() })
+    response.setHeader('set-cookie', `ydt_session=${fresh}; HttpOnly; SameSite=Strict; Path=/`)
+    return json(200, sessions.get(fresh))
+  }
+  if (!session) raise(new Wrong(401, 'not_logged_in', 'log in'))
+  if (request.method !== 'GET' && request.headers['x-csrf-token'] !== session.csrf) raise(new Wrong(403, 'bad_csrf', 'token'))
+  if (path === '/session' && request.method === 'GET') return json(200, session)
+  if (path === '/session') {
+    sessions.delete(token)
+    return json(204)
+  }
+  if (path === '/presence' || path.startsWith('/responder/')) return json(204)
+  if (path === '/incidents' && request.method === 'GET') {
+    const closed = url.searchParams.get('state') === 'closed'
+    return json(200, { incidents: [...incidents.values()].filter((each) => !!each.closed === closed).map(summary), cursor: `m${log.length}` })
+  }
+  if (path === '/incidents') {
+    const resident = RESIDENTS.find((each) => each.id === body.resident)
+    const incident = open({
+      resident, kinds: ['telephone'], drill: body.drill === true, ring: 'none',
+      extra: resident ? {} : { subject: { kind: 'caller' }, phone: body.phone, address: body.place_in_words },
+    })
+    incident.claimed_by = { id: session.user.id, name: session.user.name }
+    write(incident, 'noted', { text: body.note }, session.user.name)
+    publish(incident)
+    return json(201, summary(incident))
+  }
+  if (path === '/live') {
+    const after = Number((url.searchParams.get('after') ?? `m${log.length}`).slice(1))
+    if (after < forgotten) return json(410, { error: { code: 'not_found', message: 'cursor unknown' } })
+    stream(response, streams)
+    response.write(`event: hello\ndata: {"cursor":"m${log.length}"}\n\n`)
+    for (const alert of unstored.values()) response.write(`event: unstored\ndata: ${JSON.stringify(alert)}\n\n`)
+    for (const event of log.slice(after)) send(response, event)
+    return
+  }
+  if (path === '/residents') {
+    const q = url.searchParams.get('q') ?? ''
+    return json(200, { residents: RESIDENTS.filter((each) => `${each.name}${each.phone}${each.address}`.includes(q)) })
+  }
+  if (path === '/offers') return json(200, ownOffers())
+  if (path === '/offers/live') {
+    stream(response, offerStreams)
+    return sendOffers(response)
+  }
+  const [, kind, id, act] = path.split('/')
+  if (kind === 'offers') {
+    const incident = [...incidents.values()].find((each) => each.offers.some((one) => one.id === id))
+    const mine = incident?.offers.find((one) => one.id === id) ?? raise(new Wrong(404, 'not_found', 'no offer'))
+    mine.state = { accept: 'accepted', decline: 'declined', 'on-the-way': 'on_the_way', arrived: 'on_scene', done: 'done' }[act]
+    Object.assign(mine, body)
+    write(incident, 'answered', { offer: id, responder: mine.responder, state: mine.state, ...body }, session.user.name)
+    publish(incident)
+    return json(200, {})
+  }
+  const incident = find(id)
+  if (!act) return json(200, incident)
+  if (act === 'candidates') return json(200, { candidates: RESPONDERS, shortfall: null })
+  const does = ACTS[act] ?? raise(new Wrong(404, 'not_found', 'no such act'))
+  if (act !== 'claim' && act !== 'note' && incident.claimed_by?.id !== session.user.id) raise(new Wrong(409, 'refused', 'claim it first', 'not_claimed'))
+  does(incident, session.user, body)
+  publish(incident)
+  json(200, incident)
+}
+
+function stream(response, group) {
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+  response.flushHeaders()
+  const alive = setInterval(() => response.write(': here\n\n'), 10_000)
+  group.add(response)
+  response.on('close', () => {
+    clearInterval(alive)
+    group.delete(response)
+  })
+}
+
+async function file(response, path) {
+  const name = normalize(path === '/' ? '/index.html' : path)
+  let content
+  try {
+    content = await readFile(join(DIST, name))
+  } catch {
+    content = await readFile(join(DIST, 'index.html'))
+  }
+  response.writeHead(200, { 'content-type': TYPES[extname(name)] ?? TYPES['.html'], 'content-security-policy': POLICY })
+  response.end(content)
+}
+
+seed()
+const server = createServer(async (request, response) => {
+  const url = new URL(request.url, 'http://mock')
+  try {
+    if (url.pathname.startsWith('/mock/')) {
+      const what = url.pathname.slice(6)
+      if (what === 'down' || what === 'up') {
+        down = what === 'down'
+        if (down) MOCK.cut()
+      } else {
+        MOCK[what]()
+      }
+      response.end('done\n')
+    } else if (url.pathname.startsWith('/api/')) {
+      if (down) return request.socket.destroy()
+      await answer(request, response, url)
+    } else {
+      await file(response, url.pathname)
+    }
+  } catch (error) {
+    const status = error.status ?? 500
+    if (status === 500) console.error(error)
+    response.writeHead(status, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ error: { code: error.code ?? 'internal', message: error.message, reason: error.reason } }))
+  }
+})
+server.listen(Number(process.env.YDT_MOCK_PORT ?? 8470), '127.0.0.1', () => {
+  console.log(`mock: http://127.0.0.1:${server.address().port} (operator, operator2, supervisor, responder; password demo)`)
+})
