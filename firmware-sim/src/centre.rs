@@ -545,3 +545,63 @@ fn steps(behaviour: &Behaviour, purpose: Purpose, reference: &str) -> Vec<(Durat
     }
     steps
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn message(purpose: Purpose) -> Message {
+        Message {
+            version: wire::centre::VERSION,
+            handover: Uuid::from_u128(1),
+            incident: Uuid::from_u128(2),
+            purpose,
+            drill: false,
+            written_at: Timestamp::UNIX_EPOCH,
+            not_after: Timestamp::MAX,
+            kinds: vec!["sos".into()],
+            called_at: Timestamp::UNIX_EPOCH,
+            person: None,
+            address: None,
+            place: None,
+            door_access: None,
+            call_back: String::new(),
+            status_url: String::new(),
+            briefing: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_stand_down_cancels_the_story_that_has_begun() {
+        let (mut book, stop) = (Book::default(), CancellationToken::new());
+        let help = book.take("1", message(Purpose::Help), &stop).unwrap().story.unwrap();
+        assert!(book.take("1", message(Purpose::Help), &stop).unwrap().story.is_none(), "a copy begins nothing");
+        assert!(!help.is_cancelled());
+        let end = book.take("1", message(Purpose::StandDown), &stop).unwrap().story.unwrap();
+        assert!(help.is_cancelled() && !end.is_cancelled());
+        stop.cancel();
+        assert!(end.is_cancelled());
+    }
+
+    #[test]
+    fn a_stand_down_that_overtakes_its_request_wins() {
+        let (mut book, stop) = (Book::default(), CancellationToken::new());
+        assert!(book.take("1", message(Purpose::StandDown), &stop).unwrap().story.is_some());
+        assert!(book.take("1", message(Purpose::Help), &stop).unwrap().story.is_none());
+        assert_eq!(book.cases().cases[0].purpose, Purpose::StandDown);
+    }
+
+    #[test]
+    fn the_book_forgets_its_oldest_case_when_it_is_full() {
+        let (mut book, stop) = (Book::default(), CancellationToken::new());
+        for n in 0..=CASES_MAX {
+            let handover = Uuid::from_u128(n as u128);
+            book.take(&n.to_string(), Message { handover, ..message(Purpose::Help) }, &stop).unwrap();
+        }
+        assert_eq!(book.entries.len(), CASES_MAX);
+        assert_eq!((book.numbers.len(), book.keys.len()), (CASES_MAX, CASES_MAX));
+        assert!(book.entry(Uuid::from_u128(0)).is_none());
+    }
+}

@@ -1,24 +1,15 @@
-//! The one place in this crate that reads the wall clock or makes an id.
+//! The one place in this crate that reads the wall clock and makes numbers from it.
 #![expect(clippy::disallowed_methods, reason = "this is the crate's one clock module")]
 
 use jiff::Timestamp;
-use uuid::Uuid;
-
-/// 2020-01-01T00:00:00Z in Unix seconds.
-const BOOTS_COUNT_FROM_S: i64 = 1_577_836_800;
 
 /// The time.
 pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// A new identity.
-pub fn id() -> Uuid {
-    Uuid::now_v7()
-}
-
-/// A boot number for a simulated terminal that keeps no memory between runs: the seconds since 2020,
-/// so each run has a higher one than the last.
+/// A boot number for a simulated terminal that keeps no memory between runs: a count of milliseconds
+/// that comes round after 49 days, while a press has to be unique for one.
 pub fn boot() -> u32 {
-    u32::try_from(now().as_second() - BOOTS_COUNT_FROM_S).unwrap_or(0)
+    u32::try_from(now().as_millisecond().rem_euclid(1 << 32)).unwrap_or(0)
 }

@@ -64,7 +64,7 @@ struct TerminalArgs {
     /// Marks its presses as an exercise.
     #[arg(long)]
     drill: bool,
-    /// The boot number, if not the seconds since 2020.
+    /// The boot number; without it, one that no other run has.
     #[arg(long)]
     boot: Option<u32>,
     /// Prints JSON, one event a line.

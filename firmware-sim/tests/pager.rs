@@ -223,6 +223,9 @@ async fn telemetry_acknowledged_before_a_press_does_not_acknowledge_the_press() 
     session.send(1, "notice", &notice(1, News::Received)).await;
     let ack = session.published().await;
     session.acknowledge(&ack).await;
+    // What it says to this shows that it has read the PUBACK before.
+    session.send(2, "notice", &notice(2, News::Received)).await;
+    session.published().await;
     drop(session);
     let again = door.let_in().await.published().await;
     assert_eq!(again.payload, press.payload);
