@@ -56,9 +56,9 @@ impl Default for Config {
             call_back_phone: "0731-00000000".into(),
             centres: Vec::new(),
             reach_m: 10_000.0,
-            position_fresh_for: Duration::from_secs(30 * 60),
+            position_fresh_for: Duration::from_mins(30),
             gone_after: Duration::from_secs(45),
-            idle_after: Duration::from_secs(10 * 60),
+            idle_after: Duration::from_mins(10),
             alarm_hook: None,
             deciders: 2,
         }

@@ -4,7 +4,7 @@
 //! A press is never refused for what is doubtful about it. A batch that fails is taken in one by one,
 //! so that one bad row never holds up another's press.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::id::{IncidentId, TerminalId};
 use domain::incident::{Class, Origin};
@@ -359,7 +359,7 @@ impl<'r> Batch<'r> {
     }
 
     async fn note_states(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
-        let mut states: HashMap<TerminalId, State> = HashMap::new();
+        let mut states: BTreeMap<TerminalId, State> = BTreeMap::new();
         let mut acknowledged = Vec::new();
         for row in &self.rows {
             if let Some(Event::NoticeAcknowledged { notice }) = &row.report.event {
@@ -443,8 +443,7 @@ impl<'r> Row<'r> {
 
     fn line(&self) -> Line {
         match &self.wish {
-            Wish::Press { what, .. } => self.line_called(what),
-            Wish::Remark { what } => self.line_called(what),
+            Wish::Press { what, .. } | Wish::Remark { what } => self.line_called(what),
             Wish::Nothing => self.line_called("reported"),
         }
     }

@@ -37,10 +37,10 @@ pub(crate) fn line(entry: &Entry) -> Line {
             let mut data = json!({ "handover": handover.0, "centre": centre.as_str(), "state": handover_word(state) });
             match state {
                 HandoverState::Refused { reason } | HandoverState::StoodDown { reason } => {
-                    data["reason"] = json!(reason)
+                    data["reason"] = json!(reason);
                 }
                 HandoverState::Dispatched { expected_at: Some(expected_at) } => {
-                    data["expected_at"] = json!(expected_at)
+                    data["expected_at"] = json!(expected_at);
                 }
                 _ => {}
             }

@@ -197,12 +197,11 @@ async fn watch_over(desk: Desk, stop: CancellationToken) {
         }
         clocks = Some((seen.now, measured));
         let today = clock::now().as_second() / 86_400;
-        if partitioned_on != Some(today) {
-            if let Ok(mut conn) = desk.pool.acquire().await
-                && watch::ensure_partitions(&mut conn, PARTITION_DAYS).await.is_ok()
-            {
-                partitioned_on = Some(today);
-            }
+        if partitioned_on != Some(today)
+            && let Ok(mut conn) = desk.pool.acquire().await
+            && watch::ensure_partitions(&mut conn, PARTITION_DAYS).await.is_ok()
+        {
+            partitioned_on = Some(today);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The statements of the intake commit: each takes a whole batch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::id::{IncidentId, ResidentId, TerminalId};
 use domain::incident::{Class, Origin};
@@ -434,28 +434,26 @@ impl State {
 }
 
 /// Brings the one row a terminal up to date, in the order of the terminals.
-pub async fn note_states(conn: &mut PgConnection, states: &HashMap<TerminalId, State>) -> Result<(), StoreError> {
+pub async fn note_states(conn: &mut PgConnection, states: &BTreeMap<TerminalId, State>) -> Result<(), StoreError> {
     if states.is_empty() {
         return Ok(());
     }
-    let mut states: Vec<(&TerminalId, &State)> = states.iter().collect();
-    states.sort_unstable_by_key(|(terminal, _)| **terminal);
-    let terminals: Vec<i64> = states.iter().map(|(terminal, _)| terminal.0).collect();
-    let heard: Vec<jiff_sqlx::Timestamp> = states.iter().map(|(_, state)| state.heard_at.to_sqlx()).collect();
-    let batteries: Vec<Option<i16>> = states.iter().map(|(_, state)| state.battery_pct.map(i16::from)).collect();
-    let worn: Vec<Option<bool>> = states.iter().map(|(_, state)| state.worn).collect();
+    let terminals: Vec<i64> = states.keys().map(|terminal| terminal.0).collect();
+    let heard: Vec<jiff_sqlx::Timestamp> = states.values().map(|state| state.heard_at.to_sqlx()).collect();
+    let batteries: Vec<Option<i16>> = states.values().map(|state| state.battery_pct.map(i16::from)).collect();
+    let worn: Vec<Option<bool>> = states.values().map(|state| state.worn).collect();
     let checked_in: Vec<Option<jiff_sqlx::Timestamp>> =
-        states.iter().map(|(_, state)| state.checked_in_at.map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
-    let place = |state: &State| state.place.clone();
-    let lons: Vec<Option<f64>> = states.iter().map(|(_, s)| place(s).map(|fix| fix.position.lon_deg())).collect();
-    let lats: Vec<Option<f64>> = states.iter().map(|(_, s)| place(s).map(|fix| fix.position.lat_deg())).collect();
-    let accuracies: Vec<Option<f64>> = states.iter().map(|(_, s)| place(s).and_then(|fix| fix.accuracy_m)).collect();
+        states.values().map(|state| state.checked_in_at.map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
+    let places: Vec<Option<&PlacedFix>> = states.values().map(|state| state.place.as_ref()).collect();
+    let lons: Vec<Option<f64>> = places.iter().map(|place| place.map(|fix| fix.position.lon_deg())).collect();
+    let lats: Vec<Option<f64>> = places.iter().map(|place| place.map(|fix| fix.position.lat_deg())).collect();
+    let accuracies: Vec<Option<f64>> = places.iter().map(|place| place.and_then(|fix| fix.accuracy_m)).collect();
     let sources: Vec<Option<String>> =
-        states.iter().map(|(_, s)| place(s).map(|fix| fix.source.as_str().to_owned())).collect();
+        places.iter().map(|place| place.map(|fix| fix.source.as_str().to_owned())).collect();
     let placed: Vec<Option<jiff_sqlx::Timestamp>> =
-        states.iter().map(|(_, s)| place(s).map(|fix| fix.received_at.to_sqlx())).collect();
+        places.iter().map(|place| place.map(|fix| fix.received_at.to_sqlx())).collect();
     let device: Vec<Option<jiff_sqlx::Timestamp>> =
-        states.iter().map(|(_, s)| place(s).and_then(|fix| fix.device_at).map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
+        places.iter().map(|place| place.and_then(|fix| fix.device_at).map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
     sqlx::query!(
         "insert into terminal_state as s (terminal_id, heard_at, battery_pct, worn, checked_in_at, place, place_accuracy_m,
             place_source, place_received_at, place_device_at)

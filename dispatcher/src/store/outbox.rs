@@ -97,7 +97,7 @@ pub async fn enqueue(
             Effect::AskResponder(offer) => enqueue_offer(conn, incident, *offer, "ask", now).await?,
             Effect::DismissResponder(offer) => enqueue_offer(conn, incident, *offer, "dismiss", now).await?,
             Effect::CallCentre(handover) => {
-                enqueue_centre(conn, incident, *handover, Purpose::Help, config, now).await?
+                enqueue_centre(conn, incident, *handover, Purpose::Help, config, now).await?;
             }
             Effect::StandCentreDown(handover) => {
                 enqueue_centre(conn, incident, *handover, Purpose::StandDown, config, now).await?;
