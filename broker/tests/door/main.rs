@@ -1,0 +1,11 @@
+//! The door as terminals and gateways see it: real sockets, a gateway that says what it is told to,
+//! terminals that speak MQTT byte by byte, and rumqttc's clients.
+
+mod alerts;
+mod bench;
+mod clients;
+mod down;
+mod entry;
+mod faults;
+mod presence;
+mod publishing;

@@ -1,0 +1,156 @@
+//! Telemetry, topics that are not one's own, wills.
+
+use broker::Config;
+use rumqttc::QoS;
+use rumqttc::mqttbytes::v4;
+use rumqttc::v5::mqttbytes::QoS as Qos5;
+use rumqttc::v5::mqttbytes::v5::{self, DisconnectReasonCode, PubAckReason, PubRecReason};
+use wire::directory::{Dialect, Terminal};
+use wire::topics::Lane;
+
+use crate::bench::{Door, Raw, pager, quick, secret_of};
+
+#[tokio::test]
+async fn telemetry_is_acknowledged_without_a_receipt_in_every_qos() {
+    let door = Door::open(quick()).await;
+    let mut gateway = door.slow_gateway("g1").await;
+    let mut terminal = Raw::v4(&door, "P1").await;
+    terminal.publish_v4("ydt/1/P1/status", 0, "zero").await;
+    terminal.publish_v4("ydt/1/P1/fix", 1, "one").await;
+    terminal.hear_puback(1).await;
+    terminal.publish_v4_qos("ydt/1/P1/ack", QoS::ExactlyOnce, 2, "two").await;
+    assert_eq!(terminal.hear_v4().await, v4::Packet::PubRec(v4::PubRec::new(2)));
+    for payload in ["zero", "one", "two"] {
+        let uplink = gateway.uplink().await;
+        assert_eq!((uplink.lane, uplink.payload), (Lane::Telemetry, payload.as_bytes().to_vec()));
+    }
+}
+
+#[tokio::test]
+async fn telemetry_that_cannot_be_kept_is_shed_and_alerts_are_not() {
+    let door = Door::open(Config { telemetry_max: 2, ..quick() }).await;
+    let mut terminal = Raw::v5(&door, "P1").await;
+    for pid in 1..=3 {
+        terminal.publish_v5("ydt/1/P1/fix", Qos5::AtLeastOnce, pid, &pid.to_string()).await;
+        let v5::Packet::PubAck(ack) = terminal.hear_v5().await else { panic!("no PUBACK") };
+        let wanted = if pid < 3 { PubAckReason::Success } else { PubAckReason::QuotaExceeded };
+        assert_eq!((ack.pkid, ack.reason), (pid, wanted));
+    }
+    terminal.publish_v5("ydt/1/P1/alert", Qos5::AtLeastOnce, 4, "help").await;
+    terminal.ping_v5().await;
+    assert_eq!((door.counters.telemetry.get(), door.counters.telemetry_shed.get()), (3, 1));
+    let mut gateway = door.gateway("g1").await;
+    let mut heard = Vec::new();
+    for _ in 0..3 {
+        heard.push(gateway.uplink().await.payload);
+    }
+    heard.sort();
+    assert_eq!(heard, [&b"1"[..], b"2", b"help"]);
+    assert!(matches!(terminal.hear_v5().await, v5::Packet::PubAck(ack) if ack.pkid == 4));
+}
+
+#[tokio::test]
+async fn a_topic_of_another_terminal_is_denied_in_mqtt_5_and_ends_the_session_in_mqtt_3() {
+    let door = Door::open(quick()).await;
+    let mut terminal = Raw::v5(&door, "P1").await;
+    terminal.publish_v5("ydt/1/P2/alert", Qos5::AtLeastOnce, 1, "help").await;
+    let v5::Packet::PubAck(ack) = terminal.hear_v5().await else { panic!("no PUBACK") };
+    assert_eq!(ack.reason, PubAckReason::NotAuthorized);
+    terminal.publish_v5("ydt/1/P1/notice", Qos5::ExactlyOnce, 2, "help").await;
+    let v5::Packet::PubRec(rec) = terminal.hear_v5().await else { panic!("no PUBREC") };
+    assert_eq!(rec.reason, PubRecReason::NotAuthorized);
+    terminal.publish_v5("bus/gateways", Qos5::AtMostOnce, 0, "help").await;
+    terminal.ping_v5().await;
+    assert_eq!(door.counters.publish_denied.get(), 3);
+
+    let mut terminal = Raw::v4(&door, "P2").await;
+    terminal.publish_v4("ydt/1/P1/alert", 1, "help").await;
+    terminal.closed().await;
+    assert_eq!((door.counters.publish_denied.get(), door.counters.alerts.get()), (4, 0));
+}
+
+#[tokio::test]
+async fn what_breaks_the_protocol_ends_the_session() {
+    let door = Door::open(quick()).await;
+    let connect_again = {
+        let mut bytes = bytes::BytesMut::new();
+        v4::Connect::new("again").write(&mut bytes).unwrap();
+        bytes.to_vec()
+    };
+    let too_long = [&[0x30, 0xff, 0xff, 0x7f][..], &[0; 100]].concat();
+    let cases: [(&[u8], DisconnectReasonCode); 5] = [
+        (&[0x36, 3, 0, 1, b't'], DisconnectReasonCode::MalformedPacket),
+        (&[0x31, 0xff, 0xff, 0xff, 0xff, 0xff], DisconnectReasonCode::MalformedPacket),
+        (&[0x30, 4, 0, 1, b'#', 0], DisconnectReasonCode::TopicNameInvalid),
+        (&[0xd0, 0], DisconnectReasonCode::ProtocolError),
+        (&too_long, DisconnectReasonCode::PacketTooLarge),
+    ];
+    for (bytes, reason) in cases {
+        let mut terminal = Raw::v5(&door, "P1").await;
+        terminal.say(bytes).await;
+        terminal.dismissed(reason).await;
+        let mut terminal = Raw::v4(&door, "P1").await;
+        terminal.say(bytes).await;
+        terminal.closed().await;
+    }
+    let mut terminal = Raw::v4(&door, "P1").await;
+    terminal.say(&connect_again).await;
+    terminal.closed().await;
+    let mut terminal = Raw::v5(&door, "P1").await;
+    terminal.say(&[0x30, 7, 0, 1, b't', 3, 0x23, 0, 1]).await;
+    terminal.dismissed(DisconnectReasonCode::TopicAliasInvalid).await;
+    assert_eq!(door.counters.violations.get(), 12);
+    Raw::v4(&door, "P1").await.ping().await;
+}
+
+fn phone(manual_publish_means_help: bool) -> Terminal {
+    Terminal {
+        serial: "chen/phone".into(),
+        login: "chen".into(),
+        dialect: Dialect::OwnTracks,
+        manual_publish_means_help,
+        secret_sha256: wire::directory::hash_secret(secret_of("chen").as_bytes()),
+        ..pager("chen")
+    }
+}
+
+#[tokio::test]
+async fn a_will_is_published_when_its_terminal_goes_without_a_word() {
+    let mut door = Door::open(quick()).await;
+    let mut gateway = door.gateway("g1").await;
+    door.list(vec![phone(false)]);
+    let with_will = |connect: &mut v4::Connect| {
+        connect.last_will =
+            Some(v4::LastWill::new("owntracks/chen/phone", r#"{"_type":"lwt"}"#, QoS::AtLeastOnce, false));
+    };
+    let (mut leaves, _) = Raw::v4_with(&door, "chen", with_will).await;
+    leaves.say_v4(&v4::Packet::Disconnect).await;
+    leaves.closed().await;
+    let (breaks, _) = Raw::v4_with(&door, "chen", with_will).await;
+    drop(breaks);
+    let uplink = gateway.uplink().await;
+    assert_eq!((uplink.serial.as_str(), uplink.lane), ("chen/phone", Lane::Telemetry));
+    assert_eq!(uplink.payload, br#"{"_type":"lwt"}"#);
+    assert_eq!(door.counters.wills.get(), 1);
+
+    // Where presses share the topic, all of it is alert lane, wills too.
+    door.list(vec![phone(true)]);
+    let (breaks, _) = Raw::v4_with(&door, "chen", with_will).await;
+    drop(breaks);
+    assert_eq!(gateway.uplink().await.lane, Lane::Alert);
+}
+
+#[tokio::test]
+async fn a_will_to_a_foreign_topic_is_not_published() {
+    let door = Door::open(quick()).await;
+    let mut gateway = door.gateway("g1").await;
+    let (breaks, _) = Raw::v4_with(&door, "P1", |connect| {
+        connect.last_will = Some(v4::LastWill::new("ydt/1/P2/alert", "help", QoS::AtLeastOnce, false));
+    })
+    .await;
+    drop(breaks);
+    crate::bench::until("the will was looked at", || door.counters.publish_denied.get() == 1).await;
+    let mut terminal = Raw::v4(&door, "P2").await;
+    terminal.publish_v4("ydt/1/P2/alert", 1, "own").await;
+    assert_eq!(gateway.uplink().await.payload, b"own");
+}
