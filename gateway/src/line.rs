@@ -22,8 +22,6 @@ use crate::counters::Counters;
 const CONNECT_WITHIN_S: u64 = 5;
 const RECONNECT_AFTER: Duration = Duration::from_millis(250);
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// Larger than any payload that an edge lets through, with its envelope.
-const PACKET_MAX_BYTES: usize = 4 << 20;
 /// How many messages may wait between a line and who reads it, or who writes and a line.
 const HAND_MAX: usize = 1024;
 
@@ -82,7 +80,10 @@ pub(crate) fn open(
     counters: Arc<Counters>,
 ) -> (Line, Driver, mpsc::Receiver<Bytes>) {
     let mut options = MqttOptions::new(format!("gateway-{gateway}-{name}"), bus.ip().to_string(), bus.port());
-    options.set_keep_alive(KEEP_ALIVE).set_clean_session(true).set_max_packet_size(PACKET_MAX_BYTES, PACKET_MAX_BYTES);
+    options
+        .set_keep_alive(KEEP_ALIVE)
+        .set_clean_session(true)
+        .set_max_packet_size(wire::bus::PACKET_MAX, wire::bus::PACKET_MAX);
     let (client, mut event_loop) = AsyncClient::new(options, HAND_MAX);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);

@@ -29,6 +29,7 @@ pub struct Alert {
     pub fix: Option<Fix>,
     /// Battery, 0–100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
     pub battery_pct: Option<u8>,
     /// An exercise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -95,6 +96,7 @@ pub struct Fixes {
 pub struct Status {
     /// Battery, 0–100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
     pub battery_pct: Option<u8>,
     /// Whether it is being charged.
     #[serde(default, skip_serializing_if = "Option::is_none")]

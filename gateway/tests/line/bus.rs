@@ -115,6 +115,13 @@ impl Door {
         self.heard.borrow().clone()
     }
 
+    /// Waits until everything that the gateway has said so far is here: a sign of life given after it
+    /// comes after it.
+    pub(crate) async fn caught_up(&self) {
+        let signs = self.heard().alive.len();
+        self.until(|heard| heard.alive.len() >= signs + 2).await;
+    }
+
     pub(crate) async fn until(&self, condition: impl Fn(&HeardOnBus) -> bool) -> HeardOnBus {
         let mut heard = self.heard.clone();
         let waited = tokio::time::timeout(PATIENCE, heard.wait_for(|heard| condition(heard))).await;

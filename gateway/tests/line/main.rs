@@ -78,6 +78,7 @@ async fn an_alert_is_answered_when_it_is_durable_and_not_before() {
     let line = line(Mood::Hesitating, |_| {}).await;
     line.door.send(&uplink(1, "P1", Lane::Alert, SOS)).await;
     line.dispatcher.until(|seen| seen.calls == 1).await;
+    line.door.caught_up().await;
     assert!(line.door.heard().receipts.is_empty());
     line.dispatcher.set(Mood::Well);
     line.door.until(|heard| heard.receipts == [Uuid::from_u128(1)]).await;
@@ -100,6 +101,7 @@ async fn while_the_dispatcher_is_away_alerts_are_kept_and_ring_once() {
     let seen = line.dispatcher.until(|seen| seen.unstored.len() == 2).await;
     let rung: BTreeSet<_> = seen.unstored.iter().map(|ring| (ring.id.as_u128(), ring.stored)).collect();
     assert_eq!(rung, BTreeSet::from([(1, false), (3, false)]), "a check-in wakes nobody");
+    line.door.caught_up().await;
     assert!(line.door.heard().receipts.is_empty());
     line.dispatcher.set(Mood::Well);
     line.door.until(|heard| heard.receipts.len() == 3).await;
@@ -118,6 +120,7 @@ async fn one_bad_report_holds_up_nobody(mood: fn(Uuid) -> Mood) {
     }
     let heard = line.door.until(|heard| heard.receipts.len() == 39).await;
     assert!(!heard.receipts.contains(&bad));
+    bus::eventually(|| line.count("alerts_apart") == 1).await;
     assert_eq!(line.count("alerts_waiting"), 1);
     line.dispatcher.set(Mood::Well);
     line.door.until(|heard| heard.receipts.contains(&bad)).await;
