@@ -39,7 +39,7 @@ sim: ## the core in virtual time, with many more seeds than `make test` takes
 .PHONY: chaos
 chaos: packages-test console venv ## a hundred rounds of kill -9
 	cargo build --workspace --all-targets
-	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-100} cargo test -p system --test chaos -- --nocapture
+	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-100} cargo test --workspace --test chaos -- --nocapture
 
 .PHONY: fmt
 fmt: ## format
