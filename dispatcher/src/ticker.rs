@@ -68,8 +68,7 @@ async fn decide_one(desk: &Desk, id: IncidentId) {
     let deciding = desk.clone();
     let outcome = tokio::spawn(async move { deciding.apply(id, Input::Wake).await }).await;
     let cause = match outcome {
-        Ok(Ok(_)) => return,
-        Ok(Err(DeskError::NoIncident)) => return,
+        Ok(Ok(_) | Err(DeskError::NoIncident)) => return,
         Ok(Err(cause)) => cause.to_string(),
         Err(panic) => panic.to_string(),
     };

@@ -1,3 +1,7 @@
 //! Composition: the parts of 一点通 put together into one executable. It holds no rule of its own.
 
 pub mod cluster;
+pub mod demo;
+mod join;
+pub mod serve;
+pub mod settings;

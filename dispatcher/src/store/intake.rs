@@ -450,7 +450,7 @@ pub async fn note_states(conn: &mut PgConnection, states: &BTreeMap<TerminalId, 
     let accuracies: Vec<Option<f64>> = places.iter().map(|place| place.and_then(|fix| fix.accuracy_m)).collect();
     let sources: Vec<Option<String>> =
         places.iter().map(|place| place.map(|fix| fix.source.as_str().to_owned())).collect();
-    let placed: Vec<Option<jiff_sqlx::Timestamp>> =
+    let seen: Vec<Option<jiff_sqlx::Timestamp>> =
         places.iter().map(|place| place.map(|fix| fix.received_at.to_sqlx())).collect();
     let device: Vec<Option<jiff_sqlx::Timestamp>> =
         places.iter().map(|place| place.and_then(|fix| fix.device_at).map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
@@ -481,7 +481,7 @@ pub async fn note_states(conn: &mut PgConnection, states: &BTreeMap<TerminalId, 
         &lats as &[Option<f64>],
         &accuracies as &[Option<f64>],
         &sources as &[Option<String>],
-        &placed as &[Option<jiff_sqlx::Timestamp>],
+        &seen as &[Option<jiff_sqlx::Timestamp>],
         &device as &[Option<jiff_sqlx::Timestamp>],
     )
     .execute(conn)

@@ -285,3 +285,16 @@ pub async fn put_user(
 pub async fn resident_count(conn: &mut PgConnection) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar!(r#"select count(*) as "count!" from resident"#).fetch_one(conn).await?)
 }
+
+/// Lets the responder of this name use a login of their own.
+pub async fn let_responder_log_in(conn: &mut PgConnection, name: &str, user: UserId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update responder set user_id = $2
+         where id = (select id from responder where name = $1 order by id limit 1) and user_id is distinct from $2",
+        name,
+        user.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,5 +1,6 @@
 //! A small invented district for the dispatcher's tests: four residents with a pager each, two
 //! responders, one operator.
+#![expect(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use std::sync::Arc;
 
