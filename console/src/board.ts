@@ -146,10 +146,10 @@ export type Board = ReturnType<typeof useBoard>
 
 /** The part of a detail that a queue holds. */
 export function summaryOf(detail: Summary): Summary {
-  const { id, kinds, headline, urgency, ring, subject, serial, opened_at, last_press_at, presses } = detail
+  const { id, kinds, category, headline, urgency, ring, subject, serial, opened_at, last_press_at, presses } = detail
   const { claimed_by, handovers, doubts, drill, tasks, closed, cursor } = detail
   return {
-    id, class: detail.class, kinds, headline, urgency, ring, subject, serial, opened_at, last_press_at, presses,
+    id, class: detail.class, kinds, category, headline, urgency, ring, subject, serial, opened_at, last_press_at, presses,
     claimed_by, handovers, doubts, drill, tasks, closed, cursor,
   }
 }

@@ -56,7 +56,12 @@ export function useWords() {
   }
 
   const whoIn = (summary: Summary) => who(summary.subject, summary.serial)
-  const kinds = (all: readonly string[]) => all.map((kind) => word('kinds', kind)).join(locale.value === 'zh' ? '、' : ', ')
+  /** What was raised; for daily help what is wanted. */
+  function raised(kinds: readonly string[], category?: string | null): string {
+    const words = kinds.map((kind) => word('kinds', kind))
+    if (category) words.push(word('skill', category))
+    return words.join(locale.value === 'zh' ? '、' : ', ')
+  }
 
   function doubt(about: Doubt): string {
     const { key, name, word: unknown, duration: long } = doubtSentence(about)
@@ -96,7 +101,7 @@ export function useWords() {
     return te(key) ? t(key, { message: error.message }) : t('errors.unknown', { message: error.message })
   }
 
-  return { t, te, locale, word, ago, duration, hour, day, distance, who, whoIn, kinds, doubt, news, line, wrong }
+  return { t, te, locale, word, ago, duration, hour, day, distance, who, whoIn, raised, doubt, news, line, wrong }
 }
 
 export type Words = ReturnType<typeof useWords>

@@ -214,8 +214,11 @@ describe('the live stream', () => {
   it('takes a silent connection for a dead one', async () => {
     const server = new Server()
     const page = follow(server)
-    await settle()
-    await settle(26_000)
+    await settle(20_000)
+    server.press('a')
+    await settle(20_000)
+    expect(server.asked.length).toBe(1)
+    await settle(6_000)
     expect(server.asked.length).toBe(2)
     page.live.stop()
   })

@@ -49,12 +49,12 @@ describe('a line of the timeline', () => {
     const states = ['asked', 'accepted', 'on_the_way', 'on_scene', 'done', 'declined', 'silent', 'withdrawn']
     const rungs = ['prepared', 'sent', 'acknowledged', 'dispatched', 'arrived', 'closed', 'refused', 'failed', 'stood_down', 'by_voice']
     const entries = [
-      ...['opened', 'pressed', 'press', 'telephoned', 'cancel', 'check_in', 'unreadable', 'located', 'rung', 'claimed'],
+      ...['opened', 'pressed', 'press', 'telephoned', 'cancel', 'check_in', 'unreadable', 'reported', 'requested', 'located', 'rung', 'claimed'],
       ...['released', 'owner_gone', 'asked', 'nobody_left', 'handed_over', 'voice_due', 'voice_done', 'noted', 'closed'],
       ...['operator_decides', 'notified', 'notice_acknowledged'],
     ].map((what) => entry(what))
-    entries.push(entry('pressed', { kind: 'sos' }), entry('asked', {}, 'x'), entry('handed_over', {}, 'x'))
-    entries.push(entry('claimed', { from: { name: 'y' } }, 'x'))
+    entries.push(entry('pressed', { kind: 'sos' }), entry('requested', { category: 'meal' }), entry('asked', {}, 'x'), entry('handed_over', {}, 'x'))
+    entries.push(entry('claimed', { from: 'id', from_name: 'y' }, 'x'))
     for (const minutes of [undefined, 3]) {
       for (const state of states) entries.push(entry('answered', { state, minutes }), entry(state, { minutes, name: 'z', offer: 'o' }))
       for (const state of rungs) entries.push(entry('handover_moved', { state, centre: '120', minutes }))

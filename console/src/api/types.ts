@@ -77,13 +77,15 @@ export interface Doubt {
 export interface Closing {
   outcome: Word<Outcome>
   at: string
-  by?: string | { id: string; name: string } | null
+  by?: { id: string; name: string } | string | null
 }
 
 export interface Summary {
   id: string
   class: Word<IncidentClass>
   kinds: string[]
+  /** What daily help is wanted, in a service incident. */
+  category?: string | null
   headline: Word<Headline>
   /** Higher comes first. */
   urgency: number
@@ -162,8 +164,12 @@ export interface Notice {
 export interface Detail extends Summary {
   place?: Place | null
   address?: string | null
+  /** Where they live, when `address` is another place. */
+  home_address?: string | null
   door_access?: string | null
   phone?: string | null
+  /** From where they called, when it was by telephone. */
+  caller_phone?: string | null
   medical_card?: string | null
   born_in?: number | null
   sex?: string | null

@@ -48,7 +48,7 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
   const data: Data = entry.data ?? {}
   const what = SAME_AS[entry.what] ?? entry.what
   const who = writer(entry)
-  const remark = text(data.text) ?? text(data.note) ?? text(data.reason) ?? text(inside(data.state, 'reason'))
+  const remark = remarks(data)
   const say = (key: string, blanks: Record<string, Blank> = {}): Sentence => ({ key, blanks, remark })
   const by: Blank = who ?? { vocabulary: 'timeline', word: 'system' }
   const kind = text(data.kind)
@@ -61,11 +61,16 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
     case 'cancelled':
     case 'checked_in':
     case 'unreadable':
+    case 'reported':
     case 'located':
     case 'operator_decides':
       return say(what)
     case 'pressed':
       return kind === null ? say('pressed') : say('pressed_kind', { kind: { vocabulary: 'kinds', word: kind } })
+    case 'requested': {
+      const category = text(data.category)
+      return category === null ? say('requested') : say('requested_what', { category: { vocabulary: 'skill', word: category } })
+    }
     case 'rung': {
       const level = text(data.level) ?? text(data.ring) ?? 'operators'
       return ['none', 'operators', 'supervisors'].includes(level) ? say(`rung.${level}`) : null
@@ -121,6 +126,13 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
 /** The person who did it, as the server names them; null when it was the system. */
 export function writer(entry: Entry): string | null {
   return typeof entry.who === 'string' ? text(entry.who) : text(inside(entry.who, 'name'))
+}
+
+/** What people and far ends wrote, one a line. */
+function remarks(data: Data): string | null {
+  const said = [data.text, data.note, data.reason, inside(data.state, 'reason'), data.why, data.place_in_words, data.phone, data.reference]
+  const lines = said.map(text).filter((line) => line !== null)
+  return lines.length > 0 ? lines.join('\n') : null
 }
 
 function responder(data: Data, offers: readonly Offer[]): string | null {
