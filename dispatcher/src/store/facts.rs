@@ -14,9 +14,9 @@ use crate::config::Config;
 /// How many of the nearest are looked at. Enough for every one of them to decline.
 const CANDIDATES_MAX: i64 = 50;
 
-/// Who may claim and is rung first.
-const OPERATORS: &[&str] = &["operator", "supervisor", "admin"];
-/// Who is rung when operators do not claim.
+/// Whose console rings first.
+const OPERATORS: &[&str] = &["operator"];
+/// Whose console rings when operators do not claim.
 const SUPERVISORS: &[&str] = &["supervisor", "admin"];
 
 /// The database's clock.
