@@ -33,6 +33,8 @@ const TURN: Duration = Duration::from_millis(50);
 const GATHER: Duration = Duration::from_millis(200);
 /// How often absent sessions are looked at.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
+/// How often the copy of a directory that changes is written: it is written whole.
+const SAVE_EVERY: Duration = Duration::from_secs(5);
 /// The copy of the directory in the data folder.
 const DIRECTORY_FILE: &str = "broker-directory.json";
 
@@ -389,7 +391,8 @@ impl Edge {
     /// directory on disk, for ever.
     pub(crate) async fn follow_directory(&self) {
         let mut ticks = every(self.config.revocation_every);
-        let mut followed = None;
+        let (mut followed, mut saved) = (None, None);
+        let mut saved_at: Option<Instant> = None;
         let mut forgotten = Instant::now();
         loop {
             ticks.tick().await;
@@ -401,6 +404,9 @@ impl Edge {
                         session.mailbox.post(Post::End(Order::Revoked));
                     }
                 }
+            }
+            if version != saved && saved_at.is_none_or(|at| at.elapsed() >= SAVE_EVERY) {
+                (saved, saved_at) = (version, Some(Instant::now()));
                 self.save_directory().await;
             }
             if forgotten.elapsed() >= FORGET_EVERY {
@@ -410,7 +416,8 @@ impl Edge {
         }
     }
 
-    async fn save_directory(&self) {
+    /// Writes the copy of the directory.
+    pub(crate) async fn save_directory(&self) {
         let Some(path) = self.config.data_dir.as_deref().map(directory_file) else { return };
         let directory = Arc::clone(&self.directory);
         let saved = tokio::task::spawn_blocking(move || directory.save(&path)).await;

@@ -170,6 +170,7 @@ async fn watch(
         tracing::warn!(sessions = connections.len(), "sessions were cut off when the door closed");
     }
     tasks.shutdown().await;
+    edge.save_directory().await;
     outcome
 }
 
