@@ -420,7 +420,10 @@ pub async fn start_far_ends(
 ) -> anyhow::Result<FarEnds> {
     let mut far_ends = FarEnds::default();
     let (Some(demo), Wanted::Everything) = (demo, wanted) else { return Ok(far_ends) };
-    let config = centre::Config::new(demo.centre_secret.as_str(), centre::Behaviour::default());
+    let config = centre::Config::new(
+        demo.centre_secret.as_str(),
+        centre::Behaviour::Normal { delays: centre::Delays::default() },
+    );
     let centre = centre::start(config, stop.clone()).await.context("the simulated 120 centre does not start")?;
     far_ends.centre =
         Some(CentreConfig { centre: Centre::Ambulance, url: centre.url(), secret: Secret(demo.centre_secret.clone()) });

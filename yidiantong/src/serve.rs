@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use wire::directory::Directory;
 
-use crate::cluster::{self, Cluster};
+use crate::cluster;
 use crate::demo::{self, Demo};
 use crate::join::{InProcess, ThroughGateway};
 use crate::settings::Settings;
