@@ -81,7 +81,7 @@ pub enum ClusterError {
         version: String,
     },
     /// Another process works with this data folder.
-    #[error("another yidiantong{} works with the data folder {}; stop it, or choose another with --data-dir",
+    #[error("another yidiantong{} works with the data folder {}; stop it, or choose another with --data",
         .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default(), .folder.display())]
     Busy {
         /// The data folder.
