@@ -25,7 +25,7 @@ pub(crate) const COOKIE: &str = "ydt_session";
 /// The header that proves that a page of ours made the call.
 const CSRF: &str = "x-csrf-token";
 /// A session that the database has confirmed is believed for this long while the database is away.
-const BELIEVED_FOR: Duration = Duration::from_secs(10 * 60);
+const BELIEVED_FOR: Duration = Duration::from_mins(10);
 /// How many confirmed sessions are remembered.
 const REMEMBERED_MAX: usize = 10_000;
 

@@ -13,7 +13,7 @@ use crate::store::StoreError;
 
 /// Why a call did not do what was asked. The text is the sentence that the caller reads.
 #[derive(Debug, thiserror::Error)]
-pub enum ApiError {
+pub(crate) enum ApiError {
     /// The call makes no sense; the text says where.
     #[error("{0}")]
     BadRequest(String),
@@ -63,7 +63,7 @@ pub enum ApiError {
 
 /// What is wrong on our side. Logged, never told.
 #[derive(Debug, thiserror::Error)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// In the database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -94,7 +94,7 @@ impl ApiError {
     }
 
     /// The stable code for programs.
-    pub const fn code(&self) -> &'static str {
+    pub(crate) const fn code(&self) -> &'static str {
         match self {
             Self::BadRequest(_) => "bad_request",
             Self::BadCredentials => "bad_credentials",

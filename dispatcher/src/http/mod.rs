@@ -1,1 +1,235 @@
-//! wip
+//! The HTTP API under `/api/v1`, and the console's pages.
+//!
+//! Handlers extract, make one call and answer with a view. Who may call is in the handler's arguments
+//! ([`caller`]); the list of all routes is in [`routes`], so that a test can ask each of them.
+
+mod assets;
+mod caller;
+mod centre;
+mod errors;
+mod health;
+mod incidents;
+mod input;
+mod live;
+mod offers;
+pub mod password;
+mod residents;
+pub mod routes;
+mod script;
+mod sessions;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::serve::ListenerExt as _;
+use sqlx::pool::PoolConnection;
+use sqlx::{Postgres, Transaction};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
+
+use self::caller::Remembered;
+use self::errors::ApiError;
+use self::health::Counters;
+use crate::config::Config;
+use crate::desk::Desk;
+use crate::store::StoreError;
+
+/// The longest body that makes sense: a note of some thousand characters.
+const BODY_MAX_BYTES: usize = 64 * 1024;
+/// A call that takes longer is answered "unavailable". Streams only have to begin within it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long a call waits for the database before it is said to be away.
+const DATABASE_WITHIN: Duration = Duration::from_secs(3);
+/// Passwords checked at once; each takes a core.
+const LOGINS_AT_ONCE: usize = 2;
+/// How long a login waits for its turn.
+const LOGIN_TURN_WITHIN: Duration = Duration::from_secs(5);
+/// Streams that read the database at once, so that they leave connections to those who decide.
+const READERS_AT_ONCE: usize = 4;
+/// How long connections may take to end when the process does.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// A peer that takes nothing for this long is gone: a console whose cable was pulled must not count as
+/// somebody present.
+const DEAF_AFTER_MS: u32 = 30_000;
+
+/// What every handler works with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Api(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    desk: Desk,
+    remembered: Remembered,
+    logins: Semaphore,
+    readers: Semaphore,
+    counters: Counters,
+    stop: CancellationToken,
+}
+
+impl Api {
+    /// An API over a desk.
+    pub fn new(desk: Desk) -> Self {
+        Self(Arc::new(Inner {
+            desk,
+            remembered: Remembered::default(),
+            logins: Semaphore::new(LOGINS_AT_ONCE),
+            readers: Semaphore::new(READERS_AT_ONCE),
+            counters: Counters::default(),
+            stop: CancellationToken::new(),
+        }))
+    }
+
+    fn desk(&self) -> &Desk {
+        &self.0.desk
+    }
+
+    fn config(&self) -> &Config {
+        &self.0.desk.config
+    }
+
+    fn remembered(&self) -> &Remembered {
+        &self.0.remembered
+    }
+
+    fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
+    /// A connection, soon or not at all.
+    async fn conn(&self) -> Result<PoolConnection<Postgres>, ApiError> {
+        self.within_patience(async { Ok(self.desk().pool.acquire().await?) }).await
+    }
+
+    /// A transaction that may write.
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, ApiError> {
+        self.within_patience(async { Ok(self.desk().pool.begin().await?) }).await
+    }
+
+    /// A transaction that sees one moment and writes nothing.
+    async fn moment(&self) -> Result<Transaction<'static, Postgres>, ApiError> {
+        self.within_patience(async { Ok(crate::store::live::moment(&self.desk().pool).await?) }).await
+    }
+
+    async fn within_patience<T>(&self, asking: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+        let slow = || ApiError::Unavailable(Some(StoreError::Database(sqlx::Error::PoolTimedOut)));
+        tokio::time::timeout(DATABASE_WITHIN, asking).await.unwrap_or_else(|_| Err(slow()))
+    }
+
+    async fn login_permit(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        match tokio::time::timeout(LOGIN_TURN_WITHIN, self.0.logins.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(ApiError::TooMany),
+        }
+    }
+
+    /// A stream's turn to read. Never closed, so there is always one in the end.
+    async fn reader_permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.readers.acquire().await.ok()
+    }
+}
+
+/// Everything that is answered over HTTP.
+pub fn router(api: Api) -> Router {
+    let headers = security_headers(api.config());
+    routes::all()
+        .into_router()
+        .fallback(assets::serve)
+        .method_not_allowed_fallback(|| async { ApiError::NoSuchMethod })
+        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .layer(middleware::from_fn_with_state(api.clone(), attend))
+        .layer(middleware::map_response(move |response: Response| {
+            let headers = headers.clone();
+            async move { with_headers(response, &headers) }
+        }))
+        .with_state(api)
+}
+
+/// Serves until told to stop; streams end then, and other calls have a moment to finish.
+pub async fn serve(listener: TcpListener, api: Api, stop: CancellationToken) -> std::io::Result<()> {
+    let app = router(api.clone());
+    let stopped = stop.clone();
+    let serving = axum::serve(listener.tap_io(prepare), app).with_graceful_shutdown(async move {
+        stopped.cancelled().await;
+        api.stop().cancel();
+    });
+    let too_late = async {
+        stop.cancelled().await;
+        tokio::time::sleep(FAREWELL).await;
+    };
+    tokio::select! {
+        served = serving.into_future() => served,
+        () = too_late => Ok(()),
+    }
+}
+
+fn prepare(stream: &mut TcpStream) {
+    // Without them the connection is slower, or a dead peer is noticed later; neither is worth refusing it.
+    if let Err(cause) = stream.set_nodelay(true) {
+        tracing::debug!(%cause, "TCP_NODELAY was not taken");
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(cause) = rustix::net::sockopt::set_tcp_user_timeout(&*stream, DEAF_AFTER_MS) {
+        tracing::debug!(%cause, "TCP_USER_TIMEOUT was not taken");
+    }
+}
+
+/// Counts, bounds the time, and notes how it went, without a word about whom it was about.
+async fn attend(State(api): State<Api>, path: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let begun = std::time::Instant::now();
+    let response = match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::Unavailable(None).into_response(),
+    };
+    api.counters().answered(response.status());
+    // The route, not the path: a query may hold a name.
+    let route = path.as_ref().map_or("(page)", MatchedPath::as_str);
+    tracing::debug!(%method, route, status = response.status().as_u16(), elapsed_ms = begun.elapsed().as_millis(), "answered");
+    response
+}
+
+type Headers = Arc<[(HeaderName, HeaderValue)]>;
+
+fn security_headers(config: &Config) -> Headers {
+    // No inline script or style, no frame, no other host: the console needs none of them.
+    const POLICY: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; \
+        frame-ancestors 'none'";
+    let mut headers = vec![
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+        // Responders share where they are; nothing else of the machine is needed.
+        (
+            HeaderName::from_static("permissions-policy"),
+            HeaderValue::from_static("geolocation=(self), camera=(), microphone=()"),
+        ),
+    ];
+    if config.public_url.starts_with("https:") {
+        headers.push((header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000")));
+    }
+    headers.into()
+}
+
+fn with_headers(mut response: Response, security: &Headers) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in security.iter() {
+        headers.insert(name.clone(), value.clone());
+    }
+    // What pages may keep says so itself.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

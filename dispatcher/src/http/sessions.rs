@@ -47,12 +47,12 @@ pub(super) async fn log_in(
         Login::Locked => return Err(ApiError::LockedOut),
         Login::Unknown => (None, None),
     };
-    let is_right = tokio::task::spawn_blocking(move || match stored {
-        Some(stored) => password::is_right(&password, &stored),
-        None => {
-            password::waste_time(&password);
-            Ok(false)
+    let is_right = tokio::task::spawn_blocking(move || {
+        if let Some(stored) = stored {
+            return password::is_right(&password, &stored);
         }
+        password::waste_time(&password);
+        Ok(false)
     })
     .await
     .map_err(|error| ApiError::Internal(Cause::from(error)))?

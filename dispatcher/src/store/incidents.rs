@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use domain::id::{HandoverId, IncidentId, OfferId, ResponderId, UserId};
-use domain::incident::{Closure, Handover, HandoverState, Incident, Level, Offer, OfferState, Ownership, Ring, Voice};
+use domain::incident::{
+    Centre, Closure, Handover, HandoverState, Incident, Level, Offer, OfferState, Ownership, Ring, Voice,
+};
 use domain::press::AlertKind;
 use domain::word::Word;
 use jiff::Timestamp;
@@ -443,6 +445,16 @@ pub async fn of_offer(
     let row =
         sqlx::query!("select incident_id, responder_id from offer where id = $1", offer.0).fetch_optional(conn).await?;
     Ok(row.map(|row| (IncidentId(row.incident_id), ResponderId(row.responder_id))))
+}
+
+/// The incident that a hand-over belongs to, and which centre it went to.
+pub async fn of_handover(
+    conn: &mut PgConnection,
+    handover: HandoverId,
+) -> Result<Option<(IncidentId, Centre)>, StoreError> {
+    let row =
+        sqlx::query!("select incident_id, centre from handover where id = $1", handover.0).fetch_optional(conn).await?;
+    row.map(|row| Ok((IncidentId(row.incident_id), word(&row.centre, "handover", &handover, "centre")?))).transpose()
 }
 
 /// The next incident whose deadline has passed and that is not in `in_hand`: unanswered presses of

@@ -9,11 +9,15 @@ pub mod facts;
 pub mod incidents;
 pub mod intake;
 pub mod live;
+pub mod offers;
 pub mod outbox;
 pub mod registry;
+pub mod residents;
+pub mod telephone;
 pub mod timeline;
 pub mod users;
 pub mod views;
+pub mod vitals;
 pub mod watch;
 
 /// Why the database did not give an answer.

@@ -14,9 +14,9 @@ use super::StoreError;
 /// So many wrong passwords in a row lock a login …
 pub const FAILURES_MAX: i32 = 5;
 /// … for this long.
-pub const LOCKED_FOR: Duration = Duration::from_secs(15 * 60);
+pub const LOCKED_FOR: Duration = Duration::from_mins(15);
 /// How long a session lasts.
-pub const SESSION_LASTS: Duration = Duration::from_secs(12 * 60 * 60);
+pub const SESSION_LASTS: Duration = Duration::from_hours(12);
 /// A session's row is not written again for having been seen within this time.
 const SEEN_AGAIN_AFTER: Duration = Duration::from_secs(5);
 

@@ -1,1 +1,686 @@
-//! wip
+//! Incidents as they are shown: the summary in a list and the detail of a card, with the names of
+//! everybody concerned. What they say about urgency, headline and tasks is `domain`'s.
+//!
+//! Call these in one [`live::moment`], so that state and cursor belong together.
+
+use std::collections::{BTreeSet, HashMap};
+
+use domain::id::IncidentId;
+use domain::incident::{Closure, Handover, HandoverState, Incident, Policy, Task, Voice};
+use domain::word::Word;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::live::{self, Cursor};
+use super::{StoreError, incidents};
+
+/// More open incidents than anybody can look at; the most urgent are within.
+const OPEN_MAX: i64 = 5_000;
+/// How many closed incidents a list shows.
+const CLOSED_MAX: i64 = 100;
+
+/// Which list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Not over, most urgent first.
+    Open,
+    /// Over, newest first, the last hundred.
+    Closed,
+}
+
+/// Somebody by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Person {
+    /// Their identity.
+    pub id: Uuid,
+    /// Their name.
+    pub name: String,
+}
+
+/// Whom an incident is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Subject {
+    /// `resident`, `terminal`, `source` or `caller`.
+    pub kind: String,
+    /// What tells it from others of its kind.
+    pub id: String,
+    /// The resident's name.
+    pub name: Option<String>,
+    /// Where they are served.
+    pub community: Option<String>,
+    /// What sort of resident: living alone, disabled …
+    pub category: Option<String>,
+}
+
+/// One hand-over in a summary.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HandoverView {
+    /// Its identity.
+    pub id: Uuid,
+    /// `120`, `119`, `110`.
+    pub centre: &'static str,
+    /// Where it stands; `by_voice` when somebody telephoned because the data link did not do.
+    pub state: &'static str,
+    /// Somebody has to telephone now.
+    pub voice_due: bool,
+    /// The centre's own number for the case.
+    pub reference: Option<String>,
+    /// Minutes until the vehicle is expected.
+    pub minutes: Option<u16>,
+    /// Why it was refused or stood down.
+    pub reason: Option<String>,
+}
+
+/// How an incident ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClosedView {
+    /// The word for it.
+    pub outcome: &'static str,
+    /// When.
+    pub at: Timestamp,
+    /// Who says so.
+    pub by: Person,
+}
+
+/// An incident in a list.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// Its identity.
+    pub id: Uuid,
+    /// `emergency`, `service`, `wandering`, `welfare`.
+    pub class: &'static str,
+    /// Everything that was raised in it.
+    pub kinds: Vec<&'static str>,
+    /// What daily help is wanted, in a service incident.
+    pub category: Option<String>,
+    /// What a person reads first.
+    pub headline: &'static str,
+    /// Higher comes first.
+    pub urgency: i32,
+    /// Who is rung.
+    pub ring: &'static str,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// The terminal that pressed last.
+    pub serial: Option<String>,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it was last pressed.
+    pub last_press_at: Timestamp,
+    /// How many presses it holds.
+    pub presses: u32,
+    /// Whose it is.
+    pub claimed_by: Option<Person>,
+    /// Which centres have it.
+    pub handovers: Vec<HandoverView>,
+    /// What is doubtful about the last press: `wire::report::Doubt`.
+    pub doubts: Value,
+    /// An exercise.
+    pub drill: bool,
+    /// What only a person can do now.
+    pub tasks: Vec<String>,
+    /// How it ended.
+    pub closed: Option<ClosedView>,
+    /// Where the stream stands after the last change of it.
+    pub cursor: Cursor,
+}
+
+/// Where the person is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlaceView {
+    /// Degrees, WGS-84.
+    pub lat: f64,
+    /// Degrees, WGS-84.
+    pub lon: f64,
+    /// Radius in metres, when known.
+    pub accuracy_m: Option<f64>,
+    /// How long ago they were there; 0 for a home, which does not age.
+    pub age_s: i64,
+    /// How it was come by.
+    pub source: String,
+    /// When we had it; none for a home.
+    pub at: Option<Timestamp>,
+}
+
+impl PlaceView {
+    pub(super) fn new(
+        (lat, lon): (Option<f64>, Option<f64>),
+        accuracy_m: Option<f64>,
+        source: Option<String>,
+        at: Option<jiff_sqlx::Timestamp>,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let at = at.map(jiff_sqlx::Timestamp::to_jiff);
+        Some(Self {
+            lat: lat?,
+            lon: lon?,
+            accuracy_m,
+            age_s: at.map_or(0, |at| now.duration_since(at).as_secs().max(0)),
+            source: source.unwrap_or_else(|| "unknown".into()),
+            at,
+        })
+    }
+}
+
+/// Somebody to telephone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ContactView {
+    /// Name.
+    pub name: String,
+    /// Son, neighbour …
+    pub relation: String,
+    /// Telephone.
+    pub phone: String,
+}
+
+/// The terminal that pressed last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TerminalView {
+    /// Its serial.
+    pub serial: String,
+    /// Its model.
+    pub model: String,
+    /// 0–100.
+    pub battery_pct: Option<i16>,
+    /// When anything was last heard of it.
+    pub last_heard_at: Option<Timestamp>,
+}
+
+/// One question to one responder.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OfferView {
+    /// Its identity.
+    pub id: Uuid,
+    /// Who was asked.
+    pub responder: Uuid,
+    /// Their name.
+    pub name: String,
+    /// Their company's name.
+    pub provider: String,
+    /// Their telephone.
+    pub phone: String,
+    /// Where it stands.
+    pub state: String,
+    /// When they were asked.
+    pub asked_at: Timestamp,
+    /// Until when they had to answer.
+    pub answer_by: Timestamp,
+    /// Minutes until they are expected.
+    pub minutes: Option<u16>,
+    /// Why they declined.
+    pub reason: Option<String>,
+    /// How far away they were when asked.
+    pub distance_m: Option<f64>,
+}
+
+/// One line of the timeline.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EntryView {
+    /// Its number in the incident, from 1.
+    pub seq: i32,
+    /// When.
+    pub at: Timestamp,
+    /// The word for it.
+    pub what: String,
+    /// Whose doing it was.
+    pub who: Option<Person>,
+    /// The rest, with names beside ids; null once it was erased.
+    pub data: Option<Value>,
+    /// Its place in the chain, in hexadecimal.
+    pub hash: String,
+}
+
+/// News to the wearer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NoticeView {
+    /// Its identity.
+    pub id: Uuid,
+    /// `wire::notice::News`.
+    pub news: Value,
+    /// How far it has come.
+    pub state: String,
+    /// When it was written.
+    pub at: Timestamp,
+}
+
+/// Everything that a card shows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Detail {
+    /// What the list shows.
+    #[serde(flatten)]
+    pub summary: Summary,
+    /// Where the person is.
+    pub place: Option<PlaceView>,
+    /// The same in words: as told for this case, else the home.
+    pub address: Option<String>,
+    /// The home, where the case was told to be elsewhere.
+    pub home_address: Option<String>,
+    /// How to get in.
+    pub door_access: Option<String>,
+    /// The person's telephone, else the caller's.
+    pub phone: Option<String>,
+    /// From where the case was told by telephone.
+    pub caller_phone: Option<String>,
+    /// Illnesses, medicines, allergies.
+    pub medical_card: Option<String>,
+    /// Year of birth.
+    pub born_in: Option<i16>,
+    /// As registered.
+    pub sex: Option<String>,
+    /// Whom to telephone, nearest first.
+    pub contacts: Vec<ContactView>,
+    /// The terminal that pressed last.
+    pub terminal: Option<TerminalView>,
+    /// Who was asked to go.
+    pub offers: Vec<OfferView>,
+    /// What happened.
+    pub timeline: Vec<EntryView>,
+    /// What the wearer was told.
+    pub notices: Vec<NoticeView>,
+}
+
+/// A list of incidents, in its order.
+pub async fn list(conn: &mut PgConnection, which: Which) -> Result<Vec<Summary>, StoreError> {
+    let ids = match which {
+        Which::Open => {
+            sqlx::query_scalar!(
+                "select id from incident where closed_at is null
+                 order by class = 'emergency' desc, owner_id is null desc, opened_at
+                 limit $1",
+                OPEN_MAX
+            )
+            .fetch_all(&mut *conn)
+            .await?
+        }
+        Which::Closed => {
+            sqlx::query_scalar!(
+                "select id from incident where closed_at is not null order by closed_at desc limit $1",
+                CLOSED_MAX
+            )
+            .fetch_all(&mut *conn)
+            .await?
+        }
+    };
+    let mut summaries: Vec<Summary> = summaries(conn, &ids).await?.into_values().collect();
+    match which {
+        Which::Open => summaries.sort_by_key(|summary| (-summary.urgency, summary.opened_at, summary.id)),
+        Which::Closed => summaries
+            .sort_by_key(|summary| (std::cmp::Reverse(summary.closed.as_ref().map(|closed| closed.at)), summary.id)),
+    }
+    Ok(summaries)
+}
+
+/// What surrounds an incident in a summary.
+struct About {
+    subject: Subject,
+    category: Option<String>,
+    serial: Option<String>,
+    last_press_at: Timestamp,
+    doubts: Value,
+    owner: Option<Person>,
+    closer: Option<Person>,
+    now: Timestamp,
+}
+
+/// Summaries by incident; ids that lead nowhere are left out.
+pub async fn summaries(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, Summary>, StoreError> {
+    let mut abouts = abouts(conn, ids).await?;
+    let references = references(conn, ids).await?;
+    let cursors: HashMap<Uuid, Cursor> =
+        live::last_of(conn, ids).await?.into_iter().map(|event| (event.incident.0, event.cursor)).collect();
+    Ok(incidents::read(conn, ids)
+        .await?
+        .into_iter()
+        .filter_map(|incident| {
+            let about = abouts.remove(&incident.id.0)?;
+            let cursor = cursors.get(&incident.id.0).copied().unwrap_or_default();
+            Some((incident.id.0, summarize(&incident, about, &references, cursor)))
+        })
+        .collect())
+}
+
+async fn abouts(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, About>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select i.id as "id!", i.subject_kind as "subject_kind!", i.subject_key as "subject_key!", i.category,
+            i.last_press_at as "last_press_at!", i.doubts as "doubts!",
+            i.owner_id, owner.name as "owner_name?", i.closed_by, closer.name as "closer_name?",
+            t.serial as "serial?", r.name as "resident_name?", r.category as "resident_category?",
+            (select c.name from org_node n join org_node c on c.id = any(n.path) and c.level = 'community'
+             where n.id = coalesce(i.node_id, r.serving_node)) as community,
+            now() as "now!"
+         from incident i
+         left join app_user owner on owner.id = i.owner_id
+         left join app_user closer on closer.id = i.closed_by
+         left join terminal t on t.id = i.terminal_id
+         left join resident r on r.id = i.resident_id
+         where i.id = any($1)"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    let person = |id: Option<Uuid>, name: Option<String>| Some(Person { id: id?, name: name.unwrap_or_default() });
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let subject = Subject {
+                kind: row.subject_kind,
+                id: row.subject_key,
+                name: row.resident_name,
+                community: row.community,
+                category: row.resident_category,
+            };
+            let about = About {
+                subject,
+                category: row.category,
+                serial: row.serial,
+                last_press_at: row.last_press_at.to_jiff(),
+                doubts: row.doubts,
+                owner: person(row.owner_id, row.owner_name),
+                closer: person(row.closed_by, row.closer_name),
+                now: row.now.to_jiff(),
+            };
+            (row.id, about)
+        })
+        .collect())
+}
+
+/// The centres' own numbers, by hand-over.
+async fn references(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, String>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select id, reference as "reference!" from handover where incident_id = any($1) and reference is not null"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.reference)).collect())
+}
+
+fn summarize(incident: &Incident, about: About, references: &HashMap<Uuid, String>, cursor: Cursor) -> Summary {
+    let closed = match incident.closure {
+        Closure::Open => None,
+        Closure::Closed { outcome, at, by } => Some(ClosedView {
+            outcome: outcome.as_str(),
+            at,
+            by: about.closer.unwrap_or(Person { id: by.0, name: String::new() }),
+        }),
+    };
+    Summary {
+        id: incident.id.0,
+        class: incident.class.as_str(),
+        kinds: incident.kinds.iter().map(|kind| kind.as_str()).collect(),
+        category: about.category,
+        headline: incident.headline().as_str(),
+        urgency: incident.urgency(),
+        ring: incident.ring.level().as_str(),
+        subject: about.subject,
+        serial: about.serial,
+        opened_at: incident.opened_at,
+        last_press_at: about.last_press_at,
+        presses: incident.presses,
+        claimed_by: about.owner,
+        handovers: incident.handovers.iter().map(|handover| view(handover, references, about.now)).collect(),
+        doubts: about.doubts,
+        drill: incident.drill,
+        tasks: tasks(incident),
+        closed,
+        cursor,
+    }
+}
+
+fn view(handover: &Handover, references: &HashMap<Uuid, String>, now: Timestamp) -> HandoverView {
+    let minutes = match handover.state {
+        HandoverState::Dispatched { expected_at: Some(expected_at) } => Some(minutes_until(expected_at, now)),
+        _ => None,
+    };
+    let reason = match &handover.state {
+        HandoverState::Refused { reason } | HandoverState::StoodDown { reason } => Some(reason.clone()),
+        _ => None,
+    };
+    // What the centre itself reported later counts for more than our telephone call.
+    let by_voice = matches!(handover.voice, Voice::Done { .. })
+        && matches!(
+            handover.state,
+            HandoverState::Prepared { .. }
+                | HandoverState::Sent { .. }
+                | HandoverState::Refused { .. }
+                | HandoverState::Failed
+        );
+    HandoverView {
+        id: handover.id.0,
+        centre: handover.centre.as_str(),
+        state: if by_voice { "by_voice" } else { incidents::handover_word(&handover.state) },
+        voice_due: matches!(handover.voice, Voice::Due { .. }),
+        reference: references.get(&handover.id.0).cloned(),
+        minutes,
+        reason,
+    }
+}
+
+/// The words for what a person has to do; a call by voice names its centre.
+fn tasks(incident: &Incident) -> Vec<String> {
+    let mut words = Vec::new();
+    for task in incident.tasks() {
+        match task {
+            Task::CallByVoice => {
+                let due: BTreeSet<&str> = incident
+                    .handovers
+                    .iter()
+                    .filter(|handover| matches!(handover.voice, Voice::Due { .. }))
+                    .map(|handover| handover.centre.as_str())
+                    .collect();
+                words.extend(due.into_iter().map(|centre| format!("call_{centre}_by_voice")));
+            }
+            other => words.push(other.as_str().to_owned()),
+        }
+    }
+    words
+}
+
+/// Whole minutes until then, rounded up; 0 when it is past.
+pub(super) fn minutes_until(expected_at: Timestamp, now: Timestamp) -> u16 {
+    let seconds = expected_at.duration_since(now).as_secs().max(0);
+    u16::try_from((seconds + 59) / 60).unwrap_or(u16::MAX)
+}
+
+/// Everything about one incident; `None` when there is none.
+pub async fn detail(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Detail>, StoreError> {
+    let Some(summary) = summaries(conn, &[id.0]).await?.remove(&id.0) else { return Ok(None) };
+    let row = sqlx::query!(
+        r#"select
+            st_y(p.place::geometry) as lat, st_x(p.place::geometry) as lon, p.accuracy_m, p.source, p.at as placed_at,
+            i.place_in_words, i.caller_phone, i.resident_id,
+            r.born_in as "born_in?", r.sex as "sex?", r.phone as "phone?", r.address as "address?",
+            r.door_access as "door_access?", m.card as "card?",
+            t.serial as "serial?", t.model as "model?", s.battery_pct as "battery_pct?", s.heard_at as "heard_at?",
+            now() as "now!"
+         from incident i
+         join incident_place p on p.incident_id = i.id
+         left join resident r on r.id = i.resident_id
+         left join medical_card m on m.resident_id = r.id
+         left join terminal t on t.id = i.terminal_id
+         left join terminal_state s on s.terminal_id = t.id
+         where i.id = $1"#,
+        id.0
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let now = row.now.to_jiff();
+    let terminal = row.serial.map(|serial| TerminalView {
+        serial,
+        model: row.model.unwrap_or_default(),
+        battery_pct: row.battery_pct,
+        last_heard_at: row.heard_at.map(jiff_sqlx::Timestamp::to_jiff),
+    });
+    Ok(Some(Detail {
+        summary,
+        place: PlaceView::new((row.lat, row.lon), row.accuracy_m, row.source, row.placed_at, now),
+        home_address: row.address.clone().filter(|_| row.place_in_words.is_some()),
+        address: row.place_in_words.or(row.address),
+        door_access: row.door_access,
+        phone: row.phone.or_else(|| row.caller_phone.clone()),
+        caller_phone: row.caller_phone,
+        medical_card: row.card,
+        born_in: row.born_in,
+        sex: row.sex,
+        contacts: contacts(conn, row.resident_id).await?,
+        terminal,
+        offers: offers(conn, id, now).await?,
+        timeline: timeline(conn, id).await?,
+        notices: notices(conn, id).await?,
+    }))
+}
+
+async fn contacts(conn: &mut PgConnection, resident: Option<Uuid>) -> Result<Vec<ContactView>, StoreError> {
+    let contacts = sqlx::query_as!(
+        ContactView,
+        "select name, relation, phone from contact where resident_id = $1 order by rank",
+        resident
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(contacts)
+}
+
+async fn offers(conn: &mut PgConnection, incident: IncidentId, now: Timestamp) -> Result<Vec<OfferView>, StoreError> {
+    let rows = sqlx::query!(
+        "select o.id, o.responder_id, r.name, p.name as provider, r.phone, o.state, o.asked_at, o.answer_by,
+            o.expected_at, o.reason, o.distance_m
+         from offer o
+         join responder r on r.id = o.responder_id
+         join provider p on p.id = r.provider_id
+         where o.incident_id = $1
+         order by o.ordinal",
+        incident.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| OfferView {
+            id: row.id,
+            responder: row.responder_id,
+            name: row.name,
+            provider: row.provider,
+            phone: row.phone,
+            state: row.state,
+            asked_at: row.asked_at.to_jiff(),
+            answer_by: answer_by(row.asked_at.to_jiff(), row.answer_by),
+            minutes: row.expected_at.map(|expected_at| minutes_until(expected_at.to_jiff(), now)),
+            reason: row.reason,
+            distance_m: row.distance_m,
+        })
+        .collect())
+}
+
+/// The row keeps it only while it counts.
+pub(super) fn answer_by(asked_at: Timestamp, answer_by: Option<jiff_sqlx::Timestamp>) -> Timestamp {
+    answer_by.map_or(asked_at + Policy::default().offer_window, jiff_sqlx::Timestamp::to_jiff)
+}
+
+async fn timeline(conn: &mut PgConnection, incident: IncidentId) -> Result<Vec<EntryView>, StoreError> {
+    let rows = sqlx::query!(
+        "select seq, at, what, who_id, data, hash from incident_entry where incident_id = $1 order by seq",
+        incident.0
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mentioned: BTreeSet<Uuid> =
+        rows.iter().flat_map(|row| row.who_id.into_iter().chain(row.data.iter().flat_map(people_in))).collect();
+    let names = names(conn, &mentioned.into_iter().collect::<Vec<_>>()).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| EntryView {
+            seq: row.seq,
+            at: row.at.to_jiff(),
+            what: row.what,
+            who: row.who_id.map(|id| Person { id, name: names.get(&id).cloned().unwrap_or_default() }),
+            data: row.data.map(|data| with_names(data, &names)),
+            hash: hex::encode(row.hash),
+        })
+        .collect())
+}
+
+/// The fields of an entry that hold a user's or responder's id.
+const PEOPLE: [&str; 3] = ["from", "owner", "responder"];
+
+fn people_in(data: &Value) -> Vec<Uuid> {
+    PEOPLE.iter().filter_map(|field| data.get(field)?.as_str()?.parse().ok()).collect()
+}
+
+/// Puts `from_name` beside `from`, and so on.
+fn with_names(mut data: Value, names: &HashMap<Uuid, String>) -> Value {
+    for field in PEOPLE {
+        let name = data
+            .get(field)
+            .and_then(Value::as_str)
+            .and_then(|id| id.parse::<Uuid>().ok())
+            .and_then(|id| names.get(&id).cloned());
+        if let (Some(name), Some(fields)) = (name, data.as_object_mut()) {
+            fields.insert(format!("{field}_name"), Value::String(name));
+        }
+    }
+    data
+}
+
+async fn names(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, String>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select id as "id!", name as "name!" from app_user where id = any($1)
+         union all
+         select id, name from responder where id = any($1)"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}
+
+async fn notices(conn: &mut PgConnection, incident: IncidentId) -> Result<Vec<NoticeView>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select key, payload -> 'news' as news, what, state, created_at
+         from outbox
+         where incident_id = $1 and channel = 'terminal' and state <> 'withdrawn'
+         order by id"#,
+        incident.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| NoticeView {
+            id: row.key,
+            news: row.news.unwrap_or(Value::String(row.what)),
+            state: row.state,
+            at: row.created_at.to_jiff(),
+        })
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+    use serde_json::json;
+
+    #[test]
+    fn minutes_are_rounded_up_and_never_negative() {
+        let now = Timestamp::UNIX_EPOCH;
+        let after = |seconds| minutes_until(now + SignedDuration::from_secs(seconds), now);
+        assert_eq!((after(-5), after(0), after(1), after(60), after(61)), (0, 0, 1, 1, 2));
+    }
+
+    #[test]
+    fn names_stand_beside_ids_and_what_is_no_id_stays_as_it_is() {
+        let id = Uuid::from_u128(7);
+        let names = HashMap::from([(id, "李卫".to_owned())]);
+        let data = json!({ "responder": id, "from": null, "owner": "nobody", "state": "asked" });
+        assert_eq!(people_in(&data), [id]);
+        let expected = json!({
+            "responder": id, "responder_name": "李卫", "from": null, "owner": "nobody", "state": "asked"
+        });
+        assert_eq!(with_names(data, &names), expected);
+        assert_eq!(with_names(json!(null), &names), json!(null));
+    }
+}

@@ -1,0 +1,309 @@
+//! The operators' calls: lists and cards, and everything that is done to an incident.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use domain::id::{IncidentId, OfferId, ResponderId, UserId};
+use domain::incident::{Centre, Input, Outcome};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Api;
+use super::caller::Operator;
+use super::errors::ApiError;
+use super::input::{Asked, At, IdempotencyKey, Told, Words, maybe_words};
+use super::script::{Script, script};
+use crate::store::live::Cursor;
+use crate::store::offers::{self, CandidatesView};
+use crate::store::telephone::{self, Call};
+use crate::store::views::{self, Detail, Summary, Which};
+use crate::store::{live, residents};
+
+type Note = Words<4_000>;
+type Reason = Words<500>;
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ListState {
+    #[default]
+    Open,
+    Closed,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ListQuery {
+    #[serde(default)]
+    state: ListState,
+}
+
+#[derive(Serialize)]
+pub(super) struct ListView {
+    incidents: Vec<Summary>,
+    cursor: Cursor,
+}
+
+/// `GET /incidents?state=open|closed`
+pub(super) async fn list(
+    State(api): State<Api>,
+    _: Operator,
+    Asked(ListQuery { state }): Asked<ListQuery>,
+) -> Result<Json<ListView>, ApiError> {
+    let which = match state {
+        ListState::Open => Which::Open,
+        ListState::Closed => Which::Closed,
+    };
+    let mut moment = api.moment().await?;
+    // Before the list and in the same moment: what the list does not show yet comes after the cursor.
+    let cursor = live::head(&mut moment).await?;
+    let incidents = views::list(&mut moment, which).await?;
+    Ok(Json(ListView { incidents, cursor }))
+}
+
+/// A card, with what to read out on the telephone.
+#[derive(Serialize)]
+pub(super) struct DetailView {
+    #[serde(flatten)]
+    detail: Detail,
+    script: Script,
+}
+
+type Card = Result<Json<DetailView>, ApiError>;
+
+async fn show(api: &Api, id: IncidentId) -> Card {
+    let mut moment = api.moment().await?;
+    let detail = views::detail(&mut moment, id).await?.ok_or(ApiError::NotFound("incident"))?;
+    let script = script(&detail, &api.config().call_back_phone);
+    Ok(Json(DetailView { detail, script }))
+}
+
+async fn apply(api: &Api, id: Uuid, input: Input) -> Card {
+    api.desk().apply(IncidentId(id), input).await?;
+    show(api, IncidentId(id)).await
+}
+
+/// [`apply`] for calls that create something: one that is repeated with its key creates nothing more.
+async fn apply_once(api: &Api, by: UserId, IdempotencyKey(key): IdempotencyKey, id: Uuid, input: Input) -> Card {
+    let Some(key) = key else { return apply(api, id, input).await };
+    if telephone::created_before(&mut *api.conn().await?, by, &key).await? == Some(IncidentId(id)) {
+        return show(api, IncidentId(id)).await;
+    }
+    api.desk().apply(IncidentId(id), input).await?;
+    // After it, not before: what is said twice is better than what is lost.
+    telephone::remember(&mut *api.conn().await?, by, &key, IncidentId(id)).await?;
+    show(api, IncidentId(id)).await
+}
+
+/// `GET /incidents/{id}`
+pub(super) async fn detail(State(api): State<Api>, _: Operator, At(id): At<Uuid>) -> Card {
+    show(&api, IncidentId(id)).await
+}
+
+/// `POST /incidents/{id}/claim`
+pub(super) async fn claim(State(api): State<Api>, operator: Operator, At(id): At<Uuid>) -> Card {
+    apply(&api, id, Input::Claim { by: operator.id(), authority: operator.authority() }).await
+}
+
+/// `POST /incidents/{id}/release`
+pub(super) async fn release(State(api): State<Api>, operator: Operator, At(id): At<Uuid>) -> Card {
+    apply(&api, id, Input::Release { by: operator.id() }).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct Ask {
+    responder: Uuid,
+}
+
+/// `POST /incidents/{id}/ask`
+pub(super) async fn ask(
+    State(api): State<Api>,
+    operator: Operator,
+    At(id): At<Uuid>,
+    key: IdempotencyKey,
+    Told(Ask { responder }): Told<Ask>,
+) -> Card {
+    let responder = ResponderId(responder);
+    if !offers::responder_exists(&mut *api.conn().await?, responder).await? {
+        return Err(ApiError::NotFound("responder"));
+    }
+    apply_once(&api, operator.id(), key, id, Input::Ask { by: operator.id(), responder }).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct Withdraw {
+    offer: Uuid,
+}
+
+/// `POST /incidents/{id}/withdraw`
+pub(super) async fn withdraw(
+    State(api): State<Api>,
+    operator: Operator,
+    At(id): At<Uuid>,
+    Told(Withdraw { offer }): Told<Withdraw>,
+) -> Card {
+    apply(&api, id, Input::Withdraw { by: operator.id(), offer: OfferId(offer) }).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct HandOver {
+    #[serde(deserialize_with = "wire::word::deserialize")]
+    centre: Centre,
+}
+
+/// `POST /incidents/{id}/hand-over`
+pub(super) async fn hand_over(
+    State(api): State<Api>,
+    operator: Operator,
+    At(id): At<Uuid>,
+    key: IdempotencyKey,
+    Told(HandOver { centre }): Told<HandOver>,
+) -> Card {
+    apply_once(&api, operator.id(), key, id, Input::HandOver { by: operator.id(), centre }).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct StandDown {
+    #[serde(deserialize_with = "wire::word::deserialize")]
+    centre: Centre,
+    reason: Reason,
+}
+
+/// `POST /incidents/{id}/stand-down`
+pub(super) async fn stand_down(
+    State(api): State<Api>,
+    operator: Operator,
+    At(id): At<Uuid>,
+    Told(StandDown { centre, reason }): Told<StandDown>,
+) -> Card {
+    apply(&api, id, Input::StandDown { by: operator.id(), centre, reason: reason.into_inner() }).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct VoiceDone {
+    #[serde(deserialize_with = "wire::word::deserialize")]
+    centre: Centre,
+    #[serde(default, deserialize_with = "maybe_words")]
+    reference: Option<Words<100>>,
+}
+
+/// `POST /incidents/{id}/voice-done`
+pub(super) async fn voice_done(
+    State(api): State<Api>,
+    operator: Operator,
+    At(id): At<Uuid>,
+    Told(VoiceDone { centre, reference }): Told<VoiceDone>,
+) -> Card {
+    let reference = reference.map(Words::into_inner);
+    apply(&api, id, Input::VoiceDone { by: operator.id(), centre, reference }).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct Close {
+    #[serde(deserialize_with = "wire::word::deserialize")]
+    outcome: Outcome,
+    #[serde(default, deserialize_with = "maybe_words")]
+    note: Option<Note>,
+}
+
+/// `POST /incidents/{id}/close`
+pub(super) async fn close(
+    State(api): State<Api>,
+    operator: Operator,
+    At(id): At<Uuid>,
+    Told(Close { outcome, note }): Told<Close>,
+) -> Card {
+    let note = note.map(Words::into_inner);
+    apply(&api, id, Input::Close { by: operator.id(), outcome, note }).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct NoteBody {
+    text: Note,
+}
+
+/// `POST /incidents/{id}/note`
+pub(super) async fn note(
+    State(api): State<Api>,
+    operator: Operator,
+    At(id): At<Uuid>,
+    key: IdempotencyKey,
+    Told(NoteBody { text }): Told<NoteBody>,
+) -> Card {
+    apply_once(&api, operator.id(), key, id, Input::Note { by: operator.id(), text: text.into_inner() }).await
+}
+
+/// `GET /incidents/{id}/candidates`
+pub(super) async fn candidates(
+    State(api): State<Api>,
+    _: Operator,
+    At(id): At<Uuid>,
+) -> Result<Json<CandidatesView>, ApiError> {
+    let config = api.config();
+    let mut moment = api.moment().await?;
+    views::summaries(&mut moment, &[id]).await?.remove(&id).ok_or(ApiError::NotFound("incident"))?;
+    let candidates = offers::candidates(&mut moment, IncidentId(id), config.reach_m, config.position_fresh_for).await?;
+    Ok(Json(candidates))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CallKind {
+    Telephone,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CallBody {
+    // Read so that another kind, once there is one, is refused by a server that does not know it.
+    #[serde(rename = "kind")]
+    _kind: CallKind,
+    #[serde(default)]
+    resident: Option<Uuid>,
+    #[serde(default, deserialize_with = "maybe_words")]
+    place_in_words: Option<Words<500>>,
+    #[serde(default, deserialize_with = "maybe_words")]
+    phone: Option<Words<50>>,
+    note: Note,
+    #[serde(default)]
+    drill: bool,
+}
+
+/// `POST /incidents`: an emergency that came by telephone.
+pub(super) async fn open_by_telephone(
+    State(api): State<Api>,
+    operator: Operator,
+    IdempotencyKey(key): IdempotencyKey,
+    Told(body): Told<CallBody>,
+) -> Result<(StatusCode, Json<Summary>), ApiError> {
+    let call = Call {
+        resident: body.resident,
+        place_in_words: body.place_in_words.map(Words::into_inner),
+        phone: body.phone.map(Words::into_inner),
+        note: body.note.into_inner(),
+        drill: body.drill,
+    };
+    let id = open(&api, operator.id(), key, &call).await?;
+    let mut moment = api.moment().await?;
+    let summary = views::summaries(&mut moment, &[id.0]).await?.remove(&id.0).ok_or(ApiError::NotFound("incident"))?;
+    Ok((StatusCode::CREATED, Json(summary)))
+}
+
+async fn open(api: &Api, by: UserId, key: Option<String>, call: &Call) -> Result<IncidentId, ApiError> {
+    let mut tx = api.begin().await?;
+    if let Some(key) = &key {
+        telephone::serialize(&mut tx, by, key).await?;
+        if let Some(id) = telephone::created_before(&mut tx, by, key).await? {
+            return Ok(id);
+        }
+    }
+    if let Some(resident) = call.resident
+        && !residents::exists(&mut tx, resident).await?
+    {
+        return Err(ApiError::NotFound("resident"));
+    }
+    let id = telephone::open(&mut tx, call, by).await?;
+    if let Some(key) = &key {
+        telephone::remember(&mut tx, by, key, id).await?;
+    }
+    tx.commit().await?;
+    api.desk().wake();
+    Ok(id)
+}

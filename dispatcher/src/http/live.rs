@@ -1,0 +1,278 @@
+//! Streams of server-sent events: how one follows the database, for as long as the reader is there.
+//!
+//! A stream is pulled: nothing is read ahead of what the reader takes, so a slow one costs nothing. While
+//! the database is away the stream stays open, says that it is alive, and then goes on from its cursor.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, KeepAliveStream, Sse};
+use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, watch};
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+use wire::report::Unstored;
+
+use super::Api;
+use super::caller::{Operator, TokenHash};
+use super::errors::ApiError;
+use super::health::Follower;
+use super::input::Asked;
+use crate::store::live::{self, Cursor, Resumption};
+use crate::store::users::Touch;
+use crate::store::{StoreError, views};
+
+/// What happens in other processes is noticed within this time.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Changes that come thick and fast are read together.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How many events are read at once.
+const BATCH_MAX: i64 = 500;
+/// Silence that a reader may take for a dead connection is never longer than this.
+const ALIVE_EVERY: Duration = Duration::from_secs(10);
+/// How often an open stream says that its console is connected.
+const TOUCH_EVERY: Duration = Duration::from_secs(15);
+/// The same after a failure: when the database comes back, who is there must be known to be there
+/// before anybody counts as gone.
+const TOUCH_AGAIN_AFTER: Duration = Duration::from_millis(250);
+/// How long a read may take before the stream takes the database for away.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+
+/// A stream as it is answered.
+pub(super) type Answer = Sse<KeepAliveStream<BoxStream<'static, Result<Event, Infallible>>>>;
+
+#[derive(Deserialize)]
+pub(super) struct After {
+    after: Option<String>,
+}
+
+/// `GET /live?after=<cursor>`
+pub(super) async fn follow(
+    State(api): State<Api>,
+    operator: Operator,
+    headers: HeaderMap,
+    Asked(After { after }): Asked<After>,
+) -> Result<Answer, ApiError> {
+    let follower = api.counters().follower()?;
+    // A browser that reconnects by itself repeats the first address, but knows better by now.
+    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let from = last.filter(|id| !id.is_empty()).or(after).map(|text| text.parse::<Cursor>());
+    let reader = Reader::start(api.clone(), from.transpose().map_err(|_| ApiError::CursorGone)?).await?;
+
+    // Before anything else, so that the console knows: what it held as "not stored" is told anew.
+    let hello = event("hello", &Hello { cursor: reader.cursor }).id(reader.cursor.to_string());
+    let news = stream::select(reader.into_stream(), Alerts::start(&api).into_stream());
+    let stream = stream::once(async { hello }).chain(news);
+    Ok(answer(&api, stream, Some(operator.0.token), follower))
+}
+
+#[derive(Serialize)]
+struct Hello {
+    cursor: Cursor,
+}
+
+/// A stream that ends when the process or the session does, and keeps the session alive until then.
+pub(super) fn answer(
+    api: &Api,
+    stream: impl Stream<Item = Event> + Send + 'static,
+    session: Option<TokenHash>,
+    follower: Follower,
+) -> Answer {
+    let over = over(api.clone(), session);
+    let stream = stream.take_until(Box::pin(over)).map(move |event| {
+        // Counted for as long as the stream lives.
+        let _ = &follower;
+        Ok(event)
+    });
+    Sse::new(stream.boxed()).keep_alive(KeepAlive::new().interval(ALIVE_EVERY).text("alive"))
+}
+
+/// Ends when nobody may listen any longer.
+async fn over(api: Api, session: Option<TokenHash>) {
+    let touching = async {
+        let Some(token) = session else { return std::future::pending().await };
+        let mut wait = TOUCH_EVERY;
+        loop {
+            sleep(wait).await;
+            wait = match api.confirmed_session(token, Touch::Seen).await {
+                Ok(Some(_)) => TOUCH_EVERY,
+                Ok(None) => return,
+                Err(_) => TOUCH_AGAIN_AFTER,
+            };
+        }
+    };
+    tokio::select! {
+        () = api.stop().cancelled() => {}
+        () = touching => {}
+    }
+}
+
+/// An event with its data. What we send can be written as JSON; if not, it is an empty object.
+pub(super) fn event(name: &str, data: &impl Serialize) -> Event {
+    Event::default().event(name).data(serde_json::to_string(data).unwrap_or_else(|_| "{}".into()))
+}
+
+/// Waits for news from this process, or until it is time to look for others'.
+pub(super) async fn wait_for_news(changes: &mut watch::Receiver<u64>, look_every: Duration) {
+    match timeout(look_every, changes.changed()).await {
+        Ok(Ok(())) => {
+            sleep(PAUSE).await;
+            changes.mark_unchanged();
+        }
+        // Nobody is left to tell anything.
+        Ok(Err(_)) => sleep(look_every).await,
+        Err(_) => {}
+    }
+}
+
+/// One console's place in the stream of changes.
+struct Reader {
+    api: Api,
+    cursor: Cursor,
+    /// Whether it is known that nothing after the cursor was deleted.
+    checked: bool,
+    changes: watch::Receiver<u64>,
+    read: VecDeque<(Cursor, std::sync::Arc<str>)>,
+}
+
+impl Reader {
+    /// Starts after `from`, or at the present end. With the database away it believes `from` for now.
+    async fn start(api: Api, from: Option<Cursor>) -> Result<Self, ApiError> {
+        // Listen before looking, so that nothing falls between.
+        let changes = api.desk().live.changes();
+        let at = async {
+            let mut moment = api.moment().await?;
+            let Some(from) = from else { return Ok((live::head(&mut moment).await?, Resumption::Possible)) };
+            Ok((from, live::resumption(&mut moment, from).await?))
+        };
+        let (cursor, checked) = match (at.await, from) {
+            (Ok((_, Resumption::Gone)), _) => return Err(ApiError::CursorGone),
+            (Ok((cursor, Resumption::Possible)), _) => (cursor, true),
+            (Err(ApiError::Unavailable(_)), Some(from)) => (from, false),
+            (Err(error), _) => return Err(error),
+        };
+        Ok(Self { api, cursor, checked, changes, read: VecDeque::new() })
+    }
+
+    fn into_stream(self) -> impl Stream<Item = Event> + Send {
+        stream::unfold(self, |mut reader| async move { Some((reader.next().await?, reader)) })
+    }
+
+    /// The next event; `None` when the stream cannot go on from here.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some((cursor, summary)) = self.read.pop_front() {
+                return Some(Event::default().event("incident").id(cursor.to_string()).data(&*summary));
+            }
+            let count = match timeout(READ_WITHIN, self.read_on()).await {
+                Ok(Ok(Some(count))) => count,
+                Ok(Ok(None)) => return None,
+                Ok(Err(cause)) => {
+                    tracing::debug!(%cause, "a stream waits for the database");
+                    0
+                }
+                Err(_) => 0,
+            };
+            if count == 0 {
+                wait_for_news(&mut self.changes, LOOK_EVERY).await;
+            }
+        }
+    }
+
+    /// Reads what comes after the cursor, with the state of each incident in the same moment.
+    async fn read_on(&mut self) -> Result<Option<usize>, StoreError> {
+        let _turn = self.api.reader_permit().await;
+        let mut moment = live::moment(&self.api.desk().pool).await?;
+        if !self.checked {
+            if live::resumption(&mut moment, self.cursor).await? == Resumption::Gone {
+                return Ok(None);
+            }
+            self.checked = true;
+        }
+        let events = live::after(&mut moment, self.cursor, BATCH_MAX).await?;
+        let Some(last) = events.last() else { return Ok(Some(0)) };
+        let mut ids: Vec<Uuid> = events.iter().map(|event| event.incident.0).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let summaries: HashMap<Uuid, std::sync::Arc<str>> = views::summaries(&mut moment, &ids)
+            .await?
+            .into_iter()
+            .filter_map(|(id, summary)| Some((id, serde_json::to_string(&summary).ok()?.into())))
+            .collect();
+        self.read =
+            events.iter().filter_map(|event| Some((event.cursor, summaries.get(&event.incident.0)?.clone()))).collect();
+        self.cursor = last.cursor;
+        Ok(Some(events.len()))
+    }
+}
+
+/// The alerts that are not stored, as one console was told of them.
+struct Alerts {
+    api: Api,
+    /// What this console holds as ringing.
+    told: BTreeMap<Uuid, Unstored>,
+    untold: VecDeque<Unstored>,
+    news: broadcast::Receiver<Unstored>,
+}
+
+impl Alerts {
+    fn start(api: &Api) -> Self {
+        let (list, news) = api.desk().live.unstored();
+        Self { api: api.clone(), told: BTreeMap::new(), untold: list.into(), news }
+    }
+
+    fn into_stream(self) -> impl Stream<Item = Event> + Send {
+        stream::unfold(self, |mut alerts| async move {
+            let alert = alerts.next().await?;
+            Some((event("unstored", &alert), alerts))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Unstored> {
+        loop {
+            if let Some(alert) = self.untold.pop_front() {
+                if alert.stored {
+                    self.told.remove(&alert.id);
+                } else {
+                    self.told.insert(alert.id, alert.clone());
+                }
+                return Some(alert);
+            }
+            match self.news.recv().await {
+                Ok(alert) => self.untold.push_back(alert),
+                Err(broadcast::error::RecvError::Lagged(_)) => self.catch_up(),
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// Too much at once: compares what this console was told with what is so.
+    fn catch_up(&mut self) {
+        let (list, news) = self.api.desk().live.unstored();
+        self.news = news;
+        let stored = self.told.values().filter(|told| list.iter().all(|alert| alert.id != told.id));
+        self.untold = stored.map(|told| Unstored { stored: true, ..told.clone() }).collect();
+        self.untold.extend(list);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn news_wake_a_stream_and_without_them_it_looks_by_itself() {
+        let (tell, mut changes) = watch::channel(0);
+        let begun = tokio::time::Instant::now();
+        wait_for_news(&mut changes, LOOK_EVERY).await;
+        assert_eq!(begun.elapsed(), LOOK_EVERY);
+        tell.send_replace(1);
+        let begun = tokio::time::Instant::now();
+        wait_for_news(&mut changes, LOOK_EVERY).await;
+        assert_eq!(begun.elapsed(), PAUSE);
+    }
+}

@@ -1,0 +1,198 @@
+//! Responders' calls: what is asked of them, their answers, where they are and whether on duty.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::sse::Event;
+use domain::id::{OfferId, ResponderId};
+use domain::incident::Input;
+use domain::place::Position;
+use futures_util::stream::{self, Stream};
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::Api;
+use super::caller::ResponderCaller;
+use super::errors::ApiError;
+use super::input::{At, Told, Words, maybe_words};
+use super::live::{self, Answer, event, wait_for_news};
+use crate::store::offers::{self, OwnOffers};
+use crate::store::{StoreError, registry};
+
+/// What happens in other processes is noticed within this time.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a read may take before the stream takes the database for away.
+const READ_WITHIN: Duration = Duration::from_secs(5);
+/// Nobody who needs longer than a day is on the way.
+const MINUTES_MAX: u16 = 24 * 60;
+
+/// `GET /offers`
+pub(super) async fn list(State(api): State<Api>, responder: ResponderCaller) -> Result<Json<OwnOffers>, ApiError> {
+    Ok(Json(offers::own(&mut *api.moment().await?, responder.id).await?))
+}
+
+/// `GET /offers/live`
+pub(super) async fn follow(State(api): State<Api>, responder: ResponderCaller) -> Result<Answer, ApiError> {
+    let follower = api.counters().follower()?;
+    let changes = api.desk().live.changes();
+    let reader = Reader { api: api.clone(), responder: responder.id, changes, told: None };
+    Ok(live::answer(&api, reader.into_stream(), responder.session, follower))
+}
+
+/// One responder's view of their offers, told whenever it changes.
+struct Reader {
+    api: Api,
+    responder: ResponderId,
+    changes: watch::Receiver<u64>,
+    told: Option<OwnOffers>,
+}
+
+impl Reader {
+    fn into_stream(self) -> impl Stream<Item = Event> + Send {
+        stream::unfold(self, |mut reader| async move { Some((reader.next().await, reader)) })
+    }
+
+    async fn next(&mut self) -> Event {
+        loop {
+            match timeout(READ_WITHIN, self.read()).await {
+                Ok(Ok(own)) => {
+                    let timeless = own.timeless();
+                    if self.told.as_ref() != Some(&timeless) {
+                        self.told = Some(timeless);
+                        return event("offers", &own);
+                    }
+                }
+                Ok(Err(cause)) => tracing::debug!(%cause, "a stream waits for the database"),
+                Err(_) => {}
+            }
+            wait_for_news(&mut self.changes, LOOK_EVERY).await;
+        }
+    }
+
+    async fn read(&self) -> Result<OwnOffers, StoreError> {
+        let _turn = self.api.reader_permit().await;
+        let mut moment = crate::store::live::moment(&self.api.desk().pool).await?;
+        offers::own(&mut moment, self.responder).await
+    }
+}
+
+/// How long it will take, by their own word.
+#[derive(Deserialize)]
+pub(super) struct Minutes {
+    minutes: Option<u16>,
+}
+
+type Answered = Result<Json<OwnOffers>, ApiError>;
+
+/// Applies an answer to an offer of the caller's own. The likely minutes are for one who does not say.
+async fn answer(
+    api: &Api,
+    responder: ResponderCaller,
+    offer: Uuid,
+    input: impl FnOnce(OfferId, u16) -> Input,
+) -> Answered {
+    let offer = OfferId(offer);
+    let found = offers::to_answer(&mut *api.conn().await?, offer, responder.id).await?;
+    let found = found.ok_or(ApiError::NotFound("offer"))?;
+    api.desk().apply(found.incident, input(offer, found.likely_minutes)).await?;
+    Ok(Json(offers::own(&mut *api.moment().await?, responder.id).await?))
+}
+
+impl Minutes {
+    fn read(self) -> Result<Option<u16>, ApiError> {
+        match self.minutes {
+            Some(minutes) if minutes > MINUTES_MAX => Err(ApiError::BadRequest("minutes: more than a day".into())),
+            minutes => Ok(minutes),
+        }
+    }
+}
+
+/// `POST /offers/{id}/accept`
+pub(super) async fn accept(
+    State(api): State<Api>,
+    responder: ResponderCaller,
+    At(id): At<Uuid>,
+    Told(minutes): Told<Minutes>,
+) -> Answered {
+    let minutes = minutes.read()?;
+    answer(&api, responder, id, |offer, likely| Input::Accept { offer, minutes: minutes.unwrap_or(likely) }).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct Decline {
+    #[serde(default, deserialize_with = "maybe_words")]
+    reason: Option<Words<500>>,
+}
+
+/// `POST /offers/{id}/decline`
+pub(super) async fn decline(
+    State(api): State<Api>,
+    responder: ResponderCaller,
+    At(id): At<Uuid>,
+    Told(Decline { reason }): Told<Decline>,
+) -> Answered {
+    let reason = reason.map_or_else(|| "other".into(), Words::into_inner);
+    answer(&api, responder, id, |offer, _| Input::Decline { offer, reason }).await
+}
+
+/// `POST /offers/{id}/on-the-way`
+pub(super) async fn on_the_way(
+    State(api): State<Api>,
+    responder: ResponderCaller,
+    At(id): At<Uuid>,
+    Told(minutes): Told<Minutes>,
+) -> Answered {
+    let minutes = minutes.read()?;
+    answer(&api, responder, id, |offer, likely| Input::SetOut { offer, minutes: minutes.unwrap_or(likely) }).await
+}
+
+/// `POST /offers/{id}/arrived`
+pub(super) async fn arrived(State(api): State<Api>, responder: ResponderCaller, At(id): At<Uuid>) -> Answered {
+    answer(&api, responder, id, |offer, _| Input::Arrive { offer }).await
+}
+
+/// `POST /offers/{id}/done`
+pub(super) async fn done(State(api): State<Api>, responder: ResponderCaller, At(id): At<Uuid>) -> Answered {
+    answer(&api, responder, id, |offer, _| Input::Finish { offer }).await
+}
+
+#[derive(Deserialize)]
+pub(super) struct Place {
+    lat: f64,
+    lon: f64,
+    #[serde(default)]
+    accuracy_m: Option<f64>,
+}
+
+/// `PUT /responder/position`
+pub(super) async fn position(
+    State(api): State<Api>,
+    responder: ResponderCaller,
+    Told(place): Told<Place>,
+) -> Result<StatusCode, ApiError> {
+    let position =
+        Position::new(place.lat, place.lon).map_err(|why| ApiError::BadRequest(format!("lat and lon: {why}")))?;
+    let accuracy_m = place.accuracy_m.filter(|accuracy_m| accuracy_m.is_finite() && *accuracy_m >= 0.0);
+    registry::place_responder(&mut *api.conn().await?, responder.id, position, accuracy_m, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Duty {
+    on: bool,
+}
+
+/// `PUT /responder/duty`
+pub(super) async fn duty(
+    State(api): State<Api>,
+    responder: ResponderCaller,
+    Told(Duty { on }): Told<Duty>,
+) -> Result<StatusCode, ApiError> {
+    offers::set_duty(&mut *api.conn().await?, responder.id, on).await?;
+    api.desk().live.nudge();
+    Ok(StatusCode::NO_CONTENT)
+}

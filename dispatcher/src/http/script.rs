@@ -1,0 +1,103 @@
+//! What an operator reads out when 120 has to be told by telephone: in the order in which a dispatcher
+//! there asks. Where first, because a call may break off.
+
+use serde::Serialize;
+
+use crate::store::views::Detail;
+
+/// The same in both languages of the console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Script {
+    zh: String,
+    en: String,
+}
+
+/// What is known about the person, in the order in which it is read out.
+pub(super) fn script(detail: &Detail, call_back: &str) -> Script {
+    let mut zh = Vec::new();
+    let mut en = Vec::new();
+    if detail.summary.drill {
+        zh.push("【演练，请勿出动】".to_owned());
+        en.push("THIS IS A DRILL, SEND NOBODY.".to_owned());
+    }
+    zh.push("您好，这里是一点通呼叫中心，请求急救。".to_owned());
+    en.push("This is the Yidiantong call centre; we need an ambulance.".to_owned());
+    if let Some(address) = &detail.address {
+        zh.push(format!("地址：{address}。"));
+        en.push(format!("Address: {address}."));
+    }
+    if let Some(place) = &detail.place {
+        let (lat, lon) = (place.lat, place.lon);
+        let accuracy_zh = place.accuracy_m.map_or(String::new(), |metres| format!("，误差约 {metres:.0} 米"));
+        let accuracy_en = place.accuracy_m.map_or(String::new(), |metres| format!(", within {metres:.0} m"));
+        let age_zh = place.at.map_or(String::new(), |_| format!("，{} 分钟前", place.age_s / 60));
+        let age_en = place.at.map_or(String::new(), |_| format!(", {} min ago", place.age_s / 60));
+        zh.push(format!("坐标：北纬 {lat:.5}，东经 {lon:.5}{accuracy_zh}{age_zh}。"));
+        en.push(format!("Coordinates (WGS-84): latitude {lat:.5}, longitude {lon:.5}{accuracy_en}{age_en}."));
+    }
+    if let Some(name) = &detail.summary.subject.name {
+        let (sex_zh, sex_en) = match detail.sex.as_deref() {
+            Some("female") => ("，女", ", female"),
+            Some("male") => ("，男", ", male"),
+            _ => ("", ""),
+        };
+        let born_zh = detail.born_in.map_or(String::new(), |year| format!("，{year} 年生"));
+        let born_en = detail.born_in.map_or(String::new(), |year| format!(", born {year}"));
+        zh.push(format!("求助人：{name}{sex_zh}{born_zh}。"));
+        en.push(format!("Person: {name}{sex_en}{born_en}."));
+    }
+    let kinds = &detail.summary.kinds;
+    if !kinds.is_empty() {
+        let kinds_zh: Vec<&str> = kinds.iter().map(|kind| in_chinese(kind)).collect();
+        let kinds_en: Vec<String> = kinds.iter().map(|kind| kind.replace('_', " ")).collect();
+        zh.push(format!("情况：{}。", kinds_zh.join("、")));
+        en.push(format!("Raised by: {}.", kinds_en.join(", ")));
+    }
+    if let Some(card) = &detail.medical_card {
+        zh.push(format!("病史：{card}。"));
+        en.push(format!("Medical: {card}."));
+    }
+    if let Some(door_access) = &detail.door_access {
+        zh.push(format!("进门方式：{door_access}。"));
+        en.push(format!("Getting in: {door_access}."));
+    }
+    if let Some(phone) = &detail.phone {
+        zh.push(format!("现场电话：{phone}。"));
+        en.push(format!("Telephone there: {phone}."));
+    }
+    zh.push(format!("请回拨：{call_back}。"));
+    en.push(format!("Call us back: {call_back}."));
+    Script { zh: zh.concat(), en: en.join(" ") }
+}
+
+/// What raised the alert, as it is said on the telephone.
+fn in_chinese(kind: &str) -> &str {
+    match kind {
+        "sos" => "本人按键求救",
+        "fall" => "跌倒",
+        "smoke" => "烟雾报警",
+        "gas" => "燃气报警",
+        "heart_rate" => "心率异常",
+        "removed" => "设备被取下",
+        "low_battery" => "设备电量低",
+        "fence_exit" => "离开安全区域",
+        "telephone" => "电话求助",
+        "unreadable" => "无法识别的告警",
+        "general" => "报警，原因不明",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::press::AlertKind;
+    use domain::word::Word;
+
+    #[test]
+    fn every_kind_can_be_said_in_chinese() {
+        for kind in AlertKind::ALL {
+            assert!(!in_chinese(kind.as_str()).is_ascii(), "{kind}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Emergencies that come by telephone: an operator opens what a press would have opened.
+
+use domain::id::{IncidentId, UserId};
+use domain::incident::{Class, Origin};
+use domain::press::AlertKind;
+use domain::word::Word;
+use jiff_sqlx::ToSqlx as _;
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::timeline::{self, Line};
+use super::{StoreError, facts};
+use crate::clock;
+
+/// What was told on the telephone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The resident whom it is about, when it is one.
+    pub resident: Option<Uuid>,
+    /// Where they are, in words.
+    pub place_in_words: Option<String>,
+    /// The telephone that was called from.
+    pub phone: Option<String>,
+    /// What was said.
+    pub note: String,
+    /// An exercise.
+    pub drill: bool,
+}
+
+/// What the same creating call led to before.
+pub async fn created_before(conn: &mut PgConnection, by: UserId, key: &str) -> Result<Option<IncidentId>, StoreError> {
+    let id = sqlx::query_scalar!("select incident_id from idempotency where user_id = $1 and key = $2", by.0, key)
+        .fetch_optional(conn)
+        .await?;
+    Ok(id.map(IncidentId))
+}
+
+/// Remembers what a creating call led to.
+pub async fn remember(conn: &mut PgConnection, by: UserId, key: &str, incident: IncidentId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into idempotency (user_id, key, incident_id) values ($1, $2, $3) on conflict do nothing",
+        by.0,
+        key,
+        incident.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Makes calls with the same key wait for each other until the transaction ends.
+pub async fn serialize(conn: &mut PgConnection, by: UserId, key: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"select pg_advisory_xact_lock(hashtextextended($1::uuid::text || $2::text, 1)) is null as "done!""#,
+        by.0,
+        key
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(())
+}
+
+/// Opens an emergency, or appends the call to the open one of the same resident or telephone. What
+/// follows from it is decided right after, as for a press.
+///
+/// Whoever is no resident counts as unlisted: the operator who has them on the line decides about 120.
+pub async fn open(conn: &mut PgConnection, call: &Call, by: UserId) -> Result<IncidentId, StoreError> {
+    let fresh = clock::fresh_id();
+    let now = facts::now(conn).await?;
+    let (subject_kind, subject_key) = match (call.resident, &call.phone) {
+        (Some(resident), _) => ("resident", resident.to_string()),
+        (None, Some(phone)) => ("caller", phone.clone()),
+        (None, None) => ("caller", fresh.to_string()),
+    };
+    let origin = if call.resident.is_some() { Origin::Listed } else { Origin::Unlisted };
+    let id = sqlx::query_scalar!(
+        "insert into incident as i (id, class, origin, subject_kind, subject_key, resident_id, terminal_id, node_id, kinds,
+            opened_at, presses, last_press_at, place_in_words, caller_phone, drill, wake_at)
+         values ($1, $2, $3, $4, $5, $6,
+            (select terminal_id from terminal_assignment where resident_id = $6 and until is null
+             order by since desc limit 1),
+            (select serving_node from resident where id = $6),
+            array[$7::text], $8, 1, $8, $9, $10, $11, $8)
+         on conflict (subject_kind, subject_key, class) where closed_at is null and class <> 'service' do update set
+            presses = i.presses + 1,
+            kinds = (select array_agg(distinct kind) from unnest(i.kinds || excluded.kinds) kind),
+            last_press_at = excluded.last_press_at,
+            place_in_words = coalesce(excluded.place_in_words, i.place_in_words),
+            caller_phone = coalesce(excluded.caller_phone, i.caller_phone),
+            drill = i.drill and excluded.drill,
+            cancelled = false,
+            origin = case when excluded.origin = 'listed' then 'listed' else i.origin end,
+            wake_at = excluded.wake_at
+         returning id",
+        fresh,
+        Class::Emergency.as_str(),
+        origin.as_str(),
+        subject_kind,
+        subject_key,
+        call.resident,
+        AlertKind::Telephone.as_str(),
+        now.to_sqlx(),
+        call.place_in_words,
+        call.phone,
+        call.drill,
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let line = Line {
+        what: "telephoned",
+        who: Some(by.0),
+        data: json!({
+            "kind": AlertKind::Telephone.as_str(),
+            "text": call.note,
+            "place_in_words": call.place_in_words,
+            "phone": call.phone,
+        }),
+    };
+    timeline::append(conn, IncidentId(id), now, &[line]).await?;
+    Ok(IncidentId(id))
+}
