@@ -34,8 +34,8 @@ words! {
         FireCalled = "INV-6",
         /// A responder is engaged at most once in an incident.
         EngagedOnce = "INV-7",
-        /// In an emergency of somebody we know that nobody owns, somebody is being asked, going or has
-        /// helped, or it is said that nobody can be asked.
+        /// In an emergency of somebody we know that nobody owns and that calls for a centre, somebody is
+        /// being asked, going or has helped, or it is said that nobody can be asked.
         SomebodyAsked = "INV-8",
         /// A centre that does not acknowledge in time, refuses or cannot be reached is telephoned.
         VoiceAfterSilence = "INV-9",
@@ -114,14 +114,13 @@ fn presses_answered(incident: &Incident, since: Timestamp) -> bool {
 }
 
 /// Whether the policy alone is responsible: an emergency of somebody we know, every press answered, and
-/// no person who has taken it or has been told to decide.
+/// nobody who has taken it.
 fn is_in_the_policys_hands(incident: &Incident) -> bool {
     incident.is_open()
         && incident.class == Class::Emergency
         && incident.origin == Origin::Listed
         && incident.owner().is_none()
         && incident.presses_answered == incident.presses
-        && !incident.operator_decides
 }
 
 /// The fall, the SOS and every other alert about a person want 120; smoke and gas want 119. Said here
@@ -170,12 +169,10 @@ fn engaged_once(incident: &Incident) -> bool {
 }
 
 fn somebody_asked(incident: &Incident) -> bool {
-    !is_in_the_policys_hands(incident)
+    let is_help_wanted = wants(incident, Centre::Ambulance) || wants(incident, Centre::Fire);
+    !(is_in_the_policys_hands(incident) && is_help_wanted)
         || incident.shortfall.is_some()
-        || incident
-            .offers
-            .iter()
-            .any(|offer| offer.state.is_live() || (offer.state == OfferState::Done && offer.round == incident.round))
+        || incident.offers.iter().any(|offer| offer.state.is_live() || offer.state == OfferState::Done)
 }
 
 fn voice_after_silence(incident: &Incident, since: Timestamp) -> bool {

@@ -325,6 +325,8 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
 
 /// Deals with every press nobody has answered and every deadline that has passed.
 fn catch_up(draft: &mut Draft<'_>) {
+    // Whatever made earlier decisions fail, this one does not.
+    draft.next.operator_decides = false;
     check_owner(draft);
     expire_offers(draft);
     expire_handovers(draft);
@@ -564,7 +566,7 @@ fn hear_about_offer(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> 
             let expected_at = expected(draft, minutes);
             draft.move_offer(id, OfferState::Accepted { expected_at });
             draft.next.shortfall = None;
-            dismiss_asked(draft, id);
+            dismiss_asked(draft, id, offer.responder);
             let who = Helper::Responder(offer.responder);
             draft.emit(Effect::TellWearer(News::Coming { who, expected_at }));
         }
@@ -621,18 +623,21 @@ fn hear_about_offer(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> 
     Ok(())
 }
 
-/// First to accept wins: the others who were asked are told.
-fn dismiss_asked(draft: &mut Draft<'_>, winner: OfferId) {
-    let asked: Vec<OfferId> = draft
+/// First to accept wins: the others who were asked are told. Who was asked anew and says yes to the
+/// earlier question must not hear that they are not needed.
+fn dismiss_asked(draft: &mut Draft<'_>, winner: OfferId, responder: ResponderId) {
+    let asked: Vec<(OfferId, ResponderId)> = draft
         .next
         .offers
         .iter()
         .filter(|offer| offer.id != winner && matches!(offer.state, OfferState::Asked { .. }))
-        .map(|offer| offer.id)
+        .map(|offer| (offer.id, offer.responder))
         .collect();
-    for id in asked {
+    for (id, asked) in asked {
         draft.move_offer(id, OfferState::Withdrawn);
-        draft.emit(Effect::DismissResponder(id));
+        if asked != responder {
+            draft.emit(Effect::DismissResponder(id));
+        }
     }
 }
 

@@ -54,7 +54,6 @@ impl<'f> Draft<'f> {
         let from = self.next.owner().filter(|owner| *owner != by);
         let check_at = self.after(self.facts.policy.check_owner_every);
         self.next.ownership = Ownership::Claimed { by, since: self.now(), check_at };
-        self.next.operator_decides = false;
         self.quieten();
         self.write(Entry::Claimed { by, from });
     }

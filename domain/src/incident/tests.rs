@@ -548,3 +548,18 @@ fn while_nobody_owns_it_the_silent_are_asked_again_with_the_uppermost_rung() {
     world.later(300);
     assert_eq!(world.wake(&owned).offers.len(), 1, "an owner asks by hand");
 }
+
+#[test]
+fn who_says_yes_to_an_earlier_question_is_not_told_to_stay_at_home() {
+    let mut world = World::new();
+    world.candidates = Some(vec![Candidate { responder: WEI, distance: Metres(200.0) }]);
+    let incident = world.wake(&world.press());
+    world.later(30);
+    let mut incident = world.wake(&incident);
+    incident.presses += 1;
+    let incident = world.wake(&incident);
+    assert_eq!(incident.offers.len(), 2);
+    let step = world.apply(&incident, Input::Accept { offer: incident.offers[0].id, minutes: 4 });
+    assert_eq!(step.next.offers[1].state, OfferState::Withdrawn);
+    assert!(matches!(step.effects[..], [Effect::TellWearer(News::Coming { .. })]));
+}

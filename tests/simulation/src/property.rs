@@ -1,0 +1,617 @@
+//! What must hold of an incident's whole story, beside the invariants that hold at every moment of it
+//! (`domain::invariant`). Each has a number; `docs/invariants.md` lists them.
+//!
+//! Where a property repeats a rule of the core it says it again from the outside, in its own words:
+//! asking the core whether the core is right proves nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::id::{HandoverId, OfferId, ResponderId, UserId};
+use domain::incident::{
+    Candidate, Centre, Class, Effect, Entry, FRESH, Facts, Handover, HandoverPolicy, HandoverState, Helper, Incident,
+    Input, Level, News, Offer, OfferState, Origin, Policy, Presence, Ring, Step, Voice,
+};
+use domain::invariant;
+use domain::press::AlertKind;
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+/// Something that does not hold of a story.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Property {
+    /// Of an unlisted source, and of anything but an emergency, no centre and no responder hears
+    /// unless a person says so.
+    NothingByItself = 1,
+    /// After a decision the next deadline lies ahead: the ticker never turns on the spot.
+    Progress,
+    /// An emergency that every operator leaves alone is with each centre it calls for when
+    /// `centre_after` has passed, and what it takes the ticker to notice.
+    LeftAloneIsHandedOver,
+    /// Where the policy says at once, the centres are called by the decision that answers the press.
+    AtOnceIsAtOnce,
+    /// Every press is answered within the ticker's time, and the wearer is told that it was received.
+    PressesAnswered,
+    /// Nobody says yes beside somebody who is going, unless an operator asked for them.
+    OneGoes,
+    /// The wearer is told of everybody who is coming or there, of every claim, and last, once, that it
+    /// is over.
+    WearerTold,
+    /// Every change has its entry in the timeline.
+    ChangeWritten,
+    /// What is closed stays as it is, but for what a centre still reports.
+    ClosedStaysClosed,
+    /// No rung is climbed for nobody: with the operators gone the supervisors ring, with them gone too
+    /// the centres are called.
+    NoDeafRung,
+    /// By itself the policy asks one at a time: the nearest, those who kept silent last, nobody twice in
+    /// a round, nobody who said no.
+    AskedInOrder,
+    /// Whoever is asked, dismissed, called or stood down gets a message, once, and nobody else does.
+    EffectsMatch,
+    /// The same moment again changes nothing.
+    Settled,
+    /// What is new has an identity of its own, from those that the decision was given.
+    FreshIdentity,
+    /// An emergency with somebody willing in reach ends with somebody going, or at least heard by an
+    /// owner who was told that nobody went.
+    SomebodyGoes,
+    /// Only a person silences a ring.
+    OnlyPeopleSilence,
+    /// Somebody who was coming and is no longer leaves a ring behind.
+    HoleRings,
+    /// The owner hears of whoever is late.
+    LateIsHeard,
+    /// An owner who has gone does not stay the owner.
+    OwnerGoneIsNoticed,
+    /// Only the owner acts.
+    OnlyTheOwnerActs,
+    /// The ticker is never refused, and never asks somebody who is engaged elsewhere.
+    TickerNeverRefused,
+}
+
+impl std::fmt::Display for Property {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SIM-{} {self:?}", *self as u8)
+    }
+}
+
+/// Something that does not hold: its name, and what shows it.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) name: String,
+    pub(crate) what: String,
+}
+
+impl Broken {
+    pub(crate) fn new(property: Property, what: impl std::fmt::Display) -> Self {
+        Self { name: property.to_string(), what: what.to_string() }
+    }
+}
+
+/// The invariants that hold at every moment.
+pub(crate) fn invariants(
+    incident: &Incident,
+    policy: &Policy,
+    now: Timestamp,
+    lag: SignedDuration,
+) -> Result<(), Broken> {
+    match invariant::broken(incident, policy, now, lag).first() {
+        None => Ok(()),
+        Some(first) => Err(Broken { name: format!("{first} {first:?}"), what: format!("{incident:?}") }),
+    }
+}
+
+/// What the simulation remembers of an incident that the incident does not.
+#[derive(Debug)]
+pub(crate) struct History {
+    /// Since when presses wait for an answer.
+    pub(crate) unanswered_since: Option<Timestamp>,
+    /// Offers that an operator made.
+    asked_by_operator: BTreeSet<OfferId>,
+    /// Offers that an operator took back.
+    pub(crate) withdrawn_by_operator: BTreeSet<OfferId>,
+    /// How many presses had been answered when a hand-over ended.
+    ended_after: BTreeMap<HandoverId, u32>,
+    /// Since when each centre is wanted, with nobody to decide and nobody told.
+    wanted_since: [Option<Timestamp>; 2],
+    /// When it last rang, or its owner last did something.
+    heard_at: Timestamp,
+    /// Every identity that was ever given out.
+    identities: BTreeSet<Uuid>,
+    /// Somebody has gone and finished since the last press was answered.
+    pub(crate) is_helped: bool,
+    /// Decisions have failed: what they would have done in time comes late.
+    pub(crate) has_failed: bool,
+}
+
+/// The centres that an alert can want by itself.
+pub(crate) const CENTRES: [Centre; 2] = [Centre::Ambulance, Centre::Fire];
+
+/// One decision, with all that it was made from.
+pub(crate) struct Decision<'a> {
+    pub(crate) before: &'a Incident,
+    pub(crate) input: &'a Input,
+    pub(crate) facts: &'a Facts,
+    pub(crate) step: &'a Step,
+}
+
+impl History {
+    pub(crate) const fn new(now: Timestamp) -> Self {
+        Self {
+            unanswered_since: Some(now),
+            asked_by_operator: BTreeSet::new(),
+            withdrawn_by_operator: BTreeSet::new(),
+            ended_after: BTreeMap::new(),
+            wanted_since: [None; 2],
+            heard_at: now,
+            identities: BTreeSet::new(),
+            is_helped: false,
+            has_failed: false,
+        }
+    }
+
+    /// Takes note of a decision.
+    pub(crate) fn remember(&mut self, decision: &Decision<'_>) {
+        let Decision { before, input, facts, step } = decision;
+        let next = &step.next;
+        if next.presses_answered == next.presses {
+            self.unanswered_since = None;
+        }
+        for entry in &step.entries {
+            match entry {
+                Entry::Asked { offer, by: Some(_), .. } => {
+                    self.asked_by_operator.insert(*offer);
+                }
+                Entry::Rung { .. } => self.heard_at = facts.now,
+                _ => {}
+            }
+        }
+        self.is_helped &= !was_answered(decision);
+        self.is_helped |=
+            step.entries.iter().any(|entry| matches!(entry, Entry::Answered { state: OfferState::Done, .. }));
+        if let Input::Withdraw { offer, .. } = input {
+            self.withdrawn_by_operator.insert(*offer);
+        }
+        if is_by_a_person(input) {
+            self.heard_at = facts.now;
+        }
+        for handover in next.handovers.iter().filter(|handover| has_ended(handover)) {
+            self.ended_after.entry(handover.id).or_insert(before.presses_answered);
+        }
+        for (since, centre) in self.wanted_since.iter_mut().zip(CENTRES) {
+            let is_wanted = is_automatic(next)
+                && next.is_open()
+                && next.owner().is_none()
+                && wants(next, centre)
+                && !is_on_it(&self.ended_after, next, centre);
+            *since = is_wanted.then(|| since.unwrap_or(facts.now));
+        }
+    }
+}
+
+/// Checks a decision, once it is in the history.
+pub(crate) fn check(history: &mut History, decision: &Decision<'_>) -> Result<(), Broken> {
+    nothing_by_itself(decision)?;
+    progress(decision)?;
+    at_once_is_at_once(history, decision)?;
+    received_is_told(decision)?;
+    one_goes(history, decision)?;
+    wearer_told(decision)?;
+    change_written(decision)?;
+    closed_stays_closed(decision)?;
+    no_deaf_rung(history, decision)?;
+    asked_in_order(decision)?;
+    effects_match(decision)?;
+    fresh_identity(history, decision)?;
+    only_people_silence(decision)?;
+    hole_rings(decision)?;
+    only_the_owner_acts(decision)
+}
+
+/// Checks what needs no decision to go wrong, in a world whose ticker has had its time.
+pub(crate) fn check_at_rest(
+    history: &History,
+    incident: &Incident,
+    policy: &Policy,
+    owner_gone_since: Option<Timestamp>,
+    since: Timestamp,
+) -> Result<(), Broken> {
+    if let Some(waiting) = history.unanswered_since {
+        hold(waiting >= since || history.has_failed, Property::PressesAnswered, || {
+            format!("a press of {waiting} waits")
+        })?;
+    }
+    for (wanted, centre) in history.wanted_since.iter().zip(CENTRES) {
+        let in_time = wanted.is_none_or(|wanted| wanted + policy.centre_after >= since);
+        hold(in_time || history.has_failed, Property::LeftAloneIsHandedOver, || {
+            format!("{centre} has been wanted since {wanted:?}")
+        })?;
+    }
+    if !incident.is_open() || incident.owner().is_none() {
+        return Ok(());
+    }
+    if let Some(gone) = owner_gone_since {
+        let noticed_by = gone.max(history.heard_at) + policy.check_owner_every;
+        hold(noticed_by >= since, Property::OwnerGoneIsNoticed, || format!("the owner has been gone since {gone}"))?;
+    }
+    let late = incident.offers.iter().filter_map(|offer| match offer.state {
+        OfferState::Accepted { expected_at } | OfferState::OnTheWay { expected_at } => Some(expected_at),
+        _ => None,
+    });
+    for expected_at in late {
+        let is_heard = expected_at + policy.check_owner_every >= since || history.heard_at >= expected_at;
+        hold(is_heard, Property::LateIsHeard, || format!("somebody was expected at {expected_at}"))?;
+    }
+    Ok(())
+}
+
+/// Checks that the same input at the same moment finds nothing left to do.
+pub(crate) fn settled(step: &Step, again: &Step) -> Result<(), Broken> {
+    let nothing = again.entries.is_empty() && again.effects.is_empty() && again.next == step.next;
+    hold(nothing, Property::Settled, || format!("{:?} {:?}", again.entries, again.effects))
+}
+
+fn hold(holds: bool, property: Property, what: impl FnOnce() -> String) -> Result<(), Broken> {
+    if holds { Ok(()) } else { Err(Broken::new(property, what())) }
+}
+
+fn is_by_a_person(input: &Input) -> bool {
+    actor(input).is_some() && !matches!(input, Input::Note { .. })
+}
+
+fn actor(input: &Input) -> Option<UserId> {
+    match input {
+        Input::Claim { by, .. }
+        | Input::Release { by }
+        | Input::Ask { by, .. }
+        | Input::Withdraw { by, .. }
+        | Input::HandOver { by, .. }
+        | Input::StandDown { by, .. }
+        | Input::VoiceDone { by, .. }
+        | Input::Note { by, .. }
+        | Input::Close { by, .. } => Some(*by),
+        _ => None,
+    }
+}
+
+/// Whether the policy may hand over and ask without a person.
+pub(crate) fn is_automatic(incident: &Incident) -> bool {
+    incident.class == Class::Emergency && incident.origin == Origin::Listed
+}
+
+/// Whether what was raised calls for a centre; whatever does, calls for a responder too.
+pub(crate) fn wants(incident: &Incident, centre: Centre) -> bool {
+    use AlertKind::{Fall, Gas, General, HeartRate, Smoke, Sos, Telephone};
+    let has_any = |kinds: &[AlertKind]| kinds.iter().any(|kind| incident.kinds.contains(kind));
+    match centre {
+        Centre::Ambulance => incident.kinds.is_empty() || has_any(&[Sos, Fall, HeartRate, Telephone, General]),
+        Centre::Fire => has_any(&[Smoke, Gas]),
+        Centre::Police => false,
+    }
+}
+
+fn has_ended(handover: &Handover) -> bool {
+    matches!(handover.state, HandoverState::StoodDown { .. } | HandoverState::Closed)
+}
+
+/// Whether a centre has been called since the last press that came after it was last done.
+fn is_on_it(ended_after: &BTreeMap<HandoverId, u32>, incident: &Incident, centre: Centre) -> bool {
+    incident
+        .handovers
+        .iter()
+        .filter(|handover| handover.centre == centre)
+        .any(|handover| ended_after.get(&handover.id).is_none_or(|answered| *answered >= incident.presses_answered))
+}
+
+fn was_answered(decision: &Decision<'_>) -> bool {
+    decision.step.next.presses_answered > decision.before.presses_answered
+}
+
+fn nothing_by_itself(decision: &Decision<'_>) -> Result<(), Broken> {
+    for entry in &decision.step.entries {
+        let by_itself = matches!(entry, Entry::HandedOver { by: None, .. } | Entry::Asked { by: None, .. });
+        hold(!by_itself || is_automatic(decision.before), Property::NothingByItself, || format!("{entry:?}"))?;
+    }
+    Ok(())
+}
+
+fn progress(decision: &Decision<'_>) -> Result<(), Broken> {
+    let next = &decision.step.next;
+    let lies_ahead = next.wake_at().is_none_or(|wake_at| wake_at > decision.facts.now);
+    hold(lies_ahead, Property::Progress, || format!("wakes at {:?}", next.wake_at()))
+}
+
+fn at_once_is_at_once(history: &History, decision: &Decision<'_>) -> Result<(), Broken> {
+    let next = &decision.step.next;
+    if !was_answered(decision) || !is_automatic(next) {
+        return Ok(());
+    }
+    let is_help_wanted = CENTRES.iter().any(|centre| wants(next, *centre));
+    let is_asked = next.shortfall.is_some() || next.offers.iter().any(|offer| offer.state.is_live());
+    hold(is_asked || !is_help_wanted, Property::AtOnceIsAtOnce, || "a press, and nobody is asked".into())?;
+    for centre in CENTRES {
+        let is_due = decision.facts.policy.handover == HandoverPolicy::AtOnce && wants(next, centre);
+        let is_called = is_on_it(&history.ended_after, next, centre);
+        hold(!is_due || is_called, Property::AtOnceIsAtOnce, || format!("a press, and {centre} is not called"))?;
+    }
+    Ok(())
+}
+
+fn received_is_told(decision: &Decision<'_>) -> Result<(), Broken> {
+    let is_told = decision.step.effects.contains(&Effect::TellWearer(News::Received));
+    hold(is_told == was_answered(decision), Property::PressesAnswered, || format!("{:?}", decision.step.effects))
+}
+
+fn one_goes(history: &History, decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, step, .. } = decision;
+    for offer in step.next.offers.iter().filter(|offer| offer.state.is_accepted()) {
+        let was = before.offers.iter().find(|was| was.id == offer.id);
+        let is_new = was.is_none_or(|was| !was.state.is_accepted());
+        let goes_already = before.offers.iter().any(|other| other.id != offer.id && other.state.is_accepted());
+        let is_wanted = history.asked_by_operator.contains(&offer.id);
+        hold(!(is_new && goes_already) || is_wanted, Property::OneGoes, || format!("{offer:?}"))?;
+    }
+    Ok(())
+}
+
+fn wearer_told(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, step, .. } = decision;
+    let news: Vec<News> = step
+        .effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::TellWearer(news) => Some(*news),
+            _ => None,
+        })
+        .collect();
+    let tells = |wanted: &dyn Fn(&News) -> bool, what: &dyn std::fmt::Debug| {
+        hold(news.iter().any(wanted), Property::WearerTold, || format!("of {what:?} in {news:?}"))
+    };
+    if !before.is_open() {
+        return hold(news.is_empty(), Property::WearerTold, || format!("{news:?} after the end"));
+    }
+    for offer in &step.next.offers {
+        let was = before.offers.iter().find(|was| was.id == offer.id).map(|was| &was.state);
+        let responder = Helper::Responder(offer.responder);
+        match &offer.state {
+            OfferState::Accepted { .. } if !was.is_some_and(OfferState::is_accepted) => {
+                tells(&|news| matches!(news, News::Coming { who, .. } if *who == responder), offer)?;
+            }
+            OfferState::OnScene if was != Some(&OfferState::OnScene) => {
+                tells(&|news| *news == News::Arrived { who: responder }, offer)?;
+            }
+            _ => {}
+        }
+    }
+    for handover in &step.next.handovers {
+        let was = before.handovers.iter().find(|was| was.id == handover.id).map(|was| &was.state);
+        let centre = Helper::Centre(handover.centre);
+        match &handover.state {
+            HandoverState::Dispatched { expected_at: Some(_) } if was != Some(&handover.state) => {
+                tells(&|news| matches!(news, News::Coming { who, .. } if *who == centre), handover)?;
+            }
+            HandoverState::Arrived if was != Some(&handover.state) => {
+                tells(&|news| *news == News::Arrived { who: centre }, handover)?;
+            }
+            _ => {}
+        }
+    }
+    if step.next.owner().is_some() && step.next.owner() != before.owner() {
+        tells(&|news| *news == News::Claimed, &"the claim")?;
+    }
+    let clears = news.iter().filter(|news| **news == News::AllClear).count();
+    let is_last = step.effects.last() == Some(&Effect::TellWearer(News::AllClear));
+    let is_right = if step.next.is_open() { clears == 0 } else { clears == 1 && is_last };
+    hold(is_right, Property::WearerTold, || format!("the end, in {:?}", step.effects))
+}
+
+fn change_written(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, step, .. } = decision;
+    let next = &step.next;
+    let written = |is_due: bool, what: &dyn std::fmt::Debug, wanted: &dyn Fn(&Entry) -> bool| {
+        let is_written = !is_due || step.entries.iter().any(wanted);
+        hold(is_written, Property::ChangeWritten, || format!("{what:?} in {:?}", step.entries))
+    };
+    for offer in &next.offers {
+        let was = before.offers.iter().find(|was| was.id == offer.id);
+        written(
+            was.is_none(),
+            offer,
+            &|entry| matches!(entry, Entry::Asked { offer: id, responder, .. } if (*id, *responder) == (offer.id, offer.responder)),
+        )?;
+        written(
+            was.is_some_and(|was| was.state != offer.state),
+            offer,
+            &|entry| matches!(entry, Entry::Answered { offer: id, state, .. } if *id == offer.id && *state == offer.state),
+        )?;
+    }
+    for handover in &next.handovers {
+        let was = before.handovers.iter().find(|was| was.id == handover.id);
+        let voice_was = was.map_or(Voice::NotNeeded, |was| was.voice);
+        written(
+            was.is_none(),
+            handover,
+            &|entry| matches!(entry, Entry::HandedOver { handover: id, centre, .. } if (*id, *centre) == (handover.id, handover.centre)),
+        )?;
+        written(
+            was.is_some_and(|was| was.state != handover.state),
+            handover,
+            &|entry| matches!(entry, Entry::HandoverMoved { handover: id, state, .. } if *id == handover.id && *state == handover.state),
+        )?;
+        let is_due = matches!(handover.voice, Voice::Due { .. }) && voice_was == Voice::NotNeeded;
+        written(is_due, handover, &|entry| *entry == Entry::VoiceDue { centre: handover.centre })?;
+        let is_done = matches!(handover.voice, Voice::Done { .. }) && voice_was != handover.voice;
+        written(
+            is_done,
+            handover,
+            &|entry| matches!(entry, Entry::VoiceDone { centre, .. } if *centre == handover.centre),
+        )?;
+    }
+    let (owner_was, owner) = (before.owner(), next.owner());
+    written(
+        owner.is_some() && owner != owner_was,
+        &"the claim",
+        &|entry| matches!(entry, Entry::Claimed { by, from } if Some(*by) == owner && *from == owner_was),
+    )?;
+    written(owner.is_none() && owner_was.is_some(), &"the loss of the owner", &|entry| {
+        matches!(entry, Entry::Released { .. } | Entry::OwnerGone { .. })
+    })?;
+    let level = next.ring.level();
+    written(level > before.ring.level() || was_answered(decision) && owner == owner_was, &"the ring", &|entry| {
+        *entry == Entry::Rung { level }
+    })?;
+    written(next.ring == Ring::Quiet && before.ring != Ring::Quiet, &"the silence", &|_| true)?;
+    written(
+        next.shortfall.is_some() && next.shortfall != before.shortfall,
+        &"the shortfall",
+        &|entry| matches!(entry, Entry::NobodyLeft { shortfall } if Some(*shortfall) == next.shortfall),
+    )?;
+    written(next.closure != before.closure, &"the end", &|entry| matches!(entry, Entry::Closed { .. }))?;
+    written(!step.effects.is_empty(), &"what was done", &|_| true)
+}
+
+fn closed_stays_closed(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, step, .. } = decision;
+    if before.is_open() {
+        return Ok(());
+    }
+    let mut expected = (*before).clone();
+    expected.handovers.clone_from(&step.next.handovers);
+    let same = expected == step.next && step.next.handovers.len() == before.handovers.len();
+    hold(same && step.effects.is_empty(), Property::ClosedStaysClosed, || format!("{:?}", step.next))
+}
+
+fn no_deaf_rung(history: &History, decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { facts, step, .. } = decision;
+    let next = &step.next;
+    if !next.is_open() || next.owner().is_some() || facts.operators == Presence::Present {
+        return Ok(());
+    }
+    hold(next.ring.level() == Level::Supervisors, Property::NoDeafRung, || format!("{:?}", next.ring))?;
+    for centre in CENTRES {
+        let is_due = facts.supervisors == Presence::Gone && is_automatic(next) && wants(next, centre);
+        let is_called = is_on_it(&history.ended_after, next, centre) || history.has_failed;
+        hold(!is_due || is_called, Property::NoDeafRung, || format!("nobody is there, and {centre} is not called"))?;
+    }
+    Ok(())
+}
+
+fn asked_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { facts, step, .. } = decision;
+    let next = &step.next;
+    let asked: Vec<(OfferId, ResponderId)> = step
+        .entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Asked { offer, responder, by: None } => Some((*offer, *responder)),
+            _ => None,
+        })
+        .collect();
+    let Some((id, responder)) = asked.first().copied() else { return Ok(()) };
+    let others: Vec<_> = next.offers.iter().filter(|offer| offer.id != id).collect();
+    let alone = asked.len() == 1 && !others.iter().any(|offer| offer.state.is_live());
+    hold(alone, Property::AskedInOrder, || format!("not one at a time: {:?}", next.offers))?;
+    let round = next.offers.iter().find(|offer| offer.id == id).map_or(0, |offer| offer.round);
+    let may_be_asked = |candidate: &&Candidate| {
+        !others
+            .iter()
+            .filter(|offer| offer.responder == candidate.responder)
+            .any(|offer| offer.round == round || matches!(offer.state, OfferState::Declined { .. }))
+    };
+    let kept_silent = |candidate: &Candidate| {
+        others.iter().any(|offer| offer.responder == candidate.responder && offer.state == OfferState::Silent)
+    };
+    let candidates = facts.candidates.as_deref().unwrap_or_default();
+    let right = candidates.iter().filter(may_be_asked).min_by_key(|candidate| kept_silent(candidate));
+    hold(right.map(|candidate| candidate.responder) == Some(responder), Property::AskedInOrder, || {
+        format!("{responder} instead of {right:?}")
+    })
+}
+
+fn effects_match(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, step, .. } = decision;
+    let mut expected = Vec::new();
+    for offer in &step.next.offers {
+        match before.offers.iter().find(|was| was.id == offer.id) {
+            None => expected.push(Effect::AskResponder(offer.id)),
+            Some(was) if was.state.is_live() && matches!(offer.state, OfferState::Silent | OfferState::Withdrawn) => {
+                // Who goes must never hear that they are not needed.
+                let goes = |other: &&Offer| other.responder == offer.responder && other.state.is_accepted();
+                if !step.next.offers.iter().any(|other| goes(&other)) {
+                    expected.push(Effect::DismissResponder(offer.id));
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    for handover in &step.next.handovers {
+        match before.handovers.iter().find(|was| was.id == handover.id) {
+            None => expected.push(Effect::CallCentre(handover.id)),
+            Some(was) if was.state != handover.state && matches!(handover.state, HandoverState::StoodDown { .. }) => {
+                expected.push(Effect::StandCentreDown(handover.id));
+            }
+            Some(_) => {}
+        }
+    }
+    let mut done: Vec<_> =
+        step.effects.iter().filter(|effect| !matches!(effect, Effect::TellWearer(_))).cloned().collect();
+    for effect in &expected {
+        let place = done.iter().position(|done| done == effect);
+        hold(place.is_some(), Property::EffectsMatch, || format!("{effect:?} is missing"))?;
+        if let Some(place) = place {
+            done.swap_remove(place);
+        }
+    }
+    hold(done.is_empty(), Property::EffectsMatch, || format!("{done:?} for no reason"))
+}
+
+fn fresh_identity(history: &mut History, decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { facts, step, .. } = decision;
+    let made = step.entries.iter().filter_map(|entry| match entry {
+        Entry::Asked { offer, .. } => Some(offer.0),
+        Entry::HandedOver { handover, .. } => Some(handover.0),
+        _ => None,
+    });
+    let mut count = 0;
+    for id in made {
+        count += 1;
+        let is_own = facts.fresh.contains(&id) && history.identities.insert(id);
+        hold(is_own && count <= FRESH, Property::FreshIdentity, || format!("{id}"))?;
+    }
+    Ok(())
+}
+
+fn only_people_silence(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, input, step, .. } = decision;
+    let is_silenced = before.ring != Ring::Quiet && step.next.ring == Ring::Quiet;
+    let may_silence = is_by_a_person(input) && !matches!(input, Input::Release { .. });
+    hold(!is_silenced || may_silence, Property::OnlyPeopleSilence, || format!("{input:?}"))
+}
+
+fn hole_rings(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, input, step, .. } = decision;
+    let gave_up = before
+        .offers
+        .iter()
+        .zip(&step.next.offers)
+        .any(|(was, is)| was.state.is_accepted() && matches!(is.state, OfferState::Declined { .. }));
+    let fell_out = before.handovers.iter().zip(&step.next.handovers).any(|(was, is)| {
+        let is_out = match is.state {
+            HandoverState::Refused { .. } => true,
+            // Who has telephoned already needs no data link.
+            HandoverState::Failed => !matches!(is.voice, Voice::Done { .. }),
+            HandoverState::Closed => was.state != HandoverState::Arrived,
+            _ => false,
+        };
+        is_out && was.state != is.state
+    });
+    let holds = !(gave_up || fell_out) || !step.next.is_open() || step.next.ring != Ring::Quiet;
+    hold(holds, Property::HoleRings, || format!("{input:?}"))
+}
+
+fn only_the_owner_acts(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, input, .. } = decision;
+    let is_free = matches!(input, Input::Claim { .. } | Input::Note { .. });
+    let by = actor(input);
+    hold(is_free || by.is_none() || by == before.owner(), Property::OnlyTheOwnerActs, || format!("{input:?}"))
+}

@@ -1,0 +1,696 @@
+//! A small district in virtual time, and the shell around the core as the dispatcher is: it gathers
+//! facts, lets the core decide, keeps what was decided, delivers effects at least once, and vanishes now
+//! and then.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::id::{HandoverId, IncidentId, ResponderId, UserId};
+use domain::incident::{
+    Authority, Candidate, Centre, Class, Effect, Entry, Facts, HandoverPolicy, Incident, Input, Level, Offer,
+    OfferState, Origin, Policy, Presence, Refusal, Ring, Step, decide,
+};
+use domain::place::Metres;
+use domain::press::AlertKind;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::agenda::{Agenda, Happening};
+use crate::dice::Dice;
+use crate::people::{Manner, Temper};
+use crate::property::{self, Broken, Decision, History, Property};
+use crate::trace::Trace;
+
+/// How late the ticker may be.
+const LAG_MAX: SignedDuration = SignedDuration::from_secs(3);
+/// How long after its second failure a decision is tried again.
+const TRIED_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(30);
+/// Presses, outages and operators end here.
+const CALM_AT: SignedDuration = SignedDuration::from_mins(9);
+/// The world ends here: whoever is willing has had the time to be asked, several times over.
+const END_AT: SignedDuration = SignedDuration::from_mins(24);
+/// For so long somebody has to have been free, before it counts that nobody asked them: the slowest
+/// uppermost rung, and every other responder's silence.
+const ASKED_WITHIN: SignedDuration = SignedDuration::from_mins(8);
+
+/// Somebody who presses.
+struct Wearer {
+    origin: Origin,
+    policy: Policy,
+    is_located: bool,
+    /// How far away each responder is, or out of reach.
+    distances: Vec<Option<u32>>,
+}
+
+/// Somebody who goes.
+pub(crate) struct Responder {
+    pub(crate) id: ResponderId,
+    temper: Temper,
+    is_on_duty: bool,
+    /// Since when no offer engages them.
+    free_since: Timestamp,
+}
+
+/// Somebody at a console.
+pub(crate) struct Staff {
+    pub(crate) id: UserId,
+    pub(crate) authority: Authority,
+    gone_since: Option<Timestamp>,
+}
+
+/// An incident, and what the simulation knows of it besides.
+struct Case {
+    incident: Incident,
+    wearer: usize,
+    history: History,
+}
+
+/// What became of an input.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Decided and committed.
+    Kept,
+    /// The core did not accept it.
+    Refused(Refusal),
+    /// The transaction failed, or the process died in it.
+    Lost,
+}
+
+/// The district.
+pub(crate) struct World {
+    pub(crate) dice: Dice,
+    pub(crate) responders: Vec<Responder>,
+    pub(crate) staff: Vec<Staff>,
+    pub(crate) trace: Trace,
+    /// How often each thing happened that a simulation must not miss.
+    pub(crate) tally: BTreeMap<&'static str, u64>,
+    began_at: Timestamp,
+    now: Timestamp,
+    agenda: Agenda,
+    wearers: Vec<Wearer>,
+    manners: [Manner; 3],
+    /// How many in a hundred rings somebody at a console attends to.
+    attention: u64,
+    cases: Vec<Case>,
+    looks: BTreeSet<(usize, usize)>,
+    shown: BTreeSet<HandoverId>,
+    /// When the process began to be away, and when it is back; both in the past when all is well.
+    down_since: Timestamp,
+    up_at: Timestamp,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, trace: Trace) -> Self {
+        let mut dice = Dice::new(seed);
+        let began_at = Timestamp::constant(1_772_352_000, 0);
+        let responders = (0..dice.below(6)).map(|_| responder(&mut dice, began_at)).collect::<Vec<_>>();
+        let wearers = (0..=dice.below(2)).map(|_| wearer(&mut dice, responders.len())).collect();
+        let staff = (0..dice.below(5)).map(|_| staff(&mut dice, began_at)).collect();
+        let mut world = Self {
+            manners: std::array::from_fn(|_| dice.pick(&Manner::ALL)),
+            attention: dice.pick(&[0, 0, 10, 60, 95]),
+            dice,
+            responders,
+            staff,
+            trace,
+            tally: BTreeMap::new(),
+            began_at,
+            now: began_at,
+            agenda: Agenda::default(),
+            wearers,
+            cases: Vec::new(),
+            looks: BTreeSet::new(),
+            shown: BTreeSet::new(),
+            down_since: began_at,
+            up_at: began_at,
+        };
+        world.plan();
+        world
+    }
+
+    /// Lets everything happen.
+    pub(crate) fn run(&mut self) -> Result<(), Broken> {
+        while let Some((at, what)) = self.agenda.next() {
+            if at > self.began_at + END_AT {
+                break;
+            }
+            self.now = at;
+            self.happen(what)?;
+        }
+        self.check_help()
+    }
+
+    // ---- what will happen ---------------------------------------------------------------------
+
+    /// Writes everything into the agenda that does not depend on the core.
+    fn plan(&mut self) {
+        for wearer in 0..self.wearers.len() {
+            self.plan_presses(wearer);
+            if !self.wearers[wearer].is_located && self.dice.chance(80) {
+                self.later(1_000, 300_000, Happening::Located { wearer });
+            }
+        }
+        for responder in 0..self.responders.len() {
+            let is_steady = self.responders[responder].temper == Temper::Willing;
+            if !self.responders[responder].is_on_duty {
+                self.later(1_000, 300_000, Happening::Duty { responder, on: true });
+            } else if !is_steady && self.dice.chance(30) {
+                self.later(1_000, 500_000, Happening::Duty { responder, on: false });
+            }
+        }
+        for person in 0..self.staff.len() {
+            let mut taken = self.staff[person].gone_since.is_some();
+            for _ in 0..self.dice.below(4) {
+                self.later(1_000, CALM_AT.as_millis().try_into().unwrap_or(0), Happening::Seat { person, taken });
+                taken = !taken;
+            }
+        }
+        for _ in 0..self.dice.pick(&[0, 0, 1, 1, 2, 4]) {
+            self.later(0, CALM_AT.as_millis().try_into().unwrap_or(0), Happening::Outage);
+        }
+        self.later(0, 20_000, Happening::Watchdog);
+    }
+
+    fn plan_presses(&mut self, wearer: usize) {
+        let usual = self.dice.pick(&[Class::Emergency, Class::Emergency, Class::Emergency, Class::Welfare]);
+        let mut after = self.dice.span(0, 60_000);
+        for _ in 0..=self.dice.pick(&[0, 0, 1, 2, 3, 6]) {
+            let class = if self.dice.chance(8) { self.dice.pick(&[Class::Service, Class::Wandering]) } else { usual };
+            let kind = match self.dice.below(20) {
+                0..=9 => Some(AlertKind::Sos),
+                10 => None,
+                11 => Some(AlertKind::Gas),
+                12 | 13 => Some(AlertKind::Smoke),
+                14 => Some(AlertKind::Unreadable),
+                15 => Some(AlertKind::LowBattery),
+                16 => Some(AlertKind::HeartRate),
+                17 => Some(AlertKind::Telephone),
+                _ => Some(AlertKind::Fall),
+            };
+            self.agenda.enter(self.now + after, Happening::Press { wearer, class, kind });
+            if self.dice.chance(10) {
+                let cancel = after + self.dice.span(500, 30_000);
+                self.agenda.enter(self.now + cancel, Happening::Cancel { wearer });
+            }
+            let gap = if self.dice.chance(50) { self.dice.span(300, 15_000) } else { self.dice.span(15_000, 150_000) };
+            after += gap;
+        }
+    }
+
+    fn later(&mut self, least_ms: i64, most_ms: i64, what: Happening) {
+        let at = self.now + self.dice.span(least_ms, most_ms);
+        self.agenda.enter(at, what);
+    }
+
+    /// Somebody outside reaches the process after a while; sometimes twice.
+    pub(crate) fn call_in(&mut self, case: usize, after: SignedDuration, input: Input) {
+        if self.dice.chance(4) {
+            let again = after + self.dice.span(0, 20_000);
+            self.agenda.enter(self.now + again, Happening::Call { case, input: input.clone() });
+        }
+        self.agenda.enter(self.now + after, Happening::Call { case, input });
+    }
+
+    /// Puts off until the process is back.
+    fn put_off(&mut self, most_ms: i64, what: Happening) {
+        let at = self.up_at.max(self.now) + self.dice.span(0, most_ms);
+        self.agenda.enter(at, what);
+    }
+
+    // ---- what happens -------------------------------------------------------------------------
+
+    fn is_calm(&self) -> bool {
+        self.now >= self.began_at + CALM_AT
+    }
+
+    fn is_down(&self) -> bool {
+        self.now < self.up_at
+    }
+
+    /// Whether the ticker has had its time since the process was last away.
+    fn is_caught_up(&self) -> bool {
+        self.now > self.up_at + LAG_MAX
+    }
+
+    fn happen(&mut self, what: Happening) -> Result<(), Broken> {
+        match what {
+            Happening::Press { .. } if self.is_down() => self.put_off(3_000, what),
+            Happening::Press { wearer, class, kind } => self.take_in(wearer, class, kind),
+            Happening::Cancel { wearer } => {
+                for case in &mut self.cases {
+                    case.incident.cancelled |= case.wearer == wearer && case.incident.is_open();
+                }
+            }
+            Happening::Located { wearer } => self.wearers[wearer].is_located = true,
+            Happening::Wake { .. } if self.is_down() => self.put_off(millis(LAG_MAX), what),
+            Happening::Wake { case } => return self.tick(case),
+            Happening::Delivery { .. } if self.is_down() => self.put_off(5_000, what),
+            Happening::Delivery { case, effect } => self.deliver(case, &effect),
+            Happening::Call { .. } if self.is_down() => self.put_off(20_000, what),
+            Happening::Call { case, input } => return self.hear(case, input),
+            Happening::Duty { responder, on } => {
+                self.responders[responder].is_on_duty = on;
+                self.responders[responder].free_since = self.now;
+            }
+            Happening::Seat { person, taken } => {
+                self.staff[person].gone_since = (!taken).then_some(self.now);
+                for case in 0..self.cases.len() {
+                    self.summon(person, case);
+                }
+            }
+            Happening::Look { person, case } => return self.look(person, case),
+            Happening::Outage => self.vanish(),
+            Happening::Watchdog => return self.watch(),
+        }
+        Ok(())
+    }
+
+    /// The process is gone, and nothing but what was committed is left.
+    fn vanish(&mut self) {
+        if self.is_caught_up() {
+            self.down_since = self.now;
+        }
+        self.up_at = self.up_at.max(self.now + self.dice.span(0, 120_000));
+        self.count("outage");
+    }
+
+    /// Intake: opens an incident or appends to the one that is open, and commits.
+    fn take_in(&mut self, wearer: usize, class: Class, kind: Option<AlertKind>) {
+        let open = self
+            .cases
+            .iter()
+            .position(|case| case.wearer == wearer && case.incident.class == class && case.incident.is_open());
+        let case = open.unwrap_or_else(|| self.open(wearer, class, kind));
+        if let (Some(_), held) = (open, &mut self.cases[case]) {
+            held.incident.presses += 1;
+            held.incident.kinds.extend(kind);
+            held.history.unanswered_since.get_or_insert(self.now);
+        }
+        self.count("press");
+        self.trace.note(self.now, || format!("case {case}: press of {kind:?}, {class}"));
+        self.put_off(millis(LAG_MAX), Happening::Wake { case });
+        if self.dice.chance(15) {
+            // Somebody does something in the very moment of the press.
+            let person = self.dice.index(self.staff.len().max(1));
+            self.later(0, 50, Happening::Look { person, case });
+        }
+    }
+
+    fn open(&mut self, wearer: usize, class: Class, kind: Option<AlertKind>) -> usize {
+        let id = IncidentId(self.dice.id());
+        let incident = Incident::open(id, class, self.wearers[wearer].origin, kind, self.now);
+        self.cases.push(Case { incident, wearer, history: History::new(self.now) });
+        self.count("incident");
+        self.cases.len() - 1
+    }
+
+    fn tick(&mut self, case: usize) -> Result<(), Broken> {
+        let incident = &self.cases[case].incident;
+        let is_due = incident.wake_at().is_some_and(|wake_at| wake_at <= self.now);
+        // A ticker that comes for nothing, or twice, does no harm.
+        if !is_due && !self.dice.chance(10) {
+            return Ok(());
+        }
+        if is_due && incident.presses > incident.presses_answered && self.dice.chance(1) {
+            self.fail_twice(case);
+            return Ok(());
+        }
+        match self.decide(case, Input::Wake)? {
+            Verdict::Refused(refusal) => Err(Broken::new(Property::TickerNeverRefused, refusal)),
+            Verdict::Kept | Verdict::Lost => Ok(()),
+        }
+    }
+
+    fn hear(&mut self, case: usize, input: Input) -> Result<(), Broken> {
+        if self.decide(case, input)? == Verdict::Refused(Refusal::Taken) {
+            self.count("late yes, and taken");
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, person: usize, case: usize) -> Result<(), Broken> {
+        self.looks.remove(&(person, case));
+        if self.is_down() {
+            self.plan_look(person, case, millis(self.up_at.duration_since(self.now)), 150_000);
+            return Ok(());
+        }
+        if self.is_calm() || self.staff.get(person).is_none_or(|staff| staff.gone_since.is_some()) {
+            return Ok(());
+        }
+        let incident = self.cases[case].incident.clone();
+        if let Some(input) = self.attend(person, &incident)
+            && self.decide(case, input)? == Verdict::Refused(Refusal::PressedAgain)
+        {
+            self.count("close in the moment of a press");
+        }
+        let incident = &self.cases[case].incident;
+        if incident.owner() == Some(self.staff[person].id) && incident.is_open() {
+            self.plan_look(person, case, 4_000, 60_000);
+        }
+        Ok(())
+    }
+
+    fn plan_look(&mut self, person: usize, case: usize, least_ms: i64, most_ms: i64) {
+        if self.looks.insert((person, case)) {
+            self.later(least_ms, most_ms, Happening::Look { person, case });
+        }
+    }
+
+    /// A console rings in front of somebody.
+    fn summon(&mut self, person: usize, case: usize) {
+        let is_present = self.staff[person].gone_since.is_none();
+        if is_present && self.cases[case].incident.ring != Ring::Quiet && self.dice.chance(self.attention) {
+            self.plan_look(person, case, 1_000, 70_000);
+        }
+    }
+
+    fn deliver(&mut self, case: usize, effect: &Effect) {
+        let incident = &self.cases[case].incident;
+        match effect {
+            Effect::AskResponder(id) => {
+                // What is no longer asked is mostly not sent any more; it may have been on its way.
+                let Some(offer) = incident.offers.iter().find(|offer| offer.id == *id) else { return };
+                let is_asked = matches!(offer.state, OfferState::Asked { .. });
+                let temper = self.responders.iter().find(|one| one.id == offer.responder).map(|one| one.temper);
+                if let Some(temper) = temper
+                    && (is_asked || self.dice.chance(15))
+                {
+                    self.show_offer(case, *id, temper);
+                }
+            }
+            Effect::CallCentre(id) => {
+                let Some(handover) = incident.handovers.iter().find(|handover| handover.id == *id) else { return };
+                let manner = match handover.centre {
+                    Centre::Ambulance => self.manners[0],
+                    Centre::Fire => self.manners[1],
+                    Centre::Police => self.manners[2],
+                };
+                if self.shown.insert(*id) || self.dice.chance(30) {
+                    self.show_handover(case, *id, manner);
+                }
+            }
+            Effect::DismissResponder(_) | Effect::StandCentreDown(_) | Effect::TellWearer(_) => {}
+        }
+    }
+
+    fn watch(&mut self) -> Result<(), Broken> {
+        self.later(15_000, 25_000, Happening::Watchdog);
+        if self.is_down() {
+            return Ok(());
+        }
+        let lag = if self.is_caught_up() { LAG_MAX } else { self.now.duration_since(self.down_since) + LAG_MAX };
+        for case in &self.cases {
+            let policy = &self.wearers[case.wearer].policy;
+            if case.incident.operator_decides {
+                continue;
+            }
+            property::invariants(&case.incident, policy, self.now, lag)?;
+            if self.is_caught_up() {
+                let owner = self.staff.iter().find(|staff| Some(staff.id) == case.incident.owner());
+                let gone_since = owner.and_then(|owner| owner.gone_since);
+                property::check_at_rest(&case.history, &case.incident, policy, gone_since, self.now - LAG_MAX)?;
+            }
+        }
+        Ok(())
+    }
+
+    // ---- the desk -----------------------------------------------------------------------------
+
+    /// Lets the core decide and keeps what it decided.
+    fn decide(&mut self, index: usize, input: Input) -> Result<Verdict, Broken> {
+        let facts = self.facts(index);
+        let Case { incident: before, wearer, .. } = &self.cases[index];
+        let policy = self.wearers[*wearer].policy;
+        let before = before.clone();
+        self.count("decision");
+        let step = match decide(&before, input.clone(), &facts) {
+            Ok(step) => step,
+            Err(refusal) => {
+                self.trace.note(self.now, || format!("case {index}: {input:?} refused: {refusal}"));
+                self.count("refusal");
+                return Ok(Verdict::Refused(refusal));
+            }
+        };
+        if let Some(responder) = self.engaged_elsewhere(index, &step.next) {
+            // The database holds a responder's capacity: the transaction fails as a whole.
+            let may_clash = matches!(input, Input::Ask { .. } | Input::Accept { .. });
+            self.count("capacity held by the database");
+            let clash = || Broken::new(Property::TickerNeverRefused, format!("{responder} is engaged elsewhere"));
+            return if may_clash { Ok(Verdict::Lost) } else { Err(clash()) };
+        }
+        if self.dice.chance(1) && self.dice.chance(30) && !self.is_calm() {
+            self.vanish();
+            self.count("decision lost");
+            match input {
+                Input::Wake => self.put_off(millis(LAG_MAX), Happening::Wake { case: index }),
+                _ => self.put_off(20_000, Happening::Call { case: index, input }),
+            }
+            return Ok(Verdict::Lost);
+        }
+        self.trace.note(self.now, || {
+            format!("case {index}: {input:?}\n    {:?}\n    {:?}\n    {:?}", step.entries, step.effects, step.next.ring)
+        });
+        self.tally_up(&before, &input, &step);
+        let decision = Decision { before: &before, input: &input, facts: &facts, step: &step };
+        let history = &mut self.cases[index].history;
+        history.remember(&decision);
+        property::check(history, &decision)?;
+        property::invariants(&step.next, &policy, self.now, SignedDuration::ZERO)?;
+        if self.dice.chance(25) {
+            self.count("decision repeated");
+            let mut again = facts.clone();
+            again.fresh = std::array::from_fn(|_| self.dice.id());
+            match decide(&step.next, Input::Wake, &again) {
+                Ok(again) => property::settled(&step, &again)?,
+                Err(refusal) => return Err(Broken::new(Property::TickerNeverRefused, refusal)),
+            }
+        }
+        self.commit(index, step);
+        Ok(Verdict::Kept)
+    }
+
+    /// The decision has failed twice: everybody is rung, without asking the core, and it is tried again
+    /// later. Meanwhile the watchdog says what is amiss, rightly.
+    fn fail_twice(&mut self, index: usize) {
+        self.count("decision failed");
+        let Case { incident, history, .. } = &mut self.cases[index];
+        incident.operator_decides = true;
+        incident.ring = Ring::Ringing { level: Level::Supervisors, next_at: self.now + TRIED_AGAIN_AFTER * 2 };
+        history.has_failed = true;
+        self.agenda.enter(self.now + TRIED_AGAIN_AFTER, Happening::Wake { case: index });
+    }
+
+    fn commit(&mut self, index: usize, step: Step) {
+        for responder in &mut self.responders {
+            let offers = || step.next.offers.iter().zip(&self.cases[index].incident.offers);
+            let was_released = offers()
+                .any(|(next, was)| next.responder == responder.id && was.state.is_live() && !next.state.is_live());
+            if was_released {
+                responder.free_since = self.now;
+            }
+        }
+        let rings = step.entries.iter().any(|entry| matches!(entry, Entry::Rung { .. }));
+        self.cases[index].incident = step.next;
+        for effect in step.effects {
+            let most_ms = if self.dice.chance(6) { 45_000 } else { 1_500 };
+            if self.dice.chance(8) {
+                self.later(0, 45_000, Happening::Delivery { case: index, effect: effect.clone() });
+            }
+            self.later(0, most_ms, Happening::Delivery { case: index, effect });
+        }
+        if let Some(wake_at) = self.cases[index].incident.wake_at() {
+            let at = wake_at.max(self.now) + self.dice.span(0, millis(LAG_MAX));
+            self.agenda.enter(at, Happening::Wake { case: index });
+        }
+        if rings {
+            for person in 0..self.staff.len() {
+                self.summon(person, index);
+            }
+        }
+    }
+
+    fn facts(&mut self, index: usize) -> Facts {
+        let case = &self.cases[index];
+        let wearer = &self.wearers[case.wearer];
+        let is_seated = |authority: Authority| {
+            presence(self.staff.iter().any(|staff| staff.authority == authority && staff.gone_since.is_none()))
+        };
+        let owner = case.incident.owner();
+        let mut candidates: Vec<Candidate> = self
+            .responders
+            .iter()
+            .zip(&wearer.distances)
+            .filter(|(responder, _)| responder.is_on_duty && !self.is_engaged(responder.id))
+            .filter_map(|(responder, distance)| {
+                distance.map(|metres| Candidate { responder: responder.id, distance: Metres(f64::from(metres)) })
+            })
+            .collect();
+        candidates.sort_by(|a, b| a.distance.0.total_cmp(&b.distance.0).then(a.responder.cmp(&b.responder)));
+        Facts {
+            now: self.now,
+            policy: wearer.policy,
+            owner: presence(self.staff.iter().any(|staff| Some(staff.id) == owner && staff.gone_since.is_none())),
+            operators: is_seated(Authority::Operator),
+            supervisors: is_seated(Authority::Supervisor),
+            candidates: wearer.is_located.then_some(candidates),
+            fresh: std::array::from_fn(|_| self.dice.id()),
+        }
+    }
+
+    fn is_engaged(&self, responder: ResponderId) -> bool {
+        self.cases
+            .iter()
+            .flat_map(|case| &case.incident.offers)
+            .any(|offer| offer.responder == responder && offer.state.is_live())
+    }
+
+    fn engaged_elsewhere(&self, index: usize, next: &Incident) -> Option<ResponderId> {
+        let others = || self.cases.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, case)| case);
+        let engaged = |responder: ResponderId| {
+            others()
+                .flat_map(|case| &case.incident.offers)
+                .any(|offer| offer.responder == responder && offer.state.is_live())
+        };
+        next.offers.iter().filter(|offer| offer.state.is_live()).map(|offer| offer.responder).find(|id| engaged(*id))
+    }
+
+    // ---- what must have happened --------------------------------------------------------------
+
+    /// Whether somebody goes wherever somebody willing could.
+    fn check_help(&mut self) -> Result<(), Broken> {
+        for case in 0..self.cases.len() {
+            self.check_helped(case)?;
+        }
+        Ok(())
+    }
+
+    fn check_helped(&mut self, index: usize) -> Result<(), Broken> {
+        let Case { incident, wearer, history } = &self.cases[index];
+        let wearer = &self.wearers[*wearer];
+        let is_help_wanted = property::CENTRES.iter().any(|centre| property::wants(incident, *centre));
+        if !incident.is_open() || !property::is_automatic(incident) || !is_help_wanted || !wearer.is_located {
+            return Ok(());
+        }
+        let this_round = || incident.offers.iter().filter(|offer| offer.round == incident.round);
+        if history.is_helped || incident.offers.iter().any(|offer| offer.state.is_live()) {
+            self.count("somebody goes");
+            return Ok(());
+        }
+        // An owner may have sent somebody home, and has been told when everybody was asked in vain.
+        let is_owned = incident.owner().is_some();
+        let was_meant = is_owned && this_round().any(|offer| history.withdrawn_by_operator.contains(&offer.id));
+        let in_reach = self.responders.iter().zip(&wearer.distances).find(|(responder, distance)| {
+            let was_asked = is_owned && this_round().any(|offer| offer.responder == responder.id);
+            responder.temper == Temper::Willing
+                && responder.is_on_duty
+                && distance.is_some()
+                && !self.is_engaged(responder.id)
+                && responder.free_since + ASKED_WITHIN < self.now
+                && !was_asked
+        });
+        match in_reach {
+            Some((responder, _)) if !was_meant => {
+                Err(Broken::new(Property::SomebodyGoes, format!("case {index}: {} would have gone", responder.id)))
+            }
+            _ => {
+                self.count("nobody to go");
+                Ok(())
+            }
+        }
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.tally.entry(what).or_default() += 1;
+    }
+
+    fn tally_up(&mut self, before: &Incident, input: &Input, step: &Step) {
+        let next = &step.next;
+        if let (Input::Accept { offer, .. }, true) = (input, !step.effects.is_empty()) {
+            let state = before.offers.iter().find(|was| was.id == *offer).map(|was| &was.state);
+            if state == Some(&OfferState::Silent) {
+                self.count("late yes");
+            }
+            if before.offers.iter().any(|other| other.state.is_accepted()) {
+                self.count("second yes, asked for by an operator");
+            }
+        }
+        for entry in &step.entries {
+            match entry {
+                Entry::Claimed { from: Some(_), .. } => self.count("take-over"),
+                Entry::Claimed { .. } => self.count("claim"),
+                Entry::Released { .. } => self.count("release"),
+                Entry::OwnerGone { .. } => self.count("owner gone"),
+                Entry::NobodyLeft { .. } => self.count("nobody left"),
+                Entry::HandedOver { centre: Centre::Fire, by: None, .. } => self.count("119 by itself"),
+                Entry::HandedOver { by: None, .. } if before.presses_answered == before.presses => {
+                    self.count("120 by the ladder");
+                }
+                Entry::HandedOver { by: None, .. } if before.handovers.iter().any(|handover| handover.outlived) => {
+                    self.count("120 anew");
+                }
+                Entry::VoiceDue { .. } => self.count("voice due"),
+                Entry::VoiceDone { .. } => self.count("voice done"),
+                Entry::Closed { .. } => self.count("close"),
+                _ => {}
+            }
+        }
+        let is_late = |offer: &Offer| match offer.state {
+            OfferState::Accepted { expected_at } | OfferState::OnTheWay { expected_at } => expected_at <= self.now,
+            _ => false,
+        };
+        let rings_owner = next.owner().is_some() && before.ring == Ring::Quiet && next.ring != Ring::Quiet;
+        if *input == Input::Wake && rings_owner && next.offers.iter().any(is_late) {
+            self.count("somebody late");
+        }
+        if next.round > before.round {
+            self.count("new round");
+        }
+        if before.origin == Origin::Unlisted {
+            self.count("unlisted source");
+        }
+        if !before.is_open() {
+            self.count("report after the end");
+        }
+    }
+}
+
+fn presence(is_there: bool) -> Presence {
+    if is_there { Presence::Present } else { Presence::Gone }
+}
+
+fn millis(span: SignedDuration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn responder(dice: &mut Dice, began_at: Timestamp) -> Responder {
+    let temper = if dice.chance(30) { Temper::Willing } else { dice.pick(&Temper::ALL) };
+    Responder { id: ResponderId(dice.id()), temper, is_on_duty: dice.chance(75), free_since: began_at }
+}
+
+fn wearer(dice: &mut Dice, responders: usize) -> Wearer {
+    let seconds = |choice: i64| SignedDuration::from_secs(choice);
+    let supervisors_after = seconds(dice.pick(&[15, 30, 30, 45]));
+    let policy = Policy {
+        handover: dice.pick(&[HandoverPolicy::AtOnce, HandoverPolicy::OperatorFirst]),
+        supervisors_after,
+        centre_after: supervisors_after + seconds(dice.pick(&[0, 30, 30, 45])),
+        ring_again_every: seconds(dice.pick(&[30, 60, 60, 120])),
+        offer_window: seconds(dice.pick(&[15, 30, 30, 45])),
+        acknowledge_within: seconds(dice.pick(&[10, 15, 15, 30])),
+        check_owner_every: seconds(dice.pick(&[20, 30, 30, 60])),
+    };
+    Wearer {
+        origin: if dice.chance(85) { Origin::Listed } else { Origin::Unlisted },
+        policy,
+        is_located: dice.chance(80),
+        distances: (0..responders)
+            .map(|_| dice.chance(85).then(|| u32::try_from(dice.below(5_000)).unwrap_or(0)))
+            .collect(),
+    }
+}
+
+fn staff(dice: &mut Dice, began_at: Timestamp) -> Staff {
+    Staff {
+        id: UserId(dice.id()),
+        authority: if dice.chance(70) { Authority::Operator } else { Authority::Supervisor },
+        gone_since: dice.chance(25).then_some(began_at),
+    }
+}
