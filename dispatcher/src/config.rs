@@ -17,10 +17,9 @@ pub struct Config {
     pub reach_m: f64,
     /// A responder's position older than this does not count.
     pub position_fresh_for: Duration,
-    /// A console without an open connection for this long, or a person idle for as long as
-    /// `idle_after`, does not count as present.
+    /// A console without an open connection for this long does not ring for anybody.
     pub gone_after: Duration,
-    /// See `gone_after`.
+    /// An owner who has done nothing at their console for this long is taken to have gone.
     pub idle_after: Duration,
     /// Where an alarm goes that needs no database: a URL that is POSTed to.
     pub alarm_hook: Option<String>,

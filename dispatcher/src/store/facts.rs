@@ -33,8 +33,10 @@ pub async fn gather(conn: &mut PgConnection, incident: &Incident, config: &Confi
         Some(owner) => presence(users::is_present(conn, owner, gone_after, idle_after).await?),
         None => Presence::Gone,
     };
-    let operators = presence(users::anybody_present(conn, OPERATORS, gone_after, idle_after).await?);
-    let supervisors = presence(users::anybody_present(conn, SUPERVISORS, gone_after, idle_after).await?);
+    // Who watches a quiet night touches no key: an open console is enough to hear it ring.
+    let hears_for = users::SESSION_LASTS;
+    let operators = presence(users::anybody_present(conn, OPERATORS, gone_after, hears_for).await?);
+    let supervisors = presence(users::anybody_present(conn, SUPERVISORS, gone_after, hears_for).await?);
     let policy = policy(conn, incident).await?;
     let candidates = candidates(conn, incident, config).await?;
     // Read last, after every lock has been waited for.
