@@ -204,8 +204,10 @@ const RESIDENTS: [Person; 8] = [
     ),
 ];
 
-/// Each company's name and its people, with where they are.
-const COMPANIES: [(&str, &str, [(&str, f64, f64); 4]); 3] = [
+/// Name, telephone, and its people with where they are.
+type Company = (&'static str, &'static str, [(&'static str, f64, f64); 4]);
+
+const COMPANIES: [Company; 3] = [
     (
         "康乐居家养老服务中心",
         "0731-80001001",

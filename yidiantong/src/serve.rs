@@ -13,17 +13,20 @@ use dispatcher::http::Api;
 use dispatcher::start::StartError;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use wire::directory::Directory;
 
-use crate::cluster;
+use crate::cluster::{self, Cluster};
 use crate::demo::{self, Demo};
 use crate::join::{InProcess, ThroughGateway};
 use crate::settings::Settings;
 
 /// The name of the one front door and the one gateway of a process that holds everything.
 const NAME: &str = "one";
+/// In the data folder: who may connect, for the time while the database is away.
+const DIRECTORY_FILE: &str = "directory.json";
 /// Connections to the database: deciders, outbox, intake, consoles.
 const CONNECTIONS_MAX: u32 = 24;
 /// A database that is away at the start is asked again this often.
@@ -64,96 +67,147 @@ pub async fn serve(settings: Settings, options: Options, stop: CancellationToken
     tokio::fs::create_dir_all(&settings.data)
         .await
         .with_context(|| format!("the data folder {} cannot be made", settings.data.display()))?;
+    // The front door opens first, with the directory kept on disk: terminals can connect while the
+    // database is still coming up. It also closes first, so that nobody is told anything by half of a
+    // system.
     let directory = Arc::new(Directory::default());
-    let directory_file = settings.data.join("directory.json");
+    let directory_file = settings.data.join(DIRECTORY_FILE);
     if let Err(cause) = directory.load(&directory_file) {
         warn!(%cause, "the directory kept on disk cannot be read; terminals wait for the database");
     }
+    let front_stop = CancellationToken::new();
+    let front = FrontDoor::open(&settings, &options, &directory, &front_stop).await?;
 
-    // What starts first stops last, so that nobody is told anything by half of a system.
-    let (front_stop, desk_stop, cluster_stop) =
-        (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let cluster_stop = CancellationToken::new();
+    let cluster = match options.database_url {
+        Some(_) => None,
+        None => Some(start_cluster(&settings, &stop, &cluster_stop).await?),
+    };
+    let served = serve_over(&settings, &options, front, directory, cluster.as_ref(), &stop, &front_stop).await;
+    front_stop.cancel();
+    cluster_stop.cancel();
+    if let Some(cluster) = cluster {
+        cluster.stopped().await.context("the private database did not stop in order")?;
+    }
+    served
+}
 
-    let front = broker::start(
-        broker::Config {
+/// Broker and gateway, and the gateway's view of the dispatcher, which opens later.
+struct FrontDoor {
+    broker: broker::Broker,
+    gateway: gateway::Gateway,
+    in_process: Arc<InProcess>,
+}
+
+impl FrontDoor {
+    async fn open(
+        settings: &Settings,
+        options: &Options,
+        directory: &Arc<Directory>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let config = broker::Config {
             door: NAME.into(),
             listen: settings.mqtt_listen,
             bus_listen: settings.bus_listen,
             data_dir: Some(settings.data.clone()),
             acknowledge: options.acknowledge,
             ..broker::Config::default()
-        },
-        Arc::clone(&directory),
-        front_stop.clone(),
-    )
-    .await
-    .context("the broker does not start")?;
-    let in_process = Arc::new(InProcess::default());
-    let gateway = gateway::start(
-        gateway::Config::new(NAME, front.bus_addr()),
-        Arc::clone(&directory),
-        Arc::clone(&in_process) as Arc<dyn gateway::Dispatcher>,
-        front_stop.clone(),
-    )
-    .await
-    .context("the gateway does not start")?;
+        };
+        let broker =
+            broker::start(config, Arc::clone(directory), stop.clone()).await.context("the broker does not start")?;
+        let in_process = Arc::new(InProcess::default());
+        let gateway = gateway::start(
+            gateway::Config::new(NAME, broker.bus_addr()),
+            Arc::clone(directory),
+            Arc::clone(&in_process) as Arc<dyn gateway::Dispatcher>,
+            stop.clone(),
+        )
+        .await
+        .context("the gateway does not start")?;
+        Ok(Self { broker, gateway, in_process })
+    }
+}
 
+/// A private cluster in the data folder. Being asked to stop meanwhile stops it in order.
+async fn start_cluster(
+    settings: &Settings,
+    stop: &CancellationToken,
+    cluster_stop: &CancellationToken,
+) -> anyhow::Result<Cluster> {
+    let mut starting = std::pin::pin!(cluster::start(&settings.data, cluster_stop.clone()));
+    let started = tokio::select! {
+        started = &mut starting => started,
+        () = stop.cancelled() => {
+            cluster_stop.cancel();
+            starting.await
+        }
+    };
+    started.context("the private database does not start")
+}
+
+async fn serve_over(
+    settings: &Settings,
+    options: &Options,
+    front: FrontDoor,
+    directory: Arc<Directory>,
+    cluster: Option<&Cluster>,
+    stop: &CancellationToken,
+    front_stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let database = match (&options.database_url, cluster) {
+        (Some(url), _) => url.parse::<PgConnectOptions>().context("DATABASE_URL is no PostgreSQL address")?,
+        (None, Some(cluster)) => cluster.options(),
+        (None, None) => anyhow::bail!("there is no database"),
+    };
     let listener = TcpListener::bind(settings.http_listen)
         .await
         .with_context(|| format!("{} cannot be listened on", settings.http_listen))?;
-    let http_addr = listener.local_addr()?;
-    let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{http_addr}"));
-
-    let (cluster, database) = match &options.database_url {
-        Some(url) => (None, url.parse::<PgConnectOptions>().context("DATABASE_URL is no PostgreSQL address")?),
-        None => {
-            let cluster = cluster::start(&settings.data.join("postgres"), cluster_stop.clone())
-                .await
-                .context("the private database does not start")?;
-            let database = cluster.options();
-            (Some(cluster), database)
-        }
+    let public_url = match &settings.public_url {
+        Some(url) => url.clone(),
+        None => format!("http://{}", listener.local_addr()?),
     };
-    let Some(pool) = connect(database, &stop).await? else { return Ok(()) };
+    let Some(pool) = connect(database, stop).await? else { return Ok(()) };
 
+    let desk_stop = CancellationToken::new();
     let seeded = demo::seed(&pool, &settings.data, options.demo).await.context("the demonstration cannot be set up")?;
-    let simulated = demo::start_far_ends(seeded.as_ref(), &public_url, options.demo, desk_stop.clone()).await?;
+    let far_ends = demo::start_far_ends(seeded.as_ref(), &public_url, options.demo, desk_stop.clone()).await?;
     let desk = Desk::new(
         pool,
         Arc::new(DeskConfig {
             public_url: public_url.clone(),
             call_back_phone: settings.call_back_phone.clone(),
-            centres: settings.centres.iter().map(Into::into).chain(simulated.centre.clone()).collect(),
+            centres: settings.centres.iter().map(Into::into).chain(far_ends.centre.clone()).collect(),
             alarm_hook: settings.alarm_hook.clone(),
             ..DeskConfig::default()
         }),
     );
-    in_process.open(desk.clone());
-
+    front.in_process.open(desk.clone());
     let ready = Ready {
-        mqtt: front.mqtt_addr(),
+        mqtt: front.broker.mqtt_addr(),
         http: public_url,
         pid: std::process::id(),
-        postmaster: cluster.as_ref().and_then(|cluster| *cluster.postmaster().borrow()),
-        database: cluster
-            .as_ref()
-            .map_or_else(|| options.database_url.clone().unwrap_or_default(), |cluster| cluster.url().to_owned()),
+        postmaster: cluster.and_then(|cluster| *cluster.postmaster().borrow()),
+        database: match (&options.database_url, cluster) {
+            (Some(url), _) => url.clone(),
+            (None, cluster) => cluster.map(|cluster| cluster.url().to_owned()).unwrap_or_default(),
+        },
         demo: seeded,
     };
-    let terminals = Arc::new(ThroughGateway(gateway.notifier()));
-    let mut parts = tokio::task::JoinSet::new();
-    parts.spawn(async move { front.stopped().await.context("the broker has ended") });
-    parts.spawn(async move { gateway.stopped().await.context("the gateway has ended") });
+
+    let terminals = Arc::new(ThroughGateway(front.gateway.notifier()));
+    let mut parts = JoinSet::new();
+    parts.spawn(async move { front.broker.stopped().await.context("the broker has ended") });
+    parts.spawn(async move { front.gateway.stopped().await.context("the gateway has ended") });
+    parts.spawn(keep_directory(Arc::clone(&directory), settings.data.join(DIRECTORY_FILE), desk_stop.clone()));
     parts.spawn({
-        let (desk, directory, stop) = (desk.clone(), Arc::clone(&directory), desk_stop.clone());
+        let (desk, stop) = (desk.clone(), desk_stop.clone());
         async move { dispatcher::start::run(desk, terminals, directory, stop).await.context("the dispatcher has ended") }
     });
     parts.spawn({
         let stop = desk_stop.clone();
         async move { dispatcher::http::serve(listener, Api::new(desk), stop).await.context("the HTTP API has ended") }
     });
-    parts.spawn(keep_directory(Arc::clone(&directory), directory_file, desk_stop.clone()));
-
     announce(&ready, options.ready_file.as_deref()).await?;
 
     let ended_early = tokio::select! {
@@ -164,11 +218,7 @@ pub async fn serve(settings: Settings, options: Options, stop: CancellationToken
     front_stop.cancel();
     desk_stop.cancel();
     while parts.join_next().await.is_some() {}
-    simulated.stopped().await;
-    cluster_stop.cancel();
-    if let Some(cluster) = cluster {
-        cluster.stopped().await.context("the private database did not stop in order")?;
-    }
+    far_ends.stopped().await;
     match ended_early {
         None => Ok(()),
         Some(Ok(Ok(()))) => anyhow::bail!("a part of the system has ended by itself"),
