@@ -25,8 +25,6 @@ use crate::settings::Settings;
 
 /// The name of the one front door and the one gateway of a process that holds everything.
 const NAME: &str = "one";
-/// In the data folder: who may connect, for the time while the database is away.
-const DIRECTORY_FILE: &str = "directory.json";
 /// Connections to the database: deciders, outbox, intake, consoles.
 const CONNECTIONS_MAX: u32 = 24;
 /// A database that is away at the start is asked again this often.
@@ -67,14 +65,10 @@ pub async fn serve(settings: Settings, options: Options, stop: CancellationToken
     tokio::fs::create_dir_all(&settings.data)
         .await
         .with_context(|| format!("the data folder {} cannot be made", settings.data.display()))?;
-    // The front door opens first, with the directory kept on disk: terminals can connect while the
-    // database is still coming up. It also closes first, so that nobody is told anything by half of a
-    // system.
+    // The front door opens first, with the directory that it keeps on disk: terminals can connect while
+    // the database is still coming up. It also closes first, so that nobody is told anything by half of
+    // a system.
     let directory = Arc::new(Directory::default());
-    let directory_file = settings.data.join(DIRECTORY_FILE);
-    if let Err(cause) = directory.load(&directory_file) {
-        warn!(%cause, "the directory kept on disk cannot be read; terminals wait for the database");
-    }
     let front_stop = CancellationToken::new();
     let front = FrontDoor::open(&settings, &options, &directory, &front_stop).await?;
 
@@ -199,7 +193,6 @@ async fn serve_over(
     let mut parts = JoinSet::new();
     parts.spawn(async move { front.broker.stopped().await.context("the broker has ended") });
     parts.spawn(async move { front.gateway.stopped().await.context("the gateway has ended") });
-    parts.spawn(keep_directory(Arc::clone(&directory), settings.data.join(DIRECTORY_FILE), desk_stop.clone()));
     parts.spawn({
         let (desk, stop) = (desk.clone(), desk_stop.clone());
         async move { dispatcher::start::run(desk, terminals, directory, stop).await.context("the dispatcher has ended") }
@@ -244,25 +237,6 @@ async fn connect(options: PgConnectOptions, stop: &CancellationToken) -> anyhow:
         tokio::select! {
             () = stop.cancelled() => return Ok(None),
             () = tokio::time::sleep(ASK_AGAIN_AFTER) => {}
-        }
-    }
-}
-
-/// Keeps the directory on disk, so that terminals can reconnect while the database is away.
-async fn keep_directory(directory: Arc<Directory>, path: PathBuf, stop: CancellationToken) -> anyhow::Result<()> {
-    let mut saved = None;
-    loop {
-        if directory.version() != saved {
-            let (saving, path) = (Arc::clone(&directory), path.clone());
-            let version = directory.version();
-            match tokio::task::spawn_blocking(move || saving.save(&path)).await? {
-                Ok(()) => saved = version,
-                Err(cause) => warn!(%cause, "the directory cannot be kept on disk"),
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(Duration::from_secs(2)) => {}
         }
     }
 }
