@@ -67,6 +67,36 @@ pub enum Property {
     OnlyTheOwnerActs,
     /// The ticker is never refused, and never asks somebody who is engaged elsewhere.
     TickerNeverRefused,
+    /// A hand-over and an offer only ever go forward, whatever order the news of them comes in.
+    OnlyForward,
+}
+
+impl Property {
+    /// All of them, for whoever lists them.
+    pub const ALL: [Self; 22] = [
+        Self::NothingByItself,
+        Self::Progress,
+        Self::LeftAloneIsHandedOver,
+        Self::AtOnceIsAtOnce,
+        Self::PressesAnswered,
+        Self::OneGoes,
+        Self::WearerTold,
+        Self::ChangeWritten,
+        Self::ClosedStaysClosed,
+        Self::NoDeafRung,
+        Self::AskedInOrder,
+        Self::EffectsMatch,
+        Self::Settled,
+        Self::FreshIdentity,
+        Self::SomebodyGoes,
+        Self::OnlyPeopleSilence,
+        Self::HoleRings,
+        Self::LateIsHeard,
+        Self::OwnerGoneIsNoticed,
+        Self::OnlyTheOwnerActs,
+        Self::TickerNeverRefused,
+        Self::OnlyForward,
+    ];
 }
 
 impl std::fmt::Display for Property {
@@ -108,8 +138,8 @@ pub(crate) struct History {
     pub(crate) unanswered_since: Option<Timestamp>,
     /// Offers that an operator made.
     asked_by_operator: BTreeSet<OfferId>,
-    /// Offers that an operator took back.
-    pub(crate) withdrawn_by_operator: BTreeSet<OfferId>,
+    /// An operator has sent somebody home since the last press was answered.
+    pub(crate) was_sent_home: bool,
     /// How many presses had been answered when a hand-over ended.
     ended_after: BTreeMap<HandoverId, u32>,
     /// Since when each centre is wanted, with nobody to decide and nobody told.
@@ -140,7 +170,7 @@ impl History {
         Self {
             unanswered_since: Some(now),
             asked_by_operator: BTreeSet::new(),
-            withdrawn_by_operator: BTreeSet::new(),
+            was_sent_home: false,
             ended_after: BTreeMap::new(),
             wanted_since: [None; 2],
             heard_at: now,
@@ -169,9 +199,8 @@ impl History {
         self.is_helped &= !was_answered(decision);
         self.is_helped |=
             step.entries.iter().any(|entry| matches!(entry, Entry::Answered { state: OfferState::Done, .. }));
-        if let Input::Withdraw { offer, .. } = input {
-            self.withdrawn_by_operator.insert(*offer);
-        }
+        self.was_sent_home &= !was_answered(decision);
+        self.was_sent_home |= matches!(input, Input::Withdraw { .. });
         if is_by_a_person(input) {
             self.heard_at = facts.now;
         }
@@ -205,6 +234,7 @@ pub(crate) fn check(history: &mut History, decision: &Decision<'_>) -> Result<()
     fresh_identity(history, decision)?;
     only_people_silence(decision)?;
     hole_rings(decision)?;
+    only_forward(decision)?;
     only_the_owner_acts(decision)
 }
 
@@ -607,6 +637,43 @@ fn hole_rings(decision: &Decision<'_>) -> Result<(), Broken> {
     });
     let holds = !(gave_up || fell_out) || !step.next.is_open() || step.next.ring != Ring::Quiet;
     hold(holds, Property::HoleRings, || format!("{input:?}"))
+}
+
+fn only_forward(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, input, step, .. } = decision;
+    let back = |what: &dyn std::fmt::Debug| format!("{what:?} by {input:?}");
+    for (was, is) in before.handovers.iter().zip(&step.next.handovers) {
+        let holds = was.id == is.id && (was.state == is.state || how_far(&was.state) < how_far(&is.state));
+        hold(holds, Property::OnlyForward, || back(&(was, is)))?;
+    }
+    for (was, is) in before.offers.iter().zip(&step.next.offers) {
+        use OfferState::{Accepted, Asked, Declined, Done, OnScene, OnTheWay, Silent, Withdrawn};
+        let may_follow = match &was.state {
+            Asked { .. } => true,
+            Accepted { .. } | OnTheWay { .. } => {
+                matches!(is.state, OnTheWay { .. } | OnScene | Done | Declined { .. } | Withdrawn)
+            }
+            OnScene => matches!(is.state, Done | Declined { .. } | Withdrawn),
+            Silent => matches!(is.state, Accepted { .. } | Declined { .. }),
+            Done | Declined { .. } | Withdrawn => false,
+        };
+        let holds = was.id == is.id && (was.state == is.state || may_follow);
+        hold(holds, Property::OnlyForward, || back(&(was, is)))?;
+    }
+    Ok(())
+}
+
+/// A message that failed is no further than one that was sent: the centre may have it all the same.
+const fn how_far(state: &HandoverState) -> u8 {
+    match state {
+        HandoverState::Prepared { .. } => 0,
+        HandoverState::Sent { .. } => 1,
+        HandoverState::Failed => 2,
+        HandoverState::Acknowledged => 3,
+        HandoverState::Dispatched { .. } => 4,
+        HandoverState::Arrived => 5,
+        HandoverState::Closed | HandoverState::Refused { .. } | HandoverState::StoodDown { .. } => 6,
+    }
 }
 
 fn only_the_owner_acts(decision: &Decision<'_>) -> Result<(), Broken> {

@@ -576,7 +576,7 @@ impl World {
         }
         // An owner may have sent somebody home, and has been told when everybody was asked in vain.
         let is_owned = incident.owner().is_some();
-        let was_meant = is_owned && this_round().any(|offer| history.withdrawn_by_operator.contains(&offer.id));
+        let was_meant = is_owned && history.was_sent_home;
         let in_reach = self.responders.iter().zip(&wearer.distances).find(|(responder, distance)| {
             let was_asked = is_owned && this_round().any(|offer| offer.responder == responder.id);
             responder.temper == Temper::Willing
