@@ -1,6 +1,5 @@
 //! A small invented district for the dispatcher's tests: four residents with a pager each, two
 //! responders, one operator.
-#![expect(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use std::sync::Arc;
 
@@ -17,15 +16,15 @@ use wire::report::{Event, Fix, Report, Stamp, VERSION};
 use wire::topics::Lane;
 
 /// The district and its desk.
-pub struct District {
-    pub desk: Desk,
-    pub desk_pool: PgPool,
-    pub near: ResponderId,
-    pub operator: UserId,
+pub(crate) struct District {
+    pub(crate) desk: Desk,
+    pub(crate) desk_pool: PgPool,
+    pub(crate) near: ResponderId,
+    pub(crate) operator: UserId,
 }
 
 impl District {
-    pub async fn new(pool: PgPool) -> Self {
+    pub(crate) async fn new(pool: PgPool) -> Self {
         let mut conn = pool.acquire().await.unwrap();
         let root = NewNode { parent: None, level: "district", name: "开福区", handover_policy: Some("at_once") };
         let node = registry::add_node(&mut conn, &root).await.unwrap();
@@ -79,7 +78,7 @@ impl District {
         Self { desk, desk_pool: pool, near: responders[0], operator }
     }
 
-    pub fn fix(&self) -> Fix {
+    pub(crate) fn fix(&self) -> Fix {
         Fix {
             lat_deg: 28.2281,
             lon_deg: 112.9381,
@@ -92,7 +91,7 @@ impl District {
         }
     }
 
-    pub fn report(&self, serial: &str, event: Event, seq: u32) -> Report {
+    pub(crate) fn report(&self, serial: &str, event: Event, seq: u32) -> Report {
         Report {
             version: VERSION,
             id: clock::fresh_id(),
@@ -113,17 +112,17 @@ impl District {
         }
     }
 
-    pub fn telemetry(&self, serial: &str) -> Report {
+    pub(crate) fn telemetry(&self, serial: &str) -> Report {
         Report { lane: Lane::Telemetry, event: None, ..self.report(serial, Event::CheckIn, 0) }
     }
 
-    pub async fn take_one(&self, report: Report) -> Outcome {
+    pub(crate) async fn take_one(&self, report: Report) -> Outcome {
         let receipts = self.desk.take(vec![report]).await.unwrap();
         assert_eq!(receipts.len(), 1);
         receipts[0].outcome
     }
 
-    pub async fn press(&self, serial: &str, seq: u32) -> IncidentId {
+    pub(crate) async fn press(&self, serial: &str, seq: u32) -> IncidentId {
         let event = Event::Alert { kind: domain::press::AlertKind::Sos };
         match self.take_one(self.report(serial, event, seq)).await {
             Outcome::Committed { incident: Some(incident) } => IncidentId(incident),

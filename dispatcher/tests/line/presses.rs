@@ -1,14 +1,12 @@
-//! The line inside the dispatcher, on a real database: taken in, decided, sent.
-
-mod district;
+//! Taken in, decided, sent: as it should be.
 
 use std::sync::Arc;
 
+use crate::district::District;
 use async_trait::async_trait;
 use dispatcher::desk::DeskError;
 use dispatcher::outbox::Terminals;
 use dispatcher::store::timeline;
-use district::District;
 use domain::id::{IncidentId, OfferId, UserId};
 use domain::incident::{Authority, Input, OfferState};
 use domain::press::AlertKind;

@@ -1,0 +1,184 @@
+//! What happens inside the dispatcher when something is wrong: rows, decisions, far ends, clocks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::district::District;
+use async_trait::async_trait;
+use dispatcher::outbox::Terminals;
+use dispatcher::store::outbox::{Attempt, Channel, Still};
+use dispatcher::store::{outbox, watch};
+use domain::id::{IncidentId, OfferId};
+use domain::incident::{Authority, Input};
+use domain::press::AlertKind;
+use jiff::SignedDuration;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use wire::notice::Notice;
+use wire::report::Event;
+
+const SOS: Event = Event::Alert { kind: AlertKind::Sos };
+
+/// Nobody wears a terminal that could be told anything.
+struct NoTerminals;
+
+#[async_trait]
+impl Terminals for NoTerminals {
+    async fn tell(&self, _: Notice) -> Result<(), String> {
+        Err("there is no gateway here".into())
+    }
+}
+
+/// Runs the dispatcher until `is_so` finds what it waits for, at most 20 seconds.
+async fn run_until(district: &District, what: &str, is_so: &'static str) {
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(dispatcher::start::run(
+        district.desk.clone(),
+        Arc::new(NoTerminals),
+        Arc::default(),
+        stop.clone(),
+    ));
+    let waiting = async {
+        loop {
+            let found: bool = sqlx::query_scalar(is_so).fetch_one(&district.desk_pool).await.unwrap();
+            if found {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap_or_else(|_| panic!("in vain: {what}"));
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+async fn execute(district: &District, statement: &'static str) {
+    sqlx::query(statement).execute(&district.desk_pool).await.unwrap();
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn one_bad_row_never_holds_up_anothers_press(pool: PgPool) {
+    let district = District::new(pool).await;
+    // No terminal can have such a serial; it stands for whatever makes a row impossible.
+    let bad = district.report("P\0", SOS, 1);
+    let good = [district.report("P1", SOS, 1), district.report("P2", SOS, 1)];
+    let receipts = district.desk.take(vec![good[0].clone(), bad, good[1].clone()]).await.unwrap();
+    let receipted: Vec<_> = receipts.iter().map(|receipt| receipt.report).collect();
+    assert_eq!(receipted, [good[0].id, good[1].id]);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_decision_that_fails_twice_becomes_the_operators_and_is_tried_again(pool: PgPool) {
+    let district = District::new(pool).await;
+    district.press("P1", 1).await;
+    execute(&district, "update incident set kinds = '{nonsense}'").await;
+    run_until(
+        &district,
+        "an operator decides",
+        "select operator_decides and ring_level = 'supervisors' and wake_at > clock_timestamp() from incident",
+    )
+    .await;
+    let said: i64 = sqlx::query_scalar("select count(*) from incident_entry where what = 'operator_decides'")
+        .fetch_one(&district.desk_pool)
+        .await
+        .unwrap();
+    assert!(said > 0);
+
+    // Whatever was wrong is mended: the next try, half a minute later, decides.
+    execute(&district, "update incident set kinds = '{sos}', wake_at = clock_timestamp()").await;
+    run_until(
+        &district,
+        "the decision is made after all",
+        "select presses_answered = 1 and not operator_decides from incident",
+    )
+    .await;
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_days_outage_never_sends_yesterdays_ambulance(pool: PgPool) {
+    let district = District::new(pool).await;
+    let incident = district.press("P1", 1).await;
+    district.desk.apply(incident, Input::Wake).await.unwrap();
+    execute(&district, "update outbox set not_after = clock_timestamp() - interval '1 day'").await;
+    run_until(
+        &district,
+        "120 is telephoned instead",
+        "select h.state = 'failed' and h.voice = 'due' and o.state = 'expired'
+         from handover h join outbox o on o.about = h.id",
+    )
+    .await;
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_is_no_longer_wanted_is_not_sent(pool: PgPool) {
+    let district = District::new(pool).await;
+    let incident = district.press("P1", 1).await;
+    let asked = district.desk.apply(incident, Input::Wake).await.unwrap();
+    let first = asked.offers[0].id;
+    district.desk.apply(incident, Input::Decline { offer: first, reason: "busy".into() }).await.unwrap();
+    let mut conn = district.desk_pool.acquire().await.unwrap();
+    let leased = outbox::lease(&mut conn, 64).await.unwrap();
+    let ask = |offer: OfferId| leased.iter().find(|message| message.about == Some(offer.0) && message.what == "ask");
+    assert_eq!(outbox::still(&mut conn, ask(first).unwrap()).await.unwrap(), Still::Withdrawn);
+    let second: uuid::Uuid =
+        sqlx::query_scalar("select id from offer where state = 'asked'").fetch_one(&mut *conn).await.unwrap();
+    assert_eq!(outbox::still(&mut conn, ask(OfferId(second)).unwrap()).await.unwrap(), Still::Wanted);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn order_is_kept_for_each_target_and_a_deaf_one_holds_up_no_other(pool: PgPool) {
+    let district = District::new(pool).await;
+    let incident = district.press("P1", 1).await;
+    district.desk.apply(incident, Input::Wake).await.unwrap();
+    let claim = Input::Claim { by: district.operator, authority: Authority::Operator };
+    district.desk.apply(incident, claim).await.unwrap();
+    let mut conn = district.desk_pool.acquire().await.unwrap();
+    let leased = outbox::lease(&mut conn, 64).await.unwrap();
+    let words = |messages: &[outbox::Message]| messages.iter().map(|message| message.what.clone()).collect::<Vec<_>>();
+    // "claimed" waits behind "received", which goes to the same terminal.
+    assert_eq!(words(&leased), ["help", "ask", "received"]);
+    assert!(outbox::lease(&mut conn, 64).await.unwrap().is_empty(), "leased messages are nobody else's");
+    let received = leased.iter().find(|message| message.channel == Channel::Terminal).unwrap();
+    outbox::record(&mut conn, received, Attempt::RepeatIn(SignedDuration::from_secs(60)), "told").await.unwrap();
+    assert_eq!(words(&outbox::lease(&mut conn, 64).await.unwrap()), ["claimed"]);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn deadlines_move_with_a_clock_that_jumps(pool: PgPool) {
+    let district = District::new(pool).await;
+    let incident = district.press("P1", 1).await;
+    district.desk.apply(incident, Input::Wake).await.unwrap();
+    let deadlines = "select array[i.wake_at, i.ring_next_at, o.answer_by, h.acknowledge_by,
+            (select min(next_try_at) from outbox), (select min(not_after) from outbox)]
+         from incident i, offer o, handover h";
+    let read = async || -> Vec<jiff_sqlx::Timestamp> {
+        sqlx::query_scalar(deadlines).fetch_one(&district.desk_pool).await.unwrap()
+    };
+    let before = read().await;
+    let jump = SignedDuration::from_secs(3600);
+    let mut conn = district.desk_pool.acquire().await.unwrap();
+    watch::shift_deadlines(&mut conn, jump).await.unwrap();
+    for (before, after) in before.into_iter().zip(read().await) {
+        assert_eq!(after.to_jiff(), before.to_jiff() + jump);
+    }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_open_incident_cannot_be_without_a_deadline(pool: PgPool) {
+    let district = District::new(pool).await;
+    let _: IncidentId = district.press("P1", 1).await;
+    let refused = sqlx::query("update incident set wake_at = null").execute(&district.desk_pool).await;
+    assert!(refused.unwrap_err().to_string().contains("incident_check"));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_database_that_could_lose_a_commit_is_refused(pool: PgPool) {
+    dispatcher::start::prepare(&pool).await.unwrap();
+    let name: String = sqlx::query_scalar("select current_database()").fetch_one(&pool).await.unwrap();
+    let statement = format!("alter database \"{name}\" set synchronous_commit = off");
+    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap();
+    let options = (*pool.connect_options()).clone();
+    let careless = dispatcher::start::connect(options, 1).await.unwrap();
+    let refused = dispatcher::start::prepare(&careless).await.unwrap_err();
+    assert!(refused.to_string().contains("synchronous_commit"), "{refused}");
+}

@@ -1,0 +1,6 @@
+//! The line inside the dispatcher, on a real database.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod district;
+mod faults;
+mod presses;
