@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::Api;
 use super::errors::ApiError;
+use super::{Api, DATABASE_WITHIN};
 use crate::clock;
 use crate::store::users::{Role, Session, Touch, User};
 use crate::store::{offers, users};
@@ -187,7 +187,12 @@ impl Api {
 
     /// The session of a token by the database's word alone.
     pub(crate) async fn confirmed_session(&self, token: TokenHash, touch: Touch) -> Result<Option<Session>, ApiError> {
-        self.within_patience(async { Ok(users::session(&mut *self.conn().await?, &token, touch).await?) }).await
+        let mut conn = self.conn().await?;
+        // A connection may hang where a new one would be refused.
+        match tokio::time::timeout(DATABASE_WITHIN, users::session(&mut conn, &token, touch)).await {
+            Ok(session) => Ok(session?),
+            Err(_) => Err(ApiError::Unavailable(None)),
+        }
     }
 }
 

@@ -259,20 +259,3 @@ impl Alerts {
         self.untold.extend(list);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn news_wake_a_stream_and_without_them_it_looks_by_itself() {
-        let (tell, mut changes) = watch::channel(0);
-        let begun = tokio::time::Instant::now();
-        wait_for_news(&mut changes, LOOK_EVERY).await;
-        assert_eq!(begun.elapsed(), LOOK_EVERY);
-        tell.send_replace(1);
-        let begun = tokio::time::Instant::now();
-        wait_for_news(&mut changes, LOOK_EVERY).await;
-        assert_eq!(begun.elapsed(), PAUSE);
-    }
-}

@@ -108,22 +108,17 @@ impl Api {
 
     /// A connection, soon or not at all.
     async fn conn(&self) -> Result<PoolConnection<Postgres>, ApiError> {
-        self.within_patience(async { Ok(self.desk().pool.acquire().await?) }).await
+        connect(self.desk().pool.acquire()).await
     }
 
     /// A transaction that may write.
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, ApiError> {
-        self.within_patience(async { Ok(self.desk().pool.begin().await?) }).await
+        connect(self.desk().pool.begin()).await
     }
 
     /// A transaction that sees one moment and writes nothing.
     async fn moment(&self) -> Result<Transaction<'static, Postgres>, ApiError> {
-        self.within_patience(async { Ok(crate::store::live::moment(&self.desk().pool).await?) }).await
-    }
-
-    async fn within_patience<T>(&self, asking: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
-        let slow = || ApiError::Unavailable(Some(StoreError::Database(sqlx::Error::PoolTimedOut)));
-        tokio::time::timeout(DATABASE_WITHIN, asking).await.unwrap_or_else(|_| Err(slow()))
+        connect(crate::store::live::moment(&self.desk().pool)).await
     }
 
     async fn login_permit(&self) -> Result<SemaphorePermit<'_>, ApiError> {
@@ -136,6 +131,18 @@ impl Api {
     /// A stream's turn to read. Never closed, so there is always one in the end.
     async fn reader_permit(&self) -> Option<SemaphorePermit<'_>> {
         self.0.readers.acquire().await.ok()
+    }
+}
+
+/// Whatever goes wrong before anything was asked means that the database is away for us.
+async fn connect<T, E>(connecting: impl Future<Output = Result<T, E>>) -> Result<T, ApiError>
+where
+    StoreError: From<E>,
+{
+    let away = |cause| ApiError::Unavailable(Some(cause));
+    match tokio::time::timeout(DATABASE_WITHIN, connecting).await {
+        Ok(connected) => connected.map_err(|cause| away(cause.into())),
+        Err(_) => Err(away(sqlx::Error::PoolTimedOut.into())),
     }
 }
 

@@ -1,0 +1,179 @@
+//! Who may call what. Every route has a case here; one without fails.
+
+use dispatcher::http::routes;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::house::{Caller, House, TOKEN};
+
+/// Who gets past the door of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum May {
+    /// Whoever comes.
+    Anybody,
+    /// Whoever is logged in.
+    Users,
+    /// Operators, supervisors, administrators.
+    Operators,
+    /// Responders, by cookie or token.
+    Responders,
+    /// Whoever signs; a login counts for nothing.
+    Signers,
+}
+
+/// Every route: who may, and a body that gets as far as the door.
+fn cases() -> Vec<(Method, &'static str, May, Value)> {
+    let nobody = "00000000-0000-0000-0000-000000000000";
+    let get = |path, may| (Method::GET, path, may, Value::Null);
+    let post = |path, may, body| (Method::POST, path, may, body);
+    vec![
+        post("/api/v1/session", May::Anybody, json!({ "login": "operator", "password": crate::house::PASSWORD })),
+        get("/api/v1/session", May::Users),
+        post("/api/v1/presence", May::Users, json!({})),
+        get("/api/v1/incidents", May::Operators),
+        post("/api/v1/incidents", May::Operators, json!({ "kind": "telephone", "note": "x" })),
+        get("/api/v1/incidents/{id}", May::Operators),
+        post("/api/v1/incidents/{id}/claim", May::Operators, json!({})),
+        post("/api/v1/incidents/{id}/release", May::Operators, json!({})),
+        post("/api/v1/incidents/{id}/ask", May::Operators, json!({ "responder": nobody })),
+        post("/api/v1/incidents/{id}/withdraw", May::Operators, json!({ "offer": nobody })),
+        post("/api/v1/incidents/{id}/hand-over", May::Operators, json!({ "centre": "110" })),
+        post("/api/v1/incidents/{id}/stand-down", May::Operators, json!({ "centre": "110", "reason": "x" })),
+        post("/api/v1/incidents/{id}/voice-done", May::Operators, json!({ "centre": "110" })),
+        post("/api/v1/incidents/{id}/close", May::Operators, json!({ "outcome": "test" })),
+        post("/api/v1/incidents/{id}/note", May::Operators, json!({ "text": "x" })),
+        get("/api/v1/incidents/{id}/candidates", May::Operators),
+        get("/api/v1/residents", May::Operators),
+        get("/api/v1/live", May::Operators),
+        get("/api/v1/offers", May::Responders),
+        get("/api/v1/offers/live", May::Responders),
+        post("/api/v1/offers/{id}/accept", May::Responders, json!({})),
+        post("/api/v1/offers/{id}/decline", May::Responders, json!({})),
+        post("/api/v1/offers/{id}/on-the-way", May::Responders, json!({})),
+        post("/api/v1/offers/{id}/arrived", May::Responders, json!({})),
+        post("/api/v1/offers/{id}/done", May::Responders, json!({})),
+        (Method::PUT, "/api/v1/responder/position", May::Responders, json!({ "lat": 28.2, "lon": 112.9 })),
+        (Method::PUT, "/api/v1/responder/duty", May::Responders, json!({ "on": true })),
+        post("/api/v1/handovers/{id}/status", May::Signers, json!({ "status": "acknowledged" })),
+        get("/api/v1/health", May::Anybody),
+        get("/api/v1/metrics", May::Anybody),
+        get("/health", May::Anybody),
+        get("/metrics", May::Anybody),
+        // Last: whoever logs out can do nothing more.
+        (Method::DELETE, "/api/v1/session", May::Users, Value::Null),
+    ]
+}
+
+#[test]
+fn every_route_has_an_authorization_case() {
+    let name = |method: &Method, path: &str| format!("{method} {path}");
+    let mut routes: Vec<String> = routes::list().iter().map(|route| name(&route.method, route.path)).collect();
+    let mut cases: Vec<String> = cases().iter().map(|(method, path, ..)| name(method, path)).collect();
+    routes.sort();
+    cases.sort();
+    assert_eq!(routes, cases, "each route needs a case in `cases`, and no more");
+}
+
+/// How a caller fares at the door of a route.
+fn expected(may: May, who: &str) -> Option<&'static str> {
+    let is_logged_in = !matches!(who, "nobody" | "token" | "wrong token");
+    let is_let_in = match may {
+        May::Anybody => true,
+        May::Users => is_logged_in,
+        May::Operators => matches!(who, "operator" | "supervisor" | "admin"),
+        May::Responders => matches!(who, "responder" | "token"),
+        May::Signers => false,
+    };
+    match (is_let_in, may) {
+        (true, _) => None,
+        (false, May::Signers) => Some("bad_credentials"),
+        (false, May::Responders) if who == "wrong token" => Some("bad_credentials"),
+        (false, _) if is_logged_in => Some("forbidden"),
+        (false, _) => Some("not_logged_in"),
+    }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn each_role_gets_past_the_doors_that_are_its_own_and_no_others(pool: PgPool) {
+    let house = House::open(pool).await;
+    let mut callers = vec![
+        ("nobody", Caller::Nobody),
+        ("token", Caller::Token(TOKEN.into())),
+        ("wrong token", Caller::Token("no such token".into())),
+    ];
+    for login in ["operator", "supervisor", "admin", "responder", "stranger"] {
+        callers.push((login, house.log_in(login).await));
+    }
+    for (method, path, may, body) in cases() {
+        // An id of nothing: whoever is let in finds nothing there.
+        let address = path.replace("{id}", "11111111-1111-1111-1111-111111111111");
+        for (who, caller) in &callers {
+            let body = (!body.is_null()).then(|| body.clone());
+            let answer = house.call(caller, method.clone(), &address, body).await;
+            let told = format!("{who}: {method} {path} -> {answer:?}");
+            if let Some(code) = expected(may, who) {
+                assert_eq!(answer.code(), code, "{told}");
+                continue;
+            }
+            let refused = ["not_logged_in", "forbidden", "bad_csrf", "bad_credentials"];
+            assert!(!refused.contains(&answer.code()), "{told}");
+            assert!(!answer.status.is_server_error(), "{told}");
+        }
+    }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_changes_something_needs_the_csrf_token(pool: PgPool) {
+    let house = House::open(pool).await;
+    for (method, path, may, body) in cases() {
+        let login = match may {
+            May::Anybody | May::Signers => continue,
+            May::Users | May::Operators => "operator",
+            May::Responders => "responder",
+        };
+        if method == Method::GET {
+            continue;
+        }
+        let Caller::Cookie { cookie, csrf } = house.log_in(login).await else { unreachable!() };
+        let path = path.replace("{id}", "11111111-1111-1111-1111-111111111111");
+        for wrong in ["", "x", &csrf[1..]] {
+            let forged = Caller::Cookie { cookie: cookie.clone(), csrf: wrong.to_owned() };
+            let body = (!body.is_null()).then(|| body.clone());
+            let answer = house.call(&forged, method.clone(), &path, body).await;
+            assert_eq!((answer.status, answer.code()), (StatusCode::FORBIDDEN, "bad_csrf"), "{method} {path}");
+        }
+    }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_body_that_is_no_json_is_not_read(pool: PgPool) {
+    let house = House::open(pool).await;
+    let Caller::Cookie { cookie, csrf } = house.log_in("operator").await else { unreachable!() };
+    let send = |kind: &'static str, body: &'static str| {
+        house
+            .client
+            .post(format!("{}/api/v1/incidents/11111111-1111-1111-1111-111111111111/note", house.base))
+            .header("cookie", &cookie)
+            .header("x-csrf-token", &csrf)
+            .header("content-type", kind)
+            .body(body)
+            .send()
+    };
+    assert_eq!(send("text/plain", "{\"text\":\"x\"}").await.unwrap().status(), StatusCode::BAD_REQUEST);
+    assert_eq!(send("application/json", "{\"text\":\"\"}").await.unwrap().status(), StatusCode::BAD_REQUEST);
+    assert_eq!(send("application/json", "{").await.unwrap().status(), StatusCode::BAD_REQUEST);
+    assert_eq!(
+        send("application/json; charset=utf-8", "{\"text\":\"x\"}").await.unwrap().status(),
+        StatusCode::NOT_FOUND
+    );
+    let huge = house
+        .client
+        .post(format!("{}/api/v1/session", house.base))
+        .header("content-type", "application/json")
+        .body(vec![b' '; 100_000])
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(huge.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}

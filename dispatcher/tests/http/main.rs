@@ -1,0 +1,11 @@
+//! The HTTP API as its callers meet it: a real server on a real database.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+
+mod access;
+mod centre;
+mod house;
+mod incidents;
+mod live;
+mod offers;
+mod pages;
+mod sessions;
