@@ -1,5 +1,6 @@
 //! The alert lane: an acknowledgement means durable.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use broker::{Acknowledge, Config};
@@ -7,9 +8,11 @@ use rumqttc::QoS;
 use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::QoS as Qos5;
 use rumqttc::v5::mqttbytes::v5::{self, DisconnectReasonCode};
+use uuid::Uuid;
+use wire::bus::Uplink;
 use wire::topics::Lane;
 
-use crate::bench::{Door, Raw, quick, until};
+use crate::bench::{Door, Gateway, Raw, quick, until};
 
 const ALERT: &str = "ydt/1/P1/alert";
 const FIX: &str = "ydt/1/P1/fix";
@@ -38,7 +41,7 @@ async fn a_receipt_for_another_message_acknowledges_nothing() {
     let mut terminal = Raw::v4(&door, "P1").await;
     terminal.publish_v4(ALERT, 1, "help").await;
     let uplink = gateway.uplink().await;
-    let other = wire::bus::Uplink { id: uuid::Uuid::from_u128(1), ..uplink.clone() };
+    let other = Uplink { id: Uuid::from_u128(1), ..uplink.clone() };
     gateway.receipt(&other).await;
     until("the receipt has come", || door.counters.receipts_late.get() == 1).await;
     terminal.ping().await;
@@ -100,14 +103,35 @@ async fn an_alert_without_receipt_goes_to_the_next_gateway_under_the_same_id() {
     let config = Config { again_after: Duration::from_millis(100), ..quick() };
     let door = Door::open(config).await;
     let (mut g1, mut g2) = (door.slow_gateway("g1").await, door.slow_gateway("g2").await);
-    let mut terminal = Raw::v4(&door, "P1").await;
-    terminal.publish_v4(ALERT, 1, "help").await;
-    let (first, second) = tokio::join!(g1.uplink(), g2.uplink());
+    // Some of the terminals belong to one gateway and some to the other; each alert must reach both.
+    let mut terminals = Vec::new();
+    for n in 1..10 {
+        let mut terminal = Raw::v4(&door, &format!("P{n}")).await;
+        terminal.publish_v4(&format!("ydt/1/P{n}/alert"), 1, "help").await;
+        terminals.push(terminal);
+    }
+    let (first, second) = tokio::join!(all_of(&mut g1, 9), all_of(&mut g2, 9));
     assert_eq!(first, second);
-    terminal.ping().await;
-    g2.receipt(&second).await;
-    terminal.hear_puback(1).await;
+    for terminal in &mut terminals {
+        terminal.ping().await;
+    }
+    for uplink in second.values() {
+        g2.receipt(uplink).await;
+    }
+    for terminal in &mut terminals {
+        terminal.hear_puback(1).await;
+    }
     until("nobody waits", || door.counters.alerts_waiting_now.get() == 0).await;
+}
+
+/// Different uplinks, until there are `count` of them. The same may come again.
+async fn all_of(gateway: &mut Gateway, count: usize) -> BTreeMap<Uuid, Uplink> {
+    let mut all = BTreeMap::new();
+    while all.len() < count {
+        let uplink = gateway.uplink().await;
+        all.insert(uplink.id, uplink);
+    }
+    all
 }
 
 #[tokio::test]
@@ -271,7 +295,10 @@ async fn a_door_full_of_alerts_reads_no_more_of_them_until_there_is_room() {
     let first = gateway.uplink().await;
     two.ping().await;
     two.publish_v4("ydt/1/P2/alert", 1, "two").await;
-    one.ping().await;
+    for _ in 0..20 {
+        one.ping().await;
+    }
+    assert_eq!(door.counters.alerts.get(), 1);
     gateway.receipt(&first).await;
     one.hear_puback(1).await;
     let second = gateway.uplink().await;
