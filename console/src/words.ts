@@ -79,6 +79,7 @@ export function useWords() {
     if (told_word === 'coming' && helper !== undefined && minutes !== undefined) {
       return t('news.coming_minutes', { who: helper, n: minutes })
     }
+    if (told_word === 'coming' && helper !== undefined) return t('news.coming_who', { who: helper })
     if (told_word === 'arrived' && helper !== undefined) return t('news.arrived_who', { who: helper })
     return word('news', told_word)
   }

@@ -12,7 +12,7 @@ use crate::lines::line;
 use crate::live::Hub;
 use crate::store::incidents::SaveError;
 use crate::store::timeline::Line;
-use crate::store::{StoreError, facts, incidents, outbox, timeline};
+use crate::store::{self, StoreError, facts, incidents, outbox, timeline};
 
 /// How often a decision is made anew because the responder it chose was engaged by another incident
 /// in the same moment. Each time there is one candidate less.
@@ -78,7 +78,7 @@ impl Desk {
     }
 
     async fn attempt(&self, id: IncidentId, input: Input) -> Result<Incident, DeskError> {
-        let mut tx = self.pool.begin().await.map_err(StoreError::from)?;
+        let mut tx = store::begin(&self.pool).await?;
         let incident = incidents::lock(&mut tx, id).await?.ok_or(DeskError::NoIncident)?;
         let facts = facts::gather(&mut tx, &incident, &self.config).await?;
 

@@ -17,8 +17,8 @@ use tracing::{info, warn};
 use wire::notice::Notice;
 
 use crate::desk::Desk;
-use crate::store::StoreError;
 use crate::store::outbox::{self, Attempt, Channel, Message, Still};
+use crate::store::{self, StoreError};
 
 /// How often it is looked for messages when nobody says that there are some.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -152,7 +152,7 @@ impl Channels {
 
     async fn record(&self, message: &Message, attempt: Attempt, answer: &str) -> Result<(), StoreError> {
         let answer: String = crate::lines::clean_text(answer.to_owned()).chars().take(500).collect();
-        let mut tx = self.desk.pool.begin().await?;
+        let mut tx = store::begin(&self.desk.pool).await?;
         outbox::record(&mut tx, message, attempt, &answer).await?;
         tx.commit().await?;
         Ok(())

@@ -12,7 +12,7 @@ use wire::directory::Directory;
 
 use crate::desk::Desk;
 use crate::outbox::{self, Terminals};
-use crate::store::{StoreError, directory, watch};
+use crate::store::{self, StoreError, directory, watch};
 use crate::{clock, ticker};
 
 /// How often it is looked for changes of who may connect. Revocation has five seconds in all.
@@ -185,7 +185,7 @@ async fn watch_over(desk: Desk, stop: CancellationToken) {
                     "the database's clock jumped; deadlines move with it"
                 );
                 let shifted = async {
-                    let mut tx = desk.pool.begin().await?;
+                    let mut tx = store::begin(&desk.pool).await?;
                     watch::shift_deadlines(&mut tx, jump).await?;
                     tx.commit().await?;
                     Ok::<(), StoreError>(())

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::desk::{Desk, DeskError};
 use crate::store::timeline::Line;
-use crate::store::{StoreError, facts, incidents, timeline};
+use crate::store::{self, StoreError, facts, incidents, timeline};
 
 /// How long a deadline may pass unnoticed when nobody says anything.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -81,7 +81,7 @@ async fn decide_one(desk: &Desk, id: IncidentId) {
 }
 
 async fn note_failure(desk: &Desk, id: IncidentId) -> Result<(), StoreError> {
-    let mut tx = desk.pool.begin().await?;
+    let mut tx = store::begin(&desk.pool).await?;
     if incidents::note_failure(&mut tx, id).await? {
         let now = facts::now(&mut tx).await?;
         let line = Line { what: "operator_decides", who: None, data: serde_json::json!({}) };

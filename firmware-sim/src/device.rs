@@ -213,10 +213,13 @@ impl Screen {
         match news {
             News::Received => Self::new("已收到，正在呼叫坐席", "Received. Calling an operator"),
             News::Claimed => Self::new("坐席已受理", "An operator has taken your call"),
-            News::Coming { minutes: 0, who } => {
+            News::Coming { minutes: None, who } => {
+                Self::new(format!("{}正在赶来", named(who)), format!("{who} is coming"))
+            }
+            News::Coming { minutes: Some(0), who } => {
                 Self::new(format!("{}正在赶来，马上就到", named(who)), format!("{who} is coming, any moment now"))
             }
-            News::Coming { minutes, who } => Self::new(
+            News::Coming { minutes: Some(minutes), who } => Self::new(
                 format!("{}正在赶来，约{minutes}分钟", named(who)),
                 format!("{who} is coming, about {minutes} min"),
             ),

@@ -83,7 +83,8 @@ fn words(event: &Event) -> String {
             let news = match news {
                 News::Received => "received".into(),
                 News::Claimed => "claimed".into(),
-                News::Coming { minutes, who } => format!("coming: {who}, {minutes} min"),
+                News::Coming { minutes: Some(minutes), who } => format!("coming: {who}, {minutes} min"),
+                News::Coming { minutes: None, who } => format!("coming: {who}"),
                 News::Arrived { who } => format!("arrived: {who}"),
                 News::AllClear => "all clear".to_owned(),
             };

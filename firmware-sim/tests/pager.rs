@@ -183,7 +183,7 @@ async fn a_press_is_acknowledged_and_followed_to_the_all_clear() {
     assert_eq!(serde_json::from_slice::<Ack>(&ack.payload).unwrap().notice, Uuid::from_u128(1));
     session.acknowledge(&ack).await;
 
-    session.send(3, "notice", &notice(2, News::Coming { minutes: 4, who: "120".into() })).await;
+    session.send(3, "notice", &notice(2, News::Coming { minutes: Some(4), who: "120".into() })).await;
     held.reads("120 is coming, about 4 min").await;
     session.send(4, "notice", &notice(3, News::AllClear)).await;
     held.hears(|event| *event == Event::Light { light: Light::Off }).await;
@@ -268,7 +268,7 @@ async fn the_press_command_succeeds_with_the_puback_and_ends_at_the_all_clear() 
     let fix = alert(&press).fix.unwrap();
     assert_eq!((fix.lat, fix.lon), (28.2, 112.9));
     session.acknowledge(&press).await;
-    session.send(1, "notice", &notice(1, News::Coming { minutes: 4, who: "李师傅".into() })).await;
+    session.send(1, "notice", &notice(1, News::Coming { minutes: Some(4), who: "李师傅".into() })).await;
     session.send(2, "notice", &notice(2, News::AllClear)).await;
     let output = timeout(BOUND, child.wait_with_output()).await.unwrap().unwrap();
     assert!(output.status.success());

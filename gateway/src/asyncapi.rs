@@ -135,7 +135,7 @@ fn down(document: &mut Document) {
     let notices: Vec<_> = [
         News::Received,
         News::Claimed,
-        News::Coming { minutes: 4, who: "李卫".to_owned() },
+        News::Coming { minutes: Some(4), who: "李卫".to_owned() },
         News::Arrived { who: "李卫".to_owned() },
         News::AllClear,
     ]

@@ -37,8 +37,9 @@ pub enum News {
     Claimed,
     /// Somebody is on the way.
     Coming {
-        /// Minutes until they are expected.
-        minutes: u16,
+        /// Minutes until they are expected, when somebody said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        minutes: Option<u16>,
         /// Who: a responder's name, or 120.
         who: String,
     },

@@ -210,6 +210,7 @@ export const en: Messages = {
     received: 'Your call has been received',
     claimed: 'An operator has taken your call',
     coming: 'Somebody is coming',
+    coming_who: '{who} is coming',
     coming_minutes: '{who} is coming, about {n} min',
     arrived: 'Somebody is there',
     arrived_who: '{who} is there',

@@ -208,6 +208,7 @@ export const zh = {
     received: '求助已收到',
     claimed: '坐席已受理',
     coming: '有人正在赶来',
+    coming_who: '{who} 正在赶来',
     coming_minutes: '{who} 正在赶来，约 {n} 分钟',
     arrived: '有人已到场',
     arrived_who: '{who} 已到场',

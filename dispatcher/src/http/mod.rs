@@ -39,7 +39,7 @@ use self::errors::ApiError;
 use self::health::Counters;
 use crate::config::Config;
 use crate::desk::Desk;
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 
 /// The longest body that makes sense: a note of some thousand characters.
 const BODY_MAX_BYTES: usize = 64 * 1024;
@@ -113,12 +113,12 @@ impl Api {
 
     /// A transaction that may write.
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, ApiError> {
-        connect(self.desk().pool.begin()).await
+        connect(store::begin(&self.desk().pool)).await
     }
 
     /// A transaction that sees one moment and writes nothing.
     async fn moment(&self) -> Result<Transaction<'static, Postgres>, ApiError> {
-        connect(crate::store::live::moment(&self.desk().pool)).await
+        connect(store::moment(&self.desk().pool)).await
     }
 
     async fn login_permit(&self) -> Result<SemaphorePermit<'_>, ApiError> {

@@ -13,7 +13,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use domain::id::IncidentId;
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
@@ -78,11 +78,6 @@ fn cursor(txid: &str, seq: i64) -> Result<Cursor, StoreError> {
         column: "txid",
     })?;
     Ok(Cursor { txid, seq })
-}
-
-/// A transaction that sees one moment: events and the incidents that they are about go together.
-pub async fn moment(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    Ok(pool.begin_with("begin isolation level repeatable read, read only").await?)
 }
 
 /// The present end: everything that is committed before this moment by transactions that were over

@@ -20,6 +20,8 @@ pub mod views;
 pub mod vitals;
 pub mod watch;
 
+use sqlx::{PgPool, Postgres, Transaction};
+
 /// Why the database did not give an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -36,4 +38,30 @@ pub enum StoreError {
         /// The column.
         column: &'static str,
     },
+}
+
+/// A transaction that may write.
+///
+/// Use this and [`moment`], never `Pool::begin`: with sqlx 0.9.0 a caller who goes away while `begin` is
+/// on its way (a client that hangs up, a timeout) leaves a connection in the pool that is inside a
+/// transaction nobody knows of, and what the next one writes is not committed
+/// (<https://github.com/launchbadge/sqlx/issues/4393>). Here the beginning is always waited for.
+pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
+    begin_with(pool, "begin").await
+}
+
+/// A transaction that sees one moment and writes nothing.
+pub async fn moment(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
+    begin_with(pool, "begin isolation level repeatable read, read only").await
+}
+
+async fn begin_with(pool: &PgPool, statement: &'static str) -> Result<Transaction<'static, Postgres>, StoreError> {
+    let pool = pool.clone();
+    #[expect(clippy::disallowed_methods, reason = "this is what the others are to use")]
+    let beginning = async move { pool.begin_with(statement).await };
+    // A task goes on when nobody waits for it any more; the transaction is then rolled back.
+    match tokio::spawn(beginning).await {
+        Ok(begun) => Ok(begun?),
+        Err(_) => Err(sqlx::Error::WorkerCrashed.into()),
+    }
 }

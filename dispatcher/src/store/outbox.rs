@@ -215,7 +215,7 @@ async fn enqueue_news(
         News::Received => ("received", wire::notice::News::Received),
         News::Claimed => ("claimed", wire::notice::News::Claimed),
         News::Coming { expected_at, .. } => {
-            ("coming", wire::notice::News::Coming { minutes: minutes_until(expected_at), who })
+            ("coming", wire::notice::News::Coming { minutes: expected_at.map(minutes_until), who })
         }
         News::Arrived { .. } => ("arrived", wire::notice::News::Arrived { who }),
         News::AllClear => ("all_clear", wire::notice::News::AllClear),

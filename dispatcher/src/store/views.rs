@@ -1,7 +1,7 @@
 //! Incidents as they are shown: the summary in a list and the detail of a card, with the names of
 //! everybody concerned. What they say about urgency, headline and tasks is `domain`'s.
 //!
-//! Call these in one [`live::moment`], so that state and cursor belong together.
+//! Call these in one [`super::moment`], so that state and cursor belong together.
 
 use std::collections::{BTreeSet, HashMap};
 

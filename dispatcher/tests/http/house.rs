@@ -342,6 +342,6 @@ async fn furnish(pool: &PgPool) -> (ResidentId, ResponderId, ResponderId, UserId
 
 /// Where an incident's last event is, as the API says it.
 pub(crate) async fn cursor_of(house: &House, id: IncidentId) -> String {
-    let mut moment = store::live::moment(&house.pool).await.unwrap();
+    let mut moment = store::moment(&house.pool).await.unwrap();
     store::live::last_of(&mut moment, &[id.0]).await.unwrap()[0].cursor.to_string()
 }

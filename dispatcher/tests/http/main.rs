@@ -3,6 +3,7 @@
 
 mod access;
 mod centre;
+mod connections;
 mod house;
 mod incidents;
 mod live;

@@ -211,7 +211,7 @@ async fn the_line_runs_by_itself_from_press_to_the_wearers_notice(pool: PgPool) 
     district.desk.apply(incident, claim(district.operator)).await.unwrap();
     pager.hears(&News::Claimed).await;
     district.desk.apply(incident, Input::Accept { offer: OfferId(offer), minutes: 4 }).await.unwrap();
-    pager.hears(&News::Coming { minutes: 4, who: "李卫".into() }).await;
+    pager.hears(&News::Coming { minutes: Some(4), who: "李卫".into() }).await;
 
     // What is not acknowledged is told again; what is, is not.
     let heard = pager.heard.lock().clone();

@@ -8,6 +8,9 @@ use super::{
 use crate::id::{HandoverId, OfferId, ResponderId, UserId};
 use jiff::{SignedDuration, Timestamp};
 
+/// An arrival that is expected this much sooner or later is news to a wearer.
+const NEWS_WORTH: SignedDuration = SignedDuration::from_secs(60);
+
 /// What can happen to an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -568,7 +571,7 @@ fn hear_about_offer(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> 
             draft.next.shortfall = None;
             dismiss_asked(draft, id, offer.responder);
             let who = Helper::Responder(offer.responder);
-            draft.emit(Effect::TellWearer(News::Coming { who, expected_at }));
+            draft.emit(Effect::TellWearer(News::Coming { who, expected_at: Some(expected_at) }));
         }
         Input::Decline { offer: id, reason } => {
             let offer = find(draft, id)?;
@@ -590,15 +593,18 @@ fn hear_about_offer(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> 
         }
         Input::SetOut { offer: id, minutes } => {
             let offer = find(draft, id)?;
-            match offer.state {
-                OfferState::Accepted { .. } | OfferState::OnTheWay { .. } => {}
+            let told = match offer.state {
+                OfferState::Accepted { expected_at } | OfferState::OnTheWay { expected_at } => expected_at,
                 OfferState::OnScene => return Ok(()),
                 _ => return Err(Refusal::OfferOver),
-            }
+            };
             let expected_at = expected(draft, minutes);
             draft.move_offer(id, OfferState::OnTheWay { expected_at });
-            let who = Helper::Responder(offer.responder);
-            draft.emit(Effect::TellWearer(News::Coming { who, expected_at }));
+            // A pager that chimes for the same minutes twice tells nothing.
+            if expected_at.duration_since(told).abs() >= NEWS_WORTH {
+                let who = Helper::Responder(offer.responder);
+                draft.emit(Effect::TellWearer(News::Coming { who, expected_at: Some(expected_at) }));
+            }
         }
         Input::Arrive { offer: id } => {
             let offer = find(draft, id)?;
@@ -699,7 +705,7 @@ fn hear_centre(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> {
         }
         // Finished, and was never there.
         (HandoverState::Closed, _) if current.rank() < HandoverState::Arrived.rank() => draft.ring_operators(),
-        (HandoverState::Dispatched { expected_at: Some(expected_at) }, Some(centre)) => {
+        (HandoverState::Dispatched { expected_at }, Some(centre)) => {
             draft.emit(Effect::TellWearer(News::Coming { who: Helper::Centre(centre), expected_at }));
         }
         (HandoverState::Arrived, Some(centre)) => {

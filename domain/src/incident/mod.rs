@@ -613,8 +613,8 @@ pub enum News {
     Coming {
         /// Who.
         who: Helper,
-        /// When they are expected.
-        expected_at: Timestamp,
+        /// When they are expected, when they said so.
+        expected_at: Option<Timestamp>,
     },
     /// Somebody is there.
     Arrived {

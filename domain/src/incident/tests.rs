@@ -563,3 +563,19 @@ fn who_says_yes_to_an_earlier_question_is_not_told_to_stay_at_home() {
     assert_eq!(step.next.offers[1].state, OfferState::Withdrawn);
     assert!(matches!(step.effects[..], [Effect::TellWearer(News::Coming { .. })]));
 }
+
+#[test]
+fn a_wearer_hears_who_comes_even_without_minutes_and_never_the_same_twice() {
+    let world = World::new();
+    let incident = world.claimed();
+    let handover = incident.handovers[0].id;
+    let word = CentreWord::Dispatched { minutes: None };
+    let step = world.apply(&incident, Input::CentreSays { handover, word, reference: None });
+    let coming = News::Coming { who: Helper::Centre(Centre::Ambulance), expected_at: None };
+    assert_eq!(step.effects, [Effect::TellWearer(coming)]);
+
+    let offer = last_offer(&incident).id;
+    let accepted = world.apply(&incident, Input::Accept { offer, minutes: 4 }).next;
+    assert_eq!(world.apply(&accepted, Input::SetOut { offer, minutes: 4 }).effects, []);
+    assert_eq!(world.apply(&accepted, Input::SetOut { offer, minutes: 9 }).effects.len(), 1);
+}

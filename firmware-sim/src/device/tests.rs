@@ -83,7 +83,7 @@ fn alerts(out: &[Output]) -> Vec<Alert> {
 }
 
 fn coming(minutes: u16, who: &str) -> News {
-    News::Coming { minutes, who: who.into() }
+    News::Coming { minutes: Some(minutes), who: who.into() }
 }
 
 #[test]

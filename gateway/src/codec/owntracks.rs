@@ -153,7 +153,11 @@ fn words(notice: &Notice) -> String {
     let text = match &notice.news {
         News::Received => "已收到您的求助 · Your call has been received".to_owned(),
         News::Claimed => "坐席已受理 · An operator is dealing with it".to_owned(),
-        News::Coming { minutes, who } => {
+        News::Coming { minutes: None, who } => {
+            let who = plain(who);
+            format!("{who} 正在赶来 · {who} is on the way")
+        }
+        News::Coming { minutes: Some(minutes), who } => {
             let who = plain(who);
             format!("{who} 正在赶来，约 {minutes} 分钟 · {who} is on the way, about {minutes} min")
         }
