@@ -258,7 +258,7 @@ pub async fn seed(pool: &PgPool, data: &Path, wanted: Wanted) -> anyhow::Result<
         return Ok(None);
     }
     let path = data.join("demo.json");
-    let mut tx = pool.begin().await?;
+    let mut tx = dispatcher::store::begin(pool).await?;
     let is_new = registry::resident_count(&mut tx).await? == 0;
     let mut demo: Demo = if is_new {
         settle(&mut tx).await?
