@@ -126,10 +126,14 @@ create table report (
     repeated boolean not null,
     event text not null,
     incident_id uuid,
+    -- The report that this one repeats: the same press, told again.
+    same_as uuid,
     doubts jsonb not null default '[]',
     drill boolean not null
 );
-create index report_same on report (serial, digest, received_at desc);
+-- What a repetition is compared with: the first telling, so that repeating does not stretch the time in
+-- which two presses count as one.
+create index report_first on report (serial, digest, received_at desc) where same_as is null;
 create index report_incident on report (incident_id) where incident_id is not null;
 
 -- Positions by time of arrival: a clock that is years off spoils no partition.

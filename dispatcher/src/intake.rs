@@ -343,6 +343,7 @@ impl<'r> Batch<'r> {
                 digest: &row.digest,
                 event: event_word(row.report.event.as_ref()),
                 device_at: row.report.stamp.device_at.and_then(sane),
+                same_as: row.same_as.map(|(first, _)| first),
                 incident: row.incident.or(row.same_as.and_then(|(_, incident)| incident).map(IncidentId)),
                 doubts: clean(serde_json::to_value(&row.doubts).unwrap_or(Value::Null)),
             })

@@ -133,7 +133,7 @@ pub async fn earlier(
          from unnest($1::text[], $2::bytea[]) as wanted (serial, digest)
          join report r on r.serial = wanted.serial and r.digest = wanted.digest
          left join incident i on i.id = r.incident_id
-         where r.lane = 'alert' and r.received_at > clock_timestamp() - interval '25 hours'
+         where r.lane = 'alert' and r.same_as is null and r.received_at > clock_timestamp() - interval '25 hours'
          order by r.serial, r.digest, r.received_at desc"#,
         serials,
         digests
@@ -310,6 +310,8 @@ pub struct Filed<'r> {
     pub device_at: Option<Timestamp>,
     /// The incident it belongs to.
     pub incident: Option<IncidentId>,
+    /// The report that it repeats.
+    pub same_as: Option<Uuid>,
     /// What is doubtful about it.
     pub doubts: Value,
 }
@@ -341,14 +343,15 @@ pub async fn file(conn: &mut PgConnection, filed: &[Filed<'_>]) -> Result<(), St
     let repeated: Vec<bool> = filed.iter().map(|filed| filed.report.repeated).collect();
     let events: Vec<String> = filed.iter().map(|filed| filed.event.to_owned()).collect();
     let incidents: Vec<Option<Uuid>> = filed.iter().map(|filed| filed.incident.map(|incident| incident.0)).collect();
+    let same_as: Vec<Option<Uuid>> = filed.iter().map(|filed| filed.same_as).collect();
     let doubts: Vec<Value> = filed.iter().map(|filed| filed.doubts.clone()).collect();
     let drills: Vec<bool> = filed.iter().map(|filed| filed.report.drill).collect();
     sqlx::query!(
         "insert into report (id, terminal_id, serial, authenticated, received_at, lane, topic, raw, digest, boot, seq,
-            device_at, repeated, event, incident_id, doubts, drill)
+            device_at, repeated, event, incident_id, same_as, doubts, drill)
          select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[], $5::timestamptz[], $6::text[],
             $7::text[], $8::bytea[], $9::bytea[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::boolean[],
-            $14::text[], $15::uuid[], $16::jsonb[], $17::boolean[])",
+            $14::text[], $15::uuid[], $16::uuid[], $17::jsonb[], $18::boolean[])",
         &ids,
         &terminals as &[Option<i64>],
         &serials,
@@ -364,6 +367,7 @@ pub async fn file(conn: &mut PgConnection, filed: &[Filed<'_>]) -> Result<(), St
         &repeated,
         &events,
         &incidents as &[Option<Uuid>],
+        &same_as as &[Option<Uuid>],
         &doubts,
         &drills,
     )

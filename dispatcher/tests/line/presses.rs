@@ -54,6 +54,22 @@ async fn the_same_press_handed_over_again_is_answered_and_not_doubled(pool: PgPo
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn repeating_does_not_stretch_the_time_in_which_two_presses_are_one(pool: PgPool) {
+    let district = District::new(pool).await;
+    // A dialect without counters, nine minutes apart: the second repeats the first, the third is new.
+    let outcomes = [18, 9, 0].map(|minutes_ago| {
+        let mut report = district.report("P1", SOS, 1);
+        report.stamp = Stamp::default();
+        report.received_at -= jiff::SignedDuration::from_mins(minutes_ago);
+        district.take_one(report)
+    });
+    let [first, second, third] = outcomes;
+    assert!(matches!(first.await, Outcome::Committed { .. }));
+    assert!(matches!(second.await, Outcome::Same { .. }));
+    assert!(matches!(third.await, Outcome::Committed { .. }));
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn presses_of_one_batch_are_all_counted_and_repetitions_in_it_are_not(pool: PgPool) {
     let district = District::new(pool).await;
     let one = district.report("P1", SOS, 1);
