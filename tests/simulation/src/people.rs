@@ -17,7 +17,7 @@ pub(crate) enum Temper {
     Unwilling,
     /// Says nothing.
     Mute,
-    /// Says yes when the question has long been passed on.
+    /// Says yes when the question has long been passed on, and may regret that too.
     Late,
     /// Says yes, then no.
     Fickle,
@@ -106,7 +106,7 @@ impl World {
             }
             _ => self.call_in(case, answer, accept.clone()),
         }
-        if temper == Temper::Fickle {
+        if temper == Temper::Fickle || temper == Temper::Late && self.dice.chance(40) {
             let regret = answer + self.dice.span(100, 150_000);
             return self.call_in(case, regret, decline);
         }

@@ -57,7 +57,8 @@ pub enum Property {
     SomebodyGoes,
     /// Only a person silences a ring.
     OnlyPeopleSilence,
-    /// Somebody who was coming and is no longer leaves a ring behind.
+    /// Somebody who was coming and is no longer leaves a ring behind, and a question to whoever is in
+    /// reach and has not said no.
     HoleRings,
     /// The owner hears of whoever is late.
     LateIsHeard,
@@ -417,7 +418,7 @@ fn wearer_told(decision: &Decision<'_>) -> Result<(), Broken> {
         let was = before.handovers.iter().find(|was| was.id == handover.id).map(|was| &was.state);
         let centre = Helper::Centre(handover.centre);
         match &handover.state {
-            HandoverState::Dispatched { expected_at: Some(_) } if was != Some(&handover.state) => {
+            HandoverState::Dispatched { .. } if was != Some(&handover.state) => {
                 tells(&|news| matches!(news, News::Coming { who, .. } if *who == centre), handover)?;
             }
             HandoverState::Arrived if was != Some(&handover.state) => {
@@ -635,6 +636,17 @@ fn hole_rings(decision: &Decision<'_>) -> Result<(), Broken> {
         };
         is_out && was.state != is.state
     });
+    let has_declined = |candidate: &&Candidate| {
+        let theirs = step.next.offers.iter().filter(|offer| offer.responder == candidate.responder);
+        theirs.into_iter().any(|offer| matches!(offer.state, OfferState::Declined { .. }))
+    };
+    let candidates = decision.facts.candidates.as_deref().unwrap_or_default();
+    let next_to_ask = candidates.iter().find(|candidate| !has_declined(candidate));
+    let asks = is_automatic(&step.next) && CENTRES.iter().any(|centre| wants(&step.next, *centre));
+    let is_filled = step.next.offers.iter().any(|offer| offer.state.is_live());
+    hold(!(gave_up && asks) || is_filled || next_to_ask.is_none(), Property::HoleRings, || {
+        format!("{next_to_ask:?} is not asked")
+    })?;
     let holds = !(gave_up || fell_out) || !step.next.is_open() || step.next.ring != Ring::Quiet;
     hold(holds, Property::HoleRings, || format!("{input:?}"))
 }

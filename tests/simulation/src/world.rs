@@ -288,8 +288,10 @@ impl World {
         self.trace.note(self.now, || format!("case {case}: press of {kind:?}, {class}"));
         self.put_off(millis(LAG_MAX), Happening::Wake { case });
         if self.dice.chance(15) {
-            // Somebody does something in the very moment of the press.
-            let person = self.dice.index(self.staff.len().max(1));
+            // Somebody does something in the very moment of the press, mostly its owner.
+            let owner = self.cases[case].incident.owner();
+            let anybody = self.dice.index(self.staff.len().max(1));
+            let person = self.staff.iter().position(|staff| Some(staff.id) == owner).unwrap_or(anybody);
             self.later(0, 50, Happening::Look { person, case });
         }
     }
@@ -578,7 +580,8 @@ impl World {
         let is_owned = incident.owner().is_some();
         let was_meant = is_owned && history.was_sent_home;
         let in_reach = self.responders.iter().zip(&wearer.distances).find(|(responder, distance)| {
-            let was_asked = is_owned && this_round().any(|offer| offer.responder == responder.id);
+            let was_silent = |offer: &Offer| offer.responder == responder.id && offer.state == OfferState::Silent;
+            let was_asked = is_owned && this_round().any(was_silent);
             responder.temper == Temper::Willing
                 && responder.is_on_duty
                 && distance.is_some()
