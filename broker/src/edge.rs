@@ -141,10 +141,10 @@ impl Edge {
 
     /// Takes an ended session out of the table and remembers it for `keep`.
     fn close(&self, handle: &Arc<Handle>, keep: Duration, tell: Tell) {
-        self.counters.sessions_now.one_less();
         if self.sessions.close(handle, keep, Instant::now()) == Last::Yes && tell == Tell::Yes {
             self.tell(Heard { serial: handle.serial.to_string(), at: clock::now(), session: Session::Closed });
         }
+        self.counters.sessions_now.one_less();
     }
 
     fn tell(&self, heard: Heard) {

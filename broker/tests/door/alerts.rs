@@ -76,7 +76,7 @@ async fn acknowledgements_leave_in_the_order_of_arrival_across_both_lanes() {
 
 #[tokio::test]
 async fn without_a_receipt_the_session_ends_and_the_alert_stays_handed_over() {
-    let config = Config { receipt_within: Duration::from_millis(300), ..quick() };
+    let config = Config { receipt_within: Duration::from_secs(1), ..quick() };
     let door = Door::open(config).await;
     let mut gateway = door.slow_gateway("g1").await;
     let (mut v4, mut v5) = (Raw::v4(&door, "P1").await, Raw::v5(&door, "P2").await);
