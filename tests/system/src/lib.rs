@@ -1,1 +1,30 @@
-//! The real thing: binaries, PostGIS, third-party MQTT clients, a browser.
+//! The harness of the system ring: what a test needs to start the real executable and to be everybody
+//! around it, with programs of other people wherever there are some.
+//!
+//! * [`server`] – `yidiantong serve`, started, killed, stopped; [`postgres`] – a database outside it.
+//! * [`scene`] – a server with a simulated 120 centre.
+//! * [`mosquitto`], [`paho`] – terminals; [`browser`] – an operator; [`console`], [`responder`] – the HTTP API;
+//!   [`stream`] – a follower of the live stream.
+//! * [`records`] – what the database says; [`chain`] – whether a timeline is whole; [`frames`] – captured messages.
+//!
+//! It leaves out every judgement about what is right: that is in the tests. Nothing here waits for time to
+//! pass; everything waits for a condition, with a bound ([`wait`]). What is not as it should be panics: that is how
+//! a test is told.
+
+#![expect(clippy::missing_panics_doc, reason = "panicking is what a harness is for")]
+
+pub mod browser;
+pub mod chain;
+pub mod console;
+pub mod frames;
+pub mod mosquitto;
+pub mod paho;
+pub mod places;
+pub mod postgres;
+pub mod program;
+pub mod records;
+pub mod responder;
+pub mod scene;
+pub mod server;
+pub mod stream;
+pub mod wait;

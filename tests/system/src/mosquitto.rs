@@ -1,0 +1,166 @@
+//! Terminals played by `mosquitto_pub` and `mosquitto_sub`.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::program::Program;
+use crate::server::Terminal;
+use crate::wait::SOON;
+
+/// A version of the protocol, as these programs spell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// 3.1.1.
+    V311,
+    /// 5.
+    V5,
+}
+
+impl Version {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::V311 => "mqttv311",
+            Self::V5 => "mqttv5",
+        }
+    }
+}
+
+/// Connects as a terminal.
+#[derive(Debug, Clone)]
+pub struct Mosquitto<'t> {
+    /// Where to.
+    pub door: SocketAddr,
+    /// As whom.
+    pub terminal: &'t Terminal,
+    /// In which version.
+    pub version: Version,
+}
+
+/// What became of one `mosquitto_pub`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Its exit code: 0 when the server has acknowledged.
+    pub code: Option<i32>,
+    /// What it said.
+    pub said: String,
+}
+
+impl Mosquitto<'_> {
+    fn command(&self, program: &str) -> Command {
+        // Into a pipe it would keep its words until there are some thousand of them.
+        let mut command = Command::new("stdbuf");
+        command.args(["-oL", program]);
+        command.args(["-h", &self.door.ip().to_string(), "-p", &self.door.port().to_string()]);
+        command.args(["-V", self.version.word(), "-u", &self.terminal.login, "-P", &self.terminal.secret, "-q", "1"]);
+        command
+    }
+
+    /// Publishes one message with QoS 1, and waits for its end: exit code 0 means that the PUBACK came.
+    pub async fn publish(&self, topic: &str, message: impl AsRef<[u8]>) -> Published {
+        let mut command = self.command("mosquitto_pub");
+        command.args(["-t", topic, "-s"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.kill_on_drop(true).spawn().expect("mosquitto_pub is installed");
+        let mut stdin = child.stdin.take().expect("its input is ours");
+        stdin.write_all(message.as_ref()).await.expect("it reads the message");
+        drop(stdin);
+        let output = timeout(SOON, child.wait_with_output()).await;
+        let output = output.unwrap_or_else(|_| panic!("mosquitto_pub to {topic} came to no end")).expect("it ends");
+        let said = [output.stdout, output.stderr].concat();
+        Published { code: output.status.code(), said: String::from_utf8_lossy(&said).trim().to_owned() }
+    }
+
+    /// As [`Self::publish`], for a message that must be acknowledged.
+    pub async fn publish_acknowledged(&self, topic: &str, message: impl AsRef<[u8]>) {
+        let published = self.publish(topic, message).await;
+        assert_eq!(published.code, Some(0), "no PUBACK for {topic}: {}", published.said);
+    }
+
+    /// Listens to a topic filter, with a session that outlives the connection. Listens when this returns.
+    pub async fn listen(&self, client_id: &str, filter: &str) -> Ears {
+        let mut command = self.command("mosquitto_sub");
+        // Its own words and messages come mixed: the mark tells them apart.
+        command.args(["-i", client_id, "-c", "-d", "-t", filter, "-F", "message %t %p"]);
+        if self.version == Version::V5 {
+            command.args(["-x", "3600"]);
+        }
+        let program = Program::start(format!("mosquitto_sub of {}", self.terminal.serial), &mut command);
+        program.hear("that it listens", SOON, |line| line.starts_with("Subscribed").then_some(())).await;
+        Ears { program }
+    }
+
+    /// Tries to listen to a topic filter, and tells what the program said at its end.
+    pub async fn try_to_listen(&self, filter: &str) -> Published {
+        let mut command = self.command("mosquitto_sub");
+        let output = command.args(["-E", "-t", filter]).kill_on_drop(true).output();
+        let output = timeout(SOON, output).await.expect("mosquitto_sub comes to an end").expect("it is installed");
+        let said = [output.stdout, output.stderr].concat();
+        Published { code: output.status.code(), said: String::from_utf8_lossy(&said).trim().to_owned() }
+    }
+}
+
+/// A terminal's ears: a running `mosquitto_sub`.
+#[derive(Debug)]
+pub struct Ears {
+    program: Program,
+}
+
+/// Something a terminal has heard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// On which topic.
+    pub topic: String,
+    /// What.
+    pub message: Value,
+}
+
+impl Heard {
+    fn read(line: &str) -> Option<Self> {
+        let (topic, message) = line.strip_prefix("message ")?.split_once(' ')?;
+        Some(Self { topic: topic.to_owned(), message: serde_json::from_str(message).ok()? })
+    }
+
+    /// The news in a notice.
+    pub fn news(&self) -> Option<&str> {
+        self.message.get("news").and_then(Value::as_str).filter(|_| self.topic.ends_with("/notice"))
+    }
+}
+
+impl Ears {
+    /// Everything heard so far, in order.
+    pub fn heard(&self) -> Vec<Heard> {
+        self.program.said().iter().filter_map(|line| Heard::read(line)).collect()
+    }
+
+    /// Waits for a message, now or before.
+    pub async fn hear(&self, what: impl Display, within: Duration, is_it: impl Fn(&Heard) -> bool) -> Heard {
+        self.program.hear(what, within, |line| Heard::read(line).filter(&is_it)).await
+    }
+
+    /// Waits for a notice with this news.
+    pub async fn hear_news(&self, news: &str, within: Duration) -> Value {
+        let heard = self.hear(format!("news {news}"), within, |heard| heard.news() == Some(news)).await;
+        heard.message
+    }
+
+    /// The news heard so far, each notice once, in order.
+    pub fn news(&self) -> Vec<String> {
+        let mut seen = Vec::new();
+        let heard = self.heard();
+        let notices = heard.iter().filter_map(|heard| Some((heard.message["id"].clone(), heard.news()?)));
+        notices
+            .filter(|(id, _)| {
+                let is_new = !seen.contains(id);
+                seen.push(id.clone());
+                is_new
+            })
+            .map(|(_, news)| news.to_owned())
+            .collect()
+    }
+}

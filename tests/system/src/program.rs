@@ -1,0 +1,132 @@
+//! A program beside the test that talks in lines.
+
+use std::fmt::Display;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How long a program may take to end once it is told to.
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
+
+/// A running program. It is killed when this is dropped.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: watch::Receiver<Vec<String>>,
+}
+
+impl Program {
+    /// Starts one. Both its outputs are read, line by line.
+    pub fn start(name: impl Into<String>, command: &mut Command) -> Self {
+        let name = name.into();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+        let (tell, lines) = watch::channel(Vec::new());
+        if let Some(stdout) = child.stdout.take() {
+            tokio::spawn(read(stdout, tell.clone()));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(read(stderr, tell));
+        }
+        Self { stdin: child.stdin.take(), name, child, lines }
+    }
+
+    /// Says a line to it.
+    pub async fn say(&mut self, line: impl Display) {
+        let Some(stdin) = &mut self.stdin else { panic!("{} was told to end", self.name) };
+        let line = format!("{line}\n");
+        let said = async {
+            stdin.write_all(line.as_bytes()).await?;
+            stdin.flush().await
+        };
+        if let Err(error) = said.await {
+            panic!("{} does not listen ({error}); it said:\n{}", self.name, self.lines.borrow().join("\n"));
+        }
+    }
+
+    /// Everything that it has said so far.
+    pub fn said(&self) -> Vec<String> {
+        self.lines.borrow().clone()
+    }
+
+    /// Reads what it says from its first line.
+    pub fn reader(&self) -> Lines {
+        Lines { name: self.name.clone(), next: 0, said: self.lines.clone() }
+    }
+
+    /// Waits for something it says, now or before.
+    pub async fn hear<T>(&self, what: impl Display, within: Duration, pick: impl Fn(&str) -> Option<T>) -> T {
+        let mut lines = self.lines.clone();
+        let heard = timeout(within, lines.wait_for(|lines| lines.iter().any(|line| pick(line).is_some()))).await;
+        let lines = self.said();
+        let said = || lines.join("\n");
+        assert!(
+            matches!(heard, Ok(Ok(_))),
+            "{} did not say within {within:?}: {what}; it said:\n{}",
+            self.name,
+            said()
+        );
+        lines.iter().find_map(|line| pick(line)).unwrap_or_else(|| unreachable!("lines are never taken back"))
+    }
+
+    /// Closes its input, and waits until it has ended.
+    pub async fn ended(mut self) -> Vec<String> {
+        self.stdin = None;
+        let status = timeout(ENDS_WITHIN, self.child.wait()).await;
+        let status = status.unwrap_or_else(|_| panic!("{} did not end", self.name)).expect("a child can be waited for");
+        assert!(status.success(), "{} ended with {status}; it said:\n{}", self.name, self.said().join("\n"));
+        let mut lines = self.lines.clone();
+        // The readers hold the sending end until they have read everything.
+        while lines.changed().await.is_ok() {}
+        self.said()
+    }
+}
+
+async fn read(output: impl AsyncRead + Unpin, lines: watch::Sender<Vec<String>>) {
+    let mut output = BufReader::new(output).lines();
+    while let Ok(Some(line)) = output.next_line().await {
+        lines.send_modify(|lines| lines.push(line));
+    }
+}
+
+/// The lines of a program, one after the other.
+#[derive(Debug)]
+pub struct Lines {
+    name: String,
+    next: usize,
+    said: watch::Receiver<Vec<String>>,
+}
+
+impl Lines {
+    /// The next line; `None` when the program has ended.
+    pub async fn next(&mut self) -> Option<String> {
+        let number = self.next;
+        let lines = self.said.wait_for(|lines| lines.len() > number).await.ok()?;
+        self.next += 1;
+        Some(lines[number].clone())
+    }
+
+    /// The next line that is JSON.
+    pub async fn next_json(&mut self) -> Option<Value> {
+        loop {
+            let line = self.next().await?;
+            match serde_json::from_str(&line) {
+                Ok(value) => return Some(value),
+                // What a program complains about belongs into the test's own output.
+                Err(_) => eprintln!("{}: {line}", self.name),
+            }
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! `yidiantong serve`: started, killed, stopped, started again over the same data.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rand::Rng as _;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use crate::places;
+use crate::wait::{SOON, until, until_so};
+
+/// From an empty folder to a server that answers: `initdb`, PostGIS, tables, a password each.
+const READY_WITHIN: Duration = Duration::from_secs(90);
+const STOPS_WITHIN: Duration = Duration::from_mins(1);
+/// Below what the system gives to connections that leave: a client that calls a server which is being
+/// started again must not be given the server's own port to call from.
+const PORTS: std::ops::Range<u16> = 15_000..32_000;
+
+/// What a server is told.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// The 120 centre: where it takes messages, and the key for signatures.
+    pub centre: Option<(String, String)>,
+    /// A database of one's own; none: a private cluster.
+    pub database_url: Option<String>,
+    /// Further arguments.
+    pub arguments: Vec<&'static str>,
+}
+
+/// Where everything is reached, as the server itself tells.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Ready {
+    /// Terminals.
+    pub mqtt: SocketAddr,
+    /// Console and API.
+    pub http: String,
+    /// The server's process.
+    pub pid: u32,
+    /// How to reach the database.
+    pub database: String,
+    /// The district.
+    pub demo: Demo,
+}
+
+/// The district's people.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Demo {
+    /// Who can log in.
+    pub users: Vec<User>,
+    /// The terminals.
+    pub terminals: Vec<Terminal>,
+    /// The responders.
+    pub responders: Vec<Responder>,
+}
+
+/// Somebody who can log in.
+#[derive(Debug, Clone, Deserialize)]
+pub struct User {
+    /// Login.
+    pub login: String,
+    /// Password.
+    pub password: String,
+}
+
+/// A terminal.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Terminal {
+    /// Its name in topics.
+    pub serial: String,
+    /// Its MQTT user name.
+    pub login: String,
+    /// Its MQTT password.
+    pub secret: String,
+    /// `ydt` or `own_tracks`.
+    pub dialect: String,
+    /// Who wears it.
+    pub wearer: String,
+    /// Degrees, where they live.
+    pub lat: f64,
+    /// Degrees, where they live.
+    pub lon: f64,
+}
+
+impl Terminal {
+    /// A topic below its own prefix; the prefix itself for an empty leaf.
+    pub fn topic(&self, leaf: &str) -> String {
+        let prefix = if self.dialect == "ydt" { "ydt/1" } else { "owntracks" };
+        let slash = if leaf.is_empty() { "" } else { "/" };
+        format!("{prefix}/{}{slash}{leaf}", self.serial)
+    }
+}
+
+/// A responder.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Responder {
+    /// Name.
+    pub name: String,
+    /// The token of their application.
+    pub token: String,
+    /// Degrees, where they start.
+    pub lat: f64,
+    /// Degrees, where they start.
+    pub lon: f64,
+}
+
+/// A server with a data folder of its own. What it started is ended when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    folder: TempDir,
+    setup: Setup,
+    listens: [SocketAddr; 2],
+    child: Option<Child>,
+    ready: Option<Ready>,
+}
+
+impl Server {
+    /// Starts one, and waits until it answers.
+    pub async fn start(setup: Setup) -> Self {
+        let mut server = Self::launch(setup);
+        server.answers().await;
+        server
+    }
+
+    /// Starts one, and waits for nothing.
+    pub fn launch(setup: Setup) -> Self {
+        // A short path; and the cluster's own account has to get through it.
+        let folder = tempfile::Builder::new().prefix("ydt").tempdir_in("/tmp").expect("a folder can be made");
+        std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).expect("the folder is ours");
+        let listens = [free_port(), free_port()];
+        let mut server = Self { folder, setup, listens, child: None, ready: None };
+        server.run();
+        server
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Where everything is reached.
+    pub fn ready(&self) -> &Ready {
+        self.ready.as_ref().expect("the server was waited for")
+    }
+
+    /// Where terminals connect; known before the server answers.
+    pub const fn mqtt(&self) -> SocketAddr {
+        self.listens[0]
+    }
+
+    /// Starts the process again after it was killed or stopped, on the same ports.
+    pub fn run(&mut self) {
+        assert!(self.child.is_none(), "the server runs");
+        let _ = std::fs::remove_file(self.ready_file());
+        let settings = self.folder.path().join("settings.toml");
+        std::fs::write(&settings, self.settings()).expect("settings can be written");
+        let log = log(&self.log_file());
+        let mut command = Command::new(places::executable("yidiantong"));
+        command.args(["serve", "--district"]).args(&self.setup.arguments);
+        command.arg("--settings").arg(settings).arg("--data").arg(self.data());
+        command.arg("--mqtt-listen").arg(self.listens[0].to_string());
+        command.arg("--http-listen").arg(self.listens[1].to_string());
+        command.arg("--ready-file").arg(self.ready_file());
+        command.env_remove("DATABASE_URL").env("NO_COLOR", "1").env("RUST_LOG", "info,rumqttd=warn,sqlx=warn");
+        if let Some(url) = &self.setup.database_url {
+            command.env("DATABASE_URL", url);
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        self.child = Some(child.expect("the server can be started"));
+    }
+
+    /// Waits until the server answers.
+    pub async fn answers(&mut self) -> &Ready {
+        let path = self.ready_file();
+        let log = self.log_file();
+        let child = self.child.as_mut().expect("the server was started");
+        let ready = until("the server answers", READY_WITHIN, async || {
+            if let Some(status) = child.try_wait().expect("a child can be asked") {
+                panic!("the server ended with {status}:\n{}", tail(&log));
+            }
+            std::fs::read(&path).ok()
+        });
+        let ready = serde_json::from_slice(&ready.await).expect("the ready file is what we know");
+        self.ready.insert(ready)
+    }
+
+    /// Kills the process with -9. The private cluster lives on.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("the server runs");
+        child.kill().expect("the server can be killed");
+        child.wait().expect("a killed child can be waited for");
+    }
+
+    /// Asks the process to stop, and waits until it has ended well.
+    pub async fn stop(&mut self) {
+        let mut child = self.child.take().expect("the server runs");
+        signal(child.id(), Signal::TERM);
+        let ended = until("the server ends", STOPS_WITHIN, async || child.try_wait().expect("a child can be asked"));
+        let status = ended.await;
+        assert!(status.success(), "the server ended with {status}:\n{}", tail(&self.log_file()));
+    }
+
+    /// The postmaster of the private cluster, while there is one.
+    pub fn postmaster(&self) -> Option<u32> {
+        let text = std::fs::read_to_string(self.data().join("postgres/postgres/postmaster.pid")).ok()?;
+        let pid = text.lines().next()?.trim().parse().ok()?;
+        is_alive(pid).then_some(pid)
+    }
+
+    /// The processes of the private cluster, the postmaster first.
+    pub fn postgres(&self) -> Vec<u32> {
+        let Some(postmaster) = self.postmaster() else { return Vec::new() };
+        std::iter::once(postmaster).chain(children(postmaster)).collect()
+    }
+
+    /// Freezes the private cluster: it neither answers nor hangs up.
+    pub fn freeze_postgres(&self) {
+        // The postmaster first, so that it starts nobody who would be missed.
+        for pid in self.postgres() {
+            signal(pid, Signal::STOP);
+        }
+    }
+
+    /// Lets the private cluster go on.
+    pub fn thaw_postgres(&self) {
+        for pid in self.postgres() {
+            signal(pid, Signal::CONT);
+        }
+    }
+
+    /// Waits until the log has a line that contains this.
+    pub async fn logs(&self, words: &str) {
+        let log = self.log_file();
+        until_so(format!("the log says {words:?}"), SOON, async || {
+            std::fs::read_to_string(&log).is_ok_and(|text| text.contains(words))
+        })
+        .await;
+    }
+
+    fn settings(&self) -> String {
+        let centre = self
+            .setup
+            .centre
+            .as_ref()
+            .map(|(url, secret)| format!("[[centre]]\nnumber = \"120\"\nurl = \"{url}\"\nsecret = \"{secret}\"\n"));
+        format!("call_back_phone = \"0731-84000000\"\n{}", centre.unwrap_or_default())
+    }
+
+    fn ready_file(&self) -> PathBuf {
+        self.folder.path().join("ready.json")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("server.log")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the server's log ends:\n{}", tail(&self.log_file()));
+        }
+        self.thaw_postgres();
+        let postgres = self.postgres();
+        if let Some(mut child) = self.child.take() {
+            signal(child.id(), Signal::TERM);
+            let begun = Instant::now();
+            while child.try_wait().is_ok_and(|status| status.is_none()) && begun.elapsed() < SOON {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        // A test that killed the process leaves its cluster to us.
+        for pid in postgres.into_iter().filter(|pid| is_alive(*pid)) {
+            signal(pid, Signal::KILL);
+        }
+    }
+}
+
+fn free_port() -> SocketAddr {
+    let mut rng = rand::rng();
+    loop {
+        let address = SocketAddr::from(([127, 0, 0, 1], rng.random_range(PORTS)));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+fn log(path: &Path) -> File {
+    OpenOptions::new().create(true).append(true).open(path).expect("a log can be written")
+}
+
+fn tail(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(60)..].join("\n")
+}
+
+fn pid(number: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(number).ok()?)
+}
+
+/// Sends a signal to a process that may have ended meanwhile.
+pub fn signal(number: u32, signal: Signal) {
+    if let Some(pid) = pid(number) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// Whether a process of this number is there.
+pub fn is_alive(number: u32) -> bool {
+    pid(number).is_some_and(|pid| test_kill_process(pid).is_ok())
+}
+
+/// The processes that a process has started.
+pub fn children(parent: u32) -> Vec<u32> {
+    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let parent_of = |pid: u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name stands in brackets and may hold anything; state and parent come after it.
+        stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    };
+    processes
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| parent_of(*pid) == Some(parent))
+        .collect()
+}
