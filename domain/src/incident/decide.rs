@@ -383,8 +383,8 @@ fn disown(draft: &mut Draft<'_>) {
     if draft.facts.policy.handover == HandoverPolicy::AtOnce {
         draft.call_centres(None);
     }
-    let round = draft.next.round;
-    let was_helped = draft.next.offers.iter().any(|offer| offer.round == round && offer.state == OfferState::Done);
+    // A press after that would have asked somebody else since.
+    let was_helped = draft.next.offers.last().is_some_and(|offer| offer.state == OfferState::Done);
     if asks_by_itself(draft) && !was_helped {
         draft.ask_next();
     }

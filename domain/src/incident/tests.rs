@@ -569,8 +569,8 @@ fn a_wearer_hears_who_comes_even_without_minutes_and_never_the_same_twice() {
     let world = World::new();
     let incident = world.claimed();
     let handover = incident.handovers[0].id;
-    let word = CentreWord::Dispatched { minutes: None };
-    let step = world.apply(&incident, Input::CentreSays { handover, word, reference: None });
+    let report = CentreWord::Dispatched { minutes: None };
+    let step = world.apply(&incident, Input::CentreSays { handover, word: report, reference: None });
     let coming = News::Coming { who: Helper::Centre(Centre::Ambulance), expected_at: None };
     assert_eq!(step.effects, [Effect::TellWearer(coming)]);
 
@@ -578,4 +578,21 @@ fn a_wearer_hears_who_comes_even_without_minutes_and_never_the_same_twice() {
     let accepted = world.apply(&incident, Input::Accept { offer, minutes: 4 }).next;
     assert_eq!(world.apply(&accepted, Input::SetOut { offer, minutes: 4 }).effects, []);
     assert_eq!(world.apply(&accepted, Input::SetOut { offer, minutes: 9 }).effects.len(), 1);
+}
+
+#[test]
+fn help_given_before_the_last_press_is_no_reason_to_ask_nobody() {
+    let world = World::new();
+    let mut incident = world.claimed();
+    let wei = last_offer(&incident).id;
+    incident = world.apply(&incident, Input::Accept { offer: wei, minutes: 1 }).next;
+    incident = world.apply(&incident, Input::Ask { by: OPERATOR, responder: LAN }).next;
+    incident = world.apply(&incident, Input::Finish { offer: wei }).next;
+    let released = world.apply(&incident, Input::Release { by: OPERATOR }).next;
+    assert_eq!(released.offers.len(), 2);
+    incident.presses += 1;
+    let offer = last_offer(&incident).id;
+    incident = world.apply(&incident, Input::Withdraw { by: OPERATOR, offer }).next;
+    incident = world.apply(&incident, Input::Release { by: OPERATOR }).next;
+    assert!(incident.shortfall.is_some() || last_offer(&incident).state.is_live());
 }
