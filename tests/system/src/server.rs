@@ -166,7 +166,7 @@ impl Server {
         command.arg("--mqtt-listen").arg(self.listens[0].to_string());
         command.arg("--http-listen").arg(self.listens[1].to_string());
         command.arg("--ready-file").arg(self.ready_file());
-        command.env_remove("DATABASE_URL").env("NO_COLOR", "1").env("RUST_LOG", "info,rumqttd=warn,sqlx=warn");
+        command.env_remove("DATABASE_URL").env("NO_COLOR", "1").env("RUST_LOG", "info,rumqttd=warn,sqlx=error");
         if let Some(url) = &self.setup.database_url {
             command.env("DATABASE_URL", url);
         }
