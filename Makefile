@@ -17,8 +17,13 @@ help: ## list this
 
 .PHONY: run
 run: packages-run console ## install what is missing, build, and start the demonstration (ARGS= for more)
-	cargo build --release -p yidiantong -p firmware-sim
-	exec $(target)/release/yidiantong serve --demo $(ARGS)
+	# Not optimised: somebody who has just come should not wait twice as long. `make release` is for the rest.
+	SQLX_OFFLINE=true cargo build -p yidiantong -p firmware-sim
+	exec $(target)/debug/yidiantong serve --demo $(ARGS)
+
+.PHONY: release
+release: packages-run console ## build the optimised executables, into target/release
+	SQLX_OFFLINE=true cargo build --release -p yidiantong -p firmware-sim
 
 .PHONY: test
 test: packages-test console venv ## every ring of tests
