@@ -12,13 +12,19 @@ use wire::directory::Directory;
 
 use crate::desk::Desk;
 use crate::outbox::{self, Terminals};
-use crate::store::{self, StoreError, directory, watch};
+use crate::store::{self, StoreError, directory, live, telephone, users, watch};
 use crate::{clock, ticker};
 
 /// How often it is looked for changes of who may connect. Revocation has five seconds in all.
 const DIRECTORY_EVERY: Duration = Duration::from_millis(500);
 /// How often the watchdog looks.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// How often what nobody needs any longer is deleted.
+const FORGET_EVERY: Duration = Duration::from_mins(1);
+/// How long a console may be away and resume its stream, and a call be repeated with its key.
+const KEPT_FOR: Duration = Duration::from_hours(24);
+/// So that the deletion never holds anything up for long.
+const FORGOTTEN_MAX: i64 = 10_000;
 /// Fixes have partitions this far ahead.
 const PARTITION_DAYS: i32 = 3;
 
@@ -90,6 +96,7 @@ pub async fn run(
     running.spawn(ticker::run(desk.clone(), stop.clone()));
     running.spawn(publish_directory(desk.clone(), directory, stop.clone()));
     running.spawn(watch_over(desk.clone(), stop.clone()));
+    running.spawn(forget_old(desk.clone(), stop.clone()));
     {
         let stop = stop.clone();
         running.spawn(async move {
@@ -149,6 +156,26 @@ async fn publish_directory(desk: Desk, directory: Arc<Directory>, stop: Cancella
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(DIRECTORY_EVERY) => {}
+        }
+    }
+}
+
+/// Deletes events that no stream will be resumed at, keys of calls that nobody will repeat, and sessions
+/// that are over.
+async fn forget_old(desk: Desk, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(FORGET_EVERY) => {}
+        }
+        let forgetting = async {
+            let mut conn = desk.pool.acquire().await?;
+            live::forget(&mut conn, KEPT_FOR, FORGOTTEN_MAX).await?;
+            telephone::forget_keys(&mut conn, KEPT_FOR).await?;
+            users::forget_sessions(&mut conn).await
+        };
+        if let Err(cause) = forgetting.await {
+            warn!(%cause, "what is old could not be deleted");
         }
     }
 }

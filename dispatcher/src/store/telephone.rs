@@ -1,5 +1,7 @@
 //! Emergencies that come by telephone: an operator opens what a press would have opened.
 
+use std::time::Duration;
+
 use domain::id::{IncidentId, UserId};
 use domain::incident::{Class, Origin};
 use domain::press::AlertKind;
@@ -46,6 +48,14 @@ pub async fn remember(conn: &mut PgConnection, by: UserId, key: &str, incident: 
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Forgets keys of calls that were made longer ago than anybody repeats one.
+pub async fn forget_keys(conn: &mut PgConnection, keep_for: Duration) -> Result<(), StoreError> {
+    sqlx::query!("delete from idempotency where at < now() - make_interval(secs => $1)", keep_for.as_secs_f64())
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

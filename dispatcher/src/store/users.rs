@@ -141,7 +141,7 @@ pub async fn charge_login(conn: &mut PgConnection, login: &str) -> Result<Login,
     Ok(if is_locked { Login::Locked } else { Login::Unknown })
 }
 
-/// The password was right: opens a session and forgets the attempts. Sessions that have run out go.
+/// The password was right: opens a session and forgets the attempts.
 pub async fn open_session(
     conn: &mut PgConnection,
     user: UserId,
@@ -151,7 +151,6 @@ pub async fn open_session(
     sqlx::query!("update app_user set failed_logins = 0, locked_until = null where id = $1", user.0)
         .execute(&mut *conn)
         .await?;
-    sqlx::query!("delete from session where user_id = $1 and expires_at <= now()", user.0).execute(&mut *conn).await?;
     sqlx::query!(
         "insert into session (token_sha256, user_id, csrf, expires_at)
          values ($1, $2, $3, now() + make_interval(secs => $4))",
@@ -201,6 +200,12 @@ pub async fn session(
         })
     })
     .transpose()
+}
+
+/// Deletes sessions that have run out.
+pub async fn forget_sessions(conn: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query!("delete from session where expires_at <= now()").execute(conn).await?;
+    Ok(())
 }
 
 /// Logs out.

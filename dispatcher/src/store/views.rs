@@ -21,6 +21,8 @@ use super::{StoreError, incidents};
 const OPEN_MAX: i64 = 5_000;
 /// How many closed incidents a list shows.
 const CLOSED_MAX: i64 = 100;
+/// How many lines of a timeline a card shows: the last ones. A stuck key can write thousands.
+const ENTRIES_MAX: i64 = 1_000;
 
 /// Which list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,7 +278,7 @@ pub struct Detail {
     pub terminal: Option<TerminalView>,
     /// Who was asked to go.
     pub offers: Vec<OfferView>,
-    /// What happened.
+    /// What happened; the last thousand lines.
     pub timeline: Vec<EntryView>,
     /// What the wearer was told.
     pub notices: Vec<NoticeView>,
@@ -582,8 +584,11 @@ pub(super) fn answer_by(asked_at: Timestamp, answer_by: Option<jiff_sqlx::Timest
 
 async fn timeline(conn: &mut PgConnection, incident: IncidentId) -> Result<Vec<EntryView>, StoreError> {
     let rows = sqlx::query!(
-        "select seq, at, what, who_id, data, hash from incident_entry where incident_id = $1 order by seq",
-        incident.0
+        r#"select seq as "seq!", at as "at!", what as "what!", who_id, data, hash as "hash!"
+         from (select * from incident_entry where incident_id = $1 order by seq desc limit $2) latest
+         order by seq"#,
+        incident.0,
+        ENTRIES_MAX,
     )
     .fetch_all(&mut *conn)
     .await?;
