@@ -148,8 +148,8 @@ impl<'f> Draft<'f> {
         self.next.offers.iter().any(|offer| offer.state.is_live())
     }
 
-    /// Asks the nearest who has neither declined nor been asked in this round; when nobody is left,
-    /// says so loudly.
+    /// Asks the nearest who has neither declined nor been asked in vain in this round; when nobody is
+    /// left, says so loudly.
     pub(super) fn ask_next(&mut self) {
         if self.is_anybody_engaged() {
             return;
@@ -168,20 +168,22 @@ impl<'f> Draft<'f> {
 
     fn choose(&self) -> Result<Candidate, Shortfall> {
         let candidates = self.facts.candidates.as_ref().ok_or(Shortfall::PlaceUnknown)?;
+        let offers_to = |responder| self.next.offers.iter().filter(move |offer| offer.responder == responder);
         let is_spent = |responder| {
-            self.next.offers.iter().any(|offer| {
-                offer.responder == responder
-                    && (offer.round == self.next.round || matches!(offer.state, OfferState::Declined { .. }))
+            offers_to(responder).any(|offer| match offer.state {
+                OfferState::Declined { .. } => true,
+                // Who has been there would go again.
+                OfferState::Done => false,
+                _ => offer.round == self.next.round,
             })
         };
-        let kept_silent = |responder| {
-            self.next.offers.iter().any(|offer| offer.responder == responder && offer.state == OfferState::Silent)
-        };
+        let comes_last =
+            |responder| offers_to(responder).any(|offer| matches!(offer.state, OfferState::Silent | OfferState::Done));
         let mut unspent = candidates.iter().copied().filter(|candidate| !is_spent(candidate.responder));
-        // Who kept silent before comes after everybody who did not, however near.
+        // Who kept silent, or has finished, comes after everybody who did not, however near.
         unspent
             .clone()
-            .find(|candidate| !kept_silent(candidate.responder))
+            .find(|candidate| !comes_last(candidate.responder))
             .or_else(|| unspent.next())
             .ok_or(if self.next.offers.is_empty() { Shortfall::NobodyNear } else { Shortfall::AllAsked })
     }

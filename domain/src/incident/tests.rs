@@ -596,3 +596,18 @@ fn help_given_before_the_last_press_is_no_reason_to_ask_nobody() {
     incident = world.apply(&incident, Input::Release { by: OPERATOR }).next;
     assert!(incident.shortfall.is_some() || last_offer(&incident).state.is_live());
 }
+
+#[test]
+fn who_has_finished_is_asked_again_when_everybody_else_is_silent() {
+    let mut world = World::new();
+    let mut incident = world.claimed();
+    let wei = last_offer(&incident).id;
+    incident = world.apply(&incident, Input::Accept { offer: wei, minutes: 1 }).next;
+    incident = world.apply(&incident, Input::Finish { offer: wei }).next;
+    incident = world.apply(&incident, Input::Ask { by: OPERATOR, responder: LAN }).next;
+    incident.presses += 1;
+    incident = world.wake(&incident);
+    world.later(30);
+    incident = world.wake(&incident);
+    assert_eq!((last_offer(&incident).responder, incident.shortfall), (WEI, None));
+}

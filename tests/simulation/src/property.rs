@@ -43,8 +43,8 @@ pub enum Property {
     /// No rung is climbed for nobody: with the operators gone the supervisors ring, with them gone too
     /// the centres are called.
     NoDeafRung,
-    /// By itself the policy asks one at a time: the nearest, those who kept silent last, nobody twice in
-    /// a round, nobody who said no.
+    /// By itself the policy asks one at a time: the nearest, those who kept silent or have finished last,
+    /// nobody in vain twice in a round, nobody who said no.
     AskedInOrder,
     /// Whoever is asked, dismissed, called or stood down gets a message, once, and nobody else does.
     EffectsMatch,
@@ -544,16 +544,18 @@ fn asked_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
     hold(alone, Property::AskedInOrder, || format!("not one at a time: {:?}", next.offers))?;
     let round = next.offers.iter().find(|offer| offer.id == id).map_or(0, |offer| offer.round);
     let may_be_asked = |candidate: &&Candidate| {
-        !others
-            .iter()
-            .filter(|offer| offer.responder == candidate.responder)
-            .any(|offer| offer.round == round || matches!(offer.state, OfferState::Declined { .. }))
+        !others.iter().filter(|offer| offer.responder == candidate.responder).any(|offer| {
+            let in_vain = offer.round == round && offer.state != OfferState::Done;
+            in_vain || matches!(offer.state, OfferState::Declined { .. })
+        })
     };
-    let kept_silent = |candidate: &Candidate| {
-        others.iter().any(|offer| offer.responder == candidate.responder && offer.state == OfferState::Silent)
+    let comes_last = |candidate: &Candidate| {
+        others.iter().any(|offer| {
+            offer.responder == candidate.responder && matches!(offer.state, OfferState::Silent | OfferState::Done)
+        })
     };
     let candidates = facts.candidates.as_deref().unwrap_or_default();
-    let right = candidates.iter().filter(may_be_asked).min_by_key(|candidate| kept_silent(candidate));
+    let right = candidates.iter().filter(may_be_asked).min_by_key(|candidate| comes_last(candidate));
     hold(right.map(|candidate| candidate.responder) == Some(responder), Property::AskedInOrder, || {
         format!("{responder} instead of {right:?}")
     })
