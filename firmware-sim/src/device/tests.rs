@@ -230,11 +230,12 @@ fn the_wearer_sees_each_step_in_both_languages_and_hears_the_siren_until_a_perso
 }
 
 #[test]
-fn the_siren_ends_when_somebody_comes_or_is_there_even_if_no_operator_has_claimed() {
-    for news in [coming(3, "120"), News::Arrived { who: "120".into() }, News::AllClear] {
+fn the_siren_goes_on_until_somebody_has_the_call_or_is_there() {
+    for news in [News::Claimed, News::Arrived { who: "120".into() }, News::AllClear] {
         let mut bench = Bench::connected();
         bench.press(Key::sos());
         bench.receipt(1, incident(1));
+        bench.news(9, incident(1), coming(3, "120"));
         assert!(bench.siren());
         bench.news(10, incident(1), news.clone());
         assert!(!bench.siren(), "{news:?}");
