@@ -55,6 +55,8 @@ export function useBoard(user: User) {
   function read(message: Message): void {
     if (message.event === 'incident' && message.id !== null) {
       take({ is: 'streamed', summary: JSON.parse(message.data) as Summary, cursor: message.id })
+    } else if (message.event === 'hello') {
+      take({ is: 'greeted' })
     } else if (message.event === 'unstored') {
       take({ is: 'unstored', alert: JSON.parse(message.data) as Unstored })
     }

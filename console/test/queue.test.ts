@@ -209,4 +209,9 @@ describe('what rings', () => {
     const queue = run(loaded(), { is: 'unstored', alert }, { is: 'loaded', incidents: [], cursor: 'c9' })
     expect(queue.unstored.size).toBe(1)
   })
+
+  it('is told anew with each stream, so that what was stored meanwhile falls silent', () => {
+    const queue = run(loaded(), { is: 'unstored', alert }, { is: 'greeted' })
+    expect(queue.unstored.size).toBe(0)
+  })
 })

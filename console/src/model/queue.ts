@@ -36,6 +36,8 @@ export type Input =
   | { is: 'answered'; summary: Summary }
   /** One `unstored` event. */
   | { is: 'unstored'; alert: Unstored }
+  /** The `hello` that a stream begins with: what is not stored now is told right after it. */
+  | { is: 'greeted' }
 
 export interface Step {
   queue: Queue
@@ -69,6 +71,9 @@ export function step(queue: Queue, input: Input): Step {
       return answered(queue, input.summary)
     case 'unstored':
       return unstored(queue, input.alert)
+    case 'greeted':
+      // Stored while nobody told us, or forgotten with the process that held it: the terminal repeats it.
+      return quiet({ ...queue, unstored: new Map() })
   }
 }
 
