@@ -451,9 +451,7 @@ fn answer_presses(draft: &mut Draft<'_>) {
             draft.call_centres(None);
         }
         if asks_by_itself(draft) {
-            // While somebody is engaged the round goes on: pressing again and again must not have the
-            // same silent responder asked again and again before the others.
-            if !is_first && !draft.is_anybody_engaged() {
+            if !is_first {
                 draft.next.round += 1;
                 draft.next.shortfall = None;
             }

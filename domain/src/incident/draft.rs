@@ -148,8 +148,8 @@ impl<'f> Draft<'f> {
         self.next.offers.iter().any(|offer| offer.state.is_live())
     }
 
-    /// Asks the nearest who has neither declined nor been asked in vain in this round; when nobody is
-    /// left, says so loudly.
+    /// Asks the nearest who has neither declined nor been asked in this round; when nobody is left,
+    /// says so loudly.
     pub(super) fn ask_next(&mut self) {
         if self.is_anybody_engaged() {
             return;
@@ -170,21 +170,19 @@ impl<'f> Draft<'f> {
         let candidates = self.facts.candidates.as_ref().ok_or(Shortfall::PlaceUnknown)?;
         let offers_to = |responder| self.next.offers.iter().filter(move |offer| offer.responder == responder);
         let is_spent = |responder| {
-            offers_to(responder).any(|offer| match offer.state {
-                OfferState::Declined { .. } => true,
-                // Who has been there would go again.
-                OfferState::Done => false,
-                _ => offer.round == self.next.round,
-            })
+            offers_to(responder)
+                .any(|offer| offer.round == self.next.round || matches!(offer.state, OfferState::Declined { .. }))
         };
-        let comes_last =
-            |responder| offers_to(responder).any(|offer| matches!(offer.state, OfferState::Silent | OfferState::Done));
-        let mut unspent = candidates.iter().copied().filter(|candidate| !is_spent(candidate.responder));
-        // Who kept silent, or has finished, comes after everybody who did not, however near.
-        unspent
-            .clone()
-            .find(|candidate| !comes_last(candidate.responder))
-            .or_else(|| unspent.next())
+        // Who kept silent comes after everybody who did not, however near, and among themselves in the
+        // order in which they were asked: nobody is asked twice while somebody waits to be asked once.
+        let asked_in_vain_at = |responder| {
+            offers_to(responder).filter(|offer| offer.state == OfferState::Silent).map(|offer| offer.asked_at).max()
+        };
+        candidates
+            .iter()
+            .copied()
+            .filter(|candidate| !is_spent(candidate.responder))
+            .min_by_key(|candidate| asked_in_vain_at(candidate.responder))
             .ok_or(if self.next.offers.is_empty() { Shortfall::NobodyNear } else { Shortfall::AllAsked })
     }
 

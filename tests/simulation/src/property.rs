@@ -43,8 +43,8 @@ pub enum Property {
     /// No rung is climbed for nobody: with the operators gone the supervisors ring, with them gone too
     /// the centres are called.
     NoDeafRung,
-    /// By itself the policy asks one at a time: the nearest, those who kept silent or have finished last,
-    /// nobody in vain twice in a round, nobody who said no.
+    /// By itself the policy asks one at a time: the nearest, then those who kept silent, longest ago
+    /// first, nobody twice in a round, nobody who said no.
     AskedInOrder,
     /// Whoever is asked, dismissed, called or stood down gets a message, once, and nobody else does.
     EffectsMatch,
@@ -543,19 +543,18 @@ fn asked_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
     let alone = asked.len() == 1 && !others.iter().any(|offer| offer.state.is_live());
     hold(alone, Property::AskedInOrder, || format!("not one at a time: {:?}", next.offers))?;
     let round = next.offers.iter().find(|offer| offer.id == id).map_or(0, |offer| offer.round);
-    let may_be_asked = |candidate: &&Candidate| {
-        !others.iter().filter(|offer| offer.responder == candidate.responder).any(|offer| {
-            let in_vain = offer.round == round && offer.state != OfferState::Done;
-            in_vain || matches!(offer.state, OfferState::Declined { .. })
-        })
+    let offers_to = |candidate: &Candidate| {
+        let responder = candidate.responder;
+        others.iter().filter(move |offer| offer.responder == responder)
     };
-    let comes_last = |candidate: &Candidate| {
-        others.iter().any(|offer| {
-            offer.responder == candidate.responder && matches!(offer.state, OfferState::Silent | OfferState::Done)
-        })
+    let may_be_asked = |candidate: &&Candidate| {
+        !offers_to(candidate).any(|offer| offer.round == round || matches!(offer.state, OfferState::Declined { .. }))
+    };
+    let in_vain_at = |candidate: &&Candidate| {
+        offers_to(candidate).filter(|offer| offer.state == OfferState::Silent).map(|offer| offer.asked_at).max()
     };
     let candidates = facts.candidates.as_deref().unwrap_or_default();
-    let right = candidates.iter().filter(may_be_asked).min_by_key(|candidate| comes_last(candidate));
+    let right = candidates.iter().filter(may_be_asked).min_by_key(in_vain_at);
     hold(right.map(|candidate| candidate.responder) == Some(responder), Property::AskedInOrder, || {
         format!("{responder} instead of {right:?}")
     })
