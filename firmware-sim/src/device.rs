@@ -486,10 +486,9 @@ impl Device {
         match news {
             // Overtaken by better news.
             News::Received if taken_before => return,
-            News::Received => self.call = Some(Call { incident: Some(incident) }),
             // News may come without a press of ours: help was called for by telephone, or before a restart.
             // That somebody sets out is no person who has the call: the neighbours are to hear it still.
-            News::Coming { .. } => self.call = Some(Call { incident: Some(incident) }),
+            News::Received | News::Coming { .. } => self.call = Some(Call { incident: Some(incident) }),
             News::Claimed | News::Arrived { .. } => {
                 self.call = Some(Call { incident: Some(incident) });
                 self.siren(Siren::Off, out);

@@ -479,7 +479,8 @@ pub async fn note_failure(conn: &mut PgConnection, id: IncidentId) -> Result<boo
         "update incident set decision_failures = decision_failures + 1,
             operator_decides = operator_decides or decision_failures >= 1,
             ring_level = case when decision_failures >= 1 then 'supervisors' else ring_level end,
-            ring_next_at = case when decision_failures >= 1 then clock_timestamp() + interval '60 s' else ring_next_at end,
+            ring_next_at = case when decision_failures >= 1 
+                then least(ring_next_at, clock_timestamp() + interval '60 s') else ring_next_at end,
             wake_at = case when decision_failures >= 1 then clock_timestamp() + interval '30 s' else wake_at end
          where id = $1 and closed_at is null
          returning operator_decides",
