@@ -46,10 +46,17 @@ pub struct Mosquitto<'t> {
 /// What became of one `mosquitto_pub`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// Its exit code: 0 when the server has acknowledged.
+    /// Its exit code: 0 when there was a PUBACK.
     pub code: Option<i32>,
     /// What it said.
     pub said: String,
+}
+
+impl Published {
+    /// Whether the server has acknowledged it, and not as an error: in MQTT 5 a PUBACK can say no.
+    pub fn is_taken(&self) -> bool {
+        self.code == Some(0) && !self.said.contains("failed")
+    }
 }
 
 impl Mosquitto<'_> {
@@ -65,7 +72,9 @@ impl Mosquitto<'_> {
     /// Publishes one message with QoS 1, and waits for its end: exit code 0 means that the PUBACK came.
     pub async fn publish(&self, topic: &str, message: impl AsRef<[u8]>) -> Published {
         let mut command = self.command("mosquitto_pub");
-        command.args(["-t", topic, "-s"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // It refuses to read an empty message.
+        let source = if message.as_ref().is_empty() { "-n" } else { "-s" };
+        command.args(["-t", topic, source]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().expect("mosquitto_pub is installed");
         let mut stdin = child.stdin.take().expect("its input is ours");
         stdin.write_all(message.as_ref()).await.expect("it reads the message");
@@ -79,7 +88,7 @@ impl Mosquitto<'_> {
     /// As [`Self::publish`], for a message that must be acknowledged.
     pub async fn publish_acknowledged(&self, topic: &str, message: impl AsRef<[u8]>) {
         let published = self.publish(topic, message).await;
-        assert_eq!(published.code, Some(0), "no PUBACK for {topic}: {}", published.said);
+        assert!(published.is_taken(), "not taken to {topic}: {published:?}");
     }
 
     /// Listens to a topic filter, with a session that outlives the connection. Listens when this returns.
@@ -133,6 +142,11 @@ impl Heard {
 }
 
 impl Ears {
+    /// Waits until the program itself reports something: a connection that ends, and why.
+    pub async fn report(&self, words: &str, within: Duration) {
+        self.program.hear(words, within, |line| line.contains(words).then_some(())).await;
+    }
+
     /// Everything heard so far, in order.
     pub fn heard(&self) -> Vec<Heard> {
         self.program.said().iter().filter_map(|line| Heard::read(line)).collect()

@@ -1,6 +1,5 @@
 //! Terminals played by paho-mqtt (PyPI), all of them in one Python process.
 
-use std::collections::HashMap;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use tokio::process::Command;
 
 use crate::mosquitto::Version;
 use crate::places;
-use crate::program::{Lines, Program};
+use crate::program::Program;
 use crate::server::Terminal;
 use crate::wait::SOON;
 
@@ -106,20 +105,8 @@ impl Paho {
         read(&event).expect("it was read before")
     }
 
-    /// What happens from the first line on, one after the other.
-    pub fn follow(&self) -> Lines {
-        self.program.reader()
-    }
-
-    /// Ends it, and gives how often each terminal was disconnected meanwhile.
-    pub async fn end(self) -> HashMap<String, usize> {
-        let mut disconnections = HashMap::new();
-        for line in self.program.ended().await {
-            let Ok(event) = serde_json::from_str::<Value>(&line) else { continue };
-            if event["is"] == "disconnected" {
-                *disconnections.entry(event["as"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
-            }
-        }
-        disconnections
+    /// Ends it.
+    pub async fn end(self) {
+        self.program.ended().await;
     }
 }

@@ -4,7 +4,6 @@ use std::fmt::Display;
 use std::process::Stdio;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
@@ -12,6 +11,8 @@ use tokio::time::timeout;
 
 /// How long a program may take to end once it is told to.
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
+/// How many of its last lines are shown when it did not say what it should.
+const LINES_SHOWN: usize = 60;
 
 /// A running program. It is killed when this is dropped.
 #[derive(Debug)]
@@ -61,23 +62,16 @@ impl Program {
         self.lines.borrow().clone()
     }
 
-    /// Reads what it says from its first line.
-    pub fn reader(&self) -> Lines {
-        Lines { name: self.name.clone(), next: 0, said: self.lines.clone() }
-    }
-
     /// Waits for something it says, now or before.
     pub async fn hear<T>(&self, what: impl Display, within: Duration, pick: impl Fn(&str) -> Option<T>) -> T {
         let mut lines = self.lines.clone();
-        let heard = timeout(within, lines.wait_for(|lines| lines.iter().any(|line| pick(line).is_some()))).await;
+        // The guard that this gives goes at once: whoever holds one and asks for another waits for the writer,
+        // who waits for the first.
+        let heard = async { lines.wait_for(|lines| lines.iter().any(|line| pick(line).is_some())).await.is_ok() };
+        let heard = timeout(within, heard).await.unwrap_or(false);
         let lines = self.said();
-        let said = || lines.join("\n");
-        assert!(
-            matches!(heard, Ok(Ok(_))),
-            "{} did not say within {within:?}: {what}; it said:\n{}",
-            self.name,
-            said()
-        );
+        let ending = || lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n");
+        assert!(heard, "{} did not say within {within:?}: {what}; it said at last:\n{}", self.name, ending());
         lines.iter().find_map(|line| pick(line)).unwrap_or_else(|| unreachable!("lines are never taken back"))
     }
 
@@ -98,35 +92,5 @@ async fn read(output: impl AsyncRead + Unpin, lines: watch::Sender<Vec<String>>)
     let mut output = BufReader::new(output).lines();
     while let Ok(Some(line)) = output.next_line().await {
         lines.send_modify(|lines| lines.push(line));
-    }
-}
-
-/// The lines of a program, one after the other.
-#[derive(Debug)]
-pub struct Lines {
-    name: String,
-    next: usize,
-    said: watch::Receiver<Vec<String>>,
-}
-
-impl Lines {
-    /// The next line; `None` when the program has ended.
-    pub async fn next(&mut self) -> Option<String> {
-        let number = self.next;
-        let lines = self.said.wait_for(|lines| lines.len() > number).await.ok()?;
-        self.next += 1;
-        Some(lines[number].clone())
-    }
-
-    /// The next line that is JSON.
-    pub async fn next_json(&mut self) -> Option<Value> {
-        loop {
-            let line = self.next().await?;
-            match serde_json::from_str(&line) {
-                Ok(value) => return Some(value),
-                // What a program complains about belongs into the test's own output.
-                Err(_) => eprintln!("{}: {line}", self.name),
-            }
-        }
     }
 }

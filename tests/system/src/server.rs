@@ -207,7 +207,7 @@ impl Server {
 
     /// The postmaster of the private cluster, while there is one.
     pub fn postmaster(&self) -> Option<u32> {
-        let text = std::fs::read_to_string(self.data().join("postgres/postgres/postmaster.pid")).ok()?;
+        let text = std::fs::read_to_string(self.data().join("postgres/postmaster.pid")).ok()?;
         let pid = text.lines().next()?.trim().parse().ok()?;
         is_alive(pid).then_some(pid)
     }
@@ -221,6 +221,7 @@ impl Server {
     /// Freezes the private cluster: it neither answers nor hangs up.
     pub fn freeze_postgres(&self) {
         // The postmaster first, so that it starts nobody who would be missed.
+        signal(self.postmaster().expect("the cluster runs"), Signal::STOP);
         for pid in self.postgres() {
             signal(pid, Signal::STOP);
         }

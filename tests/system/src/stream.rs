@@ -65,12 +65,14 @@ impl Stream {
     /// Waits for an event, now or before.
     pub async fn hear(&self, what: impl Display, within: Duration, is_it: impl Fn(&Event) -> bool) -> Event {
         let mut events = self.events.clone();
-        let came = timeout(within, events.wait_for(|events| events.iter().any(&is_it))).await;
+        let came = async { events.wait_for(|events| events.iter().any(&is_it)).await.is_ok() };
+        let came = timeout(within, came).await.unwrap_or(false);
         let heard = self.heard();
-        match (came, heard.iter().find(|event| is_it(event))) {
-            (Ok(Ok(_)), Some(event)) => event.clone(),
-            _ => panic!("not within {within:?} on the stream: {what}; heard {heard:#?}"),
+        if let (true, Some(event)) = (came, heard.iter().find(|event| is_it(event))) {
+            return event.clone();
         }
+        let heard: Vec<String> = heard.iter().map(|event| format!("{} {}", event.name, event.data)).collect();
+        panic!("not within {within:?} on the stream: {what}; heard:\n{}", heard.join("\n"))
     }
 }
 

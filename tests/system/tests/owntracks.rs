@@ -65,7 +65,7 @@ async fn captured_messages_come_out_as_fixes_and_transitions_and_never_as_presse
     }
     let newest = records.list_own_tracks("the/newest", false).await;
     let knocks = scene.hand(&newest, Version::V311);
-    let opens = async || knocks.publish(&newest.topic("status"), "{\"_type\":\"status\"}").await.code == Some(0);
+    let opens = async || knocks.publish(&newest.topic("status"), "{\"_type\":\"status\"}").await.is_taken();
     until_so("the door knows the phones", SOON, opens).await;
 
     for (frame, version) in frames.iter().zip([Version::V311, Version::V5].into_iter().cycle()) {
