@@ -29,6 +29,8 @@ const NAME: &str = "one";
 const CONNECTIONS_MAX: u32 = 24;
 /// A database that is away at the start is asked again this often.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How often it is looked whether the directory has been published.
+const LISTED_EVERY: Duration = Duration::from_millis(20);
 
 /// What to serve besides the settings.
 #[derive(Debug, Clone, Default)]
@@ -194,18 +196,24 @@ async fn serve_over(
     parts.spawn(async move { front.broker.stopped().await.context("the broker has ended") });
     parts.spawn(async move { front.gateway.stopped().await.context("the gateway has ended") });
     parts.spawn({
-        let (desk, stop) = (desk.clone(), desk_stop.clone());
+        let (desk, directory, stop) = (desk.clone(), Arc::clone(&directory), desk_stop.clone());
         async move { dispatcher::start::run(desk, terminals, directory, stop).await.context("the dispatcher has ended") }
     });
     parts.spawn({
         let stop = desk_stop.clone();
         async move { dispatcher::http::serve(listener, Api::new(desk), stop).await.context("the HTTP API has ended") }
     });
-    announce(&ready, options.ready_file.as_deref()).await?;
+    let announcing = async {
+        // Who types what is printed the moment it is printed must be let in.
+        listed(&directory).await;
+        announce(&ready, options.ready_file.as_deref()).await?;
+        std::future::pending::<anyhow::Result<()>>().await
+    };
 
     let ended_early = tokio::select! {
         () = stop.cancelled() => None,
         ended = parts.join_next() => ended,
+        Err(cause) = announcing => Some(Ok(Err(cause))),
     };
     info!("stopping");
     front_stop.cancel();
@@ -238,6 +246,13 @@ async fn connect(options: PgConnectOptions, stop: &CancellationToken) -> anyhow:
             () = stop.cancelled() => return Ok(None),
             () = tokio::time::sleep(ASK_AGAIN_AFTER) => {}
         }
+    }
+}
+
+/// Resolves once the front door knows who may connect.
+async fn listed(directory: &Directory) {
+    while directory.version().is_none() {
+        tokio::time::sleep(LISTED_EVERY).await;
     }
 }
 
