@@ -41,6 +41,10 @@ check: console ## format, lints, bans and licences, freshness of .sqlx
 sim: ## the core in virtual time, with many more seeds than `make test` takes
 	SIM_SEEDS=$${SIM_SEEDS:-100000} cargo test --release -p simulation
 
+.PHONY: mutants
+mutants: ## break the core on purpose and demand that the simulation notices
+	scripts/mutants
+
 .PHONY: chaos
 chaos: packages-test console venv ## a hundred rounds of kill -9
 	cargo build --workspace --all-targets

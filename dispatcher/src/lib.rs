@@ -15,3 +15,4 @@ pub mod outbox;
 pub mod start;
 pub mod store;
 pub mod ticker;
+pub mod watchdog;

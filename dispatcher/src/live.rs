@@ -5,6 +5,7 @@
 //! nothing hangs on a message in memory. Only alerts that are *not stored* live here.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
@@ -20,6 +21,7 @@ pub struct Hub {
     changes: watch::Sender<u64>,
     unstored: Mutex<BTreeMap<Uuid, Unstored>>,
     unstored_news: broadcast::Sender<Unstored>,
+    broken: AtomicU64,
 }
 
 impl Default for Hub {
@@ -28,6 +30,7 @@ impl Default for Hub {
             changes: watch::channel(0).0,
             unstored: Mutex::default(),
             unstored_news: broadcast::channel(UNSTORED_BACKLOG).0,
+            broken: AtomicU64::new(0),
         }
     }
 }
@@ -41,6 +44,16 @@ impl Hub {
     /// Follows what [`Hub::nudge`] says.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// How many open incidents the watchdog found to break an invariant when it looked last.
+    pub fn broken(&self) -> u64 {
+        self.broken.load(Ordering::Relaxed)
+    }
+
+    /// The watchdog has looked.
+    pub fn tell_broken(&self, incidents: u64) {
+        self.broken.store(incidents, Ordering::Relaxed);
     }
 
     /// Rings for an alert that could not be stored, or takes that back.

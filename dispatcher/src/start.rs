@@ -12,21 +12,17 @@ use wire::directory::Directory;
 
 use crate::desk::Desk;
 use crate::outbox::{self, Terminals};
-use crate::store::{self, StoreError, directory, live, telephone, users, watch};
-use crate::{clock, ticker};
+use crate::store::{StoreError, directory, live, telephone, users, watch};
+use crate::{ticker, watchdog};
 
 /// How often it is looked for changes of who may connect. Revocation has five seconds in all.
 const DIRECTORY_EVERY: Duration = Duration::from_millis(500);
-/// How often the watchdog looks.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// How often what nobody needs any longer is deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 /// How long a console may be away and resume its stream, and a call be repeated with its key.
 const KEPT_FOR: Duration = Duration::from_hours(24);
 /// So that the deletion never holds anything up for long.
 const FORGOTTEN_MAX: i64 = 10_000;
-/// Fixes have partitions this far ahead.
-const PARTITION_DAYS: i32 = 3;
 
 /// Why the dispatcher does not start.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +72,7 @@ pub async fn prepare(pool: &PgPool) -> Result<(), StartError> {
             return Err(StartError::NotDurable { setting, value });
         }
     }
-    watch::ensure_partitions(&mut conn, PARTITION_DAYS).await?;
+    watch::ensure_partitions(&mut conn).await?;
     Ok(())
 }
 
@@ -95,7 +91,7 @@ pub async fn run(
     let mut running = JoinSet::new();
     running.spawn(ticker::run(desk.clone(), stop.clone()));
     running.spawn(publish_directory(desk.clone(), directory, stop.clone()));
-    running.spawn(watch_over(desk.clone(), stop.clone()));
+    running.spawn(watchdog::run(desk.clone(), stop.clone()));
     running.spawn(forget_old(desk.clone(), stop.clone()));
     {
         let stop = stop.clone();
@@ -176,59 +172,6 @@ async fn forget_old(desk: Desk, stop: CancellationToken) {
         };
         if let Err(cause) = forgetting.await {
             warn!(%cause, "what is old could not be deleted");
-        }
-    }
-}
-
-/// Looks every second for what must not be: an open incident whose deadline nobody kept, a clock that
-/// jumped. Says so in the log; `/metrics` exports the numbers.
-async fn watch_over(desk: Desk, stop: CancellationToken) {
-    let mut clocks: Option<(jiff::Timestamp, std::time::Instant)> = None;
-    let mut partitioned_on = None;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(WATCH_EVERY) => {}
-        }
-        let seen = async {
-            let mut conn = desk.pool.acquire().await?;
-            watch::look(&mut conn).await
-        };
-        let Ok(seen) = seen.await else {
-            // Being away is not a jump.
-            clocks = None;
-            continue;
-        };
-        if seen.overdue > 0 {
-            error!(incidents = seen.overdue, "open incidents are overdue");
-        }
-        let measured = std::time::Instant::now();
-        if let Some((wall, monotonic)) = clocks {
-            let passed = jiff::SignedDuration::try_from(measured.duration_since(monotonic)).unwrap_or_default();
-            let jump = seen.now.duration_since(wall) - passed;
-            if jump.abs() > watch::JUMP_MIN {
-                warn!(
-                    jump_ms = i64::try_from(jump.as_millis()).unwrap_or(i64::MAX),
-                    "the database's clock jumped; deadlines move with it"
-                );
-                let shifted = async {
-                    let mut tx = store::begin(&desk.pool).await?;
-                    watch::shift_deadlines(&mut tx, jump).await?;
-                    tx.commit().await?;
-                    Ok::<(), StoreError>(())
-                };
-                if let Err(cause) = shifted.await {
-                    error!(%cause, "deadlines could not be moved");
-                }
-            }
-        }
-        clocks = Some((seen.now, measured));
-        let today = clock::now().as_second() / 86_400;
-        if partitioned_on != Some(today)
-            && let Ok(mut conn) = desk.pool.acquire().await
-            && watch::ensure_partitions(&mut conn, PARTITION_DAYS).await.is_ok()
-        {
-            partitioned_on = Some(today);
         }
     }
 }

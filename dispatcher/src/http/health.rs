@@ -137,6 +137,11 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
         page.gauge("ydt_outbox_queued", "Messages that wait to be sent.", count(vitals.queued));
         page.gauge("ydt_outbox_oldest_seconds", "Age of the oldest message that waits.", vitals.oldest_queued_s);
     }
+    page.gauge(
+        "ydt_incidents_breaking_an_invariant",
+        "Open incidents that the watchdog found to break a promise (docs/invariants.md).",
+        whole(api.desk().live.broken()),
+    );
     let unstored = u32::try_from(api.desk().live.unstored().0.len()).unwrap_or(u32::MAX);
     page.gauge("ydt_alerts_unstored", "Alerts that ring from memory because they are not stored.", f64::from(unstored));
     page.gauge("ydt_sse_followers", "Open streams.", whole(counters.followers.load(Ordering::Relaxed)));

@@ -1,11 +1,14 @@
 //! What is true at the moment of a decision.
 
+use std::collections::HashMap;
+
 use domain::id::ResponderId;
 use domain::incident::{Candidate, Facts, HandoverPolicy, Incident, Policy, Presence};
 use domain::place::Metres;
 use domain::word::Word;
 use jiff::Timestamp;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::{StoreError, users};
 use crate::clock;
@@ -37,7 +40,7 @@ pub async fn gather(conn: &mut PgConnection, incident: &Incident, config: &Confi
     let hears_for = users::SESSION_LASTS;
     let operators = presence(users::anybody_present(conn, OPERATORS, gone_after, hears_for).await?);
     let supervisors = presence(users::anybody_present(conn, SUPERVISORS, gone_after, hears_for).await?);
-    let policy = policy(conn, incident).await?;
+    let policy = policies(conn, &[incident.id.0]).await?.remove(&incident.id.0).unwrap_or_default();
     let candidates = candidates(conn, incident, config).await?;
     // Read last, after every lock has been waited for.
     let now = now(conn).await?;
@@ -52,28 +55,34 @@ pub async fn gather(conn: &mut PgConnection, incident: &Incident, config: &Confi
     })
 }
 
-async fn policy(conn: &mut PgConnection, incident: &Incident) -> Result<Policy, StoreError> {
-    let word = sqlx::query_scalar!(
-        r#"select coalesce(
+/// The rules that hold for these incidents: the resident's own, else those of the nearest node that
+/// has any.
+pub async fn policies(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMap<Uuid, Policy>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select i.id as "id!", coalesce(
             r.handover_policy,
             (select above.handover_policy from org_node above
              where above.id = any(n.path) and above.handover_policy is not null
              order by cardinality(above.path) desc limit 1),
-            'at_once') as "policy!"
+            'at_once') as "handover!"
          from incident i
          left join resident r on r.id = i.resident_id
          left join org_node n on n.id = i.node_id
-         where i.id = $1"#,
-        incident.id.0
+         where i.id = any($1)"#,
+        incidents
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?;
-    let handover = HandoverPolicy::parse(&word).map_err(|_| StoreError::Impossible {
-        table: "resident",
-        id: incident.id.to_string(),
-        column: "handover_policy",
-    })?;
-    Ok(Policy { handover, ..Policy::default() })
+    rows.into_iter()
+        .map(|row| {
+            let handover = HandoverPolicy::parse(&row.handover).map_err(|_| StoreError::Impossible {
+                table: "resident",
+                id: row.id.to_string(),
+                column: "handover_policy",
+            })?;
+            Ok((row.id, Policy { handover, ..Policy::default() }))
+        })
+        .collect()
 }
 
 /// Who could go: on duty, free, contracted for emergencies where the person lives, with a fresh

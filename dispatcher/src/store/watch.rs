@@ -2,11 +2,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::StoreError;
 
 /// A difference between wall and monotonic time below this is slewing and scheduling, not a jump.
 pub const JUMP_MIN: SignedDuration = SignedDuration::from_secs(2);
+
+/// Fixes have partitions this many days ahead.
+const PARTITION_DAYS: i32 = 3;
 
 /// What the watchdog saw.
 #[derive(Debug, Clone, Copy)]
@@ -29,14 +33,23 @@ pub async fn look(conn: &mut PgConnection) -> Result<Seen, StoreError> {
     Ok(Seen { now: row.now.to_jiff(), overdue: row.overdue })
 }
 
+/// Open incidents, those first whose deadline comes first.
+pub async fn open_incidents(conn: &mut PgConnection, count_max: i64) -> Result<Vec<Uuid>, StoreError> {
+    let ids =
+        sqlx::query_scalar!("select id from incident where closed_at is null order by wake_at limit $1", count_max)
+            .fetch_all(conn)
+            .await?;
+    Ok(ids)
+}
+
 /// The value of a server setting.
 pub async fn setting(conn: &mut PgConnection, name: &str) -> Result<String, StoreError> {
     Ok(sqlx::query_scalar!(r#"select current_setting($1) as "value!""#, name).fetch_one(conn).await?)
 }
 
 /// Makes the partitions that fixes of the coming days go to.
-pub async fn ensure_partitions(conn: &mut PgConnection, days_ahead: i32) -> Result<(), StoreError> {
-    sqlx::query!(r#"select ensure_fix_partitions($1) is null as "done!""#, days_ahead).fetch_one(conn).await?;
+pub async fn ensure_partitions(conn: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query!(r#"select ensure_fix_partitions($1) is null as "done!""#, PARTITION_DAYS).fetch_one(conn).await?;
     Ok(())
 }
 

@@ -78,7 +78,7 @@ impl District {
         Self { desk, desk_pool: pool, near: responders[0], operator }
     }
 
-    pub(crate) fn fix(&self) -> Fix {
+    pub(crate) fn fix() -> Fix {
         Fix {
             lat_deg: 28.2281,
             lon_deg: 112.9381,
@@ -91,7 +91,7 @@ impl District {
         }
     }
 
-    pub(crate) fn report(&self, serial: &str, event: Event, seq: u32) -> Report {
+    pub(crate) fn report(serial: &str, event: Event, seq: u32) -> Report {
         Report {
             version: VERSION,
             id: clock::fresh_id(),
@@ -112,8 +112,8 @@ impl District {
         }
     }
 
-    pub(crate) fn telemetry(&self, serial: &str) -> Report {
-        Report { lane: Lane::Telemetry, event: None, ..self.report(serial, Event::CheckIn, 0) }
+    pub(crate) fn telemetry(serial: &str) -> Report {
+        Report { lane: Lane::Telemetry, event: None, ..Self::report(serial, Event::CheckIn, 0) }
     }
 
     pub(crate) async fn take_one(&self, report: Report) -> Outcome {
@@ -124,7 +124,7 @@ impl District {
 
     pub(crate) async fn press(&self, serial: &str, seq: u32) -> IncidentId {
         let event = Event::Alert { kind: domain::press::AlertKind::Sos };
-        match self.take_one(self.report(serial, event, seq)).await {
+        match self.take_one(Self::report(serial, event, seq)).await {
             Outcome::Committed { incident: Some(incident) } => IncidentId(incident),
             other => panic!("the press is committed: {other:?}"),
         }

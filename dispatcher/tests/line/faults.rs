@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use dispatcher::outbox::Terminals;
 use dispatcher::store::outbox::{Attempt, Channel, Still};
 use dispatcher::store::{outbox, watch};
+use dispatcher::watchdog;
 use domain::id::{IncidentId, OfferId};
 use domain::incident::{Authority, Input};
 use domain::press::AlertKind;
@@ -60,8 +61,8 @@ async fn execute(district: &District, statement: &'static str) {
 async fn one_bad_row_never_holds_up_anothers_press(pool: PgPool) {
     let district = District::new(pool).await;
     // No terminal can have such a serial; it stands for whatever makes a row impossible.
-    let bad = district.report("P\0", SOS, 1);
-    let good = [district.report("P1", SOS, 1), district.report("P2", SOS, 1)];
+    let bad = District::report("P\0", SOS, 1);
+    let good = [District::report("P1", SOS, 1), District::report("P2", SOS, 1)];
     let receipts = district.desk.take(vec![good[0].clone(), bad, good[1].clone()]).await.unwrap();
     let receipted: Vec<_> = receipts.iter().map(|receipt| receipt.report).collect();
     assert_eq!(receipted, [good[0].id, good[1].id]);
@@ -181,4 +182,14 @@ async fn a_database_that_could_lose_a_commit_is_refused(pool: PgPool) {
     let careless = dispatcher::start::connect(options, 1).await.unwrap();
     let refused = dispatcher::start::prepare(&careless).await.unwrap_err();
     assert!(refused.to_string().contains("synchronous_commit"), "{refused}");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn the_watchdog_finds_an_incident_that_has_fallen_silent(pool: PgPool) {
+    let district = District::new(pool).await;
+    let incident = district.press("P1", 1).await;
+    district.desk.apply(incident, Input::Wake).await.unwrap();
+    assert_eq!(watchdog::hold_against_invariants(&district.desk).await.unwrap(), 0);
+    execute(&district, "update incident set ring_level = 'none', ring_next_at = null").await;
+    assert_eq!(watchdog::hold_against_invariants(&district.desk).await.unwrap(), 1);
 }

@@ -22,8 +22,8 @@ const SOS: Event = Event::Alert { kind: AlertKind::Sos };
 #[sqlx::test(migrations = "./migrations")]
 async fn a_press_opens_one_incident_and_every_further_press_is_appended(pool: PgPool) {
     let district = District::new(pool).await;
-    let first = district.take_one(district.report("P1", SOS, 1)).await;
-    let second = district.take_one(district.report("P1", SOS, 2)).await;
+    let first = district.take_one(District::report("P1", SOS, 1)).await;
+    let second = district.take_one(District::report("P1", SOS, 2)).await;
     let (Outcome::Committed { incident: Some(first) }, Outcome::Committed { incident: Some(second) }) = (first, second)
     else {
         panic!("both presses are committed");
@@ -40,12 +40,12 @@ async fn a_press_opens_one_incident_and_every_further_press_is_appended(pool: Pg
 #[sqlx::test(migrations = "./migrations")]
 async fn the_same_press_handed_over_again_is_answered_and_not_doubled(pool: PgPool) {
     let district = District::new(pool).await;
-    let report = district.report("P1", SOS, 1);
+    let report = District::report("P1", SOS, 1);
     district.take_one(report.clone()).await;
     // The edge hands the very same message over again …
     assert!(matches!(district.take_one(report.clone()).await, Outcome::Committed { incident: Some(_) }));
     // … and the terminal repeats it over a new connection, so that it has a new id.
-    let mut again = district.report("P1", SOS, 1);
+    let mut again = District::report("P1", SOS, 1);
     again.raw.clone_from(&report.raw);
     let outcome = district.take_one(again).await;
     assert!(matches!(outcome, Outcome::Same { as_report, incident: Some(_) } if as_report == report.id));
@@ -58,7 +58,7 @@ async fn repeating_does_not_stretch_the_time_in_which_two_presses_are_one(pool: 
     let district = District::new(pool).await;
     // A dialect without counters, nine minutes apart: the second repeats the first, the third is new.
     let outcomes = [18, 9, 0].map(|minutes_ago| {
-        let mut report = district.report("P1", SOS, 1);
+        let mut report = District::report("P1", SOS, 1);
         report.stamp = Stamp::default();
         report.received_at -= jiff::SignedDuration::from_mins(minutes_ago);
         district.take_one(report)
@@ -72,10 +72,10 @@ async fn repeating_does_not_stretch_the_time_in_which_two_presses_are_one(pool: 
 #[sqlx::test(migrations = "./migrations")]
 async fn presses_of_one_batch_are_all_counted_and_repetitions_in_it_are_not(pool: PgPool) {
     let district = District::new(pool).await;
-    let one = district.report("P1", SOS, 1);
-    let mut copy = district.report("P1", SOS, 1);
+    let one = District::report("P1", SOS, 1);
+    let mut copy = District::report("P1", SOS, 1);
     copy.raw.clone_from(&one.raw);
-    let batch = vec![one, copy, district.report("P1", SOS, 2), district.report("P2", SOS, 1)];
+    let batch = vec![one, copy, District::report("P1", SOS, 2), District::report("P2", SOS, 1)];
     let receipts = district.desk.take(batch).await.unwrap();
     assert_eq!(receipts.len(), 4);
     let presses: Vec<i32> = sqlx::query_scalar("select presses from incident order by presses")
@@ -88,18 +88,18 @@ async fn presses_of_one_batch_are_all_counted_and_repetitions_in_it_are_not(pool
 #[sqlx::test(migrations = "./migrations")]
 async fn nothing_doubtful_keeps_a_press_out(pool: PgPool) {
     let district = District::new(pool).await;
-    let mut odd = district.report("P1", SOS, 1);
+    let mut odd = District::report("P1", SOS, 1);
     odd.stamp.device_at = Some(jiff::Timestamp::MIN);
     odd.fixes = vec![
-        Fix { lat_deg: 0.0, lon_deg: 0.0, ..district.fix() },
-        Fix { lat_deg: 912.0, lon_deg: f64::NAN, accuracy_m: Some(f64::INFINITY), ..district.fix() },
+        Fix { lat_deg: 0.0, lon_deg: 0.0, ..District::fix() },
+        Fix { lat_deg: 912.0, lon_deg: f64::NAN, accuracy_m: Some(f64::INFINITY), ..District::fix() },
     ];
     district.take_one(odd).await;
-    let mut nul = district.report("P2", Event::Unreadable { why: "a \0 byte".into() }, 1);
+    let mut nul = District::report("P2", Event::Unreadable { why: "a \0 byte".into() }, 1);
     nul.topic = "ydt/1/P2/alert\0".into();
     nul.raw = vec![0, 255, 0];
     district.take_one(nul).await;
-    let stranger = district.report("NOBODY", SOS, 1);
+    let stranger = District::report("NOBODY", SOS, 1);
     district.take_one(stranger).await;
     let rows: Vec<(String, String, Option<String>)> = sqlx::query_as(
         "select subject_kind, origin,
@@ -200,7 +200,7 @@ async fn the_timeline_is_a_chain_that_shows_every_change(pool: PgPool) {
 async fn a_wearers_cancel_is_seen_and_closes_nothing(pool: PgPool) {
     let district = District::new(pool).await;
     let incident = district.press("P1", 1).await;
-    district.take_one(district.report("P1", Event::Cancel, 2)).await;
+    district.take_one(District::report("P1", Event::Cancel, 2)).await;
     let (cancelled, is_open): (bool, bool) =
         sqlx::query_as("select cancelled, closed_at is null from incident where id = $1")
             .bind(incident.0)
@@ -293,8 +293,8 @@ impl Terminals for Pager {
 #[sqlx::test(migrations = "./migrations")]
 async fn a_telemetry_fix_is_filed_and_becomes_the_place(pool: PgPool) {
     let district = District::new(pool).await;
-    let mut telemetry = district.telemetry("P1");
-    telemetry.fixes = vec![district.fix()];
+    let mut telemetry = District::telemetry("P1");
+    telemetry.fixes = vec![District::fix()];
     telemetry.stamp = Stamp::default();
     district.take_one(telemetry).await;
     let incident: IncidentId = district.press("P1", 1).await;

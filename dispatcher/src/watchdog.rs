@@ -1,0 +1,96 @@
+//! Looks every second for what must not be, and says so: in the log, on `/metrics`.
+
+use std::time::Duration;
+
+use domain::invariant;
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::clock;
+use crate::desk::Desk;
+use crate::store::{self, StoreError, facts, incidents, watch};
+
+/// How often the watchdog looks.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// How many open incidents it holds against the invariants at a time: those whose turn is next.
+const WATCHED_MAX: i64 = 500;
+/// How late a decision may be before the watchdog calls it broken.
+const LAG_MAX: SignedDuration = SignedDuration::from_secs(5);
+
+/// Looks every second for what must not be: an open incident whose deadline nobody kept or that breaks
+/// an invariant, a clock that jumped. Says so in the log; `/metrics` exports the numbers.
+pub async fn run(desk: Desk, stop: CancellationToken) {
+    let mut clocks: Option<(Timestamp, std::time::Instant)> = None;
+    let mut partitioned_on = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(WATCH_EVERY) => {}
+        }
+        let seen = async {
+            let mut conn = desk.pool.acquire().await?;
+            watch::look(&mut conn).await
+        };
+        let Ok(seen) = seen.await else {
+            // Being away is not a jump.
+            clocks = None;
+            continue;
+        };
+        if seen.overdue > 0 {
+            error!(incidents = seen.overdue, "open incidents are overdue");
+        }
+        match hold_against_invariants(&desk).await {
+            Ok(broken) => desk.live.tell_broken(broken),
+            Err(cause) => warn!(%cause, "open incidents cannot be held against the invariants"),
+        }
+        let measured = std::time::Instant::now();
+        if let Some((wall, monotonic)) = clocks {
+            let passed = SignedDuration::try_from(measured.duration_since(monotonic)).unwrap_or_default();
+            let jump = seen.now.duration_since(wall) - passed;
+            if jump.abs() > watch::JUMP_MIN {
+                warn!(
+                    jump_ms = i64::try_from(jump.as_millis()).unwrap_or(i64::MAX),
+                    "the database's clock jumped; deadlines move with it"
+                );
+                let shifted = async {
+                    let mut tx = store::begin(&desk.pool).await?;
+                    watch::shift_deadlines(&mut tx, jump).await?;
+                    tx.commit().await?;
+                    Ok::<(), StoreError>(())
+                };
+                if let Err(cause) = shifted.await {
+                    error!(%cause, "deadlines could not be moved");
+                }
+            }
+        }
+        clocks = Some((seen.now, measured));
+        let today = clock::now().as_second() / 86_400;
+        if partitioned_on != Some(today)
+            && let Ok(mut conn) = desk.pool.acquire().await
+            && watch::ensure_partitions(&mut conn).await.is_ok()
+        {
+            partitioned_on = Some(today);
+        }
+    }
+}
+
+/// Holds open incidents against what must hold of each, as the simulation does after every decision,
+/// and says how many break it.
+pub async fn hold_against_invariants(desk: &Desk) -> Result<u64, StoreError> {
+    let mut moment = store::moment(&desk.pool).await?;
+    let ids = watch::open_incidents(&mut moment, WATCHED_MAX).await?;
+    let policies = facts::policies(&mut moment, &ids).await?;
+    let incidents = incidents::read(&mut moment, &ids).await?;
+    let now = facts::now(&mut moment).await?;
+    let mut broken_count = 0;
+    for incident in &incidents {
+        let policy = policies.get(&incident.id.0).copied().unwrap_or_default();
+        let broken = invariant::broken(incident, &policy, now, LAG_MAX);
+        if !broken.is_empty() {
+            broken_count += 1;
+            error!(incident.id = %incident.id, ?broken, "an open incident breaks a promise");
+        }
+    }
+    Ok(broken_count)
+}
