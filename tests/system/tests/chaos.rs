@@ -136,23 +136,51 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
+/// Who is killed with -9.
 #[derive(Debug, Clone, Copy)]
 enum Victim {
+    /// Our process. The database lives on, and is adopted.
     Process,
+    /// Our process, and once more while it comes up.
+    ProcessTwice,
+    /// PostgreSQL's head; its hands notice it by and by.
+    Postmaster,
+    /// One of PostgreSQL's hands, at which its head throws away the others too.
+    Backend,
+    /// Every process of PostgreSQL's at once.
     Postgres,
-    Both,
+    /// That, and our process.
+    Everything,
 }
 
-async fn kill(server: &mut Server, victim: Victim) {
-    if let Victim::Postgres | Victim::Both = victim {
-        let there = until("PostgreSQL is there to be killed", FLOWS_AGAIN_WITHIN, async || server.postmaster());
-        signal(there.await, Signal::KILL);
+const VICTIMS: [Victim; 6] =
+    [Victim::Process, Victim::ProcessTwice, Victim::Postmaster, Victim::Backend, Victim::Postgres, Victim::Everything];
+
+async fn kill(server: &mut Server, victim: Victim, random: &mut StdRng) {
+    if !matches!(victim, Victim::Process | Victim::ProcessTwice) {
+        let there = async || Some(server.postgres()).filter(|pids| pids.len() > 1);
+        let pids = until("PostgreSQL is there to be killed", FLOWS_AGAIN_WITHIN, there).await;
+        let backend = random.random_range(1..pids.len());
+        let doomed = match victim {
+            Victim::Postmaster => &pids[..1],
+            Victim::Backend => &pids[backend..=backend],
+            _ => &pids[..],
+        };
+        for pid in doomed {
+            signal(*pid, Signal::KILL);
+        }
     }
-    if let Victim::Process | Victim::Both = victim {
+    if matches!(victim, Victim::Process | Victim::ProcessTwice | Victim::Everything) {
         server.kill();
         server.run();
-        server.answers().await;
     }
+    if matches!(victim, Victim::ProcessTwice) {
+        // Anywhere in its start.
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..1500))).await;
+        server.kill();
+        server.run();
+    }
+    server.answers().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -178,9 +206,9 @@ async fn what_was_acknowledged_survives_every_kill_and_nothing_is_doubled() {
         let enough = ledger.count() + random.random_range(3..25);
         until_so("presses flow", FLOWS_AGAIN_WITHIN, async || ledger.count() >= enough).await;
         tokio::time::sleep(Duration::from_millis(random.random_range(0..150))).await;
-        let victim = [Victim::Process, Victim::Postgres, Victim::Both][random.random_range(0..3)];
+        let victim = VICTIMS[random.random_range(0..VICTIMS.len())];
         eprintln!("round {round}: {} presses acknowledged, killing {victim:?}", ledger.count());
-        kill(&mut scene.server, victim).await;
+        kill(&mut scene.server, victim, &mut random).await;
         while let Some(ended) = wearers.try_join_next() {
             ended.expect("no wearer gives up");
         }
@@ -213,6 +241,10 @@ async fn what_was_acknowledged_survives_every_kill_and_nothing_is_doubled() {
     .await;
     for incident in records.incidents().await {
         records.timeline(&incident.to_string()).await;
+        // However often it was told: one case, under one key.
+        let cases: Vec<_> = scene.cases().cases.into_iter().filter(|case| case.incident == incident).collect();
+        let keys: Vec<_> = cases.iter().map(|case| case.idempotency_keys.len()).collect();
+        assert_eq!(keys, [1], "seed {seed}: what 120 has of {incident}: {cases:?}");
     }
     eprintln!("{} presses, each acknowledged and stored once", acknowledged.len());
 }
