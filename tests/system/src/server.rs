@@ -29,8 +29,20 @@ pub struct Setup {
     pub centre: Option<(String, String)>,
     /// A database of one's own; none: a private cluster.
     pub database_url: Option<String>,
+    /// Who plays the far ends.
+    pub far_ends: FarEnds,
     /// Further arguments.
     pub arguments: Vec<&'static str>,
+}
+
+/// Who plays the 120 centre and the responders.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FarEnds {
+    /// The test.
+    #[default]
+    Elsewhere,
+    /// The server itself, as in a demonstration.
+    Inside,
 }
 
 /// Where everything is reached, as the server itself tells.
@@ -159,9 +171,12 @@ impl Server {
         let _ = std::fs::remove_file(self.ready_file());
         let settings = self.folder.path().join("settings.toml");
         std::fs::write(&settings, self.settings()).expect("settings can be written");
-        let log = log(&self.log_file());
+        let far_ends = match self.setup.far_ends {
+            FarEnds::Elsewhere => "--district",
+            FarEnds::Inside => "--demo",
+        };
         let mut command = Command::new(places::executable("yidiantong"));
-        command.args(["serve", "--district"]).args(&self.setup.arguments);
+        command.args(["serve", far_ends]).args(&self.setup.arguments);
         command.arg("--settings").arg(settings).arg("--data").arg(self.data());
         command.arg("--mqtt-listen").arg(self.listens[0].to_string());
         command.arg("--http-listen").arg(self.listens[1].to_string());
@@ -170,7 +185,8 @@ impl Server {
         if let Some(url) = &self.setup.database_url {
             command.env("DATABASE_URL", url);
         }
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        command.stdin(Stdio::null()).stdout(log(&self.print_file())).stderr(log(&self.log_file()));
+        let child = command.spawn();
         self.child = Some(child.expect("the server can be started"));
     }
 
@@ -243,6 +259,15 @@ impl Server {
         .await;
     }
 
+    /// What the server has printed for a person, once it has said everything.
+    pub async fn printed(&self) -> String {
+        let path = self.print_file();
+        until("the server has said everything", SOON, async || {
+            std::fs::read_to_string(&path).ok().filter(|text| text.contains("Ctrl-C"))
+        })
+        .await
+    }
+
     fn settings(&self) -> String {
         let centre = self
             .setup
@@ -254,6 +279,10 @@ impl Server {
 
     fn ready_file(&self) -> PathBuf {
         self.folder.path().join("ready.json")
+    }
+
+    fn print_file(&self) -> PathBuf {
+        self.folder.path().join("printed.txt")
     }
 
     fn log_file(&self) -> PathBuf {

@@ -375,6 +375,31 @@ impl Outage {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_was_open_when_the_process_was_killed_goes_on_ringing_at_a_browser() {
+    let mut scene = Scene::open(sends_a_vehicle(8)).await;
+    let pager = scene.terminal("P1001");
+    let alert = pager.topic("alert");
+    let message = |seq: u32| json!({ "type": "alert", "kind": "sos", "boot": 1, "seq": seq }).to_string();
+    let mut page = Browser::log_in(scene.ready(), "operator").await;
+    scene.hand(&pager, Version::V311).publish_acknowledged(&alert, message(1)).await;
+    page.sees("ringing", json!({ "data-count": "1", "data-heard": "operators" }), SOON).await;
+
+    scene.server.kill();
+    page.sees("connection-lost", json!({}), SOON).await;
+    scene.server.run();
+    scene.server.answers().await;
+    scene.hand(&pager, Version::V5).publish_acknowledged(&alert, message(2)).await;
+    let other = scene.terminal("P1003");
+    scene.hand(&other, Version::V5).publish_acknowledged(&other.topic("alert"), message(1)).await;
+
+    page.sees("live", json!({ "data-state": "open" }), SOON).await;
+    page.sees_no("connection-lost", SOON).await;
+    page.sees("ringing", json!({ "data-count": "2", "data-heard": "operators" }), SOON).await;
+    assert_eq!(page.complaints().await, json!([]));
+    page.closes().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_120s_machine_does_somebody_hears_of_it_and_it_has_the_case_once() {
     let scene = Scene::open(Behaviour::Lie).await;
     let operator = scene.operator().await;

@@ -8,11 +8,12 @@ use firmware_sim::responder;
 use serde_json::{Value, json};
 use system::browser::Browser;
 use system::console::{Console, doubts, entries, has_task, list, seconds_between, text};
-use system::mosquitto::{Ears, Version};
+use system::mosquitto::{Ears, Heard, Version};
 use system::paho::Paho;
 use system::places;
 use system::responder::Application;
 use system::scene::{Scene, sends_a_vehicle};
+use system::stream::Event;
 use system::wait::{SOON, until, until_so};
 use tokio_util::sync::CancellationToken;
 use wire::centre::Purpose;
@@ -85,10 +86,10 @@ async fn one_press_brings_help_step_by_step_with_an_operator_at_a_browser() {
     let stop = CancellationToken::new();
     let travelling = tokio::spawn(responder::run(hurries(&second, 4), stop.clone()));
     nearest.says(&offer, "decline", json!({ "reason": "正在服务另一位老人" })).await;
-    let coming = |heard: &system::mosquitto::Heard| heard.news() == Some("coming") && heard.message["who"] == "张兰";
+    let coming = |heard: &Heard| heard.news() == Some("coming") && heard.message["who"] == "张兰";
     let coming = ears.hear("that 张兰 comes", SOON, coming).await.message;
     assert_eq!(coming["minutes"], 4);
-    let arrived = |heard: &system::mosquitto::Heard| heard.news() == Some("arrived") && heard.message["who"] == "张兰";
+    let arrived = |heard: &Heard| heard.news() == Some("arrived") && heard.message["who"] == "张兰";
     ears.hear("that 张兰 is there", SOON, arrived).await;
     assert_eq!(nearest.offers().await, Vec::<Value>::new());
 
@@ -166,9 +167,7 @@ fn check_the_message_to_120(message: &wire::centre::Message, http: &str) {
 fn check_the_order_of_news(ears: &Ears) {
     let notices: Vec<_> = ears.heard().into_iter().filter(|heard| heard.news().is_some()).collect();
     let place = |news: &str, who: Option<&str>| {
-        let is_it = |heard: &system::mosquitto::Heard| {
-            heard.news() == Some(news) && who.is_none_or(|who| heard.message["who"] == who)
-        };
+        let is_it = |heard: &Heard| heard.news() == Some(news) && who.is_none_or(|who| heard.message["who"] == who);
         notices.iter().position(is_it).unwrap_or_else(|| panic!("no {news} in {notices:?}"))
     };
     let places = [
@@ -182,8 +181,8 @@ fn check_the_order_of_news(ears: &Ears) {
     assert_eq!(ears.news().last().map(String::as_str), Some("all_clear"));
 }
 
-async fn check_that_the_stream_resumes(console: &Console, heard: &[system::stream::Event], from: &str) {
-    let ids = |events: &[system::stream::Event]| -> Vec<String> {
+async fn check_that_the_stream_resumes(console: &Console, heard: &[Event], from: &str) {
+    let ids = |events: &[Event]| -> Vec<String> {
         events.iter().filter(|event| event.name == "incident").filter_map(|event| event.id.clone()).collect()
     };
     let first = ids(heard);
@@ -354,4 +353,45 @@ async fn an_emergency_told_by_telephone_goes_the_same_way_with_an_operator_at_a_
     operator.closes().await;
     assert_eq!(doubts(&card), Vec::<&str>::new());
     scene.records().await.timeline(&incident).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn smoke_after_an_sos_calls_119_too_a_cancel_closes_nothing_and_a_meal_is_a_case_of_its_own() {
+    let scene = Scene::open(sends_a_vehicle(10)).await;
+    let pager = scene.terminal("P1008");
+    let hand = scene.hand(&pager, Version::V5);
+    let operator = scene.operator().await;
+    let live = operator.follow(None).await;
+    let say = async |message: Value| hand.publish_acknowledged(&pager.topic("alert"), message.to_string()).await;
+    say(json!({ "type": "alert", "kind": "sos", "boot": 1, "seq": 1 })).await;
+    let rings = |class: &'static str| move |event: &Event| event.data["class"] == class && event.data["ring"] != "none";
+    let emergency = live.hear("the emergency rings", SOON, rings("emergency")).await;
+    let emergency = text(&emergency.data["id"]);
+
+    // There is no data link to 119, so somebody telephones.
+    say(json!({ "type": "alert", "kind": "smoke", "boot": 1, "seq": 2 })).await;
+    let fire = |card: &Value| list(&card["kinds"]).len() == 2 && has_task(card, "call_119_by_voice");
+    let card = operator.card_when(emergency, "119 is to be called", SOON, fire).await;
+    let centres: Vec<&str> = list(&card["handovers"]).iter().map(|handover| text(&handover["centre"])).collect();
+    assert_eq!((centres, &card["presses"]), (vec!["120", "119"], &json!(2)));
+
+    say(json!({ "type": "cancel", "boot": 1, "seq": 3 })).await;
+    let cancelled = |card: &Value| has_task(card, "cancelled_by_wearer");
+    let card = operator.card_when(emergency, "everybody sees the cancel", SOON, cancelled).await;
+    assert_eq!(
+        (&card["closed"], &card["ring"], entries(&card, "cancelled").len()),
+        (&Value::Null, &json!("operators"), 1)
+    );
+    assert_eq!(scene.case_of(emergency).await.times_stood_down, 0);
+
+    say(json!({ "type": "request", "category": "meal", "boot": 1, "seq": 4 })).await;
+    say(json!({ "type": "check_in", "boot": 1, "seq": 5 })).await;
+    let is_it = |incident: &Value| incident["class"] == "service";
+    let service = operator.incident("daily help is wanted", SOON, is_it).await;
+    assert_ne!(service, emergency);
+    let card = operator.card(&service).await;
+    assert_eq!((&card["category"], &card["handovers"]), (&json!("meal"), &json!([])));
+    assert_eq!(scene.cases().cases.len(), 1, "120 was called for a meal");
+    let told = |card: &Value| entries(card, "checked_in").len() == 1;
+    operator.card_when(emergency, "the check-in is an entry", SOON, told).await;
 }
