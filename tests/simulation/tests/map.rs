@@ -26,7 +26,7 @@ fn paths(page: &str) -> Vec<&str> {
         ]
         .iter()
         .any(|folder| name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/')));
-        plain && (is_ours || name.ends_with(".md"))
+        plain && (is_ours || Path::new(name).extension().is_some_and(|ending| ending == "md"))
     };
     quoted.chain(linked).filter(|name| is_path(name)).collect()
 }
