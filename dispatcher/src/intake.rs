@@ -36,7 +36,7 @@ impl Desk {
             Ok(receipts) => return Ok(receipts),
             Err(cause) => cause,
         };
-        if reports.len() == 1 || is_away(&cause) {
+        if reports.len() == 1 || cause.is_away() {
             warn!(%cause, reports = reports.len(), "reports could not be taken in");
             return Err(cause);
         }
@@ -108,18 +108,6 @@ impl Desk {
             });
         }
         self.live.tell_unstored(alert);
-    }
-}
-
-/// Whether it is the database that is away, rather than something wrong with the rows.
-fn is_away(cause: &StoreError) -> bool {
-    match cause {
-        StoreError::Database(sqlx::Error::Database(error)) => {
-            // Classes 08 (connection), 53 (resources), 57 (shutdown): not the fault of any row.
-            error.code().is_some_and(|code| ["08", "53", "57"].iter().any(|class| code.starts_with(class)))
-        }
-        StoreError::Database(_) => true,
-        StoreError::Impossible { .. } => false,
     }
 }
 

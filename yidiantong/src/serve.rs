@@ -10,7 +10,6 @@ use anyhow::Context as _;
 use dispatcher::config::Config as DeskConfig;
 use dispatcher::desk::Desk;
 use dispatcher::http::Api;
-use dispatcher::start::StartError;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -163,10 +162,9 @@ async fn serve_over(
         Some(url) => url.clone(),
         None => format!("http://{}", listener.local_addr()?),
     };
-    let Some(pool) = connect(database, stop).await? else { return Ok(()) };
+    let Some((pool, seeded)) = open_database(database, settings, options, stop).await? else { return Ok(()) };
 
     let desk_stop = CancellationToken::new();
-    let seeded = demo::seed(&pool, &settings.data, options.demo).await.context("the demonstration cannot be set up")?;
     let far_ends = demo::start_far_ends(seeded.as_ref(), &public_url, options.demo, desk_stop.clone()).await?;
     let desk = Desk::new(
         pool,
@@ -228,25 +226,39 @@ async fn serve_over(
     }
 }
 
-/// Connects and brings the tables up to date. A database that is away is waited for, with the front
-/// door open; one that is not fit is an error.
-async fn connect(options: PgConnectOptions, stop: &CancellationToken) -> anyhow::Result<Option<sqlx::PgPool>> {
+/// Connects, brings the tables up to date, and puts in what a demonstration wants. A database that is
+/// away, or goes away meanwhile, is waited for, with the front door open; one that is not fit is an error.
+async fn open_database(
+    database: PgConnectOptions,
+    settings: &Settings,
+    options: &Options,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<(sqlx::PgPool, Option<Demo>)>> {
     loop {
-        let prepared = async {
-            let pool = dispatcher::start::connect(options.clone(), CONNECTIONS_MAX).await?;
-            dispatcher::start::prepare(&pool).await?;
-            Ok::<_, StartError>(pool)
+        let opening = async {
+            let pool = dispatcher::start::connect(database.clone(), CONNECTIONS_MAX).await?;
+            dispatcher::start::prepare(&pool).await.context("the database cannot be used")?;
+            let seeded = demo::seed(&pool, &settings.data, options.demo).await;
+            anyhow::Ok((pool, seeded.context("the demonstration cannot be set up")?))
         };
-        match prepared.await {
-            Ok(pool) => return Ok(Some(pool)),
-            Err(StartError::Database(cause)) => warn!(%cause, "the database is away"),
-            Err(cause) => return Err(cause).context("the database cannot be used"),
+        let opened = tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            opened = opening => opened,
+        };
+        match opened {
+            Ok(opened) => return Ok(Some(opened)),
+            Err(cause) if is_away(&cause) => warn!(cause = format!("{cause:#}"), "the database is away"),
+            Err(cause) => return Err(cause),
         }
         tokio::select! {
             () = stop.cancelled() => return Ok(None),
             () = tokio::time::sleep(ASK_AGAIN_AFTER) => {}
         }
     }
+}
+
+fn is_away(cause: &anyhow::Error) -> bool {
+    cause.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).any(dispatcher::store::is_away)
 }
 
 /// Resolves once the front door knows who may connect.

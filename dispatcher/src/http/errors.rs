@@ -143,7 +143,7 @@ impl IntoResponse for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        if is_away(&error) { Self::Unavailable(Some(error)) } else { Self::Internal(error.into()) }
+        if error.is_away() { Self::Unavailable(Some(error)) } else { Self::Internal(error.into()) }
     }
 }
 
@@ -161,25 +161,6 @@ impl From<DeskError> for ApiError {
             DeskError::ResponderBusy => Self::ResponderBusy,
             DeskError::Store(error) => error.into(),
         }
-    }
-}
-
-/// Whether the database is away, starting, stopping or full, rather than asked something wrong.
-fn is_away(error: &StoreError) -> bool {
-    match error {
-        StoreError::Database(sqlx::Error::Database(error)) => error
-            .code()
-            // Classes of SQLSTATE: connection, resources, operator intervention, system.
-            .is_some_and(|code| ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class))),
-        StoreError::Database(
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed,
-        ) => true,
-        StoreError::Database(_) | StoreError::Impossible { .. } => false,
     }
 }
 

@@ -40,6 +40,30 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// See [`is_away`].
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Database(error) if is_away(error))
+    }
+}
+
+/// Whether the database is away, starting, stopping or full, rather than asked something wrong.
+pub fn is_away(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error
+            .code()
+            // Classes of SQLSTATE: connection, resources, operator intervention, system.
+            .is_some_and(|code| ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class))),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
 /// A transaction that may write.
 ///
 /// Use this and [`moment`], never `Pool::begin`: with sqlx 0.9.0 a caller who goes away while `begin` is
