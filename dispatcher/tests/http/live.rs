@@ -53,8 +53,14 @@ async fn a_reader_does_not_jump_over_what_commits_late(pool: PgPool) {
 
     let expected = cursors(&house.pool).await;
     let expected = &expected[expected.len() - 2..];
-    let told = [stream.next_of("incident").await, stream.next_of("incident").await];
-    assert_eq!(told.each_ref().map(id), expected);
+    // Other tests' transactions, in other databases of the cluster, hold the list's cursor back too: what
+    // the press itself told may come once more.
+    let mut told = vec![stream.next_of("incident").await];
+    while told.last().map(id).as_ref() != expected.last() {
+        told.push(stream.next_of("incident").await);
+    }
+    let told = &told[told.len() - 2..];
+    assert_eq!(told.iter().map(id).collect::<Vec<_>>(), expected);
     assert_eq!(told[0].data["id"], incident.to_string());
 
     // Whoever breaks off between the two gets the second, and only it.
