@@ -151,36 +151,65 @@ enum Victim {
     Postgres,
     /// That, and our process.
     Everything,
+    /// Our process, and PostgreSQL while the process comes up.
+    PostgresAtTheStart,
 }
 
-const VICTIMS: [Victim; 6] =
-    [Victim::Process, Victim::ProcessTwice, Victim::Postmaster, Victim::Backend, Victim::Postgres, Victim::Everything];
+const VICTIMS: [Victim; 7] = [
+    Victim::Process,
+    Victim::ProcessTwice,
+    Victim::Postmaster,
+    Victim::Backend,
+    Victim::Postgres,
+    Victim::Everything,
+    Victim::PostgresAtTheStart,
+];
 
 async fn kill(server: &mut Server, victim: Victim, random: &mut StdRng) {
-    if !matches!(victim, Victim::Process | Victim::ProcessTwice) {
-        let there = async || Some(server.postgres()).filter(|pids| pids.len() > 1);
-        let pids = until("PostgreSQL is there to be killed", FLOWS_AGAIN_WITHIN, there).await;
-        let backend = random.random_range(1..pids.len());
-        let doomed = match victim {
-            Victim::Postmaster => &pids[..1],
-            Victim::Backend => &pids[backend..=backend],
-            _ => &pids[..],
-        };
-        for pid in doomed {
-            signal(*pid, Signal::KILL);
+    // Anywhere in a start.
+    let meanwhile = Duration::from_millis(random.random_range(0..1500));
+    match victim {
+        Victim::Process => server.kill(),
+        Victim::ProcessTwice => {
+            server.kill();
+            server.run();
+            tokio::time::sleep(meanwhile).await;
+            server.kill();
+        }
+        Victim::Postmaster => kill_all(&postgres(server).await[..1]),
+        Victim::Backend => {
+            let pids = postgres(server).await;
+            let backend = random.random_range(1..pids.len());
+            kill_all(&pids[backend..=backend]);
+        }
+        Victim::Postgres => kill_all(&postgres(server).await),
+        Victim::Everything => {
+            kill_all(&postgres(server).await);
+            server.kill();
+        }
+        Victim::PostgresAtTheStart => {
+            server.kill();
+            server.run();
+            tokio::time::sleep(meanwhile).await;
+            kill_all(&server.postgres());
         }
     }
     if matches!(victim, Victim::Process | Victim::ProcessTwice | Victim::Everything) {
-        server.kill();
-        server.run();
-    }
-    if matches!(victim, Victim::ProcessTwice) {
-        // Anywhere in its start.
-        tokio::time::sleep(Duration::from_millis(random.random_range(0..1500))).await;
-        server.kill();
         server.run();
     }
     server.answers().await;
+}
+
+/// The processes of PostgreSQL, as soon as there are some.
+async fn postgres(server: &Server) -> Vec<u32> {
+    let there = async || Some(server.postgres()).filter(|pids| pids.len() > 1);
+    until("PostgreSQL is there to be killed", FLOWS_AGAIN_WITHIN, there).await
+}
+
+fn kill_all(pids: &[u32]) {
+    for pid in pids {
+        signal(*pid, Signal::KILL);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
