@@ -24,8 +24,9 @@ const STAND_DOWN_GOOD_FOR: SignedDuration = SignedDuration::from_hours(1);
 const NEWS_GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
 /// The last news may wait for a terminal that is out of reach.
 const ALL_CLEAR_GOOD_FOR: SignedDuration = SignedDuration::from_hours(1);
-/// How long a sender may take before another tries.
-const LEASE: SignedDuration = SignedDuration::from_secs(30);
+/// How long a sender may take before another tries: twice what a far end has to answer. A message that a
+/// crash cut off waits no longer than this.
+const LEASE: SignedDuration = SignedDuration::from_secs(10);
 
 /// One message to be sent.
 #[derive(Debug, Clone)]
