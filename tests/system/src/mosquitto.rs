@@ -61,9 +61,10 @@ impl Published {
 
 impl Mosquitto<'_> {
     fn command(&self, program: &str) -> Command {
-        // Into a pipe it would keep its words until there are some thousand of them.
-        let mut command = Command::new("stdbuf");
-        command.args(["-oL", program]);
+        // It ends with us, even when we are killed; and into a pipe it would keep its words until there are
+        // some thousand of them.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "stdbuf", "-oL", program]);
         command.args(["-h", &self.door.ip().to_string(), "-p", &self.door.port().to_string()]);
         command.args(["-V", self.version.word(), "-u", &self.terminal.login, "-P", &self.terminal.secret, "-q", "1"]);
         command

@@ -175,7 +175,9 @@ impl Server {
             FarEnds::Elsewhere => "--district",
             FarEnds::Inside => "--demo",
         };
-        let mut command = Command::new(places::executable("yidiantong"));
+        // A test that is itself killed leaves no server behind.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM"]).arg(places::executable("yidiantong"));
         command.args(["serve", far_ends]).args(&self.setup.arguments);
         command.arg("--settings").arg(settings).arg("--data").arg(self.data());
         command.arg("--mqtt-listen").arg(self.listens[0].to_string());
