@@ -193,15 +193,10 @@ impl<'f> Draft<'f> {
         self.write(Entry::Answered { offer: id, responder, state });
     }
 
-    /// Tells everybody who is still engaged, but for `keep`, that they are not needed.
-    pub(super) fn dismiss_all(&mut self, keep: Option<OfferId>) {
-        let live: Vec<OfferId> = self
-            .next
-            .offers
-            .iter()
-            .filter(|offer| offer.state.is_live() && Some(offer.id) != keep)
-            .map(|offer| offer.id)
-            .collect();
+    /// Tells everybody who is still engaged that they are not needed.
+    pub(super) fn dismiss_all(&mut self) {
+        let live: Vec<OfferId> =
+            self.next.offers.iter().filter(|offer| offer.state.is_live()).map(|offer| offer.id).collect();
         for id in live {
             self.move_offer(id, OfferState::Withdrawn);
             self.emit(Effect::DismissResponder(id));
@@ -268,7 +263,7 @@ impl<'f> Draft<'f> {
     // ---- closure ------------------------------------------------------------------------------
 
     pub(super) fn close(&mut self, by: UserId, outcome: Outcome, note: Option<String>) {
-        self.dismiss_all(None);
+        self.dismiss_all();
         self.next.closure = Closure::Closed { outcome, at: self.now(), by };
         self.quieten();
         self.write(Entry::Closed { by, outcome, note });
