@@ -34,6 +34,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
+pub use self::assets::is_console_built;
 use self::caller::Remembered;
 use self::errors::ApiError;
 use self::health::Counters;

@@ -3,7 +3,10 @@
 //! Functions take a connection, so that the caller owns the transaction. Rows are private and become
 //! domain types on the way out.
 
+pub mod accounts;
+pub mod archive;
 pub mod briefing;
+pub mod checkup;
 pub mod directory;
 pub mod facts;
 pub mod incidents;
@@ -13,8 +16,12 @@ pub mod offers;
 pub mod outbox;
 pub mod registry;
 pub mod residents;
+pub mod roll;
+pub mod schema;
 pub mod telephone;
+pub mod terminals;
 pub mod timeline;
+pub mod tree;
 pub mod users;
 pub mod views;
 pub mod vitals;
