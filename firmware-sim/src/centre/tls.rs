@@ -73,11 +73,13 @@ fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'st
     CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|cause| TlsError::Pem { what, cause })
 }
 
+type Connection<L> = (TlsStream<<L as Listener>::Io>, <L as Listener>::Addr);
+
 /// A listener whose callers have shaken hands.
 pub(super) struct Shaken<L: Listener> {
     listener: L,
     acceptor: TlsAcceptor,
-    handshakes: JoinSet<Option<(TlsStream<L::Io>, L::Addr)>>,
+    handshakes: JoinSet<Option<Connection<L>>>,
 }
 
 impl<L: Listener> Shaken<L> {
@@ -90,7 +92,7 @@ impl<L: Listener<Io: AsyncRead + AsyncWrite, Addr: 'static>> Listener for Shaken
     type Io = TlsStream<L::Io>;
     type Addr = L::Addr;
 
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+    async fn accept(&mut self) -> Connection<L> {
         loop {
             tokio::select! {
                 Some(shaken) = self.handshakes.join_next() => {

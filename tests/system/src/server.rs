@@ -297,7 +297,7 @@ impl Server {
                 std::fs::write(&path, pem).expect("a certificate can be written");
                 format!("{field} = \"{}\"\n", path.display())
             });
-            settings += &format!("[[centre]]\n{fields}{}", files.concat());
+            settings.extend(["[[centre]]\n", &fields, &files.concat()]);
         }
         settings
     }

@@ -44,9 +44,10 @@ impl Town {
         for (number, Ends { shows, asks_for, trusted, client }) in ["120", "119"].into_iter().zip(ends) {
             let client_ca = asks_for.map(|authority| authority.pem());
             let client_ca = client_ca.as_ref().map(String::as_bytes);
-            let tls = Tls::from_pem(shows.certificate.as_bytes(), shows.key.as_bytes(), client_ca).unwrap();
+            let tls = Tls::from_pem(shows.certificate.as_bytes(), shows.key.as_bytes(), client_ca);
+            let tls = tls.expect("the papers are in order");
             let config = centre::Config { tls: Some(tls), ..centre::Config::new(SECRET, sends_a_vehicle(7)) };
-            let centre = centre::start(config, stop.clone()).await.unwrap();
+            let centre = centre::start(config, stop.clone()).await.expect("a simulated centre starts");
             assert!(centre.url().starts_with("https://127.0.0.1:"), "{}", centre.url());
             links.push(Link {
                 number,
@@ -58,13 +59,13 @@ impl Town {
             centres.push(centre);
         }
         let server = Server::start(Setup { centres: links, ..Setup::default() }).await;
-        Self { server, centres: centres.try_into().unwrap(), _stop: stop.drop_guard() }
+        Self { server, centres: centres.try_into().expect("there are two"), _stop: stop.drop_guard() }
     }
 
     /// Somebody needs an ambulance, and it burns.
     async fn incident(&self, operator: &Console) -> String {
         let terminals = &self.server.ready().demo.terminals;
-        let terminal = terminals.iter().find(|terminal| terminal.serial == "P1001").unwrap();
+        let terminal = terminals.iter().find(|terminal| terminal.serial == "P1001").expect("P1001 is listed");
         let hand = Mosquitto { door: self.server.mqtt(), terminal, version: Version::V5 };
         for (seq, kind) in [(1, "sos"), (2, "smoke")] {
             let press = json!({ "type": "alert", "kind": kind, "boot": 1, "seq": seq }).to_string();
