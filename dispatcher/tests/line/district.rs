@@ -75,6 +75,7 @@ impl District {
         let operator = registry::put_user(&mut conn, "operator", "坐席一", "operator", "x").await.unwrap();
         drop(conn);
         let desk = Desk::new(pool.clone(), Arc::new(Config::default()));
+        desk.open();
         Self { desk, desk_pool: pool, near: responders[0], operator }
     }
 

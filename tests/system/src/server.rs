@@ -29,6 +29,8 @@ pub struct Setup {
     pub centre: Option<(String, String)>,
     /// A database of one's own; none: a private cluster.
     pub database_url: Option<String>,
+    /// Where alarms go when an alert cannot be stored.
+    pub alarm_hook: Option<String>,
     /// Who plays the far ends.
     pub far_ends: FarEnds,
     /// Further arguments.
@@ -207,6 +209,12 @@ impl Server {
         self.ready.insert(ready)
     }
 
+    /// Waits until it listens for HTTP, database or not.
+    pub async fn listens(&self) {
+        let http = self.listens[1];
+        until_so("HTTP is served", SOON, async || tokio::net::TcpStream::connect(http).await.is_ok()).await;
+    }
+
     /// Kills the process with -9. The private cluster lives on.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("the server runs");
@@ -276,7 +284,9 @@ impl Server {
             .centre
             .as_ref()
             .map(|(url, secret)| format!("[[centre]]\nnumber = \"120\"\nurl = \"{url}\"\nsecret = \"{secret}\"\n"));
-        format!("call_back_phone = \"0731-84000000\"\n{}", centre.unwrap_or_default())
+        let hook = self.setup.alarm_hook.as_ref().map(|url| format!("alarm_hook = \"{url}\"\n"));
+        let (hook, centre) = (hook.unwrap_or_default(), centre.unwrap_or_default());
+        format!("call_back_phone = \"0731-84000000\"\n{hook}{centre}")
     }
 
     fn ready_file(&self) -> PathBuf {
