@@ -8,7 +8,7 @@ use std::time::Duration;
 use dispatcher::access::Role;
 use dispatcher::config::{CentreConfig, Certificates, Config, Secret};
 use dispatcher::desk::Desk;
-use dispatcher::http::{self, Api, password};
+use dispatcher::http::{self, Api, Surroundings, password};
 use dispatcher::store::registry::{self, NewNode, NewResident, NewResponder};
 use dispatcher::{clock, store};
 use domain::id::{IncidentId, ResidentId, ResponderId, UserId};
@@ -88,10 +88,11 @@ impl House {
             ..Config::default()
         };
         let desk = Desk::new(pool.clone(), Arc::new(config));
+        desk.open();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        tokio::spawn(http::serve(listener, Api::new(desk.clone()), stop.clone()));
+        tokio::spawn(http::serve(listener, Api::new(desk.clone(), Surroundings::default()), stop.clone()));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let seq = std::sync::atomic::AtomicU32::new(1);
         Self { pool, desk, base, client, resident, near, far, operator, seq, _stop: stop.drop_guard() }
