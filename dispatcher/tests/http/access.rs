@@ -1,9 +1,13 @@
 //! Who may call what. Every route has a case here; one without fails.
 
-use dispatcher::http::routes;
+use std::sync::Arc;
+
+use dispatcher::desk::Desk;
+use dispatcher::http::{self, Api, Surroundings, routes};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use crate::house::{Caller, House, TOKEN};
 
@@ -271,4 +275,28 @@ async fn a_body_that_is_no_json_is_not_read(pool: PgPool) {
         .await
         .unwrap();
     assert_eq!(huge.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[sqlx::test(migrations = false)]
+async fn until_the_desk_is_open_every_route_that_needs_the_database_says_that_it_is_away(pool: PgPool) {
+    // Without a table: whoever asked all the same would be told of a mistake of ours.
+    let desk = Desk::new(pool, Arc::default());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    tokio::spawn(http::serve(listener, Api::new(desk, Surroundings::default()), stop));
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (method, path, may, body) in cases() {
+        let path = path.replace("{id}", "00000000-0000-0000-0000-000000000000");
+        let request = client.request(method, format!("{base}{path}")).header("cookie", "ydt_session=abc");
+        let status = request.json(&body).send().await.unwrap().status();
+        let expected = match may {
+            May::Anybody if path.ends_with("/metrics") => StatusCode::OK,
+            May::Signers => StatusCode::UNAUTHORIZED,
+            May::Anybody | May::Users | May::Operators | May::Responders => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        assert_eq!(status, expected, "{path}");
+    }
+    assert_eq!(client.get(&base).send().await.unwrap().status(), StatusCode::OK);
 }
