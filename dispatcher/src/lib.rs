@@ -4,9 +4,11 @@
 //! [`desk`] is the shell around `domain`'s decision, [`intake`] the commit behind every "received",
 //! [`ticker`] wakes what is due, [`outbox`] sends what was decided. All SQL is in [`store`].
 
+pub mod access;
 pub mod clock;
 pub mod config;
 pub mod desk;
+mod fences;
 pub mod http;
 pub mod intake;
 mod lines;
