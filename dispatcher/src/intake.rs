@@ -63,7 +63,7 @@ impl Desk {
     /// Whatever is wrong with a fence keeps neither a press nor a position out.
     async fn take_plainly(&self, report: &Report, cause: &StoreError) -> Result<Vec<Receipt>, StoreError> {
         warn!(report.id = %report.id, %cause, "a report could not be taken in and is tried without its fences");
-        self.take_together(std::slice::from_ref(report), Fences::Left).await
+        self.take_together(std::slice::from_ref(report), Fences::Skipped).await
     }
 
     async fn take_together(&self, reports: &[Report], fences: Fences) -> Result<Vec<Receipt>, StoreError> {
@@ -133,7 +133,7 @@ impl Desk {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fences {
     Judged,
-    Left,
+    Skipped,
 }
 
 /// What a press asks for.
@@ -360,9 +360,11 @@ impl<'r> Batch<'r> {
             Wish::Press { class, kind, category, .. } => Some((index, *class, *kind, category.clone(), row.line())),
             Wish::Remark { .. } | Wish::Nothing => None,
         });
-        let left = self.crossings.iter().filter(|crossed| crossed.turn == Turn::Left).map(|crossed| {
-            (crossed.row, Class::Wandering, Some(AlertKind::FenceExit), None, crossed.line.clone())
-        });
+        let left = self
+            .crossings
+            .iter()
+            .filter(|crossed| crossed.turn == Turn::Left)
+            .map(|crossed| (crossed.row, Class::Wandering, Some(AlertKind::FenceExit), None, crossed.line.clone()));
         let mut calls: Vec<_> = pressed.chain(left).collect();
         calls.sort_by_key(|(index, ..)| *index);
         calls

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use domain::fence::Shape;
 use domain::id::FenceId;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::Api;
@@ -39,7 +40,6 @@ pub(super) async fn list(
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Draft {
     name: Words<100>,
     shape: Drawn,
@@ -73,7 +73,7 @@ pub(super) async fn create(
         return Err(ApiError::BadRequest(format!("{} has {FENCES_MAX} fences already", whose.name)));
     }
     let wanted = draft.read(&whose)?;
-    let fence = fences::create(&mut tx, whose.resident, &wanted, who.id(), key.as_deref()).await?;
+    let fence = fences::create(&mut tx, whose.resident, &wanted, Some(who.id()), key.as_deref()).await?;
     let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok((StatusCode::CREATED, Json(view)))
@@ -101,7 +101,7 @@ pub(super) async fn change(
     let is_changed = fences::change(&mut tx, whose.resident, fence, version, &wanted, who.id()).await?;
     let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
     if !is_changed {
-        return Err(ApiError::edited_meanwhile(&view));
+        return Err(ApiError::EditedMeanwhile(json!(view)));
     }
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Json(view))
@@ -154,7 +154,7 @@ mod tests {
         let whose = Whose { resident: ResidentId(Uuid::nil()), name: "陈秀英".into(), lives_at, fences: 0 };
         let circle = |lat, lon| Shape::circle(Position::new(lat, lon).unwrap(), Metres(300.0)).unwrap();
         assert_eq!(too_far(&circle(28.9, 112.9), &whose), None);
-        let sentence = "that is 8904 km from where 陈秀英 lives; longitude and latitude may be swapped";
+        let sentence = "that is 9034 km from where 陈秀英 lives; longitude and latitude may be swapped";
         assert_eq!(too_far(&circle(48.85, 2.35), &whose).as_deref(), Some(sentence));
         assert_eq!(too_far(&circle(48.85, 2.35), &Whose { lives_at: None, ..whose }), None);
     }

@@ -68,9 +68,7 @@ impl TryFrom<Drawn> for Shape {
     type Error = BadDrawing;
 
     fn try_from(drawn: Drawn) -> Result<Self, BadDrawing> {
-        let place = |[lon, lat]: [f64; 2]| {
-            Position::new(lat, lon).map_err(|why| BadDrawing::NoPlace { lon, lat, why })
-        };
+        let place = |[lon, lat]: [f64; 2]| Position::new(lat, lon).map_err(|why| BadDrawing::NoPlace { lon, lat, why });
         Ok(match drawn {
             Drawn::Circle { center, radius_m } => Self::circle(place(center)?, Metres(radius_m))?,
             Drawn::Polygon { coordinates } => {
@@ -236,8 +234,7 @@ pub async fn save_beliefs(
     let fences: Vec<Uuid> = beliefs.iter().map(|believed| believed.fence.0).collect();
     let terminals: Vec<i64> = beliefs.iter().map(|believed| believed.terminal.0).collect();
     let beliefs: Vec<Belief> = beliefs.into_iter().map(|believed| believed.belief).collect();
-    let standings: Vec<String> =
-        beliefs.iter().map(|belief| standing_word(&belief.standing).to_owned()).collect();
+    let standings: Vec<String> = beliefs.iter().map(|belief| standing_word(&belief.standing).to_owned()).collect();
     let newest: Vec<Option<jiff_sqlx::Timestamp>> =
         beliefs.iter().map(|belief| belief.newest.map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
     let since: Vec<Option<jiff_sqlx::Timestamp>> = beliefs
@@ -496,12 +493,12 @@ pub async fn created_before(conn: &mut PgConnection, by: UserId, key: &str) -> R
     Ok(id.map(FenceId))
 }
 
-/// Makes a fence.
+/// Makes a fence; nobody's doing is that of a seed or an import.
 pub async fn create(
     conn: &mut PgConnection,
     resident: ResidentId,
     wanted: &Wanted,
-    by: UserId,
+    by: Option<UserId>,
     key: Option<&str>,
 ) -> Result<FenceId, StoreError> {
     let id = clock::fresh_id();
@@ -516,7 +513,7 @@ pub async fn create(
         area,
         radius_m,
         wanted.active,
-        by.0,
+        by.map(|by| by.0),
         key,
     )
     .execute(&mut *conn)
@@ -556,7 +553,7 @@ pub async fn change(
     if changed.moved {
         forget_beliefs(conn, resident).await?;
     }
-    write_down(conn, by, "fence_changed", fence, resident).await?;
+    write_down(conn, Some(by), "fence_changed", fence, resident).await?;
     Ok(true)
 }
 
@@ -569,7 +566,7 @@ pub async fn delete(
 ) -> Result<(), StoreError> {
     sqlx::query!("delete from fence where id = $1", fence.0).execute(&mut *conn).await?;
     forget_beliefs(conn, resident).await?;
-    write_down(conn, by, "fence_deleted", fence, resident).await
+    write_down(conn, Some(by), "fence_deleted", fence, resident).await
 }
 
 async fn forget_beliefs(conn: &mut PgConnection, resident: ResidentId) -> Result<(), StoreError> {
@@ -584,14 +581,14 @@ async fn forget_beliefs(conn: &mut PgConnection, resident: ResidentId) -> Result
 
 async fn write_down(
     conn: &mut PgConnection,
-    by: UserId,
+    by: Option<UserId>,
     what: &str,
     fence: FenceId,
     resident: ResidentId,
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "insert into audit (user_id, what, about, resident_id) values ($1, $2, $3, $4)",
-        by.0,
+        by.map(|by| by.0),
         what,
         fence.to_string(),
         resident.0,
