@@ -158,6 +158,16 @@ struct Batch<'r> {
     concerns_incidents: bool,
 }
 
+/// Something that opens an incident, or is appended to the open one.
+struct Call {
+    /// The row that tells of it.
+    row: usize,
+    class: Class,
+    kind: Option<AlertKind>,
+    category: Option<String>,
+    line: Line,
+}
+
 struct Row<'r> {
     report: &'r Report,
     digest: Vec<u8>,
@@ -296,7 +306,7 @@ impl<'r> Batch<'r> {
         let mut openings: Vec<Opening> = Vec::new();
         let mut places: HashMap<(Subject, Class), usize> = HashMap::new();
         let mut lines: Vec<(usize, usize, Line)> = Vec::new();
-        for (index, class, kind, category, line) in self.calls() {
+        for Call { row: index, class, kind, category, line } in self.calls() {
             let row = &self.rows[index];
             let place = row.places.last().cloned();
             let key = (row.subject.clone(), class);
@@ -355,18 +365,22 @@ impl<'r> Batch<'r> {
 
     /// What opens incidents or is appended to open ones: presses, and people who left where they should be.
     /// In the order of the rows.
-    fn calls(&self) -> Vec<(usize, Class, Option<AlertKind>, Option<String>, Line)> {
+    fn calls(&self) -> Vec<Call> {
         let pressed = self.rows.iter().enumerate().filter_map(|(index, row)| match &row.wish {
-            Wish::Press { class, kind, category, .. } => Some((index, *class, *kind, category.clone(), row.line())),
+            Wish::Press { class, kind, category, .. } => {
+                Some(Call { row: index, class: *class, kind: *kind, category: category.clone(), line: row.line() })
+            }
             Wish::Remark { .. } | Wish::Nothing => None,
         });
-        let left = self
-            .crossings
-            .iter()
-            .filter(|crossed| crossed.turn == Turn::Left)
-            .map(|crossed| (crossed.row, Class::Wandering, Some(AlertKind::FenceExit), None, crossed.line.clone()));
-        let mut calls: Vec<_> = pressed.chain(left).collect();
-        calls.sort_by_key(|(index, ..)| *index);
+        let left = self.crossings.iter().filter(|crossed| crossed.turn == Turn::Left).map(|crossed| Call {
+            row: crossed.row,
+            class: Class::Wandering,
+            kind: Some(AlertKind::FenceExit),
+            category: None,
+            line: crossed.line.clone(),
+        });
+        let mut calls: Vec<Call> = pressed.chain(left).collect();
+        calls.sort_by_key(|call| call.row);
         calls
     }
 

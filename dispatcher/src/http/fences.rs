@@ -136,8 +136,8 @@ impl Draft {
 fn too_far(shape: &Shape, whose: &Whose) -> Option<String> {
     let away_m = whose.lives_at?.distance(shape.centre()).0;
     (away_m > FAR_M).then(|| {
-        let (away_km, name) = ((away_m / 1_000.0).round(), &whose.name);
-        format!("that is {away_km} km from where {name} lives; longitude and latitude may be swapped")
+        let (kilometres, name) = ((away_m / 1_000.0).round(), &whose.name);
+        format!("that is {kilometres} km from where {name} lives; longitude and latitude may be swapped")
     })
 }
 

@@ -113,9 +113,10 @@ fn a_crossing_says_how_it_is_known() {
     assert_eq!(watch.see(&fix(1, 400.0)), None);
     let crossing = watch.see(&fix(2, 500.0)).unwrap();
     assert_eq!((crossing.turn, crossing.fence), (Turn::Left, circle(200.0).id));
-    let said = crossing.seen.map(|seen| (seen.at, seen.distance.0.round() as i64, seen.accuracy.0 as i64));
+    let said = crossing.seen.map(|seen| (seen.at, format!("{:.0} m", seen.distance.0), seen.accuracy));
     let minute = |minute| NOON + SignedDuration::from_mins(minute);
-    assert_eq!(said, [(minute(1), 200, 10), (minute(2), 300, 10)]);
+    let expected = [(1, "200 m"), (2, "300 m")].map(|(at, far)| (minute(at), far.to_owned(), Metres(10.0)));
+    assert_eq!(said, expected);
 }
 
 #[test]
@@ -158,6 +159,7 @@ fn star() -> impl Strategy<Value = (Vec<f64>, Fence)> {
 }
 
 /// In the direction of a corner: a share of the way there, and so many metres on.
+#[expect(clippy::cast_precision_loss, reason = "a few corners")]
 fn away(reaches: &[f64], index: usize, share: f64, on_m: f64) -> Position {
     let angle = index as f64 / reaches.len() as f64 * std::f64::consts::TAU;
     let reach = reaches[index] * share + on_m;

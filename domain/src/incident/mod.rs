@@ -151,6 +151,7 @@ words! {
 
 /// One case.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and any of them may hold beside any other")]
 pub struct Incident {
     /// Its identity.
     pub id: IncidentId,
