@@ -151,7 +151,10 @@ words! {
 
 /// One case.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and any of them may hold beside any other")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold beside any other"
+)]
 pub struct Incident {
     /// Its identity.
     pub id: IncidentId,
