@@ -6,6 +6,7 @@
 pub mod briefing;
 pub mod directory;
 pub mod facts;
+pub mod fences;
 pub mod incidents;
 pub mod intake;
 pub mod live;
