@@ -61,6 +61,10 @@ impl Restore {
         let database = Database::reach(place, &settings, stop).await?;
         // Not given up half way when somebody presses Ctrl-C: a restore ends, or undoes itself.
         let restored = self.put_in(&database, &dump, &manifest).await;
+        if restored.is_ok() {
+            // Who was logged in before is not any more.
+            let _ = std::fs::remove_file(settings.data.join(crate::serve::SESSIONS_FILE));
+        }
         let left = database.leave().await;
         restored.and(left)
     }

@@ -35,7 +35,13 @@ pub async fn visit(data_dir: &Path, stop: &CancellationToken) -> Result<Visit, C
     loop {
         let own_stop = stop.child_token();
         match start(data_dir, own_stop.clone()).await {
-            Ok(cluster) => return Ok(Visit::Host { cluster, stop: own_stop }),
+            Ok(cluster) => {
+                if cluster.answers().await.is_none() {
+                    cluster.stopped().await?;
+                    return Err(ClusterError::Cancelled);
+                }
+                return Ok(Visit::Host { cluster, stop: own_stop });
+            }
             Err(ClusterError::Busy { folder, pid }) => {
                 if let Some(options) = socket_of(&folder).map(options_of)
                     && answers(&options).await

@@ -157,8 +157,11 @@ fn port(at: SocketAddr) -> Port {
 
 /// What keeps a centre from being reached as it is set up.
 pub(super) fn link_fault(centre: &CentreSettings) -> Result<(), String> {
-    let _ = centre;
-    Ok(())
+    use std::error::Error as _;
+    centre.link().map(drop).map_err(|error| match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for a person to read")]
