@@ -79,7 +79,9 @@ impl Database {
         let (options, visit) = match &place.database_url {
             Some(url) => (url.parse().context("DATABASE_URL is no PostgreSQL address")?, None),
             None => {
-                let visit = cluster::visit(&settings.data, stop).await.context("the private database is out of reach")?;
+                must_be_owner(&settings.data)?;
+                let visit =
+                    cluster::visit(&settings.data, stop).await.context("the private database is out of reach")?;
                 (visit.options(), Some(visit))
             }
         };
@@ -107,6 +109,18 @@ impl Database {
             None => Ok(()),
         }
     }
+}
+
+/// Root would leave files in the data folder that the server's own user could not open any more.
+fn must_be_owner(data: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = std::fs::metadata(data).map_or(0, |found| found.uid());
+    anyhow::ensure!(
+        owner == 0 || !rustix::process::geteuid().is_root(),
+        "{} belongs to the user with number {owner}; run this as that user: `runuser -u $(id -nu {owner}) -- yidiantong …`",
+        data.display()
+    );
+    Ok(())
 }
 
 /// Connections that are opened when they are needed.
@@ -146,9 +160,7 @@ pub async fn unless_stopped<T>(
 
 fn must_be_current(standing: &Standing) -> anyhow::Result<()> {
     if let [version, ..] = standing.unknown[..] {
-        anyhow::bail!(
-            "a newer yidiantong has been at work here (its tables are of version {version}): use that one"
-        );
+        anyhow::bail!("a newer yidiantong has been at work here (its tables are of version {version}): use that one");
     }
     if !standing.is_current() {
         anyhow::bail!("the tables are not up to date: run `yidiantong migrate` first (with the server stopped)");
@@ -156,10 +168,14 @@ fn must_be_current(standing: &Standing) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says a line to the person who typed the command.
-#[expect(clippy::print_stdout, reason = "this is what the person at the terminal reads")]
+/// Says a line to the person who typed the command. One who has stopped listening (`| head`) is no error.
 pub fn say(line: impl std::fmt::Display) {
-    println!("{line}");
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Says why something was not done: a sentence, with its causes behind colons.
+pub fn refuse(error: &anyhow::Error) {
+    let _ = writeln!(std::io::stderr(), "yidiantong: {error:#}");
 }
 
 /// Says something as JSON.

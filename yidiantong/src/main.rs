@@ -64,11 +64,18 @@ struct Serve {
     acknowledge_at_once: bool,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
     let Arguments { place, log_format, command } = Arguments::parse();
     // A command speaks for itself; a server tells what it does.
     let is_server = matches!(command, Command::Serve(_));
     logs::begin(log_format, if is_server { "info,rumqttd=off" } else { "warn,sqlx=error" });
+    run(place, command).unwrap_or_else(|error| {
+        admin::refuse(&error);
+        ExitCode::FAILURE
+    })
+}
+
+fn run(place: Place, command: Command) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let stop = CancellationToken::new();
         tokio::spawn(stop_on_signal(stop.clone())?);
@@ -106,7 +113,8 @@ impl Serve {
         };
         let acknowledge =
             if self.acknowledge_at_once { broker::Acknowledge::AtOnce } else { broker::Acknowledge::WhenDurable };
-        let options = Options { database_url: place.database_url.clone(), demo, ready_file: self.ready_file, acknowledge };
+        let options =
+            Options { database_url: place.database_url.clone(), demo, ready_file: self.ready_file, acknowledge };
         Ok((settings, options))
     }
 }

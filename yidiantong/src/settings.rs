@@ -164,7 +164,8 @@ const CENTRES: [&str; 3] = ["120", "119", "110"];
 fn overridden(mut table: toml::Table, environment: &BTreeMap<String, String>) -> Result<toml::Table, SettingsError> {
     let said = |leaf: &document::Leaf| -> Result<Option<toml::Value>, SettingsError> {
         let Some(text) = environment.get(&leaf.variable) else { return Ok(None) };
-        let plain = || -> Option<toml::Value> { toml::from_str::<toml::Table>(&format!("v = {text}")).ok()?.remove("v") };
+        let plain =
+            || -> Option<toml::Value> { toml::from_str::<toml::Table>(&format!("v = {text}")).ok()?.remove("v") };
         let value = if leaf.is_text { Some(toml::Value::String(text.clone())) } else { plain() };
         value.map(Some).ok_or_else(|| SettingsError::Variable { name: leaf.variable.clone(), text: text.clone() })
     };
@@ -334,8 +335,11 @@ mod tests {
         let settings = Settings::read(Some(&file), &said).unwrap();
         assert_eq!(settings.http_listen, "127.0.0.1:2".parse().unwrap());
         assert_eq!((settings.backups_kept.get(), settings.call_back_phone.as_str()), (5, "0731-1"));
-        let centres: Vec<_> =
-            settings.centres.iter().map(|centre| (centre.number, centre.url.as_str(), centre.secret.as_str())).collect();
+        let centres: Vec<_> = settings
+            .centres
+            .iter()
+            .map(|centre| (centre.number, centre.url.as_str(), centre.secret.as_str()))
+            .collect();
         assert_eq!(centres, [(Centre::Ambulance, "https://a", "s"), (Centre::Fire, "https://b", "t")]);
     }
 

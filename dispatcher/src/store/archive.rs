@@ -17,8 +17,7 @@ pub async fn moment(pool: &sqlx::PgPool) -> Result<(sqlx::Transaction<'static, s
     let mut tx = begin_with(pool, "begin isolation level repeatable read, read only").await?;
     // The dump may take longer than a client may otherwise sit in a transaction.
     sqlx::query!("set local idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;
-    let snapshot =
-        sqlx::query_scalar!(r#"select pg_export_snapshot() as "snapshot!""#).fetch_one(&mut *tx).await?;
+    let snapshot = sqlx::query_scalar!(r#"select pg_export_snapshot() as "snapshot!""#).fetch_one(&mut *tx).await?;
     Ok((tx, snapshot))
 }
 

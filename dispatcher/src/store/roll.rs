@@ -10,7 +10,7 @@ use crate::clock;
 /// Nobody may add or change a resident or provider until the transaction is over: whoever is not there when a list is
 /// compared is not there when it is written.
 pub async fn hold(conn: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query!("lock table resident, contact, medical_card, provider, contract, responder in share row exclusive mode")
+    sqlx::query!("lock table resident, contact, medical_card, provider, contract in share row exclusive mode")
         .execute(conn)
         .await?;
     Ok(())

@@ -100,10 +100,9 @@ pub async fn rotate(
     secret_sha256: &[u8; 32],
     reinstate: Reinstate,
 ) -> Result<Rotated, StoreError> {
-    let Some(revoked_at) =
-        sqlx::query_scalar!("select revoked_at from terminal where serial = $1 for update", serial)
-            .fetch_optional(&mut *conn)
-            .await?
+    let Some(revoked_at) = sqlx::query_scalar!("select revoked_at from terminal where serial = $1 for update", serial)
+        .fetch_optional(&mut *conn)
+        .await?
     else {
         return Ok(Rotated::Unknown);
     };

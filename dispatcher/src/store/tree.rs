@@ -108,7 +108,9 @@ pub enum Misdrawn {
         area_m2: f64,
     },
     /// A node below would be left out.
-    #[error("{share_pct:.0} % of {child}, which lies below it, would be outside; include it, or draw {child} anew first")]
+    #[error(
+        "{share_pct:.0} % of {child}, which lies below it, would be outside; include it, or draw {child} anew first"
+    )]
     LeavesOut {
         /// The node below.
         child: String,

@@ -218,7 +218,8 @@ fn decoded(text: &str) -> String {
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let escaped = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()));
+        let escaped =
+            (bytes[at] == b'%').then(|| text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()));
         match escaped.flatten() {
             Some(byte) => {
                 plain.push(byte);
@@ -292,8 +293,12 @@ mod tests {
     fn the_way_to_the_database_goes_through_the_surroundings_never_the_command_line() {
         let options: PgConnectOptions = "postgres://who:p%40ss%2Fw@db.example:5433/d?sslmode=require".parse().unwrap();
         let said = surroundings(&options);
-        let value = |name: &str| said.iter().find(|(other, _)| *other == name).map(|(_, value)| value.to_str().unwrap());
-        assert_eq!((value("PGHOST"), value("PGPORT"), value("PGUSER")), (Some("db.example"), Some("5433"), Some("who")));
+        let value =
+            |name: &str| said.iter().find(|(other, _)| *other == name).map(|(_, value)| value.to_str().unwrap());
+        assert_eq!(
+            (value("PGHOST"), value("PGPORT"), value("PGUSER")),
+            (Some("db.example"), Some("5433"), Some("who"))
+        );
         assert_eq!((value("PGDATABASE"), value("PGSSLMODE")), (Some("d"), Some("require")));
         assert_eq!(value("PGPASSWORD"), Some("p@ss/w"));
         let options: PgConnectOptions = "postgres://u@localhost/d?host=/run/x".parse().unwrap();
@@ -316,7 +321,8 @@ mod tests {
                 database_bytes: 0,
                 rows: Counts::new(),
             };
-            std::fs::write(folder.path().join(format!("{name}.{MANIFEST}")), serde_json::to_vec(&manifest).unwrap()).unwrap();
+            std::fs::write(folder.path().join(format!("{name}.{MANIFEST}")), serde_json::to_vec(&manifest).unwrap())
+                .unwrap();
             if day != 4 {
                 std::fs::write(folder.path().join(&manifest.dump), "").unwrap();
             }

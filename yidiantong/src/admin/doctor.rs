@@ -124,7 +124,10 @@ fn examine(facts: &Facts) -> Vec<Finding> {
 fn settings(facts: &Facts) -> Verdict {
     match &facts.settings_error {
         None => fine(facts.settings_from.clone()),
-        Some(why) => wrong(why.clone(), "`yidiantong config` prints a file with every setting; what follows goes by the defaults"),
+        Some(why) => wrong(
+            why.clone(),
+            "`yidiantong config` prints a file with every setting; what follows goes by the defaults",
+        ),
     }
 }
 
@@ -162,9 +165,10 @@ fn port(facts: &Facts, what: &str, port: &facts::Port) -> Verdict {
     match (&port.state, facts.is_served) {
         (facts::PortState::Served, true) => fine(format!("{what} at {at}")),
         (facts::PortState::Free, false) => fine(format!("{at} is free for where {what}")),
-        (facts::PortState::Free, true) => {
-            wrong(format!("a server runs, but nothing answers at {at}, where {what}"), "Look into its log for what it says of this address")
-        }
+        (facts::PortState::Free, true) => wrong(
+            format!("a server runs, but nothing answers at {at}, where {what}"),
+            "Look into its log for what it says of this address",
+        ),
         (facts::PortState::Served, false) => warn(
             format!("another program answers at {at}, where {what}"),
             "End it, or choose another address in the settings, unless it is a server over another data folder",
@@ -179,7 +183,10 @@ fn console(facts: &Facts) -> Verdict {
     if facts.is_console_built {
         fine("the pages are in this executable")
     } else {
-        wrong("this executable was built without the console's pages", "Build it with `make release`, which builds them first")
+        wrong(
+            "this executable was built without the console's pages",
+            "Build it with `make release`, which builds them first",
+        )
     }
 }
 
@@ -300,7 +307,11 @@ fn tables(facts: &Facts) -> Verdict {
 
 fn partitions(facts: &Facts) -> Verdict {
     let Some(district) = &facts.district else { return Verdict::Nothing };
-    let stray = if district.unfiled_fixes > 0 { format!(", {} fixes lie in none", district.unfiled_fixes) } else { String::new() };
+    let stray = if district.unfiled_fixes > 0 {
+        format!(", {} fixes lie in none", district.unfiled_fixes)
+    } else {
+        String::new()
+    };
     let says = format!("positions of the next {} days have a place{stray}", district.partition_days);
     match (district.partition_days, facts.is_served) {
         (0, true) => wrong(says, "The server makes them when it starts and each day: look into its log"),
@@ -368,7 +379,9 @@ fn homes(facts: &Facts) -> Verdict {
         (_, 0) => Verdict::Nothing,
         (0, _) => fine("every resident has one"),
         (count, of) => warn(
-            format!("{count} of {of} residents have no home on the map: without a position nobody can be sent to them by distance"),
+            format!(
+                "{count} of {of} residents have no home on the map: without a position nobody can be sent to them by distance"
+            ),
             "Bring in a list with their coordinates",
         ),
     }
@@ -452,7 +465,10 @@ const BACKUP_TOO_OLD_H: i64 = 24 * 8;
 fn backup(facts: &Facts) -> Verdict {
     let Some(settings) = &facts.settings else { return Verdict::Nothing };
     let folder = settings.backup_dir();
-    let todo = format!("`yidiantong backup` makes one in {}; let a timer do it each night (docs/runbook.md)", folder.display());
+    let todo = format!(
+        "`yidiantong backup` makes one in {}; let a timer do it each night (docs/runbook.md)",
+        folder.display()
+    );
     match facts.backup_age_h {
         None => warn("there is none", todo),
         Some(hours) if hours > BACKUP_TOO_OLD_H => wrong(format!("the last is {} days old", hours / 24), todo),
@@ -582,6 +598,9 @@ mod tests {
             district: None,
             ..well()
         };
-        assert_eq!((level(&facts, "database"), level(&facts, "tables"), level(&facts, "users")), ("wrong", "nothing", "nothing"));
+        assert_eq!(
+            (level(&facts, "database"), level(&facts, "tables"), level(&facts, "users")),
+            ("wrong", "nothing", "nothing")
+        );
     }
 }

@@ -11,7 +11,7 @@ mod providers;
 mod residents;
 pub(super) mod sheet;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -132,8 +132,7 @@ const PROBLEMS_SHOWN: usize = 200;
 impl Import {
     /// Does it.
     pub async fn run(self, place: &Place, stop: &CancellationToken) -> anyhow::Result<()> {
-        let bytes =
-            std::fs::read(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))?;
+        let bytes = std::fs::read(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))?;
         let sheet = Sheet::read(&bytes).with_context(|| format!("{} cannot be brought in", self.file.display()))?;
         with_database(place, stop, async |_, database| {
             let mut tx = store::begin(&database.pool).await?;
@@ -185,13 +184,12 @@ impl Import {
             asked.borrow_mut().push(at);
             None
         });
-        let mut covered: Vec<(Position, Option<Uuid>)> = Vec::new();
+        let key = |at: Position| (at.lat_deg().to_bits(), at.lon_deg().to_bits());
+        let mut covered = HashMap::new();
         for at in asked.into_inner() {
-            covered.push((at, tree::node_at(conn, at.lat_deg(), at.lon_deg()).await?));
+            covered.insert(key(at), tree::node_at(conn, at.lat_deg(), at.lon_deg()).await?);
         }
-        Ok(residents::plan(sheet, columns, &around, |at| {
-            covered.iter().find(|(other, _)| *other == at).and_then(|(_, node)| *node)
-        }))
+        Ok(residents::plan(sheet, columns, &around, |at| covered.get(&key(at)).copied().flatten()))
     }
 
     /// Tells of a plan, and carries it out when that is wanted.
@@ -242,9 +240,7 @@ impl Import {
             }
         }
         if has_problems && !is_applied && self.apply {
-            anyhow::bail!(
-                "nothing was written: put the rows above right, or leave them out with --skip-problems"
-            );
+            anyhow::bail!("nothing was written: put the rows above right, or leave them out with --skip-problems");
         }
         if !self.apply && !self.json {
             let apply = if has_problems { "--apply --skip-problems" } else { "--apply" };

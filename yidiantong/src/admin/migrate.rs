@@ -17,14 +17,19 @@ impl Migrate {
         let database = Database::reach(place, &settings, stop).await?;
         let migrating = async {
             let before = database.standing().await?;
-            let named = |version: Option<i64>| version.map_or_else(|| "nothing".to_owned(), |version| version.to_string());
+            let named =
+                |version: Option<i64>| version.map_or_else(|| "nothing".to_owned(), |version| version.to_string());
             if before.is_current() {
                 say(format_args!("the tables are up to date (version {})", named(before.version)));
                 return Ok(());
             }
             // A migration is a transaction of its own: it is waited for, not cut off.
             MIGRATIONS.run(&database.pool).await.context("the tables cannot be brought up to date")?;
-            say(format_args!("brought the tables from version {} to {}", named(before.version), named(schema::newest())));
+            say(format_args!(
+                "brought the tables from version {} to {}",
+                named(before.version),
+                named(schema::newest())
+            ));
             Ok(())
         };
         let done = migrating.await;

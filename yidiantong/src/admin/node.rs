@@ -112,8 +112,10 @@ impl Node {
                 Deed::Name { node, name, level } => {
                     let node = known.find(&node)?;
                     let name = checked_name(&name)?;
-                    let is_taken =
-                        known.0.iter().any(|other| other.parent == node.parent && other.id != node.id && other.name == name);
+                    let is_taken = known
+                        .0
+                        .iter()
+                        .any(|other| other.parent == node.parent && other.id != node.id && other.name == name);
                     anyhow::ensure!(!is_taken, "a neighbour of {} is called {name} already", node.path);
                     tree::rename(&mut tx, node.id, name, level.as_deref()).await?;
                     say(format_args!("{} is now called {name}", node.path));
@@ -184,7 +186,9 @@ impl Tree {
         if wanted.is_empty() {
             return self.root();
         }
-        if let Some(node) = self.0.iter().find(|node| node.id.to_string() == text.trim().to_lowercase() || node.path == wanted) {
+        if let Some(node) =
+            self.0.iter().find(|node| node.id.to_string() == text.trim().to_lowercase() || node.path == wanted)
+        {
             return Ok(node);
         }
         let tail = format!("/{wanted}");
@@ -205,7 +209,13 @@ impl Tree {
         for node in &self.0 {
             let depth = node.path.matches('/').count();
             let area = node.area_m2.map_or_else(|| "no area".to_owned(), |area| format!("{:.2} km²", area / 1.0e6));
-            say(format_args!("{}{} ({}): {area}, {} residents", "  ".repeat(depth), node.name, node.level, node.residents));
+            say(format_args!(
+                "{}{} ({}): {area}, {} residents",
+                "  ".repeat(depth),
+                node.name,
+                node.level,
+                node.residents
+            ));
         }
         Ok(())
     }
@@ -241,7 +251,8 @@ fn area_of(value: &Value, datum: Datum) -> anyhow::Result<String> {
         Some(other) => anyhow::bail!("it is a {other}; an area is a Polygon or a MultiPolygon"),
         None => anyhow::bail!("it is not GeoJSON: a \"type\" is missing"),
     };
-    let polygons: Vec<Value> = polygons.into_iter().map(|rings| polygon(rings, datum)).collect::<anyhow::Result<_>>()?;
+    let polygons: Vec<Value> =
+        polygons.into_iter().map(|rings| polygon(rings, datum)).collect::<anyhow::Result<_>>()?;
     anyhow::ensure!(!polygons.is_empty(), "it holds no polygon");
     Ok(json!({ "type": "MultiPolygon", "coordinates": polygons }).to_string())
 }
@@ -262,7 +273,11 @@ fn ring(points: &Value, datum: Datum) -> anyhow::Result<Value> {
     {
         ring.push(first);
     }
-    anyhow::ensure!(ring.len() >= 4, "a ring has at least three corners, this one has {}", ring.len().saturating_sub(1));
+    anyhow::ensure!(
+        ring.len() >= 4,
+        "a ring has at least three corners, this one has {}",
+        ring.len().saturating_sub(1)
+    );
     Ok(json!(ring))
 }
 

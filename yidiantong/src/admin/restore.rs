@@ -11,9 +11,9 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use dispatcher::clock;
+use dispatcher::store;
 use dispatcher::store::archive::{self, Counts};
 use dispatcher::store::schema::{self, MIGRATIONS};
-use dispatcher::store;
 use jiff::tz::TimeZone;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
@@ -74,7 +74,10 @@ impl Restore {
         let mut conn = database.pool.acquire().await.context("the database does not answer")?;
         if !database.is_ours() {
             let others = archive::others_connected(&mut conn).await?;
-            anyhow::ensure!(others == 0, "a server works with this database: stop it first (`systemctl stop yidiantong`)");
+            anyhow::ensure!(
+                others == 0,
+                "a server works with this database: stop it first (`systemctl stop yidiantong`)"
+            );
         }
         let is_empty = archive::is_empty(&mut conn).await?;
         drop(conn);
@@ -185,7 +188,8 @@ mod tests {
 
     #[test]
     fn a_difference_is_told_by_table() {
-        let counts = |rows: &[(&str, i64)]| rows.iter().map(|(name, rows)| ((*name).to_owned(), *rows)).collect::<Counts>();
+        let counts =
+            |rows: &[(&str, i64)]| rows.iter().map(|(name, rows)| ((*name).to_owned(), *rows)).collect::<Counts>();
         let said = differences(&counts(&[("a", 1), ("b", 2), ("c", 3)]), &counts(&[("a", 1), ("b", 1), ("d", 4)]));
         assert_eq!(said, "b had 2 and has 1, c had 3 and has no table, d had no table and has 4");
     }

@@ -41,7 +41,8 @@ impl Password {
     /// The form in which it is stored.
     pub fn hash(&self) -> anyhow::Result<String> {
         let (Self::Made(text) | Self::Typed(text)) = self;
-        dispatcher::http::password::hash(text).map_err(|error| anyhow::anyhow!("the password cannot be hashed: {error}"))
+        dispatcher::http::password::hash(text)
+            .map_err(|error| anyhow::anyhow!("the password cannot be hashed: {error}"))
     }
 
     /// Shows one that was made here.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use dispatcher::store::terminals::{self, Reinstate, Rotated};
 use dispatcher::store;
+use dispatcher::store::terminals::{self, Reinstate, Rotated};
 use domain::id::ResidentId;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
@@ -124,7 +124,9 @@ impl Wanted {
     /// Why it can be no terminal.
     fn fault(&self, dialect: Dialect) -> Option<&'static str> {
         let Self { serial, login, .. } = self;
-        let is_odd = |text: &str| text.is_empty() || text.chars().any(|character| character.is_control() || "+#".contains(character));
+        let is_odd = |text: &str| {
+            text.is_empty() || text.chars().any(|character| character.is_control() || "+#".contains(character))
+        };
         match dialect {
             _ if is_odd(serial) || is_odd(login) => Some("a serial and a login have letters and none of + and #"),
             Dialect::Ydt if serial.contains('/') => Some("the serial holds a slash, which ends a word in a topic"),
@@ -159,8 +161,12 @@ impl Terminal {
                     }
                     tx.commit().await.context("nothing was changed")?;
                     match &add.credentials {
-                        Some(path) => say(format_args!("{} terminals added; secrets in {}", added.len(), path.display())),
-                        None => added.iter().for_each(|(wanted, secret)| show(&wanted.serial, Some(&wanted.login), secret)),
+                        Some(path) => {
+                            say(format_args!("{} terminals added; secrets in {}", added.len(), path.display()))
+                        }
+                        None => {
+                            added.iter().for_each(|(wanted, secret)| show(&wanted.serial, Some(&wanted.login), secret))
+                        }
                     }
                     return Ok(());
                 }
@@ -214,15 +220,14 @@ impl Add {
                 refused.push(format!("{}{} or its login stands there twice", at(one.row), one.serial));
             }
         }
-        let taken = terminals::taken(
-            conn,
-            &serials.into_iter().collect::<Vec<_>>(),
-            &logins.into_iter().collect::<Vec<_>>(),
-        )
-        .await?;
-        refused.extend(taken.into_iter().map(|name| {
-            format!("{name} is there already: `yidiantong terminal rotate` gives it a new secret")
-        }));
+        let taken =
+            terminals::taken(conn, &serials.into_iter().collect::<Vec<_>>(), &logins.into_iter().collect::<Vec<_>>())
+                .await?;
+        refused.extend(
+            taken
+                .into_iter()
+                .map(|name| format!("{name} is there already: `yidiantong terminal rotate` gives it a new secret")),
+        );
         let mut wearers = Vec::new();
         for one in &wanted {
             let Some(text) = &one.resident else {
@@ -279,9 +284,8 @@ impl Add {
         let Some(serial) = column("serial") else { anyhow::bail!("no column is called serial or 终端号") };
         let (login, resident, model) = (column("login"), column("resident"), column("model"));
         let rows = sheet.rows.iter().map(|row| {
-            let cell = |column: Option<usize>| {
-                column.map(|column| row.cells[column].as_str()).filter(|cell| !cell.is_empty())
-            };
+            let cell =
+                |column: Option<usize>| column.map(|column| row.cells[column].as_str()).filter(|cell| !cell.is_empty());
             let model = cell(model).unwrap_or(&self.model);
             Wanted::new(row.line, &row.cells[serial], cell(login), model, cell(resident), self.dialect)
         });
@@ -297,7 +301,11 @@ async fn meant(conn: &mut PgConnection, text: &str) -> anyhow::Result<ResidentId
         several => {
             let several: Vec<String> =
                 several.iter().map(|(id, name, address)| format!("{name}, {address}: {id}")).collect();
-            anyhow::bail!("{text} may be one of {}; say which by number or id:\n    {}", several.len(), several.join("\n    "))
+            anyhow::bail!(
+                "{text} may be one of {}; say which by number or id:\n    {}",
+                several.len(),
+                several.join("\n    ")
+            )
         }
     }
 }

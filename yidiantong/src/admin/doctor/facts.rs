@@ -100,8 +100,10 @@ impl Facts {
         };
         // A look must not make a cluster where there is none.
         if place.database_url.is_none() && !held.data.join("postgres").is_dir() {
-            facts.database_error =
-                Some(format!("there is none in {} yet: `yidiantong serve` or `yidiantong migrate` makes it", held.data.display()));
+            facts.database_error = Some(format!(
+                "there is none in {} yet: `yidiantong serve` or `yidiantong migrate` makes it",
+                held.data.display()
+            ));
             return Ok(facts);
         }
         match Database::reach(place, &held, stop).await {

@@ -57,9 +57,7 @@ const EXCEL_DAY_0: Date = jiff::civil::date(1899, 12, 30);
 /// Digits and signs as a keyboard makes them: full-width forms become ordinary, Chinese signs their like.
 pub(crate) fn narrow(text: &str) -> String {
     let narrow = |character: char| match character {
-        '\u{ff01}'..='\u{ff5e}' => {
-            char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character)
-        }
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
         '\u{3000}' | '\u{a0}' => ' ',
         '。' => '.',
         '—' | '–' | '‐' | '‑' | '−' | '―' => '-',
@@ -83,10 +81,7 @@ pub(crate) fn born_in(text: &str, this_year: i16) -> Result<i16, BadCell> {
 }
 
 fn year_of(text: &str) -> Result<i64, BadCell> {
-    let parts: Vec<&str> = text
-        .split(['-', '/', '.', '年', '月', '日', ' '])
-        .filter(|part| !part.is_empty())
-        .collect();
+    let parts: Vec<&str> = text.split(['-', '/', '.', '年', '月', '日', ' ']).filter(|part| !part.is_empty()).collect();
     if parts.is_empty() || parts.iter().any(|part| part.len() > 8 || !part.bytes().all(|byte| byte.is_ascii_digit())) {
         return Err(BadCell::NoDate);
     }
@@ -252,8 +247,23 @@ mod tests {
     #[test]
     fn a_birth_is_read_in_every_shape() {
         for text in [
-            "1941-03-05", "1941/3/5", "1941.3.5", "1941年3月5日", "19410305", "05.03.1941", "3/5/1941", "１９４１-03-05",
-            "1941", "1941年", "1941年3月", "1941-03", "194103", "15040", "1941-03-05 00:00:00", "1941/3/5 0:00", "1941 03 05",
+            "1941-03-05",
+            "1941/3/5",
+            "1941.3.5",
+            "1941年3月5日",
+            "19410305",
+            "05.03.1941",
+            "3/5/1941",
+            "１９４１-03-05",
+            "1941",
+            "1941年",
+            "1941年3月",
+            "1941-03",
+            "194103",
+            "15040",
+            "1941-03-05 00:00:00",
+            "1941/3/5 0:00",
+            "1941 03 05",
         ] {
             assert_eq!(born_in(text, 2026), Ok(1941), "{text}");
         }
@@ -264,7 +274,8 @@ mod tests {
         for text in ["41-03-05", "05.03.41", "41", "3/5/41", "5/41"] {
             assert_eq!(born_in(text, 2026), Err(BadCell::TwoDigitYear), "{text}");
         }
-        for text in ["1941-13-05", "1941-02-30", "三月", "", "1941-03-05-07", "1941-3-5x", "123", "1234567", "+1941"] {
+        for text in ["1941-13-05", "1941-02-30", "三月", "", "1941-03-05-07", "1941-3-5x", "123", "1234567", "+1941"]
+        {
             assert_eq!(born_in(text, 2026), Err(BadCell::NoDate), "{text}");
         }
         assert_eq!(born_in("2031-01-01", 2026), Err(BadCell::Unlikely(2031)));
@@ -322,7 +333,9 @@ mod tests {
     #[test]
     fn a_place_on_a_chinese_map_is_brought_into_our_datum() {
         let here = Position::new(28.2182, 112.9867).unwrap();
-        for (name, datum_of) in [("GCJ-02", Datum::Gcj02), ("高德", Datum::Gcj02), ("百度", Datum::Bd09), ("ＷＧＳ８４", Datum::Wgs84)] {
+        for (name, datum_of) in
+            [("GCJ-02", Datum::Gcj02), ("高德", Datum::Gcj02), ("百度", Datum::Bd09), ("ＷＧＳ８４", Datum::Wgs84)]
+        {
             assert_eq!(datum(name), Ok(datum_of), "{name}");
             let (lat, lon) = datum_of.from_wgs84(here);
             let placed = place(&lat.to_string(), &lon.to_string(), datum_of).unwrap();

@@ -60,8 +60,7 @@ pub(super) fn plan(
             cell.filter(|cell| !cell.is_empty())
         };
         let mut problems = Vec::new();
-        let mut problem =
-            |key: Key, why: String| problems.push(Problem::new(sheet, row, columns.column(key), why));
+        let mut problem = |key: Key, why: String| problems.push(Problem::new(sheet, row, columns.column(key), why));
 
         let name = text(Key::Name).unwrap_or_default().to_owned();
         if name.is_empty() {
@@ -91,7 +90,8 @@ pub(super) fn plan(
             None => {
                 let node = before.map(|(_, before)| before.node).or(default_node);
                 if node.is_none() {
-                    let why = "has no area: a provider is asked only below the place that is named here, or with --node";
+                    let why =
+                        "has no area: a provider is asked only below the place that is named here, or with --node";
                     problem(Key::Node, why.to_owned());
                 }
                 node
@@ -106,7 +106,12 @@ pub(super) fn plan(
             }
         };
         if problems.is_empty() && said.is_empty() && before.is_none() {
-            let problem = Problem::new(sheet, row, columns.column(Key::Categories), "has no service: what may they be asked for?".into());
+            let problem = Problem::new(
+                sheet,
+                row,
+                columns.column(Key::Categories),
+                "has no service: what may they be asked for?".into(),
+            );
             problems.push(problem);
         }
         let (Some(node), true) = (node, problems.is_empty()) else {

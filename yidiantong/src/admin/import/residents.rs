@@ -49,8 +49,39 @@ const FIELDS: &[Field<Key>] = &[
     (Key::Code, &["编号", "档案号", "人员编号", "服务对象编号", "code", "number", "no", "id"]),
     (Key::Name, &["姓名", "名字", "老人姓名", "服务对象", "name"]),
     (Key::Sex, &["性别", "sex", "gender"]),
-    (Key::Born, &["出生日期", "出生年月", "出生年份", "出生年", "出生", "生日", "born", "bornin", "birthday", "dateofbirth", "birthdate", "birthyear"]),
-    (Key::Phone, &["电话", "联系电话", "本人电话", "手机", "手机号", "手机号码", "电话号码", "固定电话", "phone", "telephone", "mobile"]),
+    (
+        Key::Born,
+        &[
+            "出生日期",
+            "出生年月",
+            "出生年份",
+            "出生年",
+            "出生",
+            "生日",
+            "born",
+            "bornin",
+            "birthday",
+            "dateofbirth",
+            "birthdate",
+            "birthyear",
+        ],
+    ),
+    (
+        Key::Phone,
+        &[
+            "电话",
+            "联系电话",
+            "本人电话",
+            "手机",
+            "手机号",
+            "手机号码",
+            "电话号码",
+            "固定电话",
+            "phone",
+            "telephone",
+            "mobile",
+        ],
+    ),
     (Key::Category, &["类别", "人员类别", "人员类型", "类型", "category"]),
     (Key::Address, &["住址", "地址", "家庭住址", "居住地址", "现住址", "详细地址", "address"]),
     (Key::Door, &["门禁", "开门方式", "入户方式", "钥匙", "dooraccess", "door"]),
@@ -58,12 +89,45 @@ const FIELDS: &[Field<Key>] = &[
     (Key::Lon, &["经度", "lon", "lng", "longitude", "londeg"]),
     (Key::Place, &["坐标", "经纬度", "位置", "coordinates", "place"]),
     (Key::Datum, &["坐标系", "坐标系统", "datum", "crs"]),
-    (Key::Node, &["所属", "社区", "所属社区", "服务社区", "所在社区", "网格", "所属网格", "所属区域", "区域", "node", "community", "area"]),
+    (
+        Key::Node,
+        &[
+            "所属",
+            "社区",
+            "所属社区",
+            "服务社区",
+            "所在社区",
+            "网格",
+            "所属网格",
+            "所属区域",
+            "区域",
+            "node",
+            "community",
+            "area",
+        ],
+    ),
     (Key::Registered, &["户籍", "户籍地", "户籍社区", "户籍所在", "户籍所在地", "registered", "registerednode"]),
     (Key::Policy, &["120策略", "120", "转120", "handoverpolicy"]),
     (Key::Card, &["病史", "医疗卡", "医疗信息", "健康状况", "疾病", "medicalcard", "medical"]),
-    (Key::ContactName(1), &["联系人", "联系人1", "联系人姓名", "联系人1姓名", "紧急联系人", "紧急联系人姓名", "contact", "contact1", "contactname", "contact1name"]),
-    (Key::ContactRelation(1), &["关系", "联系人关系", "联系人1关系", "与本人关系", "contactrelation", "contact1relation", "relation"]),
+    (
+        Key::ContactName(1),
+        &[
+            "联系人",
+            "联系人1",
+            "联系人姓名",
+            "联系人1姓名",
+            "紧急联系人",
+            "紧急联系人姓名",
+            "contact",
+            "contact1",
+            "contactname",
+            "contact1name",
+        ],
+    ),
+    (
+        Key::ContactRelation(1),
+        &["关系", "联系人关系", "联系人1关系", "与本人关系", "contactrelation", "contact1relation", "relation"],
+    ),
     (Key::ContactPhone(1), &["联系人电话", "联系人1电话", "紧急联系人电话", "contactphone", "contact1phone"]),
     (Key::ContactName(2), &["联系人2", "联系人2姓名", "contact2", "contact2name"]),
     (Key::ContactRelation(2), &["联系人2关系", "contact2relation"]),
@@ -133,8 +197,8 @@ pub(super) fn plan(
     }
     let centre = around.centre.or_else(|| middle(read.iter().filter_map(|(_, said)| said.home)));
     // Who is there, and who will be: a row must not be about somebody that an earlier one is about.
-    let mut known: Vec<(Option<Uuid>, Resident)> =
-        around.there.iter().map(|(id, resident)| (Some(*id), resident.clone())).collect();
+    let mut known = Known::default();
+    around.there.iter().for_each(|(id, resident)| known.add(Some(*id), resident.clone()));
     let mut taken: HashMap<usize, u64> = HashMap::new();
     for (row, said) in read {
         let problem = |key: Key, why: String| Problem::new(sheet, row, columns.column(key), why);
@@ -146,7 +210,7 @@ pub(super) fn plan(
             continue;
         }
         let node = said.node.or_else(|| said.home.and_then(&locate)).or(around.default_node);
-        let meant = match meant(&known, &said, node) {
+        let meant = match known.meant(&said, node) {
             Ok(meant) => meant,
             Err(several) => {
                 let why = format!("may be {several} people who are there: give each a number in a column 编号");
@@ -158,22 +222,25 @@ pub(super) fn plan(
             plan.problems.push(problem(Key::Name, format!("is the same person as row {earlier}")));
             continue;
         }
-        let before = meant.map(|index| known[index].clone());
+        let before = meant.map(|index| known.all[index].clone());
         let Some(node) = node.or_else(|| before.as_ref().map(|(_, before)| before.serving_node)) else {
             let why = "belongs to no place: fill in the community, or give --node".to_owned();
             plan.problems.push(problem(Key::Node, why));
             continue;
         };
         let after = merged(before.as_ref().map(|(_, before)| before), said, node);
-        let index = meant.unwrap_or(known.len());
+        let index = meant.unwrap_or(known.all.len());
         taken.insert(index, row.line);
+        if let Some(code) = &after.code {
+            known.by_code.insert(code.clone(), index);
+        }
         match before {
             None => {
                 if after.address.is_empty() {
                     plan.problems.push(problem(Key::Address, BadCell::Missing.to_string()));
                     continue;
                 }
-                known.push((None, after.clone()));
+                known.add(None, after.clone());
                 plan.planned.push(Planned { row: row.line, id: None, changes: Vec::new(), entry: after });
             }
             Some((_, before)) if before == after => plan.unchanged += 1,
@@ -199,39 +266,56 @@ fn middle(places: impl Iterator<Item = Position>) -> Option<Position> {
     Position::new(*lats.get(lats.len() / 2)?, *lons.get(lons.len() / 2)?).ok()
 }
 
-/// Who of those who are there a row is about; the error is how many it may be about.
-fn meant(known: &[(Option<Uuid>, Resident)], said: &Said, node: Option<Uuid>) -> Result<Option<usize>, usize> {
-    if let Some(code) = &said.code
-        && let Some(index) = known.iter().position(|(_, other)| other.code.as_ref() == Some(code))
-    {
-        return Ok(Some(index));
-    }
-    let same_phone = |other: &Resident| said.phone.is_some() && other.phone == said.phone;
-    let same_address = |other: &Resident| said.address.as_ref().is_some_and(|address| *address == other.address);
-    let fits = |other: &Resident| {
-        let other_code = other.code.is_some() && said.code.is_some();
-        let other_birth = matches!((other.born_in, said.born_in), (Some(a), Some(b)) if a != b);
-        let near = Some(other.serving_node) == node || same_address(other);
-        other.name == said.name && !other_code && (same_phone(other) || (near && !other_birth))
-    };
-    let mut may_be: Vec<usize> = (0..known.len()).filter(|index| fits(&known[*index].1)).collect();
-    for closer in [&same_phone as &dyn Fn(&Resident) -> bool, &same_address] {
-        if may_be.len() > 1 && may_be.iter().any(|index| closer(&known[*index].1)) {
-            may_be.retain(|index| closer(&known[*index].1));
+/// Everybody who is there or will be, found by number and by name.
+#[derive(Debug, Default)]
+struct Known {
+    all: Vec<(Option<Uuid>, Resident)>,
+    by_code: HashMap<String, usize>,
+    by_name: HashMap<String, Vec<usize>>,
+}
+
+impl Known {
+    fn add(&mut self, id: Option<Uuid>, resident: Resident) {
+        let index = self.all.len();
+        if let Some(code) = &resident.code {
+            self.by_code.insert(code.clone(), index);
         }
+        self.by_name.entry(resident.name.clone()).or_default().push(index);
+        self.all.push((id, resident));
     }
-    match may_be[..] {
-        [] => Ok(None),
-        [one] => Ok(Some(one)),
-        _ => Err(may_be.len()),
+
+    /// Who of them a row is about; the error is how many it may be about.
+    fn meant(&self, said: &Said, node: Option<Uuid>) -> Result<Option<usize>, usize> {
+        if let Some(index) = said.code.as_ref().and_then(|code| self.by_code.get(code)) {
+            return Ok(Some(*index));
+        }
+        let same_phone = |other: &Resident| said.phone.is_some() && other.phone == said.phone;
+        let same_address = |other: &Resident| said.address.as_ref().is_some_and(|address| *address == other.address);
+        let fits = |other: &Resident| {
+            let other_code = other.code.is_some() && said.code.is_some();
+            let other_birth = matches!((other.born_in, said.born_in), (Some(a), Some(b)) if a != b);
+            let near = Some(other.serving_node) == node || same_address(other);
+            !other_code && (same_phone(other) || (near && !other_birth))
+        };
+        let of_this_name = self.by_name.get(&said.name).into_iter().flatten().copied();
+        let mut may_be: Vec<usize> = of_this_name.filter(|index| fits(&self.all[*index].1)).collect();
+        for closer in [&same_phone as &dyn Fn(&Resident) -> bool, &same_address] {
+            if may_be.len() > 1 && may_be.iter().any(|index| closer(&self.all[*index].1)) {
+                may_be.retain(|index| closer(&self.all[*index].1));
+            }
+        }
+        match may_be[..] {
+            [] => Ok(None),
+            [one] => Ok(Some(one)),
+            _ => Err(may_be.len()),
+        }
     }
 }
 
 fn merged(before: Option<&Resident>, said: Said, node: Uuid) -> Resident {
-    let mut after = before.cloned().unwrap_or_else(|| Resident {
-        registered_node: said.registered.unwrap_or(node),
-        ..Resident::default()
-    });
+    let mut after = before
+        .cloned()
+        .unwrap_or_else(|| Resident { registered_node: said.registered.unwrap_or(node), ..Resident::default() });
     after.name = said.name;
     after.serving_node = node;
     after.address = said.address.unwrap_or(after.address);
@@ -481,7 +565,10 @@ mod tests {
         assert_eq!(whys(&plan), []);
         assert_eq!(plan.planned.len(), 2);
         let first = &plan.planned[0].entry;
-        assert_eq!((first.born_in, first.phone.as_deref(), first.serving_node), (Some(1941), Some("0731-80001001"), PEACE));
+        assert_eq!(
+            (first.born_in, first.phone.as_deref(), first.serving_node),
+            (Some(1941), Some("0731-80001001"), PEACE)
+        );
         assert_eq!(first.contacts[0].phone, "13800000101");
         assert_eq!(plan.repairs, [Repair { row: 3, what: "latitude and longitude were exchanged" }]);
 
@@ -520,13 +607,19 @@ mod tests {
         // Two of this name and age live there.
         assert!(about("姓名,出生年份,社区,住址\n王建国,1938,和平社区,3栋").problems[0].why.contains("2 people"));
         assert_eq!(about("姓名,社区,住址,性别\n王建国,和平社区,2栋,男").planned[0].id, Some(Uuid::from_u128(12)));
-        assert_eq!(about("姓名,社区,住址,电话\n王建国,江湾社区,9栋,13800000001").planned[0].id, Some(Uuid::from_u128(11)));
+        assert_eq!(
+            about("姓名,社区,住址,电话\n王建国,江湾社区,9栋,13800000001").planned[0].id,
+            Some(Uuid::from_u128(11))
+        );
         // Another year of birth, another person.
         assert_eq!(about("姓名,出生年份,社区,住址\n王建国,1950,和平社区,3栋").planned[0].id, None);
 
         let numbered = vec![(Uuid::from_u128(13), resident(Some("K7"), "13800000003", 1938, "1栋"))];
         let moved = planned("编号,姓名,社区\nK7,王建国,江湾社区\n", &numbered);
-        assert_eq!((moved.planned[0].id, moved.planned[0].changes.as_slice()), (Some(Uuid::from_u128(13)), &["社区"][..]));
+        assert_eq!(
+            (moved.planned[0].id, moved.planned[0].changes.as_slice()),
+            (Some(Uuid::from_u128(13)), &["社区"][..])
+        );
         assert_eq!(planned("编号,姓名,社区,住址\nK8,王建国,和平社区,1栋\n", &numbered).planned[0].id, None);
     }
 
@@ -549,12 +642,21 @@ mod tests {
              己,1941,,和平社区,,,,,\n",
             &[],
         );
-        let rows_and_fields: Vec<_> = plan.problems.iter().map(|problem| (problem.row, problem.field.as_str())).collect();
+        let rows_and_fields: Vec<_> =
+            plan.problems.iter().map(|problem| (problem.row, problem.field.as_str())).collect();
         assert_eq!(
             rows_and_fields,
             [
-                (2, "纬度"), (2, "出生日期"), (2, "电话"), (2, "社区"), (2, "联系人"),
-                (3, "姓名"), (4, "社区"), (5, "纬度"), (6, ""), (7, "住址"),
+                (2, "纬度"),
+                (2, "出生日期"),
+                (2, "电话"),
+                (2, "社区"),
+                (2, "联系人"),
+                (3, "姓名"),
+                (4, "社区"),
+                (5, "纬度"),
+                (6, ""),
+                (7, "住址"),
             ]
         );
         assert_eq!(plan.problems[1].value, "41-03-05");

@@ -72,14 +72,12 @@ impl Sheet {
             .flexible(true)
             .delimiter(u8::try_from(delimiter).unwrap_or(b','))
             .from_reader(text.as_bytes());
-        let skipped: u64 = hint.map_or(0, |_| 1);
+        let mut lines = Lines { text: text.as_bytes(), at: 0, line: hint.map_or(1, |_| 2) };
         let mut rows = Vec::new();
         for record in reader.records() {
-            let record = record.map_err(|error| NoSheet::Broken {
-                line: error.position().map_or(0, csv::Position::line) + skipped,
-                why: error.to_string(),
-            })?;
-            let line = record.position().map_or(0, csv::Position::line) + skipped;
+            let record =
+                record.map_err(|error| NoSheet::Broken { line: lines.of(error.position()), why: error.to_string() })?;
+            let line = lines.of(record.position());
             let cells: Vec<String> = record.iter().map(trimmed).collect();
             if cells.iter().all(String::is_empty) {
                 continue;
@@ -105,6 +103,33 @@ impl Sheet {
             row.cells.resize(row.cells.len().max(headings.len()), String::new());
         }
         Ok(Self { encoding, delimiter, headings, rows })
+    }
+}
+
+/// Counts lines. The reader's own count stands where the row before has ended, which is a line or several before a row
+/// that comes after empty ones.
+struct Lines<'t> {
+    text: &'t [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line on which a row begins. Rows are asked for in their order.
+    fn of(&mut self, position: Option<&csv::Position>) -> u64 {
+        let start = position.and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(self.at);
+        while let Some(byte) = self.text.get(self.at) {
+            let is_break = matches!(byte, b'\n' | b'\r');
+            if self.at >= start && !is_break {
+                break;
+            }
+            // Both bytes of a Windows line's end are one.
+            if is_break && !(*byte == b'\r' && self.text.get(self.at + 1) == Some(&b'\n')) {
+                self.line += 1;
+            }
+            self.at += 1;
+        }
+        self.line
     }
 }
 
@@ -213,7 +238,12 @@ mod tests {
         let rows: Vec<_> = sheet.rows.iter().map(|row| (row.line, row.cells.as_slice())).collect();
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[0], (3, &["甲".to_owned(), "三栋\n201".to_owned()][..]));
-        assert_eq!(rows[1].1, ["乙", ""]);
+        assert_eq!(rows[1], (6, &["乙".to_owned(), String::new()][..]));
+        for ending in ["\n", "\r\n", "\r"] {
+            let sheet = Sheet::read(["a,b", "1,2", "3,4", "", "5,6"].join(ending).as_bytes()).unwrap();
+            let lines: Vec<u64> = sheet.rows.iter().map(|row| row.line).collect();
+            assert_eq!(lines, [2, 3, 5], "{ending:?}");
+        }
     }
 
     #[test]
