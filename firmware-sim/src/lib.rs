@@ -13,8 +13,9 @@ pub mod backoff;
 pub mod centre;
 pub mod clock;
 pub mod device;
-pub mod ground;
 pub mod pager;
 pub mod responder;
 pub mod secret;
 pub mod sse;
+
+pub use town::ground;
