@@ -26,7 +26,7 @@ pub struct Provider {
     pub place: Point,
     /// The place of the tree that it belongs to.
     pub node: NodeNo,
-    /// What it does: `meal`, `repair`, `nurse`, `cleaning`, `escort`, `shopping`, `emergency`.
+    /// What it does: `meal`, `repair`, `nurse`, `cleaning`, `escort`, `errand`, `emergency`.
     pub categories: Vec<&'static str>,
     /// Below which places it does so.
     pub areas: Vec<NodeNo>,
@@ -133,13 +133,13 @@ enum Reach {
 
 const KINDS: [Kind; 8] = [
     ("长者食堂", &["meal"], 6, Reach::Communities),
-    ("送餐站", &["meal", "shopping"], 4, Reach::Street),
+    ("送餐站", &["meal", "errand"], 4, Reach::Street),
     ("便民维修", &["repair"], 6, Reach::Street),
     ("护理站", &["nurse", "escort"], 6, Reach::Street),
     ("家政服务部", &["cleaning"], 6, Reach::Communities),
-    ("陪诊服务社", &["escort", "shopping"], 3, Reach::Street),
+    ("陪诊服务社", &["escort", "errand"], 3, Reach::Street),
     ("应急救援队", &["emergency"], 4, Reach::Street),
-    ("药房", &["shopping", "nurse"], 2, Reach::Communities),
+    ("药房", &["errand", "nurse"], 2, Reach::Communities),
 ];
 const BRANDS: [&str; 37] = [
     "邻里", "百姓", "暖心", "晚晴", "夕照", "贴心", "万家", "长青", "和美", "好帮手", "一家亲", "银龄", "松鹤", "康宁", "仁爱", "惠民", "快到",

@@ -165,7 +165,7 @@ async fn serve_over(
     let Some((pool, seeded)) = open_database(database, settings, options, stop).await? else { return Ok(()) };
 
     let desk_stop = CancellationToken::new();
-    let far_ends = demo::start_far_ends(seeded.as_ref(), &public_url, options.demo, desk_stop.clone()).await?;
+    let far_ends = demo::start_far_ends(seeded.as_ref(), &pool, &public_url, options.demo, desk_stop.clone()).await?;
     let desk = Desk::new(
         pool,
         Arc::new(DeskConfig {
@@ -205,6 +205,7 @@ async fn serve_over(
         // Who types what is printed the moment it is printed must be let in.
         listed(&directory).await;
         announce(&ready, options.ready_file.as_deref()).await?;
+        demo::start_fleet(ready.demo.as_ref(), ready.mqtt, options.demo, front_stop.clone()).await;
         std::future::pending::<anyhow::Result<()>>().await
     };
 
