@@ -1,8 +1,10 @@
 //! What the dispatcher is told at start.
 
+mod centre;
+
 use std::time::Duration;
 
-use domain::incident::Centre;
+pub use centre::{CentreConfig, CentreError, Certificates};
 
 /// Settings of the dispatcher. Secrets are never logged: [`Secret`] does not print.
 #[derive(Debug, Clone)]
@@ -25,17 +27,6 @@ pub struct Config {
     pub alarm_hook: Option<String>,
     /// How many incidents are decided side by side.
     pub deciders: usize,
-}
-
-/// One centre.
-#[derive(Debug, Clone)]
-pub struct CentreConfig {
-    /// Which.
-    pub centre: Centre,
-    /// Where to POST. `https`, or `http` on the loopback only.
-    pub url: String,
-    /// The key for signatures both ways.
-    pub secret: Secret,
 }
 
 /// Something that must not appear in a log.

@@ -52,7 +52,7 @@ impl Desk {
     }
 
     async fn take_together(&self, reports: &[Report]) -> Result<Vec<Receipt>, StoreError> {
-        let mut tx = crate::store::begin(&self.pool).await?;
+        let mut tx = self.begin().await?;
         let mut batch = Batch::read(&mut tx, reports).await?;
         batch.sort_out();
         let receipts = batch.write(&mut tx).await?;
@@ -65,7 +65,7 @@ impl Desk {
 
     /// The edge has heard terminals; who has just connected gets what waits for them.
     pub async fn hear(&self, heard: &[Heard]) -> Result<(), StoreError> {
-        let mut tx = crate::store::begin(&self.pool).await?;
+        let mut tx = self.begin().await?;
         store::note_heard(&mut tx, heard).await?;
         let opened: Vec<String> =
             heard.iter().filter(|heard| heard.session == Session::Opened).map(|heard| heard.serial.clone()).collect();
@@ -81,14 +81,15 @@ impl Desk {
 
     /// Terminals have acknowledged notices.
     pub async fn acknowledge(&self, notices: &[Uuid]) -> Result<(), StoreError> {
-        let mut tx = crate::store::begin(&self.pool).await?;
+        let mut tx = self.begin().await?;
         outbox::acknowledge(&mut tx, notices).await?;
         tx.commit().await?;
         self.live.nudge();
         Ok(())
     }
 
-    /// An alert that could not be committed for some time rings from memory, and fires the alarm hook.
+    /// An alert that could not be committed for some time rings from memory, and fires the alarm hook: also before
+    /// the desk is open.
     pub fn tell_unstored(&self, alert: Unstored) {
         let is_new = !alert.stored;
         error!(report.id = %alert.id, stored = alert.stored, "an alert could not be stored in time");

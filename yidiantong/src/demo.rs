@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use town::helpers::Ride;
 use wire::directory::Dialect;
 
-pub use far_ends::{FarEnds, start as start_far_ends, start_fleet};
+pub use far_ends::{run_fleet, run_responders, start_centre, start_responders};
 pub use print::print;
 pub use seed::seed;
 
@@ -38,11 +38,6 @@ pub struct Demo {
     pub terminals: Vec<DemoTerminal>,
     /// Responders with the tokens of their applications.
     pub responders: Vec<DemoResponder>,
-    /// Where ambulances stand.
-    #[serde(default)]
-    pub stations: Vec<Point>,
-    /// The key between us and the simulated 120 centre.
-    pub centre_secret: String,
 }
 
 /// Somebody who can log in.

@@ -4,18 +4,19 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use dispatcher::config::{CentreConfig, Secret};
+use dispatcher::config::{CentreConfig, Certificates, Secret};
 use dispatcher::store::registry;
 use domain::incident::Centre;
-use firmware_sim::responder::crew;
+use firmware_sim::responder::crew::{self, Crew};
 use firmware_sim::{centre, fleet, responder};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use town::Town;
 use tracing::warn;
 use wire::directory::{Dialect, hash_secret};
 
-use super::{Demo, Wanted, random_word};
+use super::{DemoResponder, DemoTerminal, random_word};
 
 /// Minutes on the road take seconds in a demonstration.
 const RESPONDERS_FASTER: f64 = 10.0;
@@ -24,58 +25,31 @@ const DAYS_FASTER: f64 = 4.0;
 /// How far responders go about while nothing is asked of them.
 const PATROL_M: f64 = 250.0;
 
-/// The simulated far ends that run in this process.
-#[derive(Debug, Default)]
-pub struct FarEnds {
-    /// How the desk reaches the simulated 120 centre.
-    pub centre: Option<CentreConfig>,
-    running: JoinSet<()>,
-}
-
-impl FarEnds {
-    /// Waits until they have stopped.
-    pub async fn stopped(self) {
-        self.running.join_all().await;
-    }
-}
-
-/// Starts a simulated 120 centre and simulated responders, when they are wanted.
-pub async fn start(
-    demo: Option<&Demo>,
-    pool: &PgPool,
-    api: &str,
-    wanted: Wanted,
-    stop: CancellationToken,
-) -> anyhow::Result<FarEnds> {
-    let mut far_ends = FarEnds::default();
-    let Some(demo) = demo.filter(|_| wanted >= Wanted::FarEnds) else { return Ok(far_ends) };
+/// Starts a simulated 120 centre, and says how the desk reaches it.
+pub async fn start_centre(running: &mut JoinSet<()>, stop: CancellationToken) -> anyhow::Result<CentreConfig> {
+    // Of this run: the centre forgets its cases with the process.
+    let secret = random_word();
     let behaviour = centre::Behaviour::Normal { delays: centre::Delays::default() };
-    let config =
-        centre::Config { stations: demo.stations.clone(), ..centre::Config::new(demo.centre_secret.as_str(), behaviour) };
-    let centre = centre::start(config, stop.clone()).await.context("the simulated 120 centre does not start")?;
-    far_ends.centre =
-        Some(CentreConfig { centre: Centre::Ambulance, url: centre.url(), secret: Secret(demo.centre_secret.clone()) });
-    far_ends.running.spawn(async move {
+    let stations = Town::new(town::SEED).stations.into_iter().map(|station| station.place).collect();
+    let centre = centre::start(centre::Config { stations, ..centre::Config::new(secret.as_str(), behaviour) }, stop);
+    let centre = centre.await.context("the simulated 120 centre does not start")?;
+    let config = CentreConfig::new(Centre::Ambulance, centre.url(), Secret(secret), &Certificates::default())?;
+    running.spawn(async move {
         if let Err(cause) = centre.stopped().await {
             warn!(%cause, "the simulated 120 centre has ended");
         }
     });
-    let crew = start_responders(demo, pool, api, stop).await?;
-    far_ends.running.spawn(async move {
-        if let Err(cause) = crew.stopped().await {
-            warn!(%cause, "the simulated responders have ended");
-        }
-    });
-    Ok(far_ends)
+    Ok(config)
 }
 
-async fn start_responders(
-    demo: &Demo,
+/// Starts the simulated responders, and has what is asked of them pushed to them.
+pub async fn start_responders(
+    people: &[DemoResponder],
     pool: &PgPool,
     api: &str,
     stop: CancellationToken,
-) -> anyhow::Result<crew::Crew> {
-    let responders = demo.responders.iter().enumerate().map(|(index, person)| {
+) -> anyhow::Result<Crew> {
+    let responders = people.iter().enumerate().map(|(index, person)| {
         let config = responder::Config {
             place: Some(person.place),
             speed_kmh: person.rides.speed_kmh(),
@@ -95,8 +69,7 @@ async fn start_responders(
     let crew = crew::start(responders.collect(), secret.as_str().into(), stop)
         .await
         .context("the simulated responders do not start")?;
-    let addresses: Vec<([u8; 32], String)> = demo
-        .responders
+    let addresses: Vec<([u8; 32], String)> = people
         .iter()
         .enumerate()
         .map(|(index, person)| (hash_secret(person.token.as_bytes()), crew.push_url(&index.to_string())))
@@ -105,11 +78,17 @@ async fn start_responders(
     Ok(crew)
 }
 
-/// Lets everybody live an ordinary day, when that is wanted, until `stop`. Dropped, it ends at once.
-pub async fn start_fleet(demo: Option<&Demo>, door: SocketAddr, wanted: Wanted, stop: CancellationToken) {
-    let Some(demo) = demo.filter(|_| wanted == Wanted::Everything) else { return };
+/// Waits until the simulated responders have stopped.
+pub async fn run_responders(crew: Crew) {
+    if let Err(cause) = crew.stopped().await {
+        warn!(%cause, "the simulated responders have ended");
+    }
+}
+
+/// Lets everybody who wears a pager live an ordinary day until `stop`. Dropped, it ends at once.
+pub async fn run_fleet(terminals: &[DemoTerminal], door: SocketAddr, stop: CancellationToken) {
     let config = fleet::Config { speed: DAYS_FASTER, ..fleet::Config::new(door.to_string()) };
-    let pagers = demo.terminals.iter().filter(|terminal| terminal.dialect == Dialect::Ydt);
+    let pagers = terminals.iter().filter(|terminal| terminal.dialect == Dialect::Ydt);
     if let Err(cause) = fleet::run(config, pagers.map(|terminal| terminal.worn.clone()).collect(), stop).await {
         warn!(%cause, "the simulated pagers have ended");
     }

@@ -133,7 +133,6 @@ async fn settle(conn: &mut PgConnection, town: &Town) -> anyhow::Result<Demo> {
         let node_id = settling.ids[station.node];
         let place = position(station.place)?.into();
         settling.district.stations.push(StationRow { id: fresh_id(), node_id, name: station.name.clone(), place });
-        settling.demo.stations.push(station.place);
     }
     settle::settle(conn, &settling.district).await?;
     Ok(settling.demo)
@@ -180,13 +179,7 @@ impl Settling {
             responders: Vec::new(),
             stations: Vec::new(),
         };
-        let demo = Demo {
-            users: Vec::new(),
-            terminals: Vec::new(),
-            responders: Vec::new(),
-            stations: Vec::new(),
-            centre_secret: random_word(),
-        };
+        let demo = Demo { users: Vec::new(), terminals: Vec::new(), responders: Vec::new() };
         Ok(Self { ids, district, demo })
     }
 
