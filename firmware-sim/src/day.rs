@@ -377,7 +377,9 @@ mod tests {
                     let place = Point { lat: fix.lat, lon: fix.lon };
                     // Surely outside: also with the accuracy that the pager itself tells.
                     let is_outside = match &fence.shape {
-                        Shape::Circle { middle, radius_m } => place.distance_m(*middle) - fix.acc_m.unwrap() > *radius_m,
+                        Shape::Circle { middle, radius_m } => {
+                            place.distance_m(*middle) - fix.acc_m.unwrap() > *radius_m
+                        }
                         Shape::Polygon { ring } => !holds(ring, place) && fix.acc_m.unwrap() < 100.0,
                     };
                     outside = if is_outside { outside + 1 } else { 0 };

@@ -19,11 +19,11 @@ use town::ground::Point;
 use town::people::{Habit, Haunt};
 
 use crate::backoff::Backoff;
+use crate::clock;
 use crate::day::{Life, SimTime};
 use crate::device::Settings;
 use crate::pager::{self, Input, PagerError, Session};
 use crate::secret::Secret;
-use crate::clock;
 
 /// One after the other, so that a server sees no storm that no district would make.
 const START_EVERY: Duration = Duration::from_millis(25);
@@ -97,8 +97,8 @@ pub fn client_id(serial: &str) -> String {
 
 /// Runs a fleet until `stop`.
 pub async fn run(config: Config, wearers: Vec<Wearer>, stop: CancellationToken) -> Result<(), FleetError> {
-    let is_time = config.speed > 0.0 && config.speed.is_finite();
-    if !is_time || !(config.sos_per_hour >= 0.0 && config.sos_per_hour.is_finite()) {
+    let [speed, sos_per_hour] = [config.speed, config.sos_per_hour].map(|rate| rate.is_finite().then_some(rate));
+    if speed.is_none_or(|speed| speed <= 0.0) || sos_per_hour.is_none_or(|rate| rate < 0.0) {
         return Err(FleetError::Speed);
     }
     let mut pagers = JoinSet::new();

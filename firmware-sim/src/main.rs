@@ -368,10 +368,17 @@ struct Worn {
 async fn live(args: FleetArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let path = args.wearers.display();
     let bytes = std::fs::read(&args.wearers).with_context(|| format!("{path} cannot be read"))?;
-    let roster: Roster = serde_json::from_slice(&bytes).with_context(|| format!("{path} does not say who wears what"))?;
+    let roster: Roster =
+        serde_json::from_slice(&bytes).with_context(|| format!("{path} does not say who wears what"))?;
     let wearers = roster.terminals.into_iter().filter(|worn| worn.dialect == Dialect::Ydt).map(|worn| worn.wearer);
     let starts_at = Duration::try_from_secs_f64(args.hour * 3600.0).context("an hour of the day is wanted")?.as_secs();
-    let config = fleet::Config { broker: args.broker, seed: args.seed, speed: args.speed, starts_at, sos_per_hour: args.sos_per_hour };
+    let config = fleet::Config {
+        broker: args.broker,
+        seed: args.seed,
+        speed: args.speed,
+        starts_at,
+        sos_per_hour: args.sos_per_hour,
+    };
     fleet::run(config, wearers.collect(), stop).await?;
     Ok(ExitCode::SUCCESS)
 }

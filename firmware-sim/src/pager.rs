@@ -305,7 +305,12 @@ enum Step {
 }
 
 impl Driver {
-    fn new(config: Config, inputs: mpsc::Receiver<Input>, events: mpsc::Sender<Event>, stop: CancellationToken) -> Self {
+    fn new(
+        config: Config,
+        inputs: mpsc::Receiver<Input>,
+        events: mpsc::Sender<Event>,
+        stop: CancellationToken,
+    ) -> Self {
         let mut device = Device::new(config.device);
         if let Some(Point { lat, lon }) = config.place {
             let (at, source) = (Some(clock::now()), Some("gnss".to_owned()));

@@ -179,14 +179,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Responde
     let api = Api::new(&config)?;
     let (tell, offers) = watch::channel(Vec::new());
     let following = follow(api.clone(), tell, config.hears.clone());
-    let work = Work {
-        place: config.place,
-        strolls_to: None,
-        last_report: None,
-        jobs: BTreeMap::new(),
-        config,
-        api,
-    };
+    let work = Work { place: config.place, strolls_to: None, last_report: None, jobs: BTreeMap::new(), config, api };
     tokio::select! {
         () = stop.cancelled() => {}
         () = following => {}

@@ -261,9 +261,7 @@ impl Map {
         let mut reached: BTreeMap<usize, (f64, usize)> = BTreeMap::from([(door, (0.0, door))]);
         let mut open = BTreeSet::from([door]);
         let mut done = BTreeSet::new();
-        while let Some(here) =
-            open.iter().copied().min_by(|one, other| reached[one].0.total_cmp(&reached[other].0))
-        {
+        while let Some(here) = open.iter().copied().min_by(|one, other| reached[one].0.total_cmp(&reached[other].0)) {
             open.remove(&here);
             done.insert(here);
             let (so_far_m, _) = reached[&here];
@@ -427,7 +425,8 @@ enum Meeting {
 
 impl Plane {
     fn new() -> Self {
-        let corners: Vec<Xy> = OUTLINE.iter().map(|(lat, lon)| Xy::of(Point { lat: *lat, lon: *lon }, ORIGIN)).collect();
+        let corners: Vec<Xy> =
+            OUTLINE.iter().map(|(lat, lon)| Xy::of(Point { lat: *lat, lon: *lon }, ORIGIN)).collect();
         let face = (0..corners.len()).collect();
         Self { corners, faces: vec![face] }
     }
@@ -533,8 +532,7 @@ impl Plane {
         let places: Vec<Xy> = ring.iter().map(|corner| self.corners[*corner]).collect();
         let whole = area(&places);
         let offsets = places.iter().map(|place| place.dot(along));
-        let (mut low, mut high) =
-            offsets.fold((f64::MAX, f64::MIN), |(low, high), at| (low.min(at), high.max(at)));
+        let (mut low, mut high) = offsets.fold((f64::MAX, f64::MIN), |(low, high), at| (low.min(at), high.max(at)));
         for _ in 0..40 {
             let middle = f64::midpoint(low, high);
             if area(&behind(&places, along, middle)) < part * whole { low = middle } else { high = middle }
@@ -565,7 +563,8 @@ impl Plane {
         let long_enough = to.minus(from).length() > 2.0 * SNAP_M;
         let neighbours = matches!((one, other), (Meeting::Corner(one), Meeting::Corner(other))
             if edges(ring).any(|edge| edge == (one, other) || edge == (other, one)));
-        let roundness = roundness(&behind(&places, along, low)).min(roundness(&behind(&places, along.times(-1.0), -low)));
+        let roundness =
+            roundness(&behind(&places, along, low)).min(roundness(&behind(&places, along.times(-1.0), -low)));
         (long_enough && !neighbours && self.runs_inside(face, &[from, to])).then_some(((one, other), roundness))
     }
 
@@ -630,16 +629,18 @@ impl Plane {
             })
         });
         let first = way[0].plus(way[1].minus(way[0]).times(0.5));
-        let inner_inside = way[1..way.len() - 1].iter().chain([&first]).all(|place| {
-            winds_around(&ring, *place) && edges(&ring).all(|(a, b)| distance_m(*place, a, b) > 6.0)
-        });
+        let inner_inside = way[1..way.len() - 1]
+            .iter()
+            .chain([&first])
+            .all(|place| winds_around(&ring, *place) && edges(&ring).all(|(a, b)| distance_m(*place, a, b) > 6.0));
         legs_pass && inner_inside
     }
 
     /// The outline of faces that hang together: the edges that only one of them has.
     fn outline(&self, faces: &[usize]) -> Vec<usize> {
         let all: BTreeSet<(usize, usize)> = faces.iter().flat_map(|face| edges(&self.faces[*face])).collect();
-        let next: BTreeMap<usize, usize> = all.iter().copied().filter(|(from, to)| !all.contains(&(*to, *from))).collect();
+        let next: BTreeMap<usize, usize> =
+            all.iter().copied().filter(|(from, to)| !all.contains(&(*to, *from))).collect();
         let Some((first, _)) = next.first_key_value() else { return Vec::new() };
         let mut ring = vec![*first];
         let mut here = next[first];

@@ -316,8 +316,12 @@ const ILLS_OF_THE_DISABLED: [&str; 6] = [
     "下肢截肢，假肢",
     "脑瘫，言语不清，神志清楚",
 ];
-const ILLS_OF_THE_HANDICAPPED: [&str; 4] =
-    ["智力发育迟缓，不会过马路", "唐氏综合征；先天性心脏病术后", "自闭症，不爱说话，喜欢往有水的地方走", "癫痫，服丙戊酸钠"];
+const ILLS_OF_THE_HANDICAPPED: [&str; 4] = [
+    "智力发育迟缓，不会过马路",
+    "唐氏综合征；先天性心脏病术后",
+    "自闭症，不爱说话，喜欢往有水的地方走",
+    "癫痫，服丙戊酸钠",
+];
 const ILLS_OF_CHILDREN: [&str; 4] = ["体健", "哮喘，书包里有沙丁胺醇", "花生过敏", "体健；近视"];
 const DOORS: [&str; 8] = [
     "门禁 {}",
@@ -364,7 +368,7 @@ fn know(dice: &mut Dice, map: &Map, known: &Known, numbers: &mut impl Iterator<I
     let (name, sex, born_in, category, door, door_access, (lat, lon), medical_card, contacts, habit) = *known;
     let home = Point { lat, lon };
     let courtyard = map.courtyard_at(home).unwrap_or_else(|| unreachable!("{name} lives in this district"));
-    let contacts = contacts.iter().map(|(name, relation)| contact(*name, *relation, numbers)).collect();
+    let contacts = contacts.iter().map(|(name, relation)| contact(*name, relation, numbers)).collect();
     let haunts = haunts(dice, map, home, courtyard, habit);
     Resident {
         name: name.into(),

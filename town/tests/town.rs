@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use geo::algorithm::{Area as _, Contains as _, Relate as _, Validation as _};
-use geo::{Coord, LineString, Polygon};
+use geo::{Coord, Polygon};
 use sha2::{Digest as _, Sha256};
 use town::ground::Point;
 use town::map::{COMMUNITIES, COURTYARDS, GRIDS, Level, STREETS, holds};
@@ -12,11 +12,11 @@ use town::{SEED, Town};
 
 fn polygon(ring: &[Point]) -> Polygon {
     let corners = ring.iter().map(|corner| Coord { x: corner.lon, y: corner.lat });
-    Polygon::new(LineString::from_iter(corners), Vec::new())
+    Polygon::new(corners.collect(), Vec::new())
 }
 
 fn digest(town: &Town) -> String {
-    hex::encode(Sha256::digest(serde_json::to_vec(town).unwrap()))
+    hex::encode(Sha256::digest(serde_json::to_vec(town).expect("a town is JSON")))
 }
 
 #[test]
@@ -103,9 +103,10 @@ fn everybody_lives_where_they_belong_and_their_ways_lie_inside_their_fences() {
             }
         }
     }
-    let elsewhere = town.residents.iter().filter(|resident| {
-        town.map.above(resident.courtyard, Level::Community) != resident.registered
-    });
+    let elsewhere = town
+        .residents
+        .iter()
+        .filter(|resident| town.map.above(resident.courtyard, Level::Community) != resident.registered);
     assert!((12..=34).contains(&elsewhere.count()));
     let fenced = town.residents.iter().filter(|resident| !resident.fences.is_empty()).count();
     assert!((130..=230).contains(&fenced), "{fenced} have a fence");

@@ -40,20 +40,20 @@ impl Drive {
             match status.status {
                 Progress::Dispatched => status.vehicle = Some(self.vehicle(0.0)),
                 Progress::Arrived => {
-                    let mut driven = Duration::ZERO;
+                    let mut left = wait;
                     if let Some((_, dispatched)) = shown.last().cloned()
                         && dispatched.status == Progress::Dispatched
                     {
-                        while wait - driven > TOLD_EVERY {
-                            driven += TOLD_EVERY;
-                            let part = driven.as_secs_f64() / wait.as_secs_f64();
-                            let minutes = dispatched.minutes.map(|minutes| left(minutes, part));
+                        while let Some(rest) = left.checked_sub(TOLD_EVERY).filter(|rest| !rest.is_zero()) {
+                            left = rest;
+                            let part = 1.0 - left.as_secs_f64() / wait.as_secs_f64();
+                            let minutes = dispatched.minutes.map(|minutes| minutes_left(minutes, part));
                             let vehicle = Some(self.vehicle(part));
                             shown.push((TOLD_EVERY, Status { minutes, vehicle, ..dispatched.clone() }));
                         }
                     }
                     status.vehicle = Some(self.vehicle(1.0));
-                    shown.push((wait - driven, status));
+                    shown.push((left, status));
                     continue;
                 }
                 _ => {}
@@ -65,7 +65,7 @@ impl Drive {
 }
 
 /// Minutes that are left after a part of the way; never none while it drives.
-fn left(minutes: u16, part: f64) -> u16 {
+fn minutes_left(minutes: u16, part: f64) -> u16 {
     let left = (f64::from(minutes) * (1.0 - part)).ceil().clamp(1.0, f64::from(u16::MAX));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
     let left = left as u16;

@@ -37,7 +37,10 @@ pub fn print(ready: &Ready) {
             pager.worn.serial,
         );
         println!("or sit before a simulated pager and type sos, cancel, ok, quit:");
-        println!("  {press} pager --broker {} --serial {} --secret {}", ready.mqtt, pager.worn.serial, pager.worn.secret);
+        println!(
+            "  {press} pager --broker {} --serial {} --secret {}",
+            ready.mqtt, pager.worn.serial, pager.worn.secret
+        );
     }
     if let Some(phone) = demo.terminals.iter().find(|terminal| terminal.dialect == Dialect::OwnTracks) {
         println!("or as a phone with OwnTracks, whose \"publish now\" means help:");
@@ -56,11 +59,7 @@ pub fn print(ready: &Ready) {
         println!("Let {} walk away from home, ten times faster than in life:", wanderer.wearer);
         println!(
             "  {press} wander --broker {} --serial {} --secret {} --lat {} --lon {} --speed 10",
-            ready.mqtt,
-            wanderer.worn.serial,
-            wanderer.worn.secret,
-            wanderer.worn.home.lat,
-            wanderer.worn.home.lon,
+            ready.mqtt, wanderer.worn.serial, wanderer.worn.secret, wanderer.worn.home.lat, wanderer.worn.home.lon,
         );
     }
     println!("\nCtrl-C stops it.\n");

@@ -10,7 +10,7 @@ use dispatcher::store::registry;
 use dispatcher::store::settle::{
     self, Area, ContactRow, District, NodeRow, ProviderRow, ResidentRow, ResponderRow, StationRow, TerminalRow,
 };
-use domain::place::{Position, NoPosition};
+use domain::place::{NoPosition, Position};
 use domain::word::Word as _;
 use firmware_sim::fleet::Wearer;
 use firmware_sim::ground::Point;
