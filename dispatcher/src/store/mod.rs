@@ -14,6 +14,7 @@ pub mod offers;
 pub mod outbox;
 pub mod registry;
 pub mod residents;
+pub mod settle;
 pub mod telephone;
 pub mod timeline;
 pub mod users;
