@@ -292,8 +292,8 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
         | Input::Accept { .. }
         | Input::Decline { .. }
         | Input::SetOut { .. }
-        | Input::Arrive { .. }
-        | Input::Finish { .. } => {
+        | Input::Arrive { .. } => hear_about_offer(&mut draft, input)?,
+        Input::Finish { .. } => {
             hear_about_offer(&mut draft, input)?;
             if let Some(by) = who_finished_the_order(&draft) {
                 draft.close(ClosedBy::Responder(by), Outcome::ServiceDone, None);
@@ -527,13 +527,14 @@ fn who_finished_the_order(draft: &Draft<'_>) -> Option<ResponderId> {
 
 /// Who was asked for something else need not answer any more; who is going goes.
 fn categorize(draft: &mut Draft<'_>, by: UserId, category: Category) -> Result<(), Refusal> {
-    act_as_owner(draft, by)?;
+    require_owner(draft, by)?;
     if draft.next.class != Class::Service {
         return Err(Refusal::NoOrder);
     }
     if draft.next.category.as_ref() == Some(&category) {
         return Ok(());
     }
+    act_as_owner(draft, by)?;
     draft.next.category = Some(category.clone());
     draft.write(Entry::Categorized { by, category });
     let asked: Vec<OfferId> = draft

@@ -838,7 +838,12 @@ impl Incident {
             }
             _ => None,
         });
-        [unanswered, self.ring.next_at(), owner, self.tell_next_at].into_iter().flatten().chain(offers).chain(handovers).min()
+        [unanswered, self.ring.next_at(), owner, self.tell_next_at]
+            .into_iter()
+            .flatten()
+            .chain(offers)
+            .chain(handovers)
+            .min()
     }
 
     /// What a person reads first.

@@ -12,14 +12,20 @@ use simulation::{Failure, Keep, Outcome, play};
 const SEEDS: u64 = 6_000;
 
 /// What must have happened somewhere, or the simulation proves less than it says.
-const MUST_HAPPEN: [&str; 28] = [
+const MUST_HAPPEN: [&str; 38] = [
     "119 by itself",
     "120 anew",
     "120 by the ladder",
     "capacity held by the database",
+    "category said by an operator",
     "claim",
     "close",
     "close in the moment of a press",
+    "contact lost",
+    "contact reached",
+    "contact skipped",
+    "contact spared",
+    "contact told",
     "decision failed",
     "decision lost",
     "decision repeated",
@@ -28,6 +34,10 @@ const MUST_HAPPEN: [&str; 28] = [
     "new round",
     "nobody left",
     "nobody to go",
+    "order done",
+    "order that rings after all",
+    "order that rings no more",
+    "order that rings nobody",
     "outage",
     "owner gone",
     "press",

@@ -7,8 +7,7 @@ const SECOND: Rank = Rank(2);
 
 fn with_contacts(reaches: [Reach; 2]) -> World {
     let mut world = World::new();
-    world.contacts =
-        [FIRST, SECOND].into_iter().zip(reaches).map(|(rank, reach)| Contact { rank, reach }).collect();
+    world.contacts = [FIRST, SECOND].into_iter().zip(reaches).map(|(rank, reach)| Contact { rank, reach }).collect();
     world
 }
 
