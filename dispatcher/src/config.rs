@@ -13,6 +13,8 @@ pub struct Config {
     pub call_back_phone: String,
     /// The centres that can be reached by data.
     pub centres: Vec<CentreConfig>,
+    /// How e-mail leaves, if it does.
+    pub mail: Option<MailConfig>,
     /// How far away a responder may be, in metres.
     pub reach_m: f64,
     /// A responder's position older than this does not count.
@@ -38,6 +40,15 @@ pub struct CentreConfig {
     pub secret: Secret,
 }
 
+/// The server that takes our e-mail.
+#[derive(Debug, Clone)]
+pub struct MailConfig {
+    /// `smtps://user:password@host`, `smtp://…?tls=required`, or plain `smtp` on the loopback only.
+    pub smtp_url: Secret,
+    /// Whom it is from: `一点通 <alerts@example.org>`.
+    pub from: String,
+}
+
 /// Something that must not appear in a log.
 #[derive(Clone)]
 pub struct Secret(pub String);
@@ -54,6 +65,7 @@ impl Default for Config {
             public_url: "http://127.0.0.1:8080".into(),
             call_back_phone: "0731-00000000".into(),
             centres: Vec::new(),
+            mail: None,
             reach_m: 10_000.0,
             position_fresh_for: Duration::from_mins(30),
             gone_after: Duration::from_secs(45),

@@ -9,6 +9,7 @@ pub mod config;
 pub mod desk;
 pub mod http;
 pub mod intake;
+mod letters;
 mod lines;
 pub mod live;
 pub mod outbox;

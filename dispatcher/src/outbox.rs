@@ -2,7 +2,9 @@
 //! channel, records what the far end said.
 
 mod centre;
+mod email;
 mod responder;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,23 +13,29 @@ use async_trait::async_trait;
 use domain::id::HandoverId;
 use domain::incident::Input;
 use jiff::SignedDuration;
+use reqwest::header::CONTENT_TYPE;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use wire::notice::Notice;
+use wire::signature;
 
+pub use self::email::MailError;
+use crate::clock;
 use crate::desk::Desk;
-use crate::store::outbox::{self, Attempt, Channel, Message, Still};
-use crate::store::{self, StoreError};
+use crate::store::outbox::{self, Attempt, Channel, Lane, Message, Still};
+use crate::store::{self, StoreError, contacts};
 
 /// How often it is looked for messages when nobody says that there are some.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How many are on their way at once.
+/// How many are on their way at once, on each lane.
 const LEASED_MAX: i64 = 64;
 /// News is repeated this soon at first; then ever more slowly.
 const REPEAT_AFTER_S: [i64; 4] = [3, 5, 10, 20];
 /// A far end that does not take a message is tried again this soon; then ever more slowly.
 const RETRY_AFTER_S: [i64; 5] = [1, 2, 4, 8, 15];
+/// A contact's far end, which may be away for hours and whose every attempt is written down.
+const RETRY_LETTER_AFTER_S: [i64; 5] = [1, 5, 15, 60, 300];
 
 /// The way to wearers' terminals: the gateway.
 #[async_trait]
@@ -41,6 +49,7 @@ pub trait Terminals: Send + Sync + 'static {
 struct Channels {
     desk: Desk,
     http: reqwest::Client,
+    mail: Option<email::Mail>,
     terminals: Arc<dyn Terminals>,
 }
 
@@ -54,13 +63,32 @@ enum Answer {
     NoWay(String),
 }
 
+/// Why nothing can be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// No HTTP client can be made.
+    #[error("no HTTP client can be made")]
+    Http(#[from] reqwest::Error),
+    /// The settings for e-mail are not right.
+    #[error("e-mail cannot be sent")]
+    Mail(#[from] MailError),
+}
+
 /// Sends until told to stop.
-pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationToken) -> Result<(), reqwest::Error> {
+pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationToken) -> Result<(), OutboxError> {
     let http = reqwest::Client::builder()
         .timeout(Duration::from_secs(5))
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
-    let channels = Channels { desk: desk.clone(), http, terminals };
+    let mail = desk.config.mail.as_ref().map(email::Mail::new).transpose()?;
+    let channels = Channels { desk, http, mail, terminals };
+    // Each lane has its own room: a mail server that hangs holds up no ambulance.
+    tokio::join!(send_lane(&channels, Lane::Help, &stop), send_lane(&channels, Lane::Letters, &stop));
+    Ok(())
+}
+
+async fn send_lane(channels: &Channels, lane: Lane, stop: &CancellationToken) {
+    let desk = &channels.desk;
     let mut sending = JoinSet::new();
     loop {
         let unsent = desk.unsent.notified();
@@ -68,7 +96,7 @@ pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationTo
         unsent.as_mut().enable();
         while sending.try_join_next().is_some() {}
         let room = LEASED_MAX - i64::try_from(sending.len()).unwrap_or(LEASED_MAX);
-        let leased = if room > 0 { lease(&desk, room).await } else { Vec::new() };
+        let leased = if room > 0 { lease(desk, lane, room).await } else { Vec::new() };
         if !leased.is_empty() {
             for message in leased {
                 let channels = channels.clone();
@@ -84,13 +112,12 @@ pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationTo
         }
     }
     sending.join_all().await;
-    Ok(())
 }
 
-async fn lease(desk: &Desk, room: i64) -> Vec<Message> {
+async fn lease(desk: &Desk, lane: Lane, room: i64) -> Vec<Message> {
     let leased = async {
         let mut conn = desk.pool.acquire().await?;
-        outbox::lease(&mut conn, room).await
+        outbox::lease(&mut conn, lane, room).await
     };
     leased.await.unwrap_or_else(|cause: StoreError| {
         warn!(%cause, "what is to be sent cannot be read");
@@ -115,8 +142,7 @@ impl Channels {
             Still::Withdrawn => return self.record(message, Attempt::Withdrawn, "no longer wanted").await,
             Still::Expired => {
                 self.record(message, Attempt::Expired, "too late").await?;
-                self.report_unreachable(message).await;
-                return Ok(());
+                return self.report_unreachable(message).await;
             }
             Still::Wanted => {}
         }
@@ -124,6 +150,8 @@ impl Channels {
             Channel::Centre => centre::send(self, message).await,
             Channel::Responder => responder::send(self, message).await?,
             Channel::Terminal => self.tell_terminal(message).await,
+            Channel::Email => email::send(self, message).await,
+            Channel::Webhook => webhook::send(self, message).await?,
         };
         match answer {
             Answer::Taken(said) if message.channel == Channel::Terminal => {
@@ -132,20 +160,24 @@ impl Channels {
             Answer::Taken(said) => {
                 self.record(message, Attempt::Taken, &said).await?;
                 info!(incident.id = %message.incident, outbox.id = message.id, what = message.what, "a message was taken");
-                if let (Channel::Centre, "help", Some(about)) = (message.channel, message.what.as_str(), message.about)
-                {
-                    self.tell_desk(message, Input::CentreHasIt { handover: HandoverId(about) }).await;
+                match (message.channel, message.what.as_str(), message.about, message.contact) {
+                    (Channel::Centre, "help", Some(about), _) => {
+                        self.tell_desk(message, Input::CentreHasIt { handover: HandoverId(about) }).await;
+                    }
+                    (_, "alert", _, Some(rank)) => self.tell_desk(message, Input::ContactReached { rank }).await,
+                    _ => {}
                 }
                 Ok(())
             }
             Answer::NotTaken(said) => {
                 warn!(incident.id = %message.incident, outbox.id = message.id, what = message.what, answer = said, "a message was not taken");
-                self.record(message, Attempt::RetryIn(step(&RETRY_AFTER_S, message.tries)), &said).await
+                let waits: &[i64] =
+                    if message.channel.is_to_contact() { &RETRY_LETTER_AFTER_S } else { &RETRY_AFTER_S };
+                self.record(message, Attempt::RetryIn(step(waits, message.tries)), &said).await
             }
             Answer::NoWay(said) => {
                 self.record(message, Attempt::Withdrawn, &said).await?;
-                self.report_unreachable(message).await;
-                Ok(())
+                self.report_unreachable(message).await
             }
         }
     }
@@ -158,10 +190,41 @@ impl Channels {
         Ok(())
     }
 
-    /// A centre that cannot be reached by data is telephoned.
-    async fn report_unreachable(&self, message: &Message) {
-        if let (Channel::Centre, "help", Some(about)) = (message.channel, message.what.as_str(), message.about) {
-            self.tell_desk(message, Input::CentreUnreachable { handover: HandoverId(about) }).await;
+    /// A centre that cannot be reached by data is telephoned; a contact who cannot be reached in any way
+    /// makes it the next one's turn.
+    async fn report_unreachable(&self, message: &Message) -> Result<(), StoreError> {
+        match (message.channel, message.what.as_str(), message.about, message.contact) {
+            (Channel::Centre, "help", Some(about), _) => {
+                self.tell_desk(message, Input::CentreUnreachable { handover: HandoverId(about) }).await;
+            }
+            (_, "alert", _, Some(rank)) => {
+                let is_lost = contacts::is_lost(&mut *self.desk.pool.acquire().await?, message.incident, rank).await?;
+                if is_lost {
+                    self.tell_desk(message, Input::ContactLost { rank }).await;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// One signed POST, as `wire::signature` tells.
+    async fn post(&self, url: &str, secret: &str, message: &Message) -> Answer {
+        let body = message.payload.to_string();
+        let sent = self
+            .http
+            .post(url)
+            .header(CONTENT_TYPE, "application/json")
+            .header("idempotency-key", message.key.to_string())
+            .header(signature::HEADER, signature::sign(secret.as_bytes(), clock::now(), body.as_bytes()))
+            .body(body)
+            .send()
+            .await;
+        match sent {
+            Ok(response) if response.status().is_success() => Answer::Taken(response.status().to_string()),
+            Ok(response) => Answer::NotTaken(response.status().to_string()),
+            // The address may hold what should not be in a log.
+            Err(cause) => Answer::NotTaken(cause.without_url().to_string()),
         }
     }
 

@@ -4,6 +4,7 @@
 //! domain types on the way out.
 
 pub mod briefing;
+pub mod contacts;
 pub mod directory;
 pub mod facts;
 pub mod incidents;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use domain::id::IncidentId;
-use domain::incident::{Closure, Handover, HandoverState, Incident, Policy, Task, Voice};
+use domain::incident::{Class, ClosedBy, Closure, Handover, HandoverState, Incident, Outcome, Policy, Task, Voice};
 use domain::word::Word;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -406,7 +406,13 @@ fn summarize(incident: &Incident, about: About, references: &HashMap<Uuid, Strin
         Closure::Closed { outcome, at, by } => Some(ClosedView {
             outcome: outcome.as_str(),
             at,
-            by: about.closer.unwrap_or(Person { id: by.0, name: String::new() }),
+            by: about.closer.unwrap_or(Person {
+                id: match by {
+                    ClosedBy::User(user) => user.0,
+                    ClosedBy::Responder(responder) => responder.0,
+                },
+                name: String::new(),
+            }),
         }),
     };
     Summary {

@@ -767,7 +767,10 @@ fn contacts_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
     let was_time = before.tell_next_at.is_some_and(|at| at <= facts.now) || matches!(input, Input::ContactLost { .. });
     let somebody_knows = before.told.iter().any(|told| told.state == ToldState::Reached);
     let was_enough = somebody_knows && next.owner().is_some();
-    hold(!is_further || was_time && !was_enough, Property::ContactsInOrder, broken)
+    hold(!is_further || was_time && !was_enough, Property::ContactsInOrder, broken)?;
+    let is_lost = |incident: &Incident| incident.told.iter().filter(|told| told.state == ToldState::Lost).count();
+    let passes_on = is_lost(next) > is_lost(before) && before.told.len() < order.len() && !was_enough;
+    hold(!passes_on || is_further, Property::ContactsInOrder, broken)
 }
 
 /// A message that failed is no further than one that was sent: the centre may have it all the same.
