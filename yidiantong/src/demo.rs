@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use dispatcher::access::Role;
-use dispatcher::config::{CentreConfig, Secret};
+use dispatcher::config::{CentreConfig, MailConfig, Secret};
 use dispatcher::http::password;
 use dispatcher::store::registry::{self, NewResident, NewResponder};
 use domain::id::ProviderId;
@@ -12,7 +12,7 @@ use domain::incident::Centre;
 use domain::place::Position;
 use domain::word::Word as _;
 use firmware_sim::ground::Point;
-use firmware_sim::{centre, responder};
+use firmware_sim::{centre, mailbox, responder};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use tokio::task::JoinSet;
@@ -405,6 +405,10 @@ async fn settle_responder(
 pub struct FarEnds {
     /// How the desk reaches the simulated 120 centre.
     pub centre: Option<CentreConfig>,
+    /// How letters reach the simulated mailbox.
+    pub mail: Option<MailConfig>,
+    /// Where a person sees them.
+    pub mailbox: Option<String>,
     running: JoinSet<()>,
 }
 
@@ -415,7 +419,7 @@ impl FarEnds {
     }
 }
 
-/// Starts a simulated 120 centre and simulated responders, when everything is wanted.
+/// Starts a simulated 120 centre, a simulated mailbox and simulated responders, when everything is wanted.
 pub async fn start_far_ends(
     demo: Option<&Demo>,
     api: &str,
@@ -434,6 +438,15 @@ pub async fn start_far_ends(
     far_ends.running.spawn(async move {
         if let Err(cause) = centre.stopped().await {
             warn!(%cause, "the simulated 120 centre has ended");
+        }
+    });
+    let mailbox = mailbox::start(mailbox::Behaviour::Take, stop.clone()).await?;
+    far_ends.mail =
+        Some(MailConfig { smtp_url: Secret(mailbox.smtp_url()), from: "一点通 <alerts@yidiantong.invalid>".into() });
+    far_ends.mailbox = Some(mailbox.page_url());
+    far_ends.running.spawn(async move {
+        if let Err(cause) = mailbox.stopped().await {
+            warn!(%cause, "the simulated mailbox has ended");
         }
     });
     for (index, person) in demo.responders.iter().enumerate() {
@@ -462,6 +475,9 @@ pub fn print(ready: &Ready) {
     println!("\n一点通 is up.\n");
     println!("  console   {}", ready.http);
     println!("  terminals {} (MQTT 3.1.1 and 5)", ready.mqtt);
+    if let Some(mailbox) = &ready.mailbox {
+        println!("  mailbox   {mailbox} (what contacts are written)");
+    }
     let Some(demo) = &ready.demo else { return };
     println!("\nLogins of this run:");
     for user in &demo.users {

@@ -57,6 +57,8 @@ pub struct Ready {
     pub postmaster: Option<u32>,
     /// How to reach the database.
     pub database: String,
+    /// Where the letters to contacts are shown, in a demonstration.
+    pub mailbox: Option<String>,
     /// Who can log in and which terminals there are, in a demonstration.
     pub demo: Option<Demo>,
 }
@@ -172,6 +174,7 @@ async fn serve_over(
             public_url: public_url.clone(),
             call_back_phone: settings.call_back_phone.clone(),
             centres: settings.centres.iter().map(Into::into).chain(far_ends.centre.clone()).collect(),
+            mail: settings.mail.as_ref().map(Into::into).or(far_ends.mail.clone()),
             alarm_hook: settings.alarm_hook.clone(),
             ..DeskConfig::default()
         }),
@@ -186,6 +189,7 @@ async fn serve_over(
             (Some(url), _) => url.clone(),
             (None, cluster) => cluster.map(|cluster| cluster.url().to_owned()).unwrap_or_default(),
         },
+        mailbox: far_ends.mailbox.clone(),
         demo: seeded,
     };
 

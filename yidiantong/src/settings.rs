@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use dispatcher::config::{CentreConfig, Secret};
+use dispatcher::config::{CentreConfig, MailConfig, Secret};
 use domain::incident::Centre;
 use serde::Deserialize;
 
@@ -26,6 +26,8 @@ pub struct Settings {
     /// The centres that can be reached by data.
     #[serde(rename = "centre")]
     pub centres: Vec<CentreSettings>,
+    /// How e-mail to contacts leaves; nothing: it does not.
+    pub mail: Option<MailSettings>,
     /// A URL that is POSTed to when an alert cannot be stored.
     pub alarm_hook: Option<String>,
 }
@@ -43,6 +45,16 @@ pub struct CentreSettings {
     pub secret: String,
 }
 
+/// The server that takes our e-mail.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailSettings {
+    /// `smtps://user:password@host`, `smtp://…?tls=required`, or plain `smtp` on the loopback.
+    pub smtp_url: String,
+    /// Whom it is from: `一点通 <alerts@example.org>`.
+    pub from: String,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -53,6 +65,7 @@ impl Default for Settings {
             public_url: None,
             call_back_phone: "0731-00000000".into(),
             centres: Vec::new(),
+            mail: None,
             alarm_hook: None,
         }
     }
@@ -96,6 +109,12 @@ impl From<&CentreSettings> for CentreConfig {
     }
 }
 
+impl From<&MailSettings> for MailConfig {
+    fn from(settings: &MailSettings) -> Self {
+        Self { smtp_url: Secret(settings.smtp_url.clone()), from: settings.from.clone() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,5 +133,7 @@ mod tests {
         .unwrap();
         assert_eq!(settings.centres[0].number, Centre::Ambulance);
         assert!(toml::from_str::<Settings>("mqtt_lisen = 3").is_err());
+        let mail = "[mail]\nsmtp_url = \"smtps://u:p@mail.example\"\nfrom = \"a@mail.example\"";
+        assert_eq!(toml::from_str::<Settings>(mail).unwrap().mail.unwrap().from, "a@mail.example");
     }
 }

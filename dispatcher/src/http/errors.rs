@@ -41,6 +41,12 @@ pub(crate) enum ApiError {
     /// The responder is engaged in another incident.
     #[error("that responder is engaged elsewhere")]
     ResponderBusy,
+    /// A rating is asked for when it is over.
+    #[error("the incident is not closed: rate it afterwards")]
+    NotOver,
+    /// Somebody has rated it.
+    #[error("it was rated before")]
+    RatedBefore,
     /// The stream cannot be resumed there.
     #[error("the stream cannot be resumed there: start from the list")]
     CursorGone,
@@ -83,7 +89,7 @@ impl ApiError {
             Self::Forbidden | Self::BadCsrf => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Refused(_) | Self::ResponderBusy => StatusCode::CONFLICT,
+            Self::Refused(_) | Self::ResponderBusy | Self::NotOver | Self::RatedBefore => StatusCode::CONFLICT,
             Self::CursorGone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LockedOut => StatusCode::LOCKED,
@@ -103,7 +109,7 @@ impl ApiError {
             Self::BadCsrf => "bad_csrf",
             Self::NotFound(_) => "not_found",
             Self::NoSuchMethod => "no_such_method",
-            Self::Refused(_) | Self::ResponderBusy => "refused",
+            Self::Refused(_) | Self::ResponderBusy | Self::NotOver | Self::RatedBefore => "refused",
             Self::CursorGone => "cursor_gone",
             Self::TooLarge => "too_large",
             Self::LockedOut => "locked_out",
@@ -117,6 +123,8 @@ impl ApiError {
         match self {
             Self::Refused(refusal) => Some(refusal.code()),
             Self::ResponderBusy => Some("responder_busy"),
+            Self::NotOver => Some("not_over"),
+            Self::RatedBefore => Some("rated_before"),
             _ => None,
         }
     }

@@ -12,6 +12,7 @@ mod incidents;
 mod input;
 mod live;
 mod offers;
+mod orders;
 pub mod password;
 mod residents;
 pub mod routes;

@@ -44,7 +44,7 @@ pub async fn addresses(
 }
 
 /// The message to a contact, and the same as a letter; `None` when there is no such contact any more.
-pub async fn write(
+pub(super) async fn write(
     conn: &mut PgConnection,
     incident: &Incident,
     rank: Rank,

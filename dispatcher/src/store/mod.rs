@@ -11,6 +11,7 @@ pub mod incidents;
 pub mod intake;
 pub mod live;
 pub mod offers;
+pub mod orders;
 pub mod outbox;
 pub mod registry;
 pub mod residents;
