@@ -6,9 +6,10 @@ use anyhow::Context as _;
 use dispatcher::access::Role;
 use dispatcher::config::{CentreConfig, MailConfig, Secret};
 use dispatcher::http::password;
+use dispatcher::store::contacts::{self, Ways};
 use dispatcher::store::registry::{self, NewResident, NewResponder};
 use domain::id::ProviderId;
-use domain::incident::Centre;
+use domain::incident::{Centre, Rank};
 use domain::place::Position;
 use domain::word::Word as _;
 use firmware_sim::ground::Point;
@@ -324,7 +325,7 @@ async fn settle_resident(
     index: usize,
     person: &Person,
 ) -> anyhow::Result<Vec<DemoTerminal>> {
-    let (name, sex, born_in, category, address, door_access, lat, lon, medical_card, contacts) = person;
+    let (name, sex, born_in, category, address, door_access, lat, lon, medical_card, family) = person;
     let resident = registry::add_resident(
         conn,
         &NewResident {
@@ -340,10 +341,15 @@ async fn settle_resident(
             // A child who is afraid of sirens: an operator looks first.
             handover_policy: (*category == "智障").then_some("operator_first"),
             medical_card,
-            contacts,
+            contacts: family,
         },
     )
     .await?;
+    for (rank, (_, _, phone)) in (1..).zip(family) {
+        let email = format!("{phone}@family.invalid");
+        let ways = Ways { email: Some(&email), ..Ways::default() };
+        contacts::set_ways(conn, resident, Rank(rank), &ways).await?;
+    }
     let mut terminals = vec![DemoTerminal {
         serial: format!("P{:04}", 1000 + index),
         login: format!("P{:04}", 1000 + index),

@@ -85,8 +85,8 @@ pub(super) async fn send(channels: &Channels, message: &Message) -> Answer {
     };
     match tokio::time::timeout(TAKEN_WITHIN, mail.transport.send(letter)).await {
         Ok(Ok(response)) => Answer::Taken(said(&response)),
-        Ok(Err(cause)) if cause.is_permanent() => Answer::NoWay(why(&cause)),
-        Ok(Err(cause)) => Answer::NotTaken(why(&cause)),
+        Ok(Err(cause)) if cause.is_permanent() => Answer::NoWay(cause.to_string()),
+        Ok(Err(cause)) => Answer::NotTaken(cause.to_string()),
         Err(_) => Answer::NotTaken(format!("no answer within {} s", TAKEN_WITHIN.as_secs())),
     }
 }
@@ -94,17 +94,6 @@ pub(super) async fn send(channels: &Channels, message: &Message) -> Answer {
 fn said(response: &smtp::response::Response) -> String {
     let words: Vec<&str> = response.message().collect();
     format!("{} {}", response.code(), words.join(" "))
-}
-
-/// The whole chain of causes: the outermost says only in which state the server was.
-fn why(cause: &smtp::Error) -> String {
-    let mut words = cause.to_string();
-    let mut inner = std::error::Error::source(cause);
-    while let Some(cause) = inner {
-        words = format!("{words}: {cause}");
-        inner = cause.source();
-    }
-    words
 }
 
 #[cfg(test)]

@@ -418,10 +418,13 @@ pub async fn still(conn: &mut PgConnection, message: &Message) -> Result<Still, 
             f.state as "offer?",
             h.state as "handover?",
             exists (select from outbox help
-                where help.about = o.about and help.what = 'help' and help.tries > 0) as "was_called!",
+                where help.about = o.about and help.what = 'help'
+                    and help.tries > (help.state in ('withdrawn', 'expired'))::integer) as "was_called!",
             exists (select from outbox alert
                 where alert.incident_id = o.incident_id and alert.channel = o.channel and alert.target = o.target
-                    and alert.what = 'alert' and alert.tries > 0) as "was_alerted!"
+                    and alert.what = 'alert'
+                    -- To find that a message is no longer wanted counts as a try.
+                    and alert.tries > (alert.state in ('withdrawn', 'expired'))::integer) as "was_alerted!"
          from outbox o
          join incident i on i.id = o.incident_id
          left join offer f on f.id = o.about

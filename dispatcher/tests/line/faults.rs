@@ -31,7 +31,7 @@ impl Terminals for NoTerminals {
 }
 
 /// Runs the dispatcher until `is_so` finds what it waits for, at most 20 seconds.
-async fn run_until(district: &District, what: &str, is_so: &'static str) {
+pub(crate) async fn run_until(district: &District, what: &str, is_so: &'static str) {
     let stop = CancellationToken::new();
     let running = tokio::spawn(dispatcher::start::run(
         district.desk.clone(),
@@ -53,7 +53,7 @@ async fn run_until(district: &District, what: &str, is_so: &'static str) {
     running.await.unwrap().unwrap();
 }
 
-async fn execute(district: &District, statement: &'static str) {
+pub(crate) async fn execute(district: &District, statement: &'static str) {
     sqlx::query(statement).execute(&district.desk_pool).await.unwrap();
 }
 

@@ -3,4 +3,6 @@
 
 mod district;
 mod faults;
+mod letters;
+mod orders;
 mod presses;
