@@ -1,8 +1,13 @@
 //! What the dispatcher is told at start.
 
+mod centre;
+mod mail;
+
 use std::time::Duration;
 
-use domain::incident::Centre;
+pub use centre::{CentreConfig, CentreError, Certificates};
+pub(crate) use mail::TAKEN_WITHIN as MAIL_TAKEN_WITHIN;
+pub use mail::{MailConfig, MailError};
 
 /// Settings of the dispatcher. Secrets are never logged: [`Secret`] does not print.
 #[derive(Debug, Clone)]
@@ -27,26 +32,6 @@ pub struct Config {
     pub alarm_hook: Option<String>,
     /// How many incidents are decided side by side.
     pub deciders: usize,
-}
-
-/// One centre.
-#[derive(Debug, Clone)]
-pub struct CentreConfig {
-    /// Which.
-    pub centre: Centre,
-    /// Where to POST. `https`, or `http` on the loopback only.
-    pub url: String,
-    /// The key for signatures both ways.
-    pub secret: Secret,
-}
-
-/// The server that takes our e-mail.
-#[derive(Debug, Clone)]
-pub struct MailConfig {
-    /// `smtps://user:password@host`, `smtp://…?tls=required`, or plain `smtp` on the loopback only.
-    pub smtp_url: Secret,
-    /// Whom it is from: `一点通 <alerts@example.org>`.
-    pub from: String,
 }
 
 /// Something that must not appear in a log.

@@ -6,6 +6,7 @@ mod email;
 mod responder;
 mod webhook;
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +21,10 @@ use tracing::{info, warn};
 use wire::notice::Notice;
 use wire::signature;
 
-pub use self::email::MailError;
 use crate::clock;
 use crate::desk::Desk;
 use crate::store::outbox::{self, Attempt, Channel, Lane, Message, Still};
-use crate::store::{self, StoreError, contacts};
+use crate::store::{StoreError, contacts};
 
 /// How often it is looked for messages when nobody says that there are some.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -49,7 +49,6 @@ pub trait Terminals: Send + Sync + 'static {
 struct Channels {
     desk: Desk,
     http: reqwest::Client,
-    mail: Option<email::Mail>,
     terminals: Arc<dyn Terminals>,
 }
 
@@ -63,25 +62,13 @@ enum Answer {
     NoWay(String),
 }
 
-/// Why nothing can be sent.
-#[derive(Debug, thiserror::Error)]
-pub enum OutboxError {
-    /// No HTTP client can be made.
-    #[error("no HTTP client can be made")]
-    Http(#[from] reqwest::Error),
-    /// The settings for e-mail are not right.
-    #[error("e-mail cannot be sent")]
-    Mail(#[from] MailError),
-}
-
 /// Sends until told to stop.
-pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationToken) -> Result<(), OutboxError> {
+pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationToken) -> Result<(), reqwest::Error> {
     let http = reqwest::Client::builder()
         .timeout(Duration::from_secs(5))
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
-    let mail = desk.config.mail.as_ref().map(email::Mail::new).transpose()?;
-    let channels = Channels { desk, http, mail, terminals };
+    let channels = Channels { desk, http, terminals };
     // Each lane has its own room: a mail server that hangs holds up no ambulance.
     tokio::join!(send_lane(&channels, Lane::Help, &stop), send_lane(&channels, Lane::Letters, &stop));
     Ok(())
@@ -116,7 +103,7 @@ async fn send_lane(channels: &Channels, lane: Lane, stop: &CancellationToken) {
 
 async fn lease(desk: &Desk, lane: Lane, room: i64) -> Vec<Message> {
     let leased = async {
-        let mut conn = desk.pool.acquire().await?;
+        let mut conn = desk.conn().await?;
         outbox::lease(&mut conn, lane, room).await
     };
     leased.await.unwrap_or_else(|cause: StoreError| {
@@ -135,7 +122,7 @@ impl Channels {
 
     async fn try_deliver(&self, message: &Message) -> Result<(), StoreError> {
         let still = {
-            let mut conn = self.desk.pool.acquire().await?;
+            let mut conn = self.desk.conn().await?;
             outbox::still(&mut conn, message).await?
         };
         match still {
@@ -184,7 +171,7 @@ impl Channels {
 
     async fn record(&self, message: &Message, attempt: Attempt, answer: &str) -> Result<(), StoreError> {
         let answer: String = crate::lines::clean_text(answer.to_owned()).chars().take(500).collect();
-        let mut tx = store::begin(&self.desk.pool).await?;
+        let mut tx = self.desk.begin().await?;
         outbox::record(&mut tx, message, attempt, &answer).await?;
         tx.commit().await?;
         Ok(())
@@ -198,7 +185,7 @@ impl Channels {
                 self.tell_desk(message, Input::CentreUnreachable { handover: HandoverId(about) }).await;
             }
             (_, "alert", _, Some(rank)) => {
-                let is_lost = contacts::is_lost(&mut *self.desk.pool.acquire().await?, message.incident, rank).await?;
+                let is_lost = contacts::is_lost(&mut *self.desk.conn().await?, message.incident, rank).await?;
                 if is_lost {
                     self.tell_desk(message, Input::ContactLost { rank }).await;
                 }
@@ -206,26 +193,6 @@ impl Channels {
             _ => {}
         }
         Ok(())
-    }
-
-    /// One signed POST, as `wire::signature` tells.
-    async fn post(&self, url: &str, secret: &str, message: &Message) -> Answer {
-        let body = message.payload.to_string();
-        let sent = self
-            .http
-            .post(url)
-            .header(CONTENT_TYPE, "application/json")
-            .header("idempotency-key", message.key.to_string())
-            .header(signature::HEADER, signature::sign(secret.as_bytes(), clock::now(), body.as_bytes()))
-            .body(body)
-            .send()
-            .await;
-        match sent {
-            Ok(response) if response.status().is_success() => Answer::Taken(response.status().to_string()),
-            Ok(response) => Answer::NotTaken(response.status().to_string()),
-            // The address may hold what should not be in a log.
-            Err(cause) => Answer::NotTaken(cause.without_url().to_string()),
-        }
     }
 
     async fn tell_desk(&self, message: &Message, input: Input) {
@@ -243,6 +210,32 @@ impl Channels {
             },
         }
     }
+}
+
+/// One POST, signed as `wire::signature` tells.
+async fn post(http: &reqwest::Client, url: &str, secret: &str, message: &Message) -> Answer {
+    let body = message.payload.to_string();
+    let sent = http
+        .post(url)
+        .header(CONTENT_TYPE, "application/json")
+        .header("idempotency-key", message.key.to_string())
+        .header(signature::HEADER, signature::sign(secret.as_bytes(), clock::now(), body.as_bytes()))
+        .body(body)
+        .send()
+        .await;
+    match sent {
+        Ok(response) if response.status().is_success() => Answer::Taken(response.status().to_string()),
+        Ok(response) => Answer::NotTaken(response.status().to_string()),
+        Err(cause) => Answer::NotTaken(reason(cause)),
+    }
+}
+
+/// Why there was no answer, with what lies beneath: that a certificate is not trusted stands there. Without
+/// the address, which may hold what should not be in a log.
+fn reason(failed: reqwest::Error) -> String {
+    let failed = failed.without_url();
+    let causes = std::iter::successors(Some(&failed as &dyn Error), |cause| (*cause).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The wait after so many tries.

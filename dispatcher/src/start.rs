@@ -41,28 +41,21 @@ pub enum StartError {
         /// What it is.
         value: String,
     },
-    /// A centre is reached in the clear over a network.
-    #[error("{centre} is to be reached over https, or http on this machine only")]
-    CentreInTheClear {
-        /// Which.
-        centre: String,
-    },
     /// A query failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Connects to a database; a connection that is broken is replaced when it is next needed.
-pub async fn connect(options: PgConnectOptions, connections_max: u32) -> Result<PgPool, StartError> {
-    let pool = PgPoolOptions::new()
+/// Connections to a database, which need not be there yet: each is made when it is needed, and made again when
+/// it is broken.
+pub fn connect(options: PgConnectOptions, connections_max: u32) -> PgPool {
+    PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(Duration::from_secs(5))
-        .connect_with(options.application_name("yidiantong"))
-        .await?;
-    Ok(pool)
+        .connect_lazy_with(options.application_name("yidiantong"))
 }
 
-/// Brings the tables up to date and checks that commits are durable.
+/// Brings the tables up to date and checks that commits are durable. A desk is open after it.
 pub async fn prepare(pool: &PgPool) -> Result<(), StartError> {
     sqlx::migrate!("./migrations").run(pool).await?;
     let mut conn = pool.acquire().await?;
@@ -76,18 +69,13 @@ pub async fn prepare(pool: &PgPool) -> Result<(), StartError> {
     Ok(())
 }
 
-/// What runs: ticker, outbox, directory, watchdog. Ends when told to stop.
+/// What runs over an open desk: ticker, outbox, directory, watchdog. Ends when told to stop.
 pub async fn run(
     desk: Desk,
     terminals: Arc<dyn Terminals>,
     directory: Arc<Directory>,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
-    for centre in &desk.config.centres {
-        if !is_private(&centre.url) {
-            return Err(StartError::CentreInTheClear { centre: centre.centre.to_string() });
-        }
-    }
     let mut running = JoinSet::new();
     running.spawn(ticker::run(desk.clone(), stop.clone()));
     running.spawn(publish_directory(desk.clone(), directory, stop.clone()));
@@ -113,24 +101,13 @@ pub async fn run(
     Ok(())
 }
 
-/// https, or http to this machine.
-fn is_private(url: &str) -> bool {
-    let Ok(url) = reqwest::Url::parse(url) else { return false };
-    let is_loopback = match url.host_str() {
-        Some("localhost" | "[::1]") => true,
-        Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
-        None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
-}
-
 /// Tells broker and gateway who may connect. While the database is away they keep what they have.
 async fn publish_directory(desk: Desk, directory: Arc<Directory>, stop: CancellationToken) {
     // What was read from disk may be from another database: begin with everything.
     let mut from = None;
     loop {
         let update = async {
-            let mut conn = desk.pool.acquire().await?;
+            let mut conn = desk.conn().await?;
             directory::update_since(&mut conn, from).await
         };
         match update.await {
@@ -165,7 +142,7 @@ async fn forget_old(desk: Desk, stop: CancellationToken) {
             () = tokio::time::sleep(FORGET_EVERY) => {}
         }
         let forgetting = async {
-            let mut conn = desk.pool.acquire().await?;
+            let mut conn = desk.conn().await?;
             live::forget(&mut conn, KEPT_FOR, FORGOTTEN_MAX).await?;
             telephone::forget_keys(&mut conn, KEPT_FOR).await?;
             users::forget_sessions(&mut conn).await

@@ -30,6 +30,7 @@ fn number(count: u32) -> i32 {
 }
 
 /// An incident's own columns.
+#[expect(clippy::struct_excessive_bools, reason = "a row as it is")]
 struct Row {
     id: Uuid,
     class: String,
@@ -47,6 +48,7 @@ struct Row {
     round: i32,
     shortfall: Option<String>,
     cancelled: bool,
+    returned: bool,
     operator_decides: bool,
     closed_at: Option<jiff_sqlx::Timestamp>,
     closed_by: Option<Uuid>,
@@ -106,6 +108,7 @@ impl Row {
             told: parts.told,
             tell_next_at: self.tell_next_at.map(jiff_sqlx::Timestamp::to_jiff),
             cancelled: self.cancelled,
+            returned: self.returned,
             operator_decides: self.operator_decides,
             closure,
             drill: self.drill,
@@ -150,8 +153,8 @@ pub async fn lock(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Inci
     let row = sqlx::query_as!(
         Row,
         "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
-            owner_check_at, ring_level, ring_next_at, round, shortfall, cancelled, operator_decides, closed_at, closed_by,
-            closed_by_responder, tell_next_at, outcome, drill
+            owner_check_at, ring_level, ring_next_at, round, shortfall, cancelled, returned, operator_decides, closed_at,
+            closed_by, closed_by_responder, tell_next_at, outcome, drill
          from incident where id = $1 for update",
         id.0
     )
@@ -167,8 +170,8 @@ pub async fn read(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Incident>
     let rows = sqlx::query_as!(
         Row,
         "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
-            owner_check_at, ring_level, ring_next_at, round, shortfall, cancelled, operator_decides, closed_at, closed_by,
-            closed_by_responder, tell_next_at, outcome, drill
+            owner_check_at, ring_level, ring_next_at, round, shortfall, cancelled, returned, operator_decides, closed_at,
+            closed_by, closed_by_responder, tell_next_at, outcome, drill
          from incident where id = any($1)",
         ids
     )

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use dispatcher::clock;
-use dispatcher::config::{Config, MailConfig, Secret};
+use dispatcher::config::{Config, MailConfig};
 use dispatcher::store::contacts::{self, Ways};
 use domain::id::{IncidentId, ResidentId};
 use domain::incident::{Authority, ContactNews, Effect, Input, Outcome, Rank};
@@ -32,8 +32,7 @@ async fn mailbox(behaviour: Behaviour) -> (Mailbox, DropGuard) {
 
 /// A district whose e-mail goes to `mailbox`, and where whoever presses `P1` has two contacts.
 async fn district(pool: PgPool, mailbox: Option<&Mailbox>) -> District {
-    let mail = mailbox
-        .map(|mailbox| MailConfig { smtp_url: Secret(mailbox.smtp_url()), from: "一点通 <ydt@example.org>".into() });
+    let mail = mailbox.map(|mailbox| MailConfig::new(&mailbox.smtp_url(), "一点通 <ydt@example.org>").unwrap());
     let district = District::with(pool, Config { mail, ..Config::default() }).await;
     execute(
         &district,

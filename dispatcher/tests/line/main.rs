@@ -3,6 +3,7 @@
 
 mod district;
 mod faults;
+mod fences;
 mod letters;
 mod orders;
 mod presses;

@@ -42,6 +42,14 @@ impl<'f> Draft<'f> {
         self.effects.push(effect);
     }
 
+    /// Answers the wearer's call. Who wandered off has not called: their terminal keeps quiet until
+    /// there is news of somebody coming.
+    pub(super) fn answer(&mut self, news: News) {
+        if self.next.class != Class::Wandering {
+            self.emit(Effect::TellWearer(news));
+        }
+    }
+
     fn fresh(&mut self) -> uuid::Uuid {
         let id = self.facts.fresh[self.used];
         self.used += 1;

@@ -138,6 +138,8 @@ words! {
         CancelledByWearer = "cancelled_by_wearer",
         /// What daily help is wanted was not said in a word that we know.
         CategoryUnknown = "category_unknown",
+        /// Who wandered off is back where they should be; find out whether they are well, and close.
+        Returned = "returned",
     }
 }
 
@@ -157,6 +159,10 @@ pub struct Category(pub String);
 
 /// One case.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold beside any other"
+)]
 pub struct Incident {
     /// Its identity.
     pub id: IncidentId,
@@ -192,6 +198,8 @@ pub struct Incident {
     pub tell_next_at: Option<Timestamp>,
     /// The wearer took it back. Seen by everybody; closes nothing.
     pub cancelled: bool,
+    /// Who wandered off has been seen back where they should be. Seen by everybody; closes nothing.
+    pub returned: bool,
     /// The automatic decision failed twice in a row.
     pub operator_decides: bool,
     /// Open or closed.
@@ -796,6 +804,7 @@ impl Incident {
             told: Vec::new(),
             tell_next_at: None,
             cancelled: false,
+            returned: false,
             operator_decides: false,
             closure: Closure::Open,
             drill: false,
@@ -876,6 +885,7 @@ impl Incident {
             (self.shortfall.is_some(), Task::NobodyLeftToAsk),
             (self.cancelled, Task::CancelledByWearer),
             (self.class == Class::Service && self.category.is_none(), Task::CategoryUnknown),
+            (self.returned, Task::Returned),
         ]
         .into_iter()
         .filter_map(|(stands, task)| (stands && self.is_open()).then_some(task))
@@ -901,7 +911,9 @@ impl Incident {
         };
         let is_held = matches!(self.ring, Ring::Held { .. });
         let unclaimed = if self.owner().is_none() && !is_held { 100 } else { 0 };
-        let tasks = if self.tasks().iter().any(|task| *task != Task::CancelledByWearer) { 50 } else { 0 };
+        // What the wearer did to be well again makes nothing more urgent.
+        let is_pressing = |task: &Task| !matches!(task, Task::CancelledByWearer | Task::Returned);
+        let tasks = if self.tasks().iter().any(is_pressing) { 50 } else { 0 };
         class + ring + unclaimed + tasks
     }
 

@@ -12,7 +12,7 @@ use simulation::{Failure, Keep, Outcome, play};
 const SEEDS: u64 = 6_000;
 
 /// What must have happened somewhere, or the simulation proves less than it says.
-const MUST_HAPPEN: [&str; 38] = [
+const MUST_HAPPEN: [&str; 41] = [
     "119 by itself",
     "120 anew",
     "120 by the ladder",
@@ -20,6 +20,7 @@ const MUST_HAPPEN: [&str; 38] = [
     "category said by an operator",
     "claim",
     "close",
+    "close after a return",
     "close in the moment of a press",
     "contact lost",
     "contact reached",
@@ -44,8 +45,10 @@ const MUST_HAPPEN: [&str; 38] = [
     "refusal",
     "release",
     "report after the end",
+    "return",
     "second yes, asked for by an operator",
     "somebody goes",
+    "somebody goes to look for a wanderer",
     "somebody late",
     "take-over",
     "unlisted source",
