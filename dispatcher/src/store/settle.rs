@@ -35,10 +35,12 @@ pub struct Area(pub Vec<Position>);
 impl From<Area> for Value {
     /// As `GeoJSON` (RFC 7946): longitude first, the ring closed.
     fn from(Area(ring): Area) -> Self {
-        let corners: Vec<[f64; 2]> =
-            ring.iter().chain(ring.first()).map(|corner| [corner.lon_deg(), corner.lat_deg()]).collect();
-        json!({ "type": "MultiPolygon", "coordinates": [[corners]] })
+        json!({ "type": "MultiPolygon", "coordinates": [[closed(&ring)]] })
     }
+}
+
+fn closed(ring: &[Position]) -> Vec<[f64; 2]> {
+    ring.iter().chain(ring.first()).map(|corner| [corner.lon_deg(), corner.lat_deg()]).collect()
 }
 
 /// Somewhere, longitude and latitude by name.
@@ -99,6 +101,37 @@ pub struct ContactRow {
     pub relation: String,
     /// Telephone.
     pub phone: String,
+    /// E-mail.
+    pub email: String,
+}
+
+/// Where somebody should stay.
+#[derive(Debug, Clone, Serialize)]
+pub struct FenceRow {
+    /// Its id.
+    pub id: Uuid,
+    /// Who.
+    pub resident_id: Uuid,
+    /// What it is called.
+    pub name: String,
+    /// The middle of a circle, or a polygon, as `GeoJSON`.
+    pub area: Value,
+    /// Of a circle, in metres.
+    pub radius_m: Option<f64>,
+}
+
+impl FenceRow {
+    /// A circle.
+    pub fn circle(id: Uuid, resident_id: Uuid, name: String, middle: Position, radius_m: f64) -> Self {
+        let area = json!({ "type": "Point", "coordinates": [middle.lon_deg(), middle.lat_deg()] });
+        Self { id, resident_id, name, area, radius_m: Some(radius_m) }
+    }
+
+    /// A polygon without holes; the ring's first corner is not repeated.
+    pub fn polygon(id: Uuid, resident_id: Uuid, name: String, ring: &[Position]) -> Self {
+        let area = json!({ "type": "Polygon", "coordinates": [closed(ring)] });
+        Self { id, resident_id, name, area, radius_m: None }
+    }
 }
 
 /// A terminal on somebody's body.
@@ -187,6 +220,8 @@ pub struct District {
     pub residents: Vec<ResidentRow>,
     /// Who is told about them.
     pub contacts: Vec<ContactRow>,
+    /// Where they should stay.
+    pub fences: Vec<FenceRow>,
     /// What they wear.
     pub terminals: Vec<TerminalRow>,
     /// Who helps.
@@ -249,10 +284,19 @@ async fn people(conn: &mut PgConnection, district: &District) -> Result<(), Stor
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
-        "insert into contact (resident_id, rank, name, relation, phone)
-         select resident_id, rank, name, relation, phone from jsonb_to_recordset($1::jsonb)
-            as x (resident_id uuid, rank smallint, name text, relation text, phone text)",
+        "insert into contact (resident_id, rank, name, relation, phone, email)
+         select resident_id, rank, name, relation, phone, email from jsonb_to_recordset($1::jsonb)
+            as x (resident_id uuid, rank smallint, name text, relation text, phone text, email text)",
         rows(&district.contacts),
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "insert into fence (id, resident_id, name, kind, area, radius_m)
+         select id, resident_id, name, 'safe', st_geomfromgeojson(area)::geography, radius_m
+         from jsonb_to_recordset($1::jsonb)
+            as x (id uuid, resident_id uuid, name text, area jsonb, radius_m double precision)",
+        rows(&district.fences),
     )
     .execute(&mut *conn)
     .await?;
