@@ -200,7 +200,7 @@ enum Database {
     /// One of somebody else's, by its address.
     Given(String),
     /// A private cluster in the data folder, and what stops it.
-    Private(Cluster, CancellationToken),
+    Private(Box<Cluster>, CancellationToken),
 }
 
 impl Database {
@@ -210,7 +210,7 @@ impl Database {
         }
         let stop = CancellationToken::new();
         let cluster = cluster::start(&settings.data, stop.clone()).await.context(NO_CLUSTER)?;
-        Ok(Self::Private(cluster, stop))
+        Ok(Self::Private(Box::new(cluster), stop))
     }
 
     fn options(&self) -> anyhow::Result<PgConnectOptions> {
