@@ -32,15 +32,17 @@ pub struct NodeRow {
 #[serde(into = "Value")]
 pub struct Area(pub Vec<Position>);
 
-impl From<Area> for Value {
-    /// As `GeoJSON` (RFC 7946): longitude first, the ring closed.
-    fn from(Area(ring): Area) -> Self {
-        json!({ "type": "MultiPolygon", "coordinates": [[closed(&ring)]] })
+impl Area {
+    /// As `GeoJSON` wants it (RFC 7946): longitude first, the ring closed.
+    fn corners(&self) -> Vec<[f64; 2]> {
+        self.0.iter().chain(self.0.first()).map(|corner| [corner.lon_deg(), corner.lat_deg()]).collect()
     }
 }
 
-fn closed(ring: &[Position]) -> Vec<[f64; 2]> {
-    ring.iter().chain(ring.first()).map(|corner| [corner.lon_deg(), corner.lat_deg()]).collect()
+impl From<Area> for Value {
+    fn from(area: Area) -> Self {
+        json!({ "type": "MultiPolygon", "coordinates": [[area.corners()]] })
+    }
 }
 
 /// Somewhere, longitude and latitude by name.
@@ -105,32 +107,37 @@ pub struct ContactRow {
     pub email: String,
 }
 
-/// Where somebody should stay.
+/// Where somebody should be.
 #[derive(Debug, Clone, Serialize)]
 pub struct FenceRow {
     /// Its id.
     pub id: Uuid,
-    /// Who.
+    /// Whose it is.
     pub resident_id: Uuid,
     /// What it is called.
     pub name: String,
-    /// The middle of a circle, or a polygon, as `GeoJSON`.
-    pub area: Value,
-    /// Of a circle, in metres.
-    pub radius_m: Option<f64>,
+    /// Its shape.
+    #[serde(flatten)]
+    pub shape: FenceShape,
 }
 
-impl FenceRow {
-    /// A circle.
-    pub fn circle(id: Uuid, resident_id: Uuid, name: String, middle: Position, radius_m: f64) -> Self {
+/// The shape of a fence: as the database keeps it, the middle of a circle with its radius, or a polygon.
+#[derive(Debug, Clone, Serialize)]
+pub struct FenceShape {
+    area: Value,
+    radius_m: Option<f64>,
+}
+
+impl FenceShape {
+    /// Everything so near to a place.
+    pub fn circle(middle: Position, radius_m: f64) -> Self {
         let area = json!({ "type": "Point", "coordinates": [middle.lon_deg(), middle.lat_deg()] });
-        Self { id, resident_id, name, area, radius_m: Some(radius_m) }
+        Self { area, radius_m: Some(radius_m) }
     }
 
-    /// A polygon without holes; the ring's first corner is not repeated.
-    pub fn polygon(id: Uuid, resident_id: Uuid, name: String, ring: &[Position]) -> Self {
-        let area = json!({ "type": "Polygon", "coordinates": [closed(ring)] });
-        Self { id, resident_id, name, area, radius_m: None }
+    /// Everything inside a ring.
+    pub fn polygon(ring: &Area) -> Self {
+        Self { area: json!({ "type": "Polygon", "coordinates": [ring.corners()] }), radius_m: None }
     }
 }
 
@@ -220,7 +227,7 @@ pub struct District {
     pub residents: Vec<ResidentRow>,
     /// Who is told about them.
     pub contacts: Vec<ContactRow>,
-    /// Where they should stay.
+    /// Where they should be.
     pub fences: Vec<FenceRow>,
     /// What they wear.
     pub terminals: Vec<TerminalRow>,

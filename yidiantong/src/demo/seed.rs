@@ -8,8 +8,8 @@ use dispatcher::clock::fresh_id;
 use dispatcher::http::password;
 use dispatcher::store::registry;
 use dispatcher::store::settle::{
-    self, Area, ContactRow, District, FenceRow, NodeRow, ProviderRow, ResidentRow, ResponderRow, StationRow,
-    TerminalRow,
+    self, Area, ContactRow, District, FenceRow, FenceShape, NodeRow, ProviderRow, ResidentRow, ResponderRow,
+    StationRow, TerminalRow,
 };
 use domain::place::{NoPosition, Position};
 use domain::word::Word as _;
@@ -117,12 +117,8 @@ fn position(point: Point) -> Result<Position, NoPosition> {
     Position::new(point.lat, point.lon)
 }
 
-fn positions(ring: &[Point]) -> Result<Vec<Position>, NoPosition> {
-    ring.iter().copied().map(position).collect()
-}
-
 fn area(ring: &[Point]) -> Result<Area, NoPosition> {
-    positions(ring).map(Area)
+    Ok(Area(ring.iter().copied().map(position).collect::<Result<_, _>>()?))
 }
 
 async fn settle(conn: &mut PgConnection, town: &Town) -> anyhow::Result<Demo> {
@@ -217,13 +213,11 @@ impl Settling {
         });
         self.district.contacts.extend(contacts);
         for fence in &resident.fences {
-            let name = fence.name.clone();
-            self.district.fences.push(match &fence.shape {
-                Shape::Circle { middle, radius_m } => {
-                    FenceRow::circle(fresh_id(), id, name, position(*middle)?, *radius_m)
-                }
-                Shape::Polygon { ring } => FenceRow::polygon(fresh_id(), id, name, &positions(ring)?),
-            });
+            let shape = match &fence.shape {
+                Shape::Circle { middle, radius_m } => FenceShape::circle(position(*middle)?, *radius_m),
+                Shape::Polygon { ring } => FenceShape::polygon(&area(ring)?),
+            };
+            self.district.fences.push(FenceRow { id: fresh_id(), resident_id: id, name: fence.name.clone(), shape });
         }
         self.terminal(id, resident, serial(index), serial(index), Dialect::Ydt);
         if index == WITH_A_PHONE {
