@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use dispatcher::config::{CentreConfig, CentreError, Certificates, Secret};
+use dispatcher::config::{CentreConfig, CentreError, Certificates, MailConfig, MailError, Secret};
 use domain::incident::Centre;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub struct Settings {
     /// The centres that can be reached by data.
     #[serde(rename = "centre")]
     pub centres: Vec<CentreSettings>,
+    /// How e-mail to contacts leaves; nothing: it does not.
+    pub mail: Option<MailSettings>,
     /// A URL that is POSTed to when an alert cannot be stored.
     #[schemars(example = "https://alarm.example/hook")]
     pub alarm_hook: Option<String>,
@@ -66,6 +68,18 @@ pub struct CentreSettings {
     pub client_certificate_file: Option<PathBuf>,
 }
 
+/// The server that takes our e-mail.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MailSettings {
+    /// `smtps://user:password@host`, `smtp://…?tls=required`, or plain `smtp` on the loopback.
+    #[schemars(example = "smtps://user:password@mail.example")]
+    pub smtp_url: String,
+    /// Whom it is from: `一点通 <alerts@example.org>`.
+    #[schemars(example = "一点通 <alerts@mail.example>")]
+    pub from: String,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -76,6 +90,7 @@ impl Default for Settings {
             public_url: None,
             call_back_phone: "0731-00000000".into(),
             centres: Vec::new(),
+            mail: None,
             alarm_hook: None,
             backups: None,
             backups_kept: NonZeroUsize::new(14).unwrap_or(NonZeroUsize::MIN),
@@ -221,6 +236,13 @@ impl CentreSettings {
     }
 }
 
+impl MailSettings {
+    /// The way to it, checked.
+    pub fn link(&self) -> Result<MailConfig, MailError> {
+        MailConfig::new(&self.smtp_url, &self.from)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,6 +334,8 @@ mod tests {
         .unwrap();
         assert_eq!(settings.centres[0].number, Centre::Ambulance);
         assert!(toml::from_str::<Settings>("mqtt_lisen = 3").is_err());
+        let mail = "[mail]\nsmtp_url = \"smtps://u:p@mail.example\"\nfrom = \"a@mail.example\"";
+        assert_eq!(toml::from_str::<Settings>(mail).unwrap().mail.unwrap().from, "a@mail.example");
     }
 
     fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {

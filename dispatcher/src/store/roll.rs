@@ -60,6 +60,8 @@ pub struct Contact {
     pub relation: String,
     /// Telephone.
     pub phone: String,
+    /// Where mails go, if anywhere.
+    pub email: Option<String>,
 }
 
 /// Every resident there is.
@@ -70,7 +72,7 @@ pub async fn residents(conn: &mut PgConnection) -> Result<Vec<(Uuid, Resident)>,
             r.serving_node as "serving_node!", r.registered_node as "registered_node!",
             r.handover_policy, m.card as "card?",
             (select coalesce(json_agg(json_build_object(
-                'rank', c.rank, 'name', c.name, 'relation', c.relation, 'phone', c.phone) order by c.rank), '[]')
+                'rank', c.rank, 'name', c.name, 'relation', c.relation, 'phone', c.phone, 'email', c.email) order by c.rank), '[]')
              from contact c where c.resident_id = r.id) as "contacts!: sqlx::types::Json<Vec<Contact>>"
          from resident r left join medical_card m on m.resident_id = r.id"#
     )
@@ -146,14 +148,15 @@ pub async fn put_resident(conn: &mut PgConnection, id: Option<Uuid>, new: &Resid
 
 async fn put_contact(conn: &mut PgConnection, resident: Uuid, contact: &Contact) -> Result<(), StoreError> {
     sqlx::query!(
-        "insert into contact (resident_id, rank, name, relation, phone) values ($1, $2, $3, $4, $5)
+        "insert into contact (resident_id, rank, name, relation, phone, email) values ($1, $2, $3, $4, $5, $6)
          on conflict (resident_id, rank) do update set name = excluded.name, relation = excluded.relation,
-            phone = excluded.phone",
+            phone = excluded.phone, email = excluded.email",
         resident,
         contact.rank,
         contact.name,
         contact.relation,
         contact.phone,
+        contact.email,
     )
     .execute(conn)
     .await?;

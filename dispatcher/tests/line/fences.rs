@@ -78,11 +78,11 @@ async fn who_walks_out_opens_one_wandering_incident_that_says_why(pool: PgPool) 
         (&data["fence_name"], &data["serial"], &data["source"]),
         (&"家附近".into(), &"P1".into(), &"gnss".into())
     );
-    let metres = |value: &Value| value.as_f64().unwrap().round() as i64;
-    assert_eq!((metres(&data["distance_m"]), metres(&data["accuracy_m"])), (300, 8));
+    let metres = |value: &Value| format!("{:.0}", value.as_f64().unwrap());
+    assert_eq!([&data["distance_m"], &data["accuracy_m"]].map(metres), ["300", "8"]);
     let fixes = data["fixes"].as_array().unwrap();
-    let distances: Vec<i64> = fixes.iter().map(|fix| metres(&fix["distance_m"])).collect();
-    assert_eq!(distances, [150, 300]);
+    let distances: Vec<String> = fixes.iter().map(|fix| metres(&fix["distance_m"])).collect();
+    assert_eq!(distances, ["150", "300"]);
     let filed: i64 = sqlx::query_scalar("select count(*) from fix").fetch_one(&district.desk_pool).await.unwrap();
     assert_eq!(filed, 4);
 }

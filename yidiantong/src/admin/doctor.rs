@@ -65,6 +65,7 @@ const CHECKS: &[Check] = &[
     ("http port", |facts| port(facts, "console and API answer", &facts.http)),
     ("console", console),
     ("centres", centres),
+    ("mail", mail),
     ("database", database),
     ("PostgreSQL", postgresql),
     ("PostGIS", postgis),
@@ -211,6 +212,20 @@ fn centres(facts: &Facts) -> Verdict {
     }
     let numbers: Vec<String> = settings.centres.iter().map(|centre| centre.number.to_string()).collect();
     fine(format!("{} reached by data", numbers.join(", ")))
+}
+
+fn mail(facts: &Facts) -> Verdict {
+    let Some(settings) = &facts.settings else { return Verdict::Nothing };
+    let Some(mail) = &settings.mail else {
+        return warn(
+            "there is none: contacts are told by webhook only, if at all",
+            "Put [mail] into the settings with the server that takes our mails",
+        );
+    };
+    match mail.link() {
+        Ok(_) => fine(format!("from {}", mail.from)),
+        Err(why) => wrong(facts::whole(&why), "Put it right in the settings: the server does not start with it"),
+    }
 }
 
 // ---- the database ----------------------------------------------------------------------------------
@@ -537,8 +552,8 @@ mod tests {
     fn an_installation_as_it_should_be_has_nothing_wrong() {
         let findings = examine(&well());
         let amiss: Vec<_> = findings.iter().filter(|finding| finding.level != "ok").collect();
-        // Without a centre 120 is a telephone call: that is said of every new installation.
-        assert_eq!(amiss.iter().map(|finding| finding.check).collect::<Vec<_>>(), ["centres"]);
+        // Without a centre 120 is a telephone call, and nobody is mailed: that is said of every new installation.
+        assert_eq!(amiss.iter().map(|finding| finding.check).collect::<Vec<_>>(), ["centres", "mail"]);
     }
 
     #[test]
@@ -582,9 +597,9 @@ mod tests {
             spoil(&mut facts);
             assert_eq!(level(&facts, check), *expected, "{check}");
         }
-        // Each check is seen to find something, but for the one of centres, which does so above.
+        // Each check is seen to find something, but for the two that do so above.
         for (check, _) in CHECKS {
-            assert!(*check == "centres" || cases.iter().any(|(tried, ..)| tried == check), "{check} is never tried");
+            assert!(["centres", "mail"].contains(check) || cases.iter().any(|(tried, ..)| tried == check), "{check} is never tried");
         }
     }
 

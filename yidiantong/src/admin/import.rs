@@ -15,6 +15,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use dispatcher::store::orders;
 use dispatcher::store::roll::{self, Provider, Resident};
 use dispatcher::store::{self, tree};
 use domain::datum::Datum;
@@ -151,7 +152,8 @@ impl Import {
                     let columns = providers::columns(&sheet)?;
                     needs(&columns, providers::Key::Name, "名称")?;
                     let there = roll::providers(&mut tx).await?;
-                    let plan = providers::plan(&sheet, &columns, &known, default_node, &there);
+                    let services = providers::Services(orders::categories(&mut tx).await?);
+                    let plan = providers::plan(&sheet, &columns, &known, &services, default_node, &there);
                     self.carry_out(tx, &sheet, &columns.unknown, plan, put_provider).await
                 }
             }

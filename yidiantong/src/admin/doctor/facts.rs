@@ -159,11 +159,13 @@ fn port(at: SocketAddr) -> Port {
 
 /// What keeps a centre from being reached as it is set up.
 pub(super) fn link_fault(centre: &CentreSettings) -> Result<(), String> {
-    use std::error::Error as _;
-    centre.link().map(drop).map_err(|error| match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    })
+    centre.link().map(drop).map_err(|error| whole(&error))
+}
+
+/// An error with its causes.
+pub(super) fn whole(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |whole, cause| format!("{whole}: {cause}"))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for a person to read")]

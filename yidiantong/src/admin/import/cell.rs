@@ -44,6 +44,9 @@ pub(crate) enum BadCell {
     /// Neither of the two.
     #[error("is no order for 120: 立即 (at_once) or 坐席先看 (operator_first)")]
     NoPolicy,
+    /// No address.
+    #[error("is no e-mail address")]
+    NoEmail,
     /// Needed, and empty.
     #[error("is empty")]
     Missing,
@@ -163,6 +166,16 @@ pub(crate) fn phone(text: &str) -> Result<String, BadCell> {
         ([b'2'..=b'8', ..], 7 | 8) => Ok(digits),
         (_, 7 | 8) => Err(BadCell::NoPhone("a local number begins with 2 to 8")),
         _ => Err(BadCell::NoPhone("it has too few or too many digits")),
+    }
+}
+
+/// An address as the database takes it.
+pub(crate) fn email(text: &str) -> Result<String, BadCell> {
+    let text = narrow(text).trim().to_owned();
+    let is_odd = |character: char| character.is_whitespace() || matches!(character, '<' | '>');
+    match text.split_once('@') {
+        Some((who, host)) if !who.is_empty() && !host.is_empty() && !host.contains('@') && !text.contains(is_odd) => Ok(text),
+        _ => Err(BadCell::NoEmail),
     }
 }
 
@@ -351,10 +364,18 @@ mod tests {
         assert_eq!((sex("?"), policy("x")), (Err(BadCell::NoSex), Err(BadCell::NoPolicy)));
     }
 
+    #[test]
+    fn an_address_has_something_on_both_sides_of_its_sign() {
+        assert_eq!(email("chen＠mail.example"), Ok("chen@mail.example".to_owned()));
+        for text in ["chen", "@mail", "chen@", "a b@c", "a@b@c", "<a@b>"] {
+            assert_eq!(email(text), Err(BadCell::NoEmail), "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_a_reader_panic(text in "\\PC{0,40}", other in "\\PC{0,40}") {
-            let _ = (born_in(&text, 2026), phone(&text), sex(&text), policy(&text), datum(&text));
+            let _ = (born_in(&text, 2026), phone(&text), sex(&text), policy(&text), datum(&text), email(&text));
             let _ = (place(&text, &other, Datum::Bd09), place_in_one(&text, Datum::Gcj02));
         }
 

@@ -2,6 +2,7 @@
 //!
 //! A row is about a provider of the same number (编号), else of the same name.
 
+use dispatcher::store::orders::CategoryView;
 use dispatcher::store::roll::Provider;
 use uuid::Uuid;
 
@@ -28,16 +29,35 @@ const FIELDS: &[Field<Key>] = &[
     (Key::Categories, &["类别", "服务类别", "服务项目", "categories", "category", "services"]),
 ];
 
-/// The words for what a provider may do.
-const CATEGORIES: &[(&str, &[&str])] = &[
-    ("emergency", &["紧急", "应急", "急救", "紧急救助"]),
-    ("meal", &["送餐", "助餐", "餐饮"]),
-    ("repair", &["维修", "修理"]),
-    ("nurse", &["护理", "护士"]),
-    ("cleaning", &["保洁", "家政"]),
-    ("escort", &["陪诊", "陪护"]),
-    ("errand", &["代办", "代购", "跑腿"]),
-];
+/// What a provider may do, and the words that mean it. One of them is no order for daily help: to go when somebody has
+/// pressed.
+#[derive(Debug, Clone)]
+pub(super) struct Services(pub(super) Vec<CategoryView>);
+
+const EMERGENCY: (&str, &[&str]) = ("emergency", &["紧急", "应急", "急救", "紧急救助"]);
+
+impl Services {
+    fn word(&self, said: &str) -> Option<&str> {
+        let (word, names) = EMERGENCY;
+        if said == word || names.contains(&said) {
+            return Some(word);
+        }
+        let means = |known: &&CategoryView| said == known.word || said == known.zh || said.eq_ignore_ascii_case(&known.en);
+        self.0.iter().find(means).map(|known| known.word.as_str())
+    }
+
+    fn all(&self) -> String {
+        let all = [EMERGENCY.1[0]].into_iter().chain(self.0.iter().map(|known| known.zh.as_str()));
+        all.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The words of a cell that holds several; the error is what is none.
+    fn read(&self, text: &str) -> Result<Vec<String>, String> {
+        let text = narrow(text);
+        let said = text.split([',', ';', '/', '+', '|']).map(str::trim).filter(|said| !said.is_empty());
+        said.map(|said| self.word(said).map(str::to_owned).ok_or_else(|| said.to_owned())).collect()
+    }
+}
 
 /// The meaning of the headings.
 pub(super) fn columns(sheet: &Sheet) -> Result<Columns<Key>, SameTwice> {
@@ -49,6 +69,7 @@ pub(super) fn plan(
     sheet: &Sheet,
     columns: &Columns<Key>,
     tree: &Tree,
+    services: &Services,
     default_node: Option<Uuid>,
     there: &[(Uuid, Provider)],
 ) -> Plan<Provider> {
@@ -97,11 +118,10 @@ pub(super) fn plan(
                 node
             }
         };
-        let said = match categories(text(Key::Categories).unwrap_or_default()) {
+        let said = match services.read(text(Key::Categories).unwrap_or_default()) {
             Ok(said) => said,
             Err(unknown) => {
-                let all: Vec<&str> = CATEGORIES.iter().map(|(_, names)| names[0]).collect();
-                problem(Key::Categories, format!("{unknown} is no service that is known here: {}", all.join(", ")));
+                problem(Key::Categories, format!("{unknown} is no service that is known here: {}", services.all()));
                 Vec::new()
             }
         };
@@ -146,16 +166,6 @@ pub(super) fn plan(
     plan
 }
 
-fn categories(text: &str) -> Result<Vec<String>, String> {
-    let text = narrow(text);
-    let said = text.split([',', ';', '/', ' ', '+', '|']).filter(|said| !said.is_empty());
-    said.map(|said| {
-        let known = CATEGORIES.iter().find(|(word, names)| *word == said.to_lowercase() || names.contains(&said));
-        known.map(|(word, _)| (*word).to_owned()).ok_or_else(|| said.to_owned())
-    })
-    .collect()
-}
-
 fn differences(before: &Provider, after: &Provider) -> Vec<&'static str> {
     let differs = [
         (before.code != after.code, "编号"),
@@ -185,7 +195,9 @@ mod tests {
 
     fn planned(text: &str, there: &[(Uuid, Provider)]) -> Plan<Provider> {
         let sheet = Sheet::read(text.as_bytes()).unwrap();
-        plan(&sheet, &columns(&sheet).unwrap(), &tree(), None, there)
+        let category = |word: &str, zh: &str, en: &str| CategoryView { word: word.into(), zh: zh.into(), en: en.into() };
+        let services = Services(vec![category("meal", "送餐", "meal delivery"), category("repair", "维修", "repair")]);
+        plan(&sheet, &columns(&sheet).unwrap(), &tree(), &services, None, there)
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub(super) enum Key {
     ContactName(u8),
     ContactRelation(u8),
     ContactPhone(u8),
+    ContactEmail(u8),
 }
 
 const FIELDS: &[Field<Key>] = &[
@@ -129,12 +130,15 @@ const FIELDS: &[Field<Key>] = &[
         &["关系", "联系人关系", "联系人1关系", "与本人关系", "contactrelation", "contact1relation", "relation"],
     ),
     (Key::ContactPhone(1), &["联系人电话", "联系人1电话", "紧急联系人电话", "contactphone", "contact1phone"]),
+    (Key::ContactEmail(1), &["联系人1邮箱", "联系人邮箱", "邮箱", "紧急联系人邮箱", "contact1email", "contactemail", "email"]),
     (Key::ContactName(2), &["联系人2", "联系人2姓名", "contact2", "contact2name"]),
     (Key::ContactRelation(2), &["联系人2关系", "contact2relation"]),
     (Key::ContactPhone(2), &["联系人2电话", "contact2phone"]),
+    (Key::ContactEmail(2), &["联系人2邮箱", "contact2email"]),
     (Key::ContactName(3), &["联系人3", "联系人3姓名", "contact3", "contact3name"]),
     (Key::ContactRelation(3), &["联系人3关系", "contact3relation"]),
     (Key::ContactPhone(3), &["联系人3电话", "contact3phone"]),
+    (Key::ContactEmail(3), &["联系人3邮箱", "contact3email"]),
 ];
 
 /// What a list is read against.
@@ -339,7 +343,7 @@ fn merged(before: Option<&Resident>, said: Said, node: Uuid) -> Resident {
     after.born_in = said.born_in.or(after.born_in);
     for contact in said.contacts {
         match after.contacts.iter_mut().find(|other| other.rank == contact.rank) {
-            Some(other) => *other = contact,
+            Some(other) => *other = Contact { email: contact.email.or(other.email.take()), ..contact },
             None => after.contacts.push(contact),
         }
     }
@@ -481,8 +485,9 @@ impl Reader<'_> {
         let phone = self.parsed(Key::ContactPhone(rank), cell::phone);
         let has_phone = self.text(Key::ContactPhone(rank)).is_some();
         let relation = self.owned(Key::ContactRelation(rank)).unwrap_or_default();
+        let email = self.parsed(Key::ContactEmail(rank), cell::email);
         match (name, phone) {
-            (Some(name), Some(phone)) => Some(Contact { rank: rank.into(), name, relation, phone }),
+            (Some(name), Some(phone)) => Some(Contact { rank: rank.into(), name, relation, phone, email }),
             (Some(_), None) if !has_phone => {
                 self.problem(Key::ContactName(rank), "has no telephone number: a contact needs one");
                 None
