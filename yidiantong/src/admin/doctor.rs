@@ -599,7 +599,10 @@ mod tests {
         }
         // Each check is seen to find something, but for the two that do so above.
         for (check, _) in CHECKS {
-            assert!(["centres", "mail"].contains(check) || cases.iter().any(|(tried, ..)| tried == check), "{check} is never tried");
+            assert!(
+                ["centres", "mail"].contains(check) || cases.iter().any(|(tried, ..)| tried == check),
+                "{check} is never tried"
+            );
         }
     }
 

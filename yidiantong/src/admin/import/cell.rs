@@ -174,7 +174,9 @@ pub(crate) fn email(text: &str) -> Result<String, BadCell> {
     let text = narrow(text).trim().to_owned();
     let is_odd = |character: char| character.is_whitespace() || matches!(character, '<' | '>');
     match text.split_once('@') {
-        Some((who, host)) if !who.is_empty() && !host.is_empty() && !host.contains('@') && !text.contains(is_odd) => Ok(text),
+        Some((who, host)) if !who.is_empty() && !host.is_empty() && !host.contains('@') && !text.contains(is_odd) => {
+            Ok(text)
+        }
         _ => Err(BadCell::NoEmail),
     }
 }

@@ -42,7 +42,8 @@ impl Services {
         if said == word || names.contains(&said) {
             return Some(word);
         }
-        let means = |known: &&CategoryView| said == known.word || said == known.zh || said.eq_ignore_ascii_case(&known.en);
+        let means =
+            |known: &&CategoryView| said == known.word || said == known.zh || said.eq_ignore_ascii_case(&known.en);
         self.0.iter().find(means).map(|known| known.word.as_str())
     }
 
@@ -195,7 +196,8 @@ mod tests {
 
     fn planned(text: &str, there: &[(Uuid, Provider)]) -> Plan<Provider> {
         let sheet = Sheet::read(text.as_bytes()).unwrap();
-        let category = |word: &str, zh: &str, en: &str| CategoryView { word: word.into(), zh: zh.into(), en: en.into() };
+        let category =
+            |word: &str, zh: &str, en: &str| CategoryView { word: word.into(), zh: zh.into(), en: en.into() };
         let services = Services(vec![category("meal", "送餐", "meal delivery"), category("repair", "维修", "repair")]);
         plan(&sheet, &columns(&sheet).unwrap(), &tree(), &services, None, there)
     }

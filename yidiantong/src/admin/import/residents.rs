@@ -130,7 +130,10 @@ const FIELDS: &[Field<Key>] = &[
         &["关系", "联系人关系", "联系人1关系", "与本人关系", "contactrelation", "contact1relation", "relation"],
     ),
     (Key::ContactPhone(1), &["联系人电话", "联系人1电话", "紧急联系人电话", "contactphone", "contact1phone"]),
-    (Key::ContactEmail(1), &["联系人1邮箱", "联系人邮箱", "邮箱", "紧急联系人邮箱", "contact1email", "contactemail", "email"]),
+    (
+        Key::ContactEmail(1),
+        &["联系人1邮箱", "联系人邮箱", "邮箱", "紧急联系人邮箱", "contact1email", "contactemail", "email"],
+    ),
     (Key::ContactName(2), &["联系人2", "联系人2姓名", "contact2", "contact2name"]),
     (Key::ContactRelation(2), &["联系人2关系", "contact2relation"]),
     (Key::ContactPhone(2), &["联系人2电话", "contact2phone"]),
