@@ -76,14 +76,12 @@ const APPLICATION: &str = "yidiantong-admin";
 impl Database {
     /// Reaches it: the given one, that of a `serve` that runs on this data folder, or one brought up for us.
     pub async fn reach(place: &Place, settings: &Settings, stop: &CancellationToken) -> anyhow::Result<Self> {
-        let (options, visit) = match &place.database_url {
-            Some(url) => (url.parse().context("DATABASE_URL is no PostgreSQL address")?, None),
-            None => {
-                must_be_owner(&settings.data)?;
-                let visit =
-                    cluster::visit(&settings.data, stop).await.context("the private database is out of reach")?;
-                (visit.options(), Some(visit))
-            }
+        let (options, visit) = if let Some(url) = &place.database_url {
+            (url.parse().context("DATABASE_URL is no PostgreSQL address")?, None)
+        } else {
+            must_be_owner(&settings.data)?;
+            let visit = cluster::visit(&settings.data, stop).await.context("the private database is out of reach")?;
+            (visit.options(), Some(visit))
         };
         let options: PgConnectOptions = options.application_name(APPLICATION);
         let pool = connect(&options);

@@ -72,33 +72,33 @@ fn main() -> ExitCode {
     // A command speaks for itself; a server tells what it does.
     let is_server = matches!(command, Command::Serve(_));
     logs::begin(log_format, if is_server { "info,rumqttd=off" } else { "warn,sqlx=error" });
-    run(place, command).unwrap_or_else(|error| {
+    run(&place, command).unwrap_or_else(|error| {
         admin::refuse(&error);
         ExitCode::FAILURE
     })
 }
 
-fn run(place: Place, command: Command) -> anyhow::Result<ExitCode> {
+fn run(place: &Place, command: Command) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let stop = CancellationToken::new();
         tokio::spawn(stop_on_signal(stop.clone())?);
         match command {
             Command::Serve(arguments) => {
-                let (settings, options) = arguments.read(&place)?;
+                let (settings, options) = arguments.read(place)?;
                 serve(settings, options, stop).await?;
             }
             Command::Config(config) => config.run(),
-            Command::Migrate(migrate) => migrate.run(&place, &stop).await?,
+            Command::Migrate(migrate) => migrate.run(place, &stop).await?,
             Command::Doctor(doctor) => {
-                let is_well = doctor.run(&place, &stop).await?;
+                let is_well = doctor.run(place, &stop).await?;
                 return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
             }
-            Command::User(user) => user.run(&place, &stop).await?,
-            Command::Terminal(terminal) => terminal.run(&place, &stop).await?,
-            Command::Node(node) => node.run(&place, &stop).await?,
-            Command::Import(import) => import.run(&place, &stop).await?,
-            Command::Backup(backup) => backup.run(&place, &stop).await?,
-            Command::Restore(restore) => restore.run(&place, &stop).await?,
+            Command::User(user) => user.run(place, &stop).await?,
+            Command::Terminal(terminal) => terminal.run(place, &stop).await?,
+            Command::Node(node) => node.run(place, &stop).await?,
+            Command::Import(import) => import.run(place, &stop).await?,
+            Command::Backup(backup) => backup.run(place, &stop).await?,
+            Command::Restore(restore) => restore.run(place, &stop).await?,
         }
         Ok(ExitCode::SUCCESS)
     })

@@ -54,9 +54,9 @@ async fn after_the_disk_was_lost_a_backup_brings_everything_back_and_an_open_cas
 
     let copies = folder();
     let begun = Instant::now();
-    let copied = shell.says(&["backup", "--to", path(copies.path())]);
+    let backed_up = shell.says(&["backup", "--to", path(copies.path())]);
     let (backup, begun) = (begun.elapsed(), Instant::now());
-    let mode = std::fs::metadata(copies.path().join(copied.split(": ").next().expect("a file"))).expect("the copy");
+    let mode = std::fs::metadata(copies.path().join(backed_up.split(": ").next().expect("a file"))).expect("the copy");
     assert_eq!(mode.permissions().mode() & 0o777, 0o600);
     let served = shell.refuses(&["restore", path(copies.path()), "--replace"]);
     assert!(served.contains("stop it first"), "{served}");
@@ -66,7 +66,7 @@ async fn after_the_disk_was_lost_a_backup_brings_everything_back_and_an_open_cas
     // The keys of the demonstration's terminals lie beside the database; a real district's pagers have their own.
     std::fs::remove_dir_all(scene.server.data().join("postgres")).expect("the disk can be lost");
     let restored = shell.says(&["restore", path(copies.path())]);
-    eprintln!("drill: backup took {backup:?}, restore with a new cluster {:?}\n{copied}{restored}", begun.elapsed());
+    eprintln!("drill: backup took {backup:?}, restore with a new cluster {:?}\n{backed_up}{restored}", begun.elapsed());
     assert!(restored.contains("1 timelines checked, 0 broken"), "{restored}");
 
     scene.server.run();

@@ -220,16 +220,9 @@ fn decoded(text: &str) -> String {
     while at < bytes.len() {
         let escaped =
             (bytes[at] == b'%').then(|| text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()));
-        match escaped.flatten() {
-            Some(byte) => {
-                plain.push(byte);
-                at += 3;
-            }
-            None => {
-                plain.push(bytes[at]);
-                at += 1;
-            }
-        }
+        let (byte, length) = escaped.flatten().map_or((bytes[at], 1), |byte| (byte, 3));
+        plain.push(byte);
+        at += length;
     }
     String::from_utf8_lossy(&plain).into_owned()
 }

@@ -160,12 +160,11 @@ impl Terminal {
                             .with_context(|| format!("{} cannot be written; nothing was changed", path.display()))?;
                     }
                     tx.commit().await.context("nothing was changed")?;
-                    match &add.credentials {
-                        Some(path) => {
-                            say(format_args!("{} terminals added; secrets in {}", added.len(), path.display()))
-                        }
-                        None => {
-                            added.iter().for_each(|(wanted, secret)| show(&wanted.serial, Some(&wanted.login), secret))
+                    if let Some(path) = &add.credentials {
+                        say(format_args!("{} terminals added; secrets in {}", added.len(), path.display()));
+                    } else {
+                        for (wanted, secret) in &added {
+                            show(&wanted.serial, Some(&wanted.login), secret);
                         }
                     }
                     return Ok(());

@@ -141,7 +141,8 @@ impl Facts {
 
 fn disk(data: &Path) -> Option<Disk> {
     let found = rustix::fs::statvfs(data).ok()?;
-    let inodes_free_pct = if found.f_files == 0 { 100 } else { found.f_favail * 100 / found.f_files };
+    // Some file systems do not count them.
+    let inodes_free_pct = (found.f_favail * 100).checked_div(found.f_files).unwrap_or(100);
     Some(Disk { free_mb: found.f_bavail * found.f_frsize / 1_000_000, inodes_free_pct })
 }
 

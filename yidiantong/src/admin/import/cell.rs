@@ -155,15 +155,13 @@ pub(crate) fn phone(text: &str) -> Result<String, BadCell> {
         _ => 0,
     };
     match (digits.as_bytes(), digits.len()) {
-        ([b'1', b'3'..=b'9', ..], 11) => Ok(digits),
+        ([b'1', b'3'..=b'9', ..], 11) | ([b'4' | b'8', b'0', b'0', ..], 10) | ([b'2'..=b'8', ..], 7 | 8) => Ok(digits),
         ([b'1', b'3'..=b'9', ..], 20..) => Err(BadCell::Several),
         ([b'1', b'3'..=b'9', ..], _) => Err(BadCell::NoPhone("a mobile number has 11 digits")),
-        ([b'4' | b'8', b'0', b'0', ..], 10) => Ok(digits),
         ([b'0', ..], length) if area > 0 && (7..=8).contains(&(length - area.min(length))) => {
             Ok(format!("{}-{}", &digits[..area], &digits[area..]))
         }
         ([b'0', ..], _) => Err(BadCell::NoPhone("after the area code it has 7 or 8 digits")),
-        ([b'2'..=b'8', ..], 7 | 8) => Ok(digits),
         (_, 7 | 8) => Err(BadCell::NoPhone("a local number begins with 2 to 8")),
         _ => Err(BadCell::NoPhone("it has too few or too many digits")),
     }

@@ -394,7 +394,7 @@ impl Reader<'_> {
         self.text(key).map(str::to_owned)
     }
 
-    fn problem(&mut self, key: Key, why: impl ToString) {
+    fn problem(&mut self, key: Key, why: impl std::fmt::Display) {
         let problem = Problem::new(self.sheet, self.row, self.columns.column(key), why.to_string());
         self.problems.push(problem);
     }
