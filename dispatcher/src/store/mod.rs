@@ -16,6 +16,7 @@ pub mod orders;
 pub mod outbox;
 pub mod registry;
 pub mod residents;
+pub mod settle;
 pub mod telephone;
 pub mod timeline;
 pub mod users;
