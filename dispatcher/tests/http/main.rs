@@ -9,5 +9,6 @@ mod house;
 mod incidents;
 mod live;
 mod offers;
+mod orders;
 mod pages;
 mod sessions;
