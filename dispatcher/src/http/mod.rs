@@ -13,6 +13,7 @@ mod incidents;
 mod input;
 mod live;
 mod offers;
+mod orders;
 pub mod password;
 mod remembered;
 mod residents;

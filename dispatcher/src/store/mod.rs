@@ -4,6 +4,7 @@
 //! domain types on the way out.
 
 pub mod briefing;
+pub mod contacts;
 pub mod directory;
 pub mod facts;
 pub mod fences;
@@ -11,6 +12,7 @@ pub mod incidents;
 pub mod intake;
 pub mod live;
 pub mod offers;
+pub mod orders;
 pub mod outbox;
 pub mod registry;
 pub mod residents;

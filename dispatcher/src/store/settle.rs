@@ -103,6 +103,8 @@ pub struct ContactRow {
     pub relation: String,
     /// Telephone.
     pub phone: String,
+    /// E-mail.
+    pub email: String,
 }
 
 /// Where somebody should be.
@@ -289,9 +291,9 @@ async fn people(conn: &mut PgConnection, district: &District) -> Result<(), Stor
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
-        "insert into contact (resident_id, rank, name, relation, phone)
-         select resident_id, rank, name, relation, phone from jsonb_to_recordset($1::jsonb)
-            as x (resident_id uuid, rank smallint, name text, relation text, phone text)",
+        "insert into contact (resident_id, rank, name, relation, phone, email)
+         select resident_id, rank, name, relation, phone, email from jsonb_to_recordset($1::jsonb)
+            as x (resident_id uuid, rank smallint, name text, relation text, phone text, email text)",
         rows(&district.contacts),
     )
     .execute(&mut *conn)

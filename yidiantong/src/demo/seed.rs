@@ -209,6 +209,7 @@ impl Settling {
             name: contact.name.clone(),
             relation: contact.relation.clone(),
             phone: contact.phone.clone(),
+            email: contact.email.clone(),
         });
         self.district.contacts.extend(contacts);
         for fence in &resident.fences {
