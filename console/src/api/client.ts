@@ -2,10 +2,17 @@
 // server's clock on the side. Knows nothing of pages.
 
 import { learnClock } from '../model/time'
+import type { FeatureCollection } from 'geojson'
 import type {
   Candidates,
+  CaseMap,
   Detail,
+  Fence,
+  FenceDraft,
+  MapSettings,
   OwnOffers,
+  Place,
+  Resident,
   ResidentFound,
   Session,
   Summary,
@@ -52,6 +59,8 @@ interface Asked {
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   body?: unknown
   key?: string
+  /** Whether the browser may ask "has it changed?" instead of for the whole. Default: no. */
+  kept?: 'yes' | 'no'
 }
 
 async function call<T>(path: string, asked: Asked = {}, again = true): Promise<T> {
@@ -70,7 +79,7 @@ async function call<T>(path: string, asked: Asked = {}, again = true): Promise<T
       headers,
       body: asked.body === undefined ? undefined : JSON.stringify(asked.body),
       credentials: 'same-origin',
-      cache: 'no-store',
+      cache: asked.kept === 'yes' ? 'no-cache' : 'no-store',
       signal: patience.signal,
     })
     learnClock(response.headers.get('date'), sent_at, Date.now())
@@ -171,6 +180,26 @@ export const note = (id: string, text: string, key: string) => on(id, 'note', { 
 export const candidates = (id: string) => call<Candidates>(`/incidents/${encodeURIComponent(id)}/candidates`)
 export const residents = (q: string) =>
   call<{ residents: ResidentFound[] }>(`/residents?q=${encodeURIComponent(q)}`)
+
+export const resident = (id: string) => call<Resident>(`/residents/${encodeURIComponent(id)}`)
+/** The last place of somebody without an open incident: asked for with a reason, which is written down. */
+export const locate = (id: string, reason: string) =>
+  post<{ place: Place | null }>(`/residents/${encodeURIComponent(id)}/locate`, { reason })
+export const fences = (resident: string) => call<{ fences: Fence[] }>(`/residents/${encodeURIComponent(resident)}/fences`)
+export const addFence = (resident: string, draft: FenceDraft, key: string) =>
+  post<Fence>(`/residents/${encodeURIComponent(resident)}/fences`, draft, key)
+export const saveFence = (id: string, version: number, draft: FenceDraft) =>
+  call<Fence>(`/fences/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
+export const removeFence = (id: string, version: number) =>
+  call<void>(`/fences/${encodeURIComponent(id)}?version=${version}`, { method: 'DELETE' })
+
+export const mapSettings = () => call<MapSettings>('/settings/map')
+export const mapNodes = () => call<FeatureCollection>('/map/nodes', { kept: 'yes' })
+export const mapPeople = () => call<FeatureCollection>('/map/people', { kept: 'yes' })
+export const mapIncidents = () => call<FeatureCollection>('/map/incidents')
+export const mapResponders = () => call<FeatureCollection>('/map/responders')
+export const mapStations = () => call<FeatureCollection>('/map/stations', { kept: 'yes' })
+export const caseMap = (incident: string) => call<CaseMap>(`/incidents/${encodeURIComponent(incident)}/map`)
 
 export const liveUrl = (after: string | null) =>
   `${ROOT}/live${after === null ? '' : `?after=${encodeURIComponent(after)}`}`

@@ -1,6 +1,9 @@
 // The HTTP contract of /api/v1, as the console reads it. Words are closed on the server and open
 // here: a console that is older than its server must still show what it does not know.
 
+import type { FeatureCollection } from 'geojson'
+import type { Datum } from '../model/datum'
+
 /** A known word, or one that a newer server has and this page does not know yet. */
 export type Word<T extends string> = T | (string & {})
 
@@ -179,6 +182,8 @@ export interface Detail extends Summary {
   timeline: Entry[]
   script?: { zh?: string | null; en?: string | null } | null
   notices: Notice[]
+  /** The resident's fences, and how the person stands to them. */
+  fences?: Fence[] | null
 }
 
 /** `wire::report::Unstored`: an alert that rings from memory because it is not on disk yet. */
@@ -241,4 +246,75 @@ export interface OwnOffers {
   offers: OwnOffer[]
   /** Whether this responder is on duty, when the server says so. */
   duty?: boolean | null
+}
+
+export type Shape =
+  | { type: 'circle'; center: [number, number]; radius_m: number }
+  | { type: 'polygon'; coordinates: [number, number][][] }
+
+export interface Fence {
+  id: string
+  name: string
+  active: boolean
+  /** Which version this is: a save over one that was not seen is refused. */
+  version: number
+  shape: Shape
+  state?: Word<'inside' | 'outside' | 'unknown'> | null
+}
+
+/** What a person may change of a fence. */
+export type FenceDraft = Pick<Fence, 'name' | 'active' | 'shape'>
+
+/** How this installation's maps are drawn. */
+export interface MapSettings {
+  tiles?: { url: string; attribution: string; datum: Datum; max_zoom: number } | null
+  /** Where to begin, longitude first. */
+  center?: [number, number] | null
+  /** What the caller may see: south-west, north-east. */
+  bounds?: [[number, number], [number, number]] | null
+}
+
+/** Everything of one case that has a place. `properties.what` tells what each feature is. */
+export interface CaseMap {
+  place?: Place | null
+  features: FeatureCollection
+}
+
+/** One node on the way from the root. */
+export interface NodeName {
+  id: string
+  level: Word<'city' | 'district' | 'street' | 'community' | 'grid' | 'courtyard'>
+  name: string
+}
+
+export interface PastIncident {
+  id: string
+  class: Word<IncidentClass>
+  kinds: string[]
+  opened_at: string
+  closed_at?: string | null
+  outcome?: Word<Outcome> | null
+  drill: boolean
+}
+
+/** Everything that is kept of a resident, but where they are. */
+export interface Resident {
+  id: string
+  version: number
+  name: string
+  sex?: string | null
+  born_in?: number | null
+  phone?: string | null
+  category?: string | null
+  address: string
+  door_access?: string | null
+  home?: { lat: number; lon: number } | null
+  /** From the root down. */
+  serving: NodeName[]
+  registered: NodeName[]
+  medical_card?: string | null
+  contacts: Contact[]
+  terminals: Terminal[]
+  /** Newest first; the open ones before them. */
+  incidents: PastIncident[]
 }
