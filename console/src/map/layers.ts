@@ -145,6 +145,7 @@ export const DISTRICT_LAYERS: Layer[] = [
     layout: {
       'icon-image': 'station',
       'icon-allow-overlap': true,
+      'icon-ignore-placement': true,
       'icon-size': ['interpolate', ['linear'], ['zoom'], 10, 0.6, 14, 1],
       'text-field': ['step', ['zoom'], '', 13, ['get', 'name']],
       'text-font': FONT,
@@ -162,6 +163,7 @@ export const DISTRICT_LAYERS: Layer[] = [
     layout: {
       'icon-image': ['case', ['==', ['get', 'engaged'], true], 'responder-engaged', 'responder-free'],
       'icon-allow-overlap': true,
+      'icon-ignore-placement': true,
       'symbol-sort-key': ['case', ['==', ['get', 'engaged'], true], 1, 0],
       'icon-size': ['interpolate', ['linear'], ['zoom'], 10, 0.4, 12, 0.55, 15, 0.95],
       'text-field': ['step', ['zoom'], '', 15, ['get', 'name']],
@@ -187,12 +189,14 @@ export const FENCE_LAYERS: Layer[] = [
     id: 'fence-area',
     type: 'fill',
     source: 'fences',
+    filter: ['==', ['geometry-type'], 'Polygon'],
     paint: { 'fill-color': ['case', ['==', ['get', 'active'], true], '#5a2ea6', '#7d8c98'], 'fill-opacity': ['case', ['==', ['get', 'edited'], true], 0.16, 0.08] },
   },
   {
     id: 'fence-line',
     type: 'line',
     source: 'fences',
+    filter: ['==', ['geometry-type'], 'Polygon'],
     layout: { 'line-join': 'round' },
     paint: {
       'line-color': ['case', ['==', ['get', 'active'], true], '#5a2ea6', '#7d8c98'],
@@ -204,8 +208,8 @@ export const FENCE_LAYERS: Layer[] = [
     id: 'fence-name',
     type: 'symbol',
     source: 'fences',
-    minzoom: 13,
-    layout: { 'symbol-placement': 'line', 'text-field': ['get', 'name'], 'text-font': FONT, 'text-size': 12, 'text-offset': [0, -0.9] },
+    filter: ['==', ['geometry-type'], 'Point'],
+    layout: { 'text-field': ['get', 'name'], 'text-font': FONT, 'text-size': 12.5, 'text-anchor': 'bottom', 'text-offset': [0, -0.3] },
     paint: { ...NAME_PAINT, 'text-color': '#5a2ea6' },
   },
 ]
@@ -278,6 +282,7 @@ export const CASE_LAYERS: Layer[] = [
     layout: {
       'icon-image': 'station',
       'icon-allow-overlap': true,
+      'icon-ignore-placement': true,
       'icon-size': 0.8,
       'text-field': ['step', ['zoom'], '', 13, ['get', 'name']],
       'text-font': FONT,

@@ -21,12 +21,16 @@ export function ring({ shape }: Pick<Fence, 'shape'>): LonLat[] {
   return closed(opened(shape.coordinates[0] ?? []))
 }
 
+/** Areas, and a point at the top of each for its name. */
 export function ofFences(fences: readonly Fence[], edited: string | null = null): FeatureCollection {
-  return collection(
-    fences.flatMap((fence) =>
-      feature(polygon(ring(fence)), { id: fence.id, name: fence.name, active: fence.active, edited: fence.id === edited }),
-    ),
-  )
+  const drawn = (fence: Fence) => {
+    const { id, name, active } = fence
+    const around = ring(fence)
+    const top = around.reduce<LonLat | undefined>((high, at) => (high === undefined || at[1] > high[1] ? at : high), undefined)
+    const area = feature(polygon(around), { id, active, edited: id === edited })
+    return [...area, ...(area.length > 0 && top ? feature(point(top), { id, name }) : [])]
+  }
+  return collection(fences.flatMap(drawn))
 }
 
 /** Somebody or something on the way to the case. */

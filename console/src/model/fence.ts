@@ -24,7 +24,7 @@ export function newPolygon(): Drawing {
 }
 
 export function drawingOf({ id, version, name, active, shape }: Fence): Drawing {
-  return { id, version, name, active, shape: structuredClone(shape) }
+  return { id, version, name, active, shape }
 }
 
 export function draftOf({ name, active, shape }: Drawing): FenceDraft {
