@@ -21,10 +21,10 @@ const POLICY =
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' }
 
 const USERS = {
-  operator: { id: 'u-op', login: 'operator', name: '王芳', role: 'operator' },
-  operator2: { id: 'u-op2', login: 'operator2', name: '李静', role: 'operator' },
-  supervisor: { id: 'u-sv', login: 'supervisor', name: '陈建国', role: 'supervisor' },
-  responder: { id: 'u-r1', login: 'responder', name: '刘洋', role: 'responder' },
+  operator: { id: 'u-op', login: 'operator', name: '王芳', role: 'operator', grants: [{ role: 'operator', node: { id: 'n1', name: '开福区' } }] },
+  operator2: { id: 'u-op2', login: 'operator2', name: '李静', role: 'operator', grants: [{ role: 'operator', node: { id: 'n1', name: '开福区' } }] },
+  supervisor: { id: 'u-sv', login: 'supervisor', name: '陈建国', role: 'supervisor', grants: [{ role: 'supervisor', node: { id: 'n1', name: '开福区' } }] },
+  responder: { id: 'u-r1', login: 'responder', name: '刘洋', role: 'responder', grants: [{ role: 'responder', node: { id: 'n1', name: '开福区' } }] },
 }
 const RESPONDERS = [
   { responder: 'r1', name: '刘洋', provider: '银铃居家服务', phone: '13807310001', distance_m: 320, position_age_s: 14, skills: ['first_aid', 'lift'], busy: false },

@@ -34,8 +34,9 @@ const streamed = (id: string, cursor: string, over: Partial<Summary> = {}): Inpu
 const run = (queue: Queue, ...inputs: Input[]) => inputs.reduce((at, input) => step(at, input).queue, queue)
 const shown = (queue: Queue, id: string) => queue.incidents.get(id)
 
-const OPERATOR = { id: 'me', role: 'operator' }
-const SUPERVISOR = { id: 'boss', role: 'supervisor' }
+const OPERATOR = { id: 'me', grants: [{ role: 'operator' }] }
+const SUPERVISOR = { id: 'boss', grants: [{ role: 'supervisor' }] }
+const GRID_OFFICER = { id: 'grid', grants: [{ role: 'grid_officer' }] }
 
 describe('the order', () => {
   it('puts the most urgent first, and among equals whoever has waited longest', () => {
@@ -187,6 +188,7 @@ describe('what rings', () => {
     const louder = run(first, streamed('b', 'c1', { ring: 'supervisors' }))
     expect(ringing(louder, OPERATOR)).toEqual({ ring: 'supervisors', count: 2 })
     expect(ringing(louder, SUPERVISOR)).toEqual({ ring: 'supervisors', count: 1 })
+    expect(ringing(louder, GRID_OFFICER), 'who may not answer is not rung').toEqual({ ring: 'none', count: 0 })
   })
 
   it('a claimed incident pressed again rings at its owner alone', () => {

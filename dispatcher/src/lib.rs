@@ -1,9 +1,11 @@
 //! The dispatcher: the only owner of the database. Takes reports in, decides what follows, sends what
 //! was decided, and serves the HTTP API and the console.
 //!
+//! Who may do what, and where, is decided in [`access`].
 //! [`desk`] is the shell around `domain`'s decision, [`intake`] the commit behind every "received",
 //! [`ticker`] wakes what is due, [`outbox`] sends what was decided. All SQL is in [`store`].
 
+pub mod access;
 pub mod clock;
 pub mod config;
 pub mod desk;

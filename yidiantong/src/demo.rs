@@ -3,12 +3,14 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use dispatcher::access::Role;
 use dispatcher::config::{CentreConfig, Secret};
 use dispatcher::http::password;
-use dispatcher::store::registry::{self, NewNode, NewResident, NewResponder};
+use dispatcher::store::registry::{self, NewResident, NewResponder};
 use domain::id::ProviderId;
 use domain::incident::Centre;
 use domain::place::Position;
+use domain::word::Word as _;
 use firmware_sim::ground::Point;
 use firmware_sim::{centre, responder};
 use serde::{Deserialize, Serialize};
@@ -240,11 +242,11 @@ const COMPANIES: [Company; 3] = [
     ),
 ];
 
-const USERS: [(&str, &str, &str); 4] = [
-    ("operator", "operator", "坐席 小林"),
-    ("operator2", "operator", "坐席 小周"),
-    ("supervisor", "supervisor", "值班长 老何"),
-    ("responder", "responder", "李卫"),
+const USERS: [(&str, Role, &str); 4] = [
+    ("operator", Role::Operator, "坐席 小林"),
+    ("operator2", Role::Operator, "坐席 小周"),
+    ("supervisor", Role::Supervisor, "值班长 老何"),
+    ("responder", Role::Responder, "李卫"),
 ];
 
 fn random_word() -> String {
@@ -271,17 +273,18 @@ pub async fn seed(pool: &PgPool, data: &Path, wanted: Wanted) -> anyhow::Result<
         })?;
         serde_json::from_slice(&kept)?
     };
+    let root = registry::root(&mut tx).await?;
     let mut responder_user = None;
     demo.users.clear();
     for (login, role, name) in USERS {
         let password = random_word();
         let hashing = password.clone();
         let hash = tokio::task::spawn_blocking(move || password::hash(&hashing)).await?.map_err(anyhow::Error::msg)?;
-        let user = registry::put_user(&mut tx, login, name, role, &hash).await?;
-        if role == "responder" {
+        let user = registry::put_user(&mut tx, login, name, &[(role, root)], &hash).await?;
+        if role == Role::Responder {
             responder_user = Some(user);
         }
-        demo.users.push(DemoUser { login: login.into(), role: role.into(), name: name.into(), password });
+        demo.users.push(DemoUser { login: login.into(), role: role.as_str().into(), name: name.into(), password });
     }
     if let Some(user) = responder_user {
         registry::let_responder_log_in(&mut tx, USERS[3].2, user).await?;
@@ -299,8 +302,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 async fn settle(conn: &mut PgConnection) -> anyhow::Result<Demo> {
-    let root = NewNode { parent: None, level: "district", name: "开福区", handover_policy: Some("at_once") };
-    let district = registry::add_node(conn, &root).await?;
+    let district = registry::name_root(conn, "district", "开福区").await?;
     let mut terminals = Vec::new();
     for (index, person) in (1..).zip(&RESIDENTS) {
         terminals.extend(settle_resident(conn, district, index, person).await?);

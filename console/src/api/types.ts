@@ -7,13 +7,21 @@ import type { Datum } from '../model/datum'
 /** A known word, or one that a newer server has and this page does not know yet. */
 export type Word<T extends string> = T | (string & {})
 
-export type Role = 'operator' | 'supervisor' | 'admin' | 'responder'
+export type Role = 'operator' | 'supervisor' | 'admin' | 'grid_officer' | 'responder'
 
 export interface User {
   id: string
   login: string
   name: string
+  /** The highest of their roles; none for somebody who may do nothing yet. */
+  role: Word<Role> | null
+  grants: readonly Grant[]
+}
+
+/** A role over the subtree of a node. */
+export interface Grant {
   role: Word<Role>
+  node: { id: string; name: string }
 }
 
 export interface Session {

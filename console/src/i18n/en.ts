@@ -17,7 +17,7 @@ export const en: Messages = {
     back: 'Back to the queue',
     loading: 'Loading…',
   },
-  role: { operator: 'Operator', supervisor: 'Supervisor', admin: 'Administrator', responder: 'Responder' },
+  role: { operator: 'Operator', supervisor: 'Supervisor', admin: 'Administrator', grid_officer: 'Grid officer', responder: 'Responder' },
   login: {
     login: 'Login',
     password: 'Password',

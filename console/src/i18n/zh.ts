@@ -15,7 +15,7 @@ export const zh = {
     back: '返回队列',
     loading: '正在载入…',
   },
-  role: { operator: '坐席', supervisor: '班长', admin: '管理员', responder: '服务人员' },
+  role: { operator: '坐席', supervisor: '班长', admin: '管理员', grid_officer: '网格员', responder: '服务人员' },
   login: {
     login: '账号',
     password: '密码',

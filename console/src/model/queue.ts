@@ -5,6 +5,7 @@
 // apart by equality alone: an event that has been seen before (a stream that repeats its tail), and
 // an event older than an answer we already hold (the stream runs behind our own calls).
 
+import { isOperator, mayAnswer, type Holder } from './access'
 import type { Ring, Summary, Unstored } from '../api/types'
 
 /** How many cursors are remembered to know a repeated event: more than a server keeps in one batch. */
@@ -170,9 +171,8 @@ export function inOrder(incidents: Iterable<Summary>): Summary[] {
 }
 
 /** Who sits at this console. */
-export interface Listener {
+export interface Listener extends Holder {
   id: string
-  role: string
 }
 
 /** How loudly this console has to ring, and for how many. */
@@ -194,11 +194,12 @@ export function ringing(queue: Queue, listener: Listener): { ring: Ring; count: 
 /** Whether an incident that rings rings here. */
 export function ringsFor(summary: Summary, listener: Listener): boolean {
   if (isClosed(summary) || rank(summary.ring) === 0) return false
-  if (rank(summary.ring) >= 2) return true
+  // A grid officer sees, and is not the one to answer.
+  if (rank(summary.ring) >= 2) return mayAnswer(listener)
   // A new press on a claimed case calls its owner, whoever that is.
   if (summary.claimed_by) return summary.claimed_by.id === listener.id
   // A supervisor is called when nobody at the desks answers, not before.
-  return listener.role === 'operator'
+  return isOperator(listener)
 }
 
 /** The neighbour of `id` in `order`, `by` rows away; the first row when there is none. */

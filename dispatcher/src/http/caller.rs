@@ -1,23 +1,24 @@
 //! Who calls: identity comes from the session's cookie or a responder's token, never from a body.
 //!
-//! A handler names what it needs as an argument: [`Caller`], [`Operator`] or [`ResponderCaller`].
+//! A handler names what it needs as an argument: [`Caller`], [`May`] with a deed, or [`ResponderCaller`].
 
 use std::collections::HashMap;
+use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use domain::id::{ResponderId, UserId};
-use domain::incident::Authority;
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::errors::ApiError;
 use super::{Api, DATABASE_WITHIN};
+use crate::access::{Deed, Role, Scope};
 use crate::clock;
-use crate::store::users::{Role, Session, Touch, User};
+use crate::store::users::{Session, Touch, User};
 use crate::store::{offers, users};
 
 /// The cookie that holds a session's token.
@@ -66,43 +67,39 @@ impl FromRequestParts<Api> for Caller {
     }
 }
 
-/// Somebody who answers calls: operator, supervisor or administrator.
+/// Somebody who may do a deed, and where.
 #[derive(Debug, Clone)]
-pub(crate) struct Operator(pub(crate) Caller);
+pub(crate) struct May<D> {
+    /// Who.
+    pub(crate) caller: Caller,
+    /// Where.
+    pub(crate) scope: Scope,
+    deed: PhantomData<D>,
+}
 
-impl Operator {
+impl<D> May<D> {
     pub(crate) fn id(&self) -> UserId {
-        self.0.user.id
-    }
-
-    /// With what authority they claim.
-    pub(crate) fn authority(&self) -> Authority {
-        match self.0.user.role {
-            Role::Supervisor | Role::Admin => Authority::Supervisor,
-            Role::Operator | Role::Responder => Authority::Operator,
-        }
+        self.caller.user.id
     }
 }
 
-impl FromRequestParts<Api> for Operator {
+impl<D: Deed> FromRequestParts<Api> for May<D> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, api).await?;
-        match caller.user.role {
-            Role::Operator | Role::Supervisor | Role::Admin => Ok(Self(caller)),
-            Role::Responder => Err(ApiError::Forbidden),
-        }
+        let scope = Scope::of::<D>(&caller.user.grants).ok_or(ApiError::Forbidden)?;
+        Ok(Self { caller, scope, deed: PhantomData })
     }
 }
 
 /// A responder: at the console with a cookie, or by their application with a token.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct ResponderCaller {
     /// Who.
     pub(crate) id: ResponderId,
-    /// Where they are logged in, when it is by cookie.
-    pub(crate) session: Option<TokenHash>,
+    /// Their login, when it is by cookie.
+    pub(crate) session: Option<Caller>,
 }
 
 impl FromRequestParts<Api> for ResponderCaller {
@@ -115,11 +112,11 @@ impl FromRequestParts<Api> for ResponderCaller {
             return Ok(Self { id: id.ok_or(ApiError::BadCredentials)?, session: None });
         }
         let caller = Caller::from_request_parts(parts, api).await?;
-        if caller.user.role != Role::Responder {
+        if !caller.user.grants.iter().any(|grant| grant.role == Role::Responder) {
             return Err(ApiError::Forbidden);
         }
         let id = offers::responder_of_user(&mut *api.conn().await?, caller.user.id).await?;
-        Ok(Self { id: id.ok_or(ApiError::Forbidden)?, session: Some(caller.token) })
+        Ok(Self { id: id.ok_or(ApiError::Forbidden)?, session: Some(caller) })
     }
 }
 

@@ -18,10 +18,11 @@ use uuid::Uuid;
 use wire::report::Unstored;
 
 use super::Api;
-use super::caller::{Operator, TokenHash};
+use super::caller::{Caller, May};
 use super::errors::ApiError;
 use super::health::Follower;
 use super::input::Asked;
+use crate::access::{Scope, See};
 use crate::store::live::{self, Cursor, Resumption};
 use crate::store::users::Touch;
 use crate::store::{self, StoreError, views};
@@ -53,7 +54,7 @@ pub(super) struct After {
 /// `GET /live?after=<cursor>`
 pub(super) async fn follow(
     State(api): State<Api>,
-    operator: Operator,
+    who: May<See>,
     headers: HeaderMap,
     Asked(After { after }): Asked<After>,
 ) -> Result<Answer, ApiError> {
@@ -61,13 +62,14 @@ pub(super) async fn follow(
     // A browser that reconnects by itself repeats the first address, but knows better by now.
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let from = last.filter(|id| !id.is_empty()).or(after).map(|text| text.parse::<Cursor>());
-    let reader = Reader::start(api.clone(), from.transpose().map_err(|_| ApiError::CursorGone)?).await?;
+    let reader =
+        Reader::start(api.clone(), who.scope.clone(), from.transpose().map_err(|_| ApiError::CursorGone)?).await?;
 
     // Before anything else, so that the console knows: what it held as "not stored" is told anew.
     let hello = event("hello", &Hello { cursor: reader.cursor }).id(reader.cursor.to_string());
     let news = stream::select(reader.into_stream(), Alerts::start(&api).into_stream());
     let stream = stream::once(async { hello }).chain(news);
-    Ok(answer(&api, stream, Some(operator.0.token), follower))
+    Ok(answer(&api, stream, Some(who.caller), follower))
 }
 
 #[derive(Serialize)]
@@ -79,7 +81,7 @@ struct Hello {
 pub(super) fn answer(
     api: &Api,
     stream: impl Stream<Item = Event> + Send + 'static,
-    session: Option<TokenHash>,
+    session: Option<Caller>,
     follower: Follower,
 ) -> Answer {
     let over = over(api.clone(), session);
@@ -91,16 +93,16 @@ pub(super) fn answer(
     Sse::new(stream.boxed()).keep_alive(KeepAlive::new().interval(ALIVE_EVERY).text("alive"))
 }
 
-/// Ends when nobody may listen any longer.
-async fn over(api: Api, session: Option<TokenHash>) {
+/// Ends when nobody may listen any longer, or to something else than before.
+async fn over(api: Api, session: Option<Caller>) {
     let touching = async {
-        let Some(token) = session else { return std::future::pending().await };
+        let Some(caller) = session else { return std::future::pending().await };
         let mut wait = TOUCH_EVERY;
         loop {
             sleep(wait).await;
-            wait = match api.confirmed_session(token, Touch::Seen).await {
-                Ok(Some(_)) => TOUCH_EVERY,
-                Ok(None) => return,
+            wait = match api.confirmed_session(caller.token, Touch::Seen).await {
+                Ok(Some(session)) if session.user.grants == caller.user.grants => TOUCH_EVERY,
+                Ok(_) => return,
                 Err(_) => TOUCH_AGAIN_AFTER,
             };
         }
@@ -132,6 +134,8 @@ pub(super) async fn wait_for_news(changes: &mut watch::Receiver<u64>, look_every
 /// One console's place in the stream of changes.
 struct Reader {
     api: Api,
+    /// What lies outside of it is passed over.
+    scope: Scope,
     cursor: Cursor,
     /// Whether it is known that nothing after the cursor was deleted.
     checked: bool,
@@ -141,7 +145,7 @@ struct Reader {
 
 impl Reader {
     /// Starts after `from`, or at the present end. With the database away it believes `from` for now.
-    async fn start(api: Api, from: Option<Cursor>) -> Result<Self, ApiError> {
+    async fn start(api: Api, scope: Scope, from: Option<Cursor>) -> Result<Self, ApiError> {
         // Listen before looking, so that nothing falls between.
         let changes = api.desk().live.changes();
         let at = async {
@@ -155,7 +159,7 @@ impl Reader {
             (Err(ApiError::Unavailable(_)), Some(from)) => (from, false),
             (Err(error), _) => return Err(error),
         };
-        Ok(Self { api, cursor, checked, changes, read: VecDeque::new() })
+        Ok(Self { api, scope, cursor, checked, changes, read: VecDeque::new() })
     }
 
     fn into_stream(self) -> impl Stream<Item = Event> + Send {
@@ -198,7 +202,8 @@ impl Reader {
         let mut ids: Vec<Uuid> = events.iter().map(|event| event.incident.0).collect();
         ids.sort_unstable();
         ids.dedup();
-        let summaries: HashMap<Uuid, std::sync::Arc<str>> = views::summaries(&mut moment, &ids)
+        let seen: Vec<Uuid> = views::in_scope(&mut moment, &ids, &self.scope).await?.into_iter().collect();
+        let summaries: HashMap<Uuid, std::sync::Arc<str>> = views::summaries(&mut moment, &seen)
             .await?
             .into_iter()
             .filter_map(|(id, summary)| Some((id, serde_json::to_string(&summary).ok()?.into())))

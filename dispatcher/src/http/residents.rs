@@ -5,9 +5,10 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
-use super::caller::Operator;
+use super::caller::May;
 use super::errors::ApiError;
 use super::input::{Asked, NoWords, Words};
+use crate::access::See;
 use crate::store::residents::{self, Found};
 
 #[derive(Deserialize)]
@@ -24,11 +25,11 @@ pub(super) struct FoundView {
 /// `GET /residents?q=`
 pub(super) async fn search(
     State(api): State<Api>,
-    _: Operator,
+    who: May<See>,
     Asked(SearchQuery { q }): Asked<SearchQuery>,
 ) -> Result<Json<FoundView>, ApiError> {
     let residents = match Words::<100>::new(&q) {
-        Ok(words) => residents::search(&mut *api.conn().await?, &words.into_inner()).await?,
+        Ok(words) => residents::search(&mut *api.conn().await?, &words.into_inner(), &who.scope).await?,
         // Nothing asked, nothing found.
         Err(NoWords::Empty) => Vec::new(),
         Err(why) => return Err(ApiError::BadRequest(format!("q {why}"))),

@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{StoreError, users};
+use crate::access::{self, Deed as _, Role};
 use crate::clock;
 use crate::config::Config;
 
@@ -18,9 +19,9 @@ use crate::config::Config;
 const CANDIDATES_MAX: i64 = 50;
 
 /// Whose console rings first.
-const OPERATORS: &[&str] = &["operator"];
+const OPERATORS: &[Role] = &[Role::Operator];
 /// Whose console rings when operators do not claim.
-const SUPERVISORS: &[&str] = &["supervisor", "admin"];
+const SUPERVISORS: &[Role] = access::TakeOver::ROLES;
 
 /// The database's clock.
 pub async fn now(conn: &mut PgConnection) -> Result<Timestamp, StoreError> {
@@ -38,8 +39,8 @@ pub async fn gather(conn: &mut PgConnection, incident: &Incident, config: &Confi
     };
     // Who watches a quiet night touches no key: an open console is enough to hear it ring.
     let hears_for = users::SESSION_LASTS;
-    let operators = presence(users::anybody_present(conn, OPERATORS, gone_after, hears_for).await?);
-    let supervisors = presence(users::anybody_present(conn, SUPERVISORS, gone_after, hears_for).await?);
+    let operators = presence(users::anybody_present(conn, incident.id, OPERATORS, gone_after, hears_for).await?);
+    let supervisors = presence(users::anybody_present(conn, incident.id, SUPERVISORS, gone_after, hears_for).await?);
     let policy = policies(conn, &[incident.id.0]).await?.remove(&incident.id.0).unwrap_or_default();
     let candidates = candidates(conn, incident, config).await?;
     // Read last, after every lock has been waited for.
@@ -67,7 +68,7 @@ pub async fn policies(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<Has
             'at_once') as "handover!"
          from incident i
          left join resident r on r.id = i.resident_id
-         left join org_node n on n.id = i.node_id
+         join org_node n on n.id = i.node_id
          where i.id = any($1)"#,
         incidents
     )
@@ -105,7 +106,7 @@ async fn candidates(
         r#"select p.responder_id, st_distance(p.place, here.place) as "distance_m!"
          from incident_place here
          join incident i on i.id = here.incident_id
-         left join org_node n on n.id = i.node_id
+         join org_node n on n.id = i.node_id
          join responder_position p on st_dwithin(p.place, here.place, $2)
          join responder r on r.id = p.responder_id
          where here.incident_id = $1
@@ -114,7 +115,7 @@ async fn candidates(
             and exists (select from contract c
                 where c.provider_id = r.provider_id and c.category = 'emergency'
                     and c.since <= current_date and (c.until is null or c.until >= current_date)
-                    and (n.id is null or c.node_id = any(n.path)))
+                    and c.node_id = any(n.path))
             and not exists (select from offer o
                 where o.responder_id = r.id and o.state in ('asked', 'accepted', 'on_the_way', 'on_scene'))
          order by p.place <-> here.place, r.id -- the id, so that equals keep their order

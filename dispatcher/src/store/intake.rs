@@ -175,6 +175,9 @@ pub struct PlacedFix {
     pub altitude_m: Option<f64>,
 }
 
+/// A position less sure than this does not tell in whose district somebody is.
+const PLACED_WITHIN_M: f64 = 200.0;
+
 /// An incident to open, unless the subject has an open one of that class to append to.
 #[derive(Debug, Clone)]
 pub struct Opening {
@@ -227,7 +230,10 @@ async fn open(conn: &mut PgConnection, opening: &Opening, now: Timestamp) -> Res
         "insert into incident as i (id, class, origin, subject_kind, subject_key, resident_id, terminal_id, node_id, kinds,
             category, opened_at, presses, last_press_at, place, place_accuracy_m, place_source, place_at, doubts, drill,
             wake_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $11,
+         values ($1, $2, $3, $4, $5, $6, $7,
+            coalesce(case when coalesce($15::float8, $20) <= $20
+                then node_at(st_setsrid(st_makepoint($13, $14), 4326)::geography) end, $8, root_node()),
+            $9, $10, $11, $12, $11,
             st_setsrid(st_makepoint($13, $14), 4326)::geography, $15, $16, $17, $18, $19, $11)
          on conflict (subject_kind, subject_key, class) where closed_at is null and class <> 'service' do update set
             presses = i.presses + excluded.presses,
@@ -267,6 +273,7 @@ async fn open(conn: &mut PgConnection, opening: &Opening, now: Timestamp) -> Res
         place.map(|place| place.received_at.to_sqlx()) as Option<jiff_sqlx::Timestamp>,
         serde_json::to_value(&opening.doubts).unwrap_or_default(),
         opening.drill,
+        PLACED_WITHIN_M,
     )
     .fetch_one(conn)
     .await?;

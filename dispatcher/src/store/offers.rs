@@ -252,14 +252,14 @@ pub async fn candidates(
             (select coalesce(array_agg(distinct c.category), '{}') from contract c
              where c.provider_id = r.provider_id and c.since <= current_date
                 and (c.until is null or c.until >= current_date)
-                and (n.id is null or c.node_id = any(n.path))) as "skills!",
+                and c.node_id = any(n.path)) as "skills!",
             exists (select from offer o where o.responder_id = r.id
                 and o.state in ('asked', 'accepted', 'on_the_way', 'on_scene')) as "busy!",
             here.place is not null as "known!",
             now() as "now!"
          from incident i
          join incident_place here on here.incident_id = i.id
-         left join org_node n on n.id = i.node_id
+         join org_node n on n.id = i.node_id
          cross join responder r
          join provider pr on pr.id = r.provider_id
          left join responder_position p on p.responder_id = r.id and p.at > now() - make_interval(secs => $3)
@@ -268,7 +268,7 @@ pub async fn candidates(
             and exists (select from contract c
                 where c.provider_id = r.provider_id and c.since <= current_date
                     and (c.until is null or c.until >= current_date)
-                    and (n.id is null or c.node_id = any(n.path)))
+                    and c.node_id = any(n.path))
          order by "busy!", distance_m nulls last, r.name, r.id
          limit $4"#,
         incident.0,

@@ -3,19 +3,21 @@
 
 use domain::id::{ProviderId, ResidentId, ResponderId, TerminalId, UserId};
 use domain::place::Position;
+use domain::word::Word as _;
 use jiff::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use wire::directory::Terminal;
 
 use super::StoreError;
+use crate::access::Role;
 use crate::clock;
 
 /// A node of the organisation tree.
 #[derive(Debug, Clone)]
 pub struct NewNode<'n> {
-    /// Above it; none for the root.
-    pub parent: Option<Uuid>,
+    /// Above it.
+    pub parent: Uuid,
     /// `district`, `street`, `community`, `grid`, `courtyard`.
     pub level: &'n str,
     /// Its name.
@@ -24,12 +26,29 @@ pub struct NewNode<'n> {
     pub handover_policy: Option<&'n str>,
 }
 
+/// The root of the tree, which is always there.
+pub async fn root(conn: &mut PgConnection) -> Result<Uuid, StoreError> {
+    Ok(sqlx::query_scalar!(r#"select root_node() as "root!""#).fetch_one(conn).await?)
+}
+
+/// Gives the root its level and name.
+pub async fn name_root(conn: &mut PgConnection, level: &str, name: &str) -> Result<Uuid, StoreError> {
+    let id = sqlx::query_scalar!(
+        "update org_node set level = $1, name = $2 where parent_id is null returning id",
+        level,
+        name
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(id)
+}
+
 /// Adds a node.
 pub async fn add_node(conn: &mut PgConnection, node: &NewNode<'_>) -> Result<Uuid, StoreError> {
     let id = clock::fresh_id();
     sqlx::query!(
         "insert into org_node (id, parent_id, level, name, path, handover_policy)
-         values ($1, $2, $3, $4, coalesce((select path from org_node where id = $2), '{}') || $1::uuid, $5)",
+         select $1, id, $3, $4, path || $1::uuid, $5 from org_node where id = $2",
         id,
         node.parent,
         node.level,
@@ -174,7 +193,7 @@ pub async fn add_provider(
     categories: &[String],
 ) -> Result<ProviderId, StoreError> {
     let id = clock::fresh_id();
-    sqlx::query!("insert into provider (id, name, phone) values ($1, $2, $3)", id, name, phone)
+    sqlx::query!("insert into provider (id, node_id, name, phone) values ($1, $2, $3, $4)", id, node, name, phone)
         .execute(&mut *conn)
         .await?;
     sqlx::query!(
@@ -209,8 +228,8 @@ pub struct NewResponder<'n> {
 pub async fn add_responder(conn: &mut PgConnection, responder: &NewResponder<'_>) -> Result<ResponderId, StoreError> {
     let id = clock::fresh_id();
     sqlx::query!(
-        "insert into responder (id, provider_id, user_id, name, phone, on_duty, token_sha256)
-         values ($1, $2, $3, $4, $5, true, $6)",
+        "insert into responder (id, provider_id, node_id, user_id, name, phone, on_duty, token_sha256)
+         select $1, id, node_id, $3, $4, $5, true, $6 from provider where id = $2",
         id,
         responder.provider.0,
         responder.user.map(|user| user.0),
@@ -257,26 +276,40 @@ pub async fn push_address(conn: &mut PgConnection, responder: &str) -> Result<Op
     Ok(row.and_then(|row| row.push_url.zip(row.push_secret)))
 }
 
-/// Adds a user, or gives an existing login a new name, role and password.
+/// Adds a user, or gives an existing login a new name, password and grants. They are kept at the node of the
+/// first grant.
 pub async fn put_user(
     conn: &mut PgConnection,
     login: &str,
     name: &str,
-    role: &str,
+    grants: &[(Role, Uuid)],
     password_hash: &str,
 ) -> Result<UserId, StoreError> {
     let id = sqlx::query_scalar!(
-        "insert into app_user (id, login, name, role, password_hash) values ($1, $2, $3, $4, $5)
-         on conflict (login) do update set name = excluded.name, role = excluded.role,
+        "insert into app_user (id, login, name, node_id, password_hash)
+         values ($1, $2, $3, coalesce($4, root_node()), $5)
+         on conflict (login) do update set name = excluded.name, node_id = excluded.node_id,
             password_hash = excluded.password_hash, failed_logins = 0, locked_until = null, disabled = false
          returning id",
         clock::fresh_id(),
         login,
         name,
-        role,
+        grants.first().map(|(_, node)| *node),
         password_hash,
     )
-    .fetch_one(conn)
+    .fetch_one(&mut *conn)
+    .await?;
+    let (roles, nodes): (Vec<String>, Vec<Uuid>) =
+        grants.iter().map(|(role, node)| (role.as_str().to_owned(), *node)).unzip();
+    sqlx::query!("delete from role_grant where user_id = $1", id).execute(&mut *conn).await?;
+    sqlx::query!(
+        "insert into role_grant (user_id, role, node_id) select $1, * from unnest($2::text[], $3::uuid[])
+         on conflict do nothing",
+        id,
+        &roles,
+        &nodes,
+    )
+    .execute(conn)
     .await?;
     Ok(UserId(id))
 }

@@ -74,8 +74,9 @@ pub async fn serialize(conn: &mut PgConnection, by: UserId, key: &str) -> Result
 /// Opens an emergency, or appends the call to the open one of the same resident or telephone. What
 /// follows from it is decided right after, as for a press.
 ///
-/// Whoever is no resident counts as unlisted: the operator who has them on the line decides about 120.
-pub async fn open(conn: &mut PgConnection, call: &Call, by: UserId) -> Result<IncidentId, StoreError> {
+/// Whoever is no resident counts as unlisted: the operator who has them on the line decides about 120. Their
+/// case belongs to `node`.
+pub async fn open(conn: &mut PgConnection, call: &Call, by: UserId, node: Uuid) -> Result<IncidentId, StoreError> {
     let fresh = clock::fresh_id();
     let now = facts::now(conn).await?;
     let (subject_kind, subject_key) = match (call.resident, &call.phone) {
@@ -90,7 +91,7 @@ pub async fn open(conn: &mut PgConnection, call: &Call, by: UserId) -> Result<In
          values ($1, $2, $3, $4, $5, $6,
             (select terminal_id from terminal_assignment where resident_id = $6 and until is null
              order by since desc limit 1),
-            (select serving_node from resident where id = $6),
+            coalesce((select serving_node from resident where id = $6), $12),
             array[$7::text], $8, 1, $8, $9, $10, $11, $8)
          on conflict (subject_kind, subject_key, class) where closed_at is null and class <> 'service' do update set
             presses = i.presses + 1,
@@ -114,6 +115,7 @@ pub async fn open(conn: &mut PgConnection, call: &Call, by: UserId) -> Result<In
         call.place_in_words,
         call.phone,
         call.drill,
+        node,
     )
     .fetch_one(&mut *conn)
     .await?;

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use domain::id::UserId;
-use domain::word::{UnknownWord, Word};
+use domain::id::{IncidentId, UserId};
+use domain::word::Word as _;
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::StoreError;
+use crate::access::{Grant, Role};
 
 /// So many wrong passwords in a row lock a login …
 pub const FAILURES_MAX: i32 = 5;
@@ -19,32 +21,6 @@ pub const LOCKED_FOR: Duration = Duration::from_mins(15);
 pub const SESSION_LASTS: Duration = Duration::from_hours(12);
 /// A session's row is not written again for having been seen within this time.
 const SEEN_AGAIN_AFTER: Duration = Duration::from_secs(5);
-
-/// What somebody may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Answers calls.
-    Operator,
-    /// Answers calls that operators do not, and may take them over.
-    Supervisor,
-    /// Sees to accounts and settings; may do what a supervisor may.
-    Admin,
-    /// Goes to residents; sees own offers only.
-    Responder,
-}
-
-impl Word for Role {
-    const KIND: &'static str = "role";
-    const ALL: &'static [Self] = &[Self::Operator, Self::Supervisor, Self::Admin, Self::Responder];
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Supervisor => "supervisor",
-            Self::Admin => "admin",
-            Self::Responder => "responder",
-        }
-    }
-}
 
 /// Somebody who is logged in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,9 +32,17 @@ pub struct User {
     pub login: String,
     /// Their name.
     pub name: String,
-    /// What they may do.
-    #[serde(serialize_with = "wire::word::serialize")]
-    pub role: Role,
+    /// The highest of their roles: what pages they get; none for one who may do nothing yet.
+    pub role: Option<Role>,
+    /// What they are, and over which subtrees.
+    pub grants: Vec<Grant>,
+}
+
+impl User {
+    fn new(id: Uuid, login: String, name: String, grants: Vec<Grant>) -> Self {
+        let role = grants.iter().map(|grant| grant.role).max();
+        Self { id: UserId(id), login, name, role, grants }
+    }
 }
 
 fn user_id<S: serde::Serializer>(id: &UserId, serializer: S) -> Result<S::Ok, S::Error> {
@@ -101,14 +85,6 @@ pub enum Touch {
     Active,
 }
 
-fn role(text: &str, id: Uuid) -> Result<Role, StoreError> {
-    Role::parse(text).map_err(|UnknownWord { .. }| StoreError::Impossible {
-        table: "app_user",
-        id: id.to_string(),
-        column: "role",
-    })
-}
-
 /// Counts an attempt to log in and says what to check the password against.
 ///
 /// The attempt counts as wrong until [`open_session`] says otherwise, so that a hundred attempts side by
@@ -121,7 +97,11 @@ pub async fn charge_login(conn: &mut PgConnection, login: &str) -> Result<Login,
                 when locked_until is null and failed_logins + 1 >= $2 then now() + make_interval(secs => $3)
             end
          where login = $1 and not disabled and (locked_until is null or locked_until <= now())
-         returning id, login, name, role, password_hash"#,
+         returning id, login, name, password_hash,
+            (select coalesce(json_agg(json_build_object(
+                'role', g.role, 'node', json_build_object('id', n.id, 'name', n.name)) order by g.role, n.id), '[]')
+             from role_grant g join org_node n on n.id = g.node_id
+             where g.user_id = app_user.id) as "grants!: Json<Vec<Grant>>""#,
         login,
         FAILURES_MAX,
         LOCKED_FOR.as_secs_f64(),
@@ -129,7 +109,7 @@ pub async fn charge_login(conn: &mut PgConnection, login: &str) -> Result<Login,
     .fetch_optional(&mut *conn)
     .await?;
     if let Some(row) = row {
-        let user = User { role: role(&row.role, row.id)?, id: UserId(row.id), login: row.login, name: row.name };
+        let user = User::new(row.id, row.login, row.name, row.grants.0);
         return Ok(Login::Open { user, password_hash: row.password_hash });
     }
     let is_locked = sqlx::query_scalar!(
@@ -183,7 +163,11 @@ pub async fn session(
             update session set seen_at = now(), active_at = case when $2 then now() else active_at end
             where token_sha256 = $1 and expires_at > now()
                 and ($2 or seen_at < now() - make_interval(secs => $3)))
-         select u.id, u.login, u.name, u.role, s.csrf, s.expires_at
+         select u.id, u.login, u.name, s.csrf, s.expires_at,
+            (select coalesce(json_agg(json_build_object(
+                'role', g.role, 'node', json_build_object('id', n.id, 'name', n.name)) order by g.role, n.id), '[]')
+             from role_grant g join org_node n on n.id = g.node_id
+             where g.user_id = u.id) as "grants!: Json<Vec<Grant>>"
          from session s join app_user u on u.id = s.user_id
          where s.token_sha256 = $1 and s.expires_at > now() and not u.disabled"#,
         token_sha256,
@@ -192,14 +176,11 @@ pub async fn session(
     )
     .fetch_optional(conn)
     .await?;
-    row.map(|row| {
-        Ok(Session {
-            user: User { role: role(&row.role, row.id)?, id: UserId(row.id), login: row.login, name: row.name },
-            csrf: row.csrf,
-            expires_at: row.expires_at.to_jiff(),
-        })
-    })
-    .transpose()
+    Ok(row.map(|row| Session {
+        user: User::new(row.id, row.login, row.name, row.grants.0),
+        csrf: row.csrf,
+        expires_at: row.expires_at.to_jiff(),
+    }))
 }
 
 /// Deletes sessions that have run out.
@@ -236,20 +217,25 @@ pub async fn is_present(
     Ok(is_present)
 }
 
-/// Whether anybody with one of `roles` is at a console, as [`is_present`] means it.
+/// Whether anybody who holds one of `roles` over the incident is at a console, as [`is_present`] means it.
 pub async fn anybody_present(
     conn: &mut PgConnection,
-    roles: &[&str],
+    incident: IncidentId,
+    roles: &[Role],
     gone_after: Duration,
     idle_after: Duration,
 ) -> Result<bool, StoreError> {
-    let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
+    let roles: Vec<String> = roles.iter().map(|role| role.as_str().to_owned()).collect();
     let is_anybody = sqlx::query_scalar!(
         r#"select exists (
-            select from session s join app_user u on u.id = s.user_id
-            where u.role = any($1) and not u.disabled and s.expires_at > clock_timestamp()
-                and s.seen_at > clock_timestamp() - make_interval(secs => $2)
-                and s.active_at > clock_timestamp() - make_interval(secs => $3)) as "present!""#,
+            select from incident i, role_grant g
+            join app_user u on u.id = g.user_id
+            join session s on s.user_id = u.id
+            where i.id = $1 and g.role = any($2) and g.node_id = any(nodes_above(i.node_id, i.resident_id))
+                and not u.disabled and s.expires_at > clock_timestamp()
+                and s.seen_at > clock_timestamp() - make_interval(secs => $3)
+                and s.active_at > clock_timestamp() - make_interval(secs => $4)) as "present!""#,
+        incident.0,
         &roles,
         gone_after.as_secs_f64(),
         idle_after.as_secs_f64(),
@@ -257,4 +243,19 @@ pub async fn anybody_present(
     .fetch_one(conn)
     .await?;
     Ok(is_anybody)
+}
+
+/// Writes down that somebody opened the card of an incident; once in ten minutes is enough.
+pub async fn write_down_card(conn: &mut PgConnection, user: UserId, incident: IncidentId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into audit (user_id, what, about, resident_id)
+         select $1, 'opened_card', $2, (select resident_id from incident where id = $2::text::uuid)
+         where not exists (select from audit
+            where user_id = $1 and what = 'opened_card' and about = $2 and at > now() - interval '10 min')",
+        user.0,
+        incident.to_string(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

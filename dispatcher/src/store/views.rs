@@ -3,7 +3,7 @@
 //!
 //! Call these in one [`super::moment`], so that state and cursor belong together.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use domain::id::IncidentId;
 use domain::incident::{Closure, Handover, HandoverState, Incident, Policy, Task, Voice};
@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::live::{self, Cursor};
 use super::{StoreError, incidents};
+use crate::access::Scope;
 
 /// More open incidents than anybody can look at; the most urgent are within.
 const OPEN_MAX: i64 = 5_000;
@@ -284,23 +285,39 @@ pub struct Detail {
     pub notices: Vec<NoticeView>,
 }
 
-/// A list of incidents, in its order.
-pub async fn list(conn: &mut PgConnection, which: Which) -> Result<Vec<Summary>, StoreError> {
+/// Which of `incidents` lie in a scope.
+pub async fn in_scope(conn: &mut PgConnection, incidents: &[Uuid], scope: &Scope) -> Result<HashSet<Uuid>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "select id from incident where id = any($1) and nodes_above(node_id, resident_id) && $2",
+        incidents,
+        scope.nodes(),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().collect())
+}
+
+/// A list of incidents in a scope, in its order.
+pub async fn list(conn: &mut PgConnection, which: Which, scope: &Scope) -> Result<Vec<Summary>, StoreError> {
     let ids = match which {
         Which::Open => {
             sqlx::query_scalar!(
-                "select id from incident where closed_at is null
+                "select id from incident where closed_at is null and nodes_above(node_id, resident_id) && $2
                  order by class = 'emergency' desc, owner_id is null desc, opened_at
                  limit $1",
-                OPEN_MAX
+                OPEN_MAX,
+                scope.nodes(),
             )
             .fetch_all(&mut *conn)
             .await?
         }
         Which::Closed => {
             sqlx::query_scalar!(
-                "select id from incident where closed_at is not null order by closed_at desc limit $1",
-                CLOSED_MAX
+                "select id from incident where closed_at is not null and nodes_above(node_id, resident_id) && $2
+                 order by closed_at desc
+                 limit $1",
+                CLOSED_MAX,
+                scope.nodes(),
             )
             .fetch_all(&mut *conn)
             .await?
@@ -351,7 +368,7 @@ async fn abouts(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, A
             i.owner_id, owner.name as "owner_name?", i.closed_by, closer.name as "closer_name?",
             t.serial as "serial?", r.name as "resident_name?", r.category as "resident_category?",
             (select c.name from org_node n join org_node c on c.id = any(n.path) and c.level = 'community'
-             where n.id = coalesce(i.node_id, r.serving_node)) as community,
+             where n.id = i.node_id) as community,
             now() as "now!"
          from incident i
          left join app_user owner on owner.id = i.owner_id
@@ -487,8 +504,11 @@ pub(super) fn minutes_until(expected_at: Timestamp, now: Timestamp) -> u16 {
     u16::try_from((seconds + 59) / 60).unwrap_or(u16::MAX)
 }
 
-/// Everything about one incident; `None` when there is none.
-pub async fn detail(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Detail>, StoreError> {
+/// Everything about one incident; `None` when there is none in the scope.
+pub async fn detail(conn: &mut PgConnection, id: IncidentId, scope: &Scope) -> Result<Option<Detail>, StoreError> {
+    if !in_scope(conn, &[id.0], scope).await?.contains(&id.0) {
+        return Ok(None);
+    }
     let Some(summary) = summaries(conn, &[id.0]).await?.remove(&id.0) else { return Ok(None) };
     let row = sqlx::query!(
         r#"select

@@ -16,6 +16,8 @@ enum May {
     Users,
     /// Operators, supervisors, administrators.
     Operators,
+    /// They, and grid officers.
+    Seers,
     /// Responders, by cookie or token.
     Responders,
     /// Whoever signs; a login counts for nothing.
@@ -31,9 +33,9 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/session", May::Anybody, json!({ "login": "operator", "password": crate::house::PASSWORD })),
         get("/api/v1/session", May::Users),
         post("/api/v1/presence", May::Users, json!({})),
-        get("/api/v1/incidents", May::Operators),
+        get("/api/v1/incidents", May::Seers),
         post("/api/v1/incidents", May::Operators, json!({ "kind": "telephone", "note": "x" })),
-        get("/api/v1/incidents/{id}", May::Operators),
+        get("/api/v1/incidents/{id}", May::Seers),
         post("/api/v1/incidents/{id}/claim", May::Operators, json!({})),
         post("/api/v1/incidents/{id}/release", May::Operators, json!({})),
         post("/api/v1/incidents/{id}/ask", May::Operators, json!({ "responder": nobody })),
@@ -42,10 +44,10 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/incidents/{id}/stand-down", May::Operators, json!({ "centre": "110", "reason": "x" })),
         post("/api/v1/incidents/{id}/voice-done", May::Operators, json!({ "centre": "110" })),
         post("/api/v1/incidents/{id}/close", May::Operators, json!({ "outcome": "test" })),
-        post("/api/v1/incidents/{id}/note", May::Operators, json!({ "text": "x" })),
-        get("/api/v1/incidents/{id}/candidates", May::Operators),
-        get("/api/v1/residents", May::Operators),
-        get("/api/v1/live", May::Operators),
+        post("/api/v1/incidents/{id}/note", May::Seers, json!({ "text": "x" })),
+        get("/api/v1/incidents/{id}/candidates", May::Seers),
+        get("/api/v1/residents", May::Seers),
+        get("/api/v1/live", May::Seers),
         get("/api/v1/offers", May::Responders),
         get("/api/v1/offers/live", May::Responders),
         post("/api/v1/offers/{id}/accept", May::Responders, json!({})),
@@ -82,6 +84,7 @@ fn expected(may: May, who: &str) -> Option<&'static str> {
         May::Anybody => true,
         May::Users => is_logged_in,
         May::Operators => matches!(who, "operator" | "supervisor" | "admin"),
+        May::Seers => matches!(who, "operator" | "supervisor" | "admin" | "grid officer"),
         May::Responders => matches!(who, "responder" | "token"),
         May::Signers => false,
     };
@@ -102,7 +105,7 @@ async fn each_role_gets_past_the_doors_that_are_its_own_and_no_others(pool: PgPo
         ("token", Caller::Token(TOKEN.into())),
         ("wrong token", Caller::Token("no such token".into())),
     ];
-    for login in ["operator", "supervisor", "admin", "responder", "stranger"] {
+    for login in ["operator", "supervisor", "admin", "grid officer", "responder", "stranger"] {
         callers.push((login, house.log_in(login).await));
     }
     for (method, path, may, body) in cases() {
@@ -123,13 +126,105 @@ async fn each_role_gets_past_the_doors_that_are_its_own_and_no_others(pool: PgPo
     }
 }
 
+/// What each route with an id needs in the place of it, so that it is a thing that is there.
+fn thing(path: &str, things: &Things) -> String {
+    let id = match path.split('/').nth(3) {
+        Some("incidents") => things.incident,
+        Some("residents") => things.resident,
+        other => panic!("{path}: say here what {other:?} is"),
+    };
+    path.replace("{id}", &id.to_string())
+}
+
+struct Things {
+    incident: uuid::Uuid,
+    resident: uuid::Uuid,
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPool) {
+    let house = House::open(pool).await;
+    let incident = house.press().await;
+    let things = Things { incident: incident.0, resident: house.resident.0 };
+    let insider = house.log_in("operator2").await;
+    let outsiders = ["operator elsewhere", "supervisor elsewhere", "admin elsewhere", "grid officer elsewhere"];
+    for login in outsiders {
+        let outsider = house.log_in(login).await;
+        for (method, path, may, body) in cases() {
+            if !matches!(may, May::Operators | May::Seers) || !path.contains("{id}") {
+                continue;
+            }
+            let body = (!body.is_null()).then(|| body.clone());
+            let answer = house.call(&outsider, method.clone(), &thing(path, &things), body).await;
+            let expected = if may == May::Operators && login.starts_with("grid") {
+                (StatusCode::FORBIDDEN, "forbidden")
+            } else {
+                (StatusCode::NOT_FOUND, "not_found")
+            };
+            assert_eq!((answer.status, answer.code()), expected, "{login}: {method} {path} {answer:?}");
+        }
+        // Lists leave it out, and say nothing about it in any other way.
+        for path in ["/api/v1/incidents", "/api/v1/incidents?state=closed", "/api/v1/residents?q=陈"] {
+            let answer = house.get(&outsider, path).await;
+            assert_eq!(answer.status, StatusCode::OK);
+            let text = answer.body.to_string();
+            assert!(!text.contains(&things.incident.to_string()) && !text.contains("陈秀英"), "{login}: {path} {text}");
+        }
+    }
+    // The same calls tell somebody of the right subtree: the test can fail.
+    let listed = house.get(&insider, "/api/v1/incidents").await.body.to_string();
+    assert!(listed.contains(&things.incident.to_string()), "{listed}");
+    let found = house.get(&insider, "/api/v1/residents?q=陈").await.body.to_string();
+    assert!(found.contains("陈秀英"), "{found}");
+    // Nothing that was tried has left a trace.
+    let card = house.get(&insider, &format!("/api/v1/incidents/{}", things.incident)).await.body;
+    assert!(
+        card["claimed_by"].is_null() && card["offers"].as_array().is_some_and(|offers| offers.len() <= 1),
+        "{card}"
+    );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_stream_tells_only_of_ones_own_subtree(pool: PgPool) {
+    let house = House::open(pool).await;
+    let insider = house.log_in("operator2").await;
+    let outsider = house.log_in("operator elsewhere").await;
+    let mut hears = house.follow(&insider, "/api/v1/live", &[]).await.unwrap();
+    let mut hears_not = house.follow(&outsider, "/api/v1/live", &[]).await.unwrap();
+    hears.next_of("hello").await;
+    hears_not.next_of("hello").await;
+    let theirs = house.press().await;
+    assert_eq!(hears.next_of("incident").await.data["id"], json!(theirs.0));
+    // A caller whom nobody knows belongs to those who took the call. Told in order: what came before did
+    // not reach them.
+    let call = json!({ "kind": "telephone", "note": "有人摔倒" });
+    let own = house.post(&outsider, "/api/v1/incidents", call).await.body["id"].clone();
+    assert_eq!(hears_not.next_of("incident").await.data["id"], own);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn opening_a_card_is_written_down(pool: PgPool) {
+    let house = House::open(pool).await;
+    let incident = house.press().await;
+    let operator = house.log_in("operator").await;
+    for _ in 0..2 {
+        house.get(&operator, &format!("/api/v1/incidents/{incident}")).await;
+    }
+    let written: Vec<(Option<uuid::Uuid>, Option<uuid::Uuid>)> =
+        sqlx::query_as("select user_id, resident_id from audit where what = 'opened_card'")
+            .fetch_all(&house.pool)
+            .await
+            .unwrap();
+    assert_eq!(written, [(Some(house.operator.0), Some(house.resident.0))]);
+}
+
 #[sqlx::test(migrations = "./migrations")]
 async fn what_changes_something_needs_the_csrf_token(pool: PgPool) {
     let house = House::open(pool).await;
     for (method, path, may, body) in cases() {
         let login = match may {
             May::Anybody | May::Signers => continue,
-            May::Users | May::Operators => "operator",
+            May::Users | May::Operators | May::Seers => "operator",
             May::Responders => "responder",
         };
         if method == Method::GET {

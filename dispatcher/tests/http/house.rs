@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dispatcher::access::Role;
 use dispatcher::config::{CentreConfig, Config, Secret};
 use dispatcher::desk::Desk;
 use dispatcher::http::{self, Api, password};
@@ -275,10 +276,13 @@ impl Followed {
 
 async fn furnish(pool: &PgPool) -> (ResidentId, ResponderId, ResponderId, UserId) {
     let mut conn = pool.acquire().await.unwrap();
-    let district = NewNode { parent: None, level: "district", name: "开福区", handover_policy: Some("at_once") };
-    let district = registry::add_node(&mut conn, &district).await.unwrap();
-    let community = NewNode { parent: Some(district), level: "community", name: "湘雅社区", handover_policy: None };
-    let community = registry::add_node(&mut conn, &community).await.unwrap();
+    let district = registry::name_root(&mut conn, "district", "开福区").await.unwrap();
+    let mut communities = Vec::new();
+    for name in ["湘雅社区", "江湾社区"] {
+        let community = NewNode { parent: district, level: "community", name, handover_policy: None };
+        communities.push(registry::add_node(&mut conn, &community).await.unwrap());
+    }
+    let (community, elsewhere) = (communities[0], communities[1]);
     let resident = NewResident {
         name: "陈秀英",
         sex: "female",
@@ -306,16 +310,22 @@ async fn furnish(pool: &PgPool) -> (ResidentId, ResponderId, ResponderId, UserId
 
     let hash = password::hash(PASSWORD).unwrap();
     let mut users = Vec::new();
-    for (login, role) in [
-        ("operator", "operator"),
-        ("operator2", "operator"),
-        ("supervisor", "supervisor"),
-        ("admin", "admin"),
-        ("responder", "responder"),
+    for (login, role, node) in [
+        ("operator", Role::Operator, district),
+        ("operator2", Role::Operator, community),
+        ("supervisor", Role::Supervisor, district),
+        ("admin", Role::Admin, district),
+        ("responder", Role::Responder, district),
         // Has the role and is nobody in the field.
-        ("stranger", "responder"),
+        ("stranger", Role::Responder, district),
+        ("grid officer", Role::GridOfficer, community),
+        // The same roles, over people who are not in this story.
+        ("operator elsewhere", Role::Operator, elsewhere),
+        ("supervisor elsewhere", Role::Supervisor, elsewhere),
+        ("admin elsewhere", Role::Admin, elsewhere),
+        ("grid officer elsewhere", Role::GridOfficer, elsewhere),
     ] {
-        users.push(registry::put_user(&mut conn, login, login, role, &hash).await.unwrap());
+        users.push(registry::put_user(&mut conn, login, login, &[(role, node)], &hash).await.unwrap());
     }
     let categories = ["emergency".to_owned()];
     let provider = registry::add_provider(&mut conn, "康乐家政", "0731-80000002", district, &categories).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dispatcher::access::Role;
 use dispatcher::store::users;
 use reqwest::{Method, StatusCode};
 use sqlx::PgPool;
@@ -114,13 +115,18 @@ async fn somebody_is_present_while_connected_and_not_idle(pool: PgPool) {
     let house = House::open(pool).await;
     let mut conn = house.pool.acquire().await.unwrap();
     let operator = house.operator;
+    let incident = house.press().await;
+    house.log_in("operator elsewhere").await;
     assert!(!users::is_present(&mut conn, operator, GONE, IDLE).await.unwrap());
-    assert!(!users::anybody_present(&mut conn, &["operator"], GONE, IDLE).await.unwrap());
+    assert!(
+        !users::anybody_present(&mut conn, incident, &[Role::Operator], GONE, IDLE).await.unwrap(),
+        "who is not concerned does not count"
+    );
 
     let caller = house.log_in("operator").await;
     assert!(users::is_present(&mut conn, operator, GONE, IDLE).await.unwrap());
-    assert!(users::anybody_present(&mut conn, &["operator", "admin"], GONE, IDLE).await.unwrap());
-    assert!(!users::anybody_present(&mut conn, &["supervisor"], GONE, IDLE).await.unwrap());
+    assert!(users::anybody_present(&mut conn, incident, &[Role::Operator, Role::Admin], GONE, IDLE).await.unwrap());
+    assert!(!users::anybody_present(&mut conn, incident, &[Role::Supervisor], GONE, IDLE).await.unwrap());
 
     house.execute("update session set seen_at = now() - interval '1 min'").await;
     assert!(!users::is_present(&mut conn, operator, GONE, IDLE).await.unwrap(), "no longer connected");

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
+use dispatcher::access::Role;
 use dispatcher::clock;
 use dispatcher::config::Config;
 use dispatcher::desk::Desk;
-use dispatcher::store::registry::{self, NewNode, NewResident, NewResponder};
+use dispatcher::store::registry::{self, NewResident, NewResponder};
 use domain::id::{IncidentId, ResponderId, UserId};
 use domain::place::{Position, Source};
 use sqlx::PgPool;
@@ -26,8 +27,7 @@ pub(crate) struct District {
 impl District {
     pub(crate) async fn new(pool: PgPool) -> Self {
         let mut conn = pool.acquire().await.unwrap();
-        let root = NewNode { parent: None, level: "district", name: "开福区", handover_policy: Some("at_once") };
-        let node = registry::add_node(&mut conn, &root).await.unwrap();
+        let node = registry::name_root(&mut conn, "district", "开福区").await.unwrap();
         for (serial, name) in [("P1", "陈秀英"), ("P2", "王建国"), ("P3", "刘玉兰"), ("P4", "周德明")] {
             let resident = registry::add_resident(
                 &mut conn,
@@ -72,7 +72,8 @@ impl District {
             };
             responders.push(registry::add_responder(&mut conn, &responder).await.unwrap());
         }
-        let operator = registry::put_user(&mut conn, "operator", "坐席一", "operator", "x").await.unwrap();
+        let operator =
+            registry::put_user(&mut conn, "operator", "坐席一", &[(Role::Operator, node)], "x").await.unwrap();
         drop(conn);
         let desk = Desk::new(pool.clone(), Arc::new(Config::default()));
         Self { desk, desk_pool: pool, near: responders[0], operator }

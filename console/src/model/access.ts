@@ -1,0 +1,16 @@
+// What pages offer to whom. The server decides (dispatcher/src/access.rs); this only spares people buttons
+// that would be refused.
+
+/** Somebody with roles, each over a subtree. */
+export interface Holder {
+  grants: readonly { role: string }[]
+}
+
+const holds = (who: Holder, ...roles: string[]) => who.grants.some((grant) => roles.includes(grant.role))
+
+/** Whose console rings first. */
+export const isOperator = (who: Holder) => holds(who, 'operator')
+/** Whether somebody answers calls anywhere. */
+export const mayAnswer = (who: Holder) => holds(who, 'operator', 'supervisor', 'admin')
+/** Whether somebody may take a case from whoever has claimed it. */
+export const mayTakeOver = (who: Holder) => holds(who, 'supervisor', 'admin')
