@@ -1,8 +1,12 @@
 //! What the dispatcher is told at start.
 
+pub mod map;
+
 use std::time::Duration;
 
 use domain::incident::Centre;
+
+use self::map::MapConfig;
 
 /// Settings of the dispatcher. Secrets are never logged: [`Secret`] does not print.
 #[derive(Debug, Clone)]
@@ -25,6 +29,8 @@ pub struct Config {
     pub alarm_hook: Option<String>,
     /// How many incidents are decided side by side.
     pub deciders: usize,
+    /// How maps are drawn.
+    pub map: MapConfig,
 }
 
 /// One centre.
@@ -60,6 +66,7 @@ impl Default for Config {
             idle_after: Duration::from_mins(10),
             alarm_hook: None,
             deciders: 2,
+            map: MapConfig::default(),
         }
     }
 }

@@ -173,6 +173,7 @@ async fn serve_over(
             call_back_phone: settings.call_back_phone.clone(),
             centres: settings.centres.iter().map(Into::into).chain(far_ends.centre.clone()).collect(),
             alarm_hook: settings.alarm_hook.clone(),
+            map: settings.map.clone(),
             ..DeskConfig::default()
         }),
     );

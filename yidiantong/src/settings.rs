@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use dispatcher::config::map::MapConfig;
 use dispatcher::config::{CentreConfig, Secret};
 use domain::incident::Centre;
 use serde::Deserialize;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub centres: Vec<CentreSettings>,
     /// A URL that is POSTed to when an alert cannot be stored.
     pub alarm_hook: Option<String>,
+    /// How maps are drawn on the consoles.
+    pub map: MapConfig,
 }
 
 /// One centre.
@@ -54,6 +57,7 @@ impl Default for Settings {
             call_back_phone: "0731-00000000".into(),
             centres: Vec::new(),
             alarm_hook: None,
+            map: MapConfig::default(),
         }
     }
 }
@@ -98,6 +102,8 @@ impl From<&CentreSettings> for CentreConfig {
 
 #[cfg(test)]
 mod tests {
+    use dispatcher::config::map::Datum;
+
     use super::*;
 
     #[test]
@@ -114,5 +120,22 @@ mod tests {
         .unwrap();
         assert_eq!(settings.centres[0].number, Centre::Ambulance);
         assert!(toml::from_str::<Settings>("mqtt_lisen = 3").is_err());
+    }
+
+    #[test]
+    fn tiles_are_named_with_their_datum_or_not_at_all() {
+        let read = |text: &str| toml::from_str::<Settings>(text).map(|settings| settings.map);
+        assert_eq!(read("").unwrap(), MapConfig::default());
+        let map = read(
+            r#"
+            [map.tiles]
+            url = "https://tiles.example/{z}/{x}/{y}.png"
+            attribution = "© somebody"
+            datum = "gcj02"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(map.tiles.unwrap().datum, Datum::Gcj02);
+        assert!(read("[map.tiles]\nurl = \"/tiles\"\nattribution = \"\"").unwrap_err().to_string().contains("https://"));
     }
 }

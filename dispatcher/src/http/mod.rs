@@ -11,6 +11,7 @@ mod health;
 mod incidents;
 mod input;
 mod live;
+mod map;
 mod offers;
 pub mod password;
 mod residents;
@@ -212,8 +213,13 @@ fn security_headers(config: &Config) -> Headers {
     // No inline script or style, no frame, no other host: the console needs none of them.
     const POLICY: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; \
         frame-ancestors 'none'";
+    // But for the pictures under the map, where somebody has asked for them.
+    let tiles = config.map.tiles.as_ref().map(|tiles| tiles.url.origin());
+    let policy = tiles.and_then(|origin| {
+        HeaderValue::from_str(&format!("{POLICY}; connect-src 'self' {origin}; img-src 'self' {origin}")).ok()
+    });
     let mut headers = vec![
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (header::CONTENT_SECURITY_POLICY, policy.unwrap_or(HeaderValue::from_static(POLICY))),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),

@@ -5,7 +5,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, on};
 
-use super::{Api, centre, health, incidents, live, offers, residents, sessions};
+use super::{Api, centre, health, incidents, live, map, offers, residents, sessions};
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +81,16 @@ pub(super) fn all() -> Routes {
         .post("/api/v1/incidents/{id}/close", incidents::close)
         .post("/api/v1/incidents/{id}/note", incidents::note)
         .get("/api/v1/incidents/{id}/candidates", incidents::candidates)
+        .get("/api/v1/incidents/{id}/map", map::case)
         .get("/api/v1/residents", residents::search)
+        .get("/api/v1/residents/{id}", residents::kept)
+        .post("/api/v1/residents/{id}/locate", residents::locate)
+        .get("/api/v1/settings/map", map::settings)
+        .get("/api/v1/map/nodes", map::nodes)
+        .get("/api/v1/map/people", map::people)
+        .get("/api/v1/map/incidents", map::incidents)
+        .get("/api/v1/map/responders", map::responders)
+        .get("/api/v1/map/stations", map::stations)
         .get("/api/v1/live", live::follow)
         .get("/api/v1/offers", offers::list)
         .get("/api/v1/offers/live", offers::follow)

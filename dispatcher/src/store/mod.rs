@@ -3,12 +3,14 @@
 //! Functions take a connection, so that the caller owns the transaction. Rows are private and become
 //! domain types on the way out.
 
+pub mod audit;
 pub mod briefing;
 pub mod directory;
 pub mod facts;
 pub mod incidents;
 pub mod intake;
 pub mod live;
+pub mod map;
 pub mod offers;
 pub mod outbox;
 pub mod registry;
