@@ -513,7 +513,7 @@ impl Desk {
 /// What a centre of this behaviour will report about a message, and how long after the step before.
 fn steps(behaviour: &Behaviour, purpose: Purpose, reference: &str) -> Vec<(Duration, Status)> {
     let reference = Some(reference.to_owned());
-    let status = |status| Status { status, reference: reference.clone(), reason: None, minutes: None };
+    let status = |status| Status { status, reference: reference.clone(), reason: None, minutes: None, vehicle: None };
     let delays = match behaviour {
         Behaviour::Lie | Behaviour::Down { .. } => return Vec::new(),
         Behaviour::Refuse { after_s, reason } if purpose == Purpose::Help => {

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod briefing;
 pub mod directory;
 pub mod facts;
+pub mod handovers;
 pub mod incidents;
 pub mod intake;
 pub mod live;
