@@ -15,9 +15,9 @@ console_sources := $(shell find console/src console/public -type f 2>/dev/null) 
 help: ## list this
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
+# Not optimised: somebody who has just come should not wait twice as long. `make release` is for the rest.
 .PHONY: run
 run: packages-run console ## install what is missing, build, and start the demonstration (ARGS= for more)
-	# Not optimised: somebody who has just come should not wait twice as long. `make release` is for the rest.
 	SQLX_OFFLINE=true cargo build -p yidiantong -p firmware-sim
 	exec $(target)/debug/yidiantong serve --demo $(ARGS)
 

@@ -1,10 +1,11 @@
 //! What the dispatcher is told at start.
 
+mod centre;
 pub mod map;
 
 use std::time::Duration;
 
-use domain::incident::Centre;
+pub use centre::{CentreConfig, CentreError, Certificates};
 
 use self::map::MapConfig;
 
@@ -31,17 +32,6 @@ pub struct Config {
     pub deciders: usize,
     /// How maps are drawn.
     pub map: MapConfig,
-}
-
-/// One centre.
-#[derive(Debug, Clone)]
-pub struct CentreConfig {
-    /// Which.
-    pub centre: Centre,
-    /// Where to POST. `https`, or `http` on the loopback only.
-    pub url: String,
-    /// The key for signatures both ways.
-    pub secret: Secret,
 }
 
 /// Something that must not appear in a log.

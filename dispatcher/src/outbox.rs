@@ -4,6 +4,7 @@
 mod centre;
 mod responder;
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -180,6 +181,14 @@ impl Channels {
             },
         }
     }
+}
+
+/// Why there was no answer, with what lies beneath: that a certificate is not trusted stands there. Without
+/// the address, which may hold what should not be in a log.
+fn reason(failed: reqwest::Error) -> String {
+    let failed = failed.without_url();
+    let causes = std::iter::successors(Some(&failed as &dyn Error), |cause| (*cause).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The wait after so many tries.

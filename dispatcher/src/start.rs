@@ -41,12 +41,6 @@ pub enum StartError {
         /// What it is.
         value: String,
     },
-    /// A centre is reached in the clear over a network.
-    #[error("{centre} is to be reached over https, or http on this machine only")]
-    CentreInTheClear {
-        /// Which.
-        centre: String,
-    },
     /// A query failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -83,11 +77,6 @@ pub async fn run(
     directory: Arc<Directory>,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
-    for centre in &desk.config.centres {
-        if !is_private(&centre.url) {
-            return Err(StartError::CentreInTheClear { centre: centre.centre.to_string() });
-        }
-    }
     let mut running = JoinSet::new();
     running.spawn(ticker::run(desk.clone(), stop.clone()));
     running.spawn(publish_directory(desk.clone(), directory, stop.clone()));
@@ -111,17 +100,6 @@ pub async fn run(
         }
     }
     Ok(())
-}
-
-/// https, or http to this machine.
-fn is_private(url: &str) -> bool {
-    let Ok(url) = reqwest::Url::parse(url) else { return false };
-    let is_loopback = match url.host_str() {
-        Some("localhost" | "[::1]") => true,
-        Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
-        None => false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && is_loopback)
 }
 
 /// Tells broker and gateway who may connect. While the database is away they keep what they have.

@@ -8,6 +8,7 @@
 
 mod behaviour;
 mod gate;
+mod tls;
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::IntoFuture as _;
@@ -35,12 +36,14 @@ use wire::centre::{Message, Progress, Purpose, Status};
 use wire::signature;
 
 pub use behaviour::{Behaviour, Delays, Down, UnknownBehaviour};
+pub use tls::{Tls, TlsError};
 
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::secret::Secret;
 use behaviour::wait;
 use gate::{Gate, Passage};
+use tls::Shaken;
 
 /// Cases remembered; the oldest is forgotten first.
 const CASES_MAX: usize = 10_000;
@@ -63,13 +66,15 @@ pub struct Config {
     pub secret: Secret,
     /// What it does, until it is told otherwise.
     pub behaviour: Behaviour,
+    /// How it serves https; without it, http. The control address is always http.
+    pub tls: Option<Tls>,
 }
 
 impl Config {
     /// A centre on loopback, on ports of the system's choice.
     pub fn new(secret: impl Into<Secret>, behaviour: Behaviour) -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { listen: any, control: any, secret: secret.into(), behaviour }
+        Self { listen: any, control: any, secret: secret.into(), behaviour, tls: None }
     }
 }
 
@@ -133,6 +138,7 @@ pub struct Case {
 #[derive(Debug)]
 pub struct Centre {
     addr: SocketAddr,
+    scheme: &'static str,
     control_addr: SocketAddr,
     desk: Arc<Desk>,
     servers: [JoinHandle<io::Result<()>>; 2],
@@ -170,11 +176,18 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Centre, Ce
         router.layer(DefaultBodyLimit::max(MESSAGE_MAX_BYTES)).with_state(Arc::clone(&desk))
     };
     let stopped = stop.clone().cancelled_owned();
-    let messages = axum::serve(gate, serve(open)).with_graceful_shutdown(stopped).into_future();
+    let open = serve(open);
+    let (scheme, messages) = match config.tls {
+        None => ("http", tokio::spawn(axum::serve(gate, open).with_graceful_shutdown(stopped).into_future())),
+        Some(tls) => {
+            let gate = Shaken::over(gate, tls);
+            ("https", tokio::spawn(axum::serve(gate, open).with_graceful_shutdown(stopped).into_future()))
+        }
+    };
     let stopped = stop.cancelled_owned();
     let controls = axum::serve(control, serve(router)).with_graceful_shutdown(stopped).into_future();
-    let servers = [tokio::spawn(messages), tokio::spawn(controls)];
-    let centre = Centre { addr, control_addr, desk, servers };
+    let servers = [messages, tokio::spawn(controls)];
+    let centre = Centre { addr, scheme, control_addr, desk, servers };
     centre.desk.gate_turned().await;
     Ok(centre)
 }
@@ -187,7 +200,7 @@ impl Centre {
 
     /// Where messages are to be posted.
     pub fn url(&self) -> String {
-        format!("http://{}/handovers", self.addr)
+        format!("{}://{}/handovers", self.scheme, self.addr)
     }
 
     /// Where it is controlled.

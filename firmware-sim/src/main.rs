@@ -4,6 +4,7 @@ mod speak;
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -139,6 +140,15 @@ struct CentreArgs {
     /// {"is":"refuse","reason":"no vehicle is free"}.
     #[arg(long, default_value = "normal")]
     behaviour: centre::Behaviour,
+    /// Serves https: its certificate, and those above it, in PEM.
+    #[arg(long, requires = "tls_key", value_name = "FILE")]
+    tls_certificate: Option<PathBuf>,
+    /// The certificate's key, in PEM.
+    #[arg(long, requires = "tls_certificate", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Callers have to show a certificate of this authority, in PEM.
+    #[arg(long, requires = "tls_certificate", value_name = "FILE")]
+    tls_client_ca: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -294,12 +304,23 @@ async fn follow_offers(args: ResponderArgs, stop: CancellationToken) -> anyhow::
     Ok(ExitCode::SUCCESS)
 }
 
+impl CentreArgs {
+    fn tls(&self) -> anyhow::Result<Option<centre::Tls>> {
+        let read = |file: &PathBuf| std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()));
+        let (Some(certificate), Some(key)) = (&self.tls_certificate, &self.tls_key) else { return Ok(None) };
+        let client_ca = self.tls_client_ca.as_ref().map(read).transpose()?;
+        Ok(Some(centre::Tls::from_pem(&read(certificate)?, &read(key)?, client_ca.as_deref())?))
+    }
+}
+
 async fn take_hand_overs(args: CentreArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let tls = args.tls()?;
     let config = centre::Config {
         listen: args.listen,
         control: args.control,
         secret: args.secret.into(),
         behaviour: args.behaviour,
+        tls,
     };
     let centre = centre::start(config, stop).await?;
     speak::line(&format!("messages {}", centre.url()))?;

@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use firmware_sim::centre::{self, Behaviour, Case, Cases, Centre, Config, Delays, Down};
+use firmware_sim::centre::{self, Behaviour, Case, Cases, Centre, Config, Delays, Down, Tls};
 use firmware_sim::clock;
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
@@ -308,4 +308,36 @@ async fn cases_and_behaviour_are_reached_over_http_even_when_connections_are_ref
     assert_eq!(cases.cases.len(), 1);
     change(serde_json::json!({ "is": "normal" })).await;
     assert_eq!(town.client.get(town.centre.url()).send().await.unwrap().status(), 405);
+}
+
+/// Papers that vouch for themselves, for a centre on loopback or a caller: certificate and key, in PEM.
+fn papers() -> (String, String) {
+    let papers = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    (papers.cert.pem(), papers.signing_key.serialize_pem())
+}
+
+#[tokio::test]
+async fn over_https_who_does_not_shake_hands_holds_nobody_up_and_who_does_not_show_papers_is_not_heard() {
+    let ((certificate, key), (callers, callers_key)) = (papers(), papers());
+    let tls = Tls::from_pem(certificate.as_bytes(), key.as_bytes(), Some(callers.as_bytes())).unwrap();
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    let centre = centre::start(Config { tls: Some(tls), ..Config::new(SECRET, normal()) }, stop).await.unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(tokio::net::TcpStream::connect(centre.addr()).await.unwrap());
+    }
+    let root = reqwest::Certificate::from_pem(certificate.as_bytes()).unwrap();
+    let caller = || {
+        let caller = reqwest::Client::builder().no_proxy().timeout(BOUND).tls_built_in_root_certs(false);
+        caller.add_root_certificate(root.clone())
+    };
+    let nobody = caller().build().unwrap();
+    assert!(nobody.post(centre.url()).body("{}").send().await.is_err());
+    assert_eq!(centre.cases().attempts, 0);
+    let identity = reqwest::Identity::from_pem((callers + &callers_key).as_bytes()).unwrap();
+    let somebody = caller().identity(identity).build().unwrap();
+    let answer = somebody.post(centre.url()).body("{}").send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), centre.cases().badly_signed), (401, 1));
+    drop(silent);
 }

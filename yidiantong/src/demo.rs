@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use dispatcher::access::Role;
-use dispatcher::config::{CentreConfig, Secret};
+use dispatcher::config::{CentreConfig, Certificates, Secret};
 use dispatcher::http::password;
 use dispatcher::store::registry::{self, NewResident, NewResponder};
 use domain::id::ProviderId;
@@ -429,8 +429,8 @@ pub async fn start_far_ends(
         centre::Behaviour::Normal { delays: centre::Delays::default() },
     );
     let centre = centre::start(config, stop.clone()).await.context("the simulated 120 centre does not start")?;
-    far_ends.centre =
-        Some(CentreConfig { centre: Centre::Ambulance, url: centre.url(), secret: Secret(demo.centre_secret.clone()) });
+    let secret = Secret(demo.centre_secret.clone());
+    far_ends.centre = Some(CentreConfig::new(Centre::Ambulance, centre.url(), secret, &Certificates::default())?);
     far_ends.running.spawn(async move {
         if let Err(cause) = centre.stopped().await {
             warn!(%cause, "the simulated 120 centre has ended");

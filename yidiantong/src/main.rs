@@ -1,5 +1,6 @@
 //! The one executable: `yidiantong serve`, and what administrators need beside it.
 
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -62,6 +63,7 @@ fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttd=off")))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .init();
     let Command::Serve(arguments) = Arguments::parse().command;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {

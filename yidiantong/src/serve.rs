@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use dispatcher::config::Config as DeskConfig;
+use dispatcher::config::{CentreConfig, Config as DeskConfig};
 use dispatcher::desk::Desk;
 use dispatcher::http::Api;
 use sqlx::postgres::PgConnectOptions;
@@ -20,7 +20,7 @@ use wire::directory::Directory;
 use crate::cluster::{self, Cluster};
 use crate::demo::{self, Demo};
 use crate::join::{InProcess, ThroughGateway};
-use crate::settings::Settings;
+use crate::settings::{CentreSettings, Settings};
 
 /// The name of the one front door and the one gateway of a process that holds everything.
 const NAME: &str = "one";
@@ -63,22 +63,24 @@ pub struct Ready {
 
 /// Serves until `stop` is cancelled, or a part ends by itself, which is an error.
 pub async fn serve(settings: Settings, options: Options, stop: CancellationToken) -> anyhow::Result<()> {
+    // Before anything opens: whoever has set a centre up wrongly is to see that, and nothing else.
+    let centres = settings.centres.iter().map(CentreSettings::link).collect::<Result<Vec<_>, _>>();
+    let centres = centres.context("a centre is not set up right")?;
     tokio::fs::create_dir_all(&settings.data)
         .await
         .with_context(|| format!("the data folder {} cannot be made", settings.data.display()))?;
     // The front door opens first, with the directory that it keeps on disk: terminals can connect while
     // the database is still coming up. It also closes first, so that nobody is told anything by half of
     // a system.
-    let directory = Arc::new(Directory::default());
     let front_stop = CancellationToken::new();
-    let front = FrontDoor::open(&settings, &options, &directory, &front_stop).await?;
+    let front = FrontDoor::open(&settings, &options, &front_stop).await?;
 
     let cluster_stop = CancellationToken::new();
     let cluster = match options.database_url {
         Some(_) => None,
         None => Some(start_cluster(&settings, &stop, &cluster_stop).await?),
     };
-    let served = serve_over(&settings, &options, front, directory, cluster.as_ref(), &stop, &front_stop).await;
+    let served = serve_over(&settings, &options, centres, front, cluster.as_ref(), &stop, &front_stop).await;
     front_stop.cancel();
     cluster_stop.cancel();
     if let Some(cluster) = cluster {
@@ -87,20 +89,17 @@ pub async fn serve(settings: Settings, options: Options, stop: CancellationToken
     served
 }
 
-/// Broker and gateway, and the gateway's view of the dispatcher, which opens later.
+/// Broker and gateway, who they let in, and the gateway's view of the dispatcher, which opens later.
 struct FrontDoor {
+    directory: Arc<Directory>,
     broker: broker::Broker,
     gateway: gateway::Gateway,
     in_process: Arc<InProcess>,
 }
 
 impl FrontDoor {
-    async fn open(
-        settings: &Settings,
-        options: &Options,
-        directory: &Arc<Directory>,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<Self> {
+    async fn open(settings: &Settings, options: &Options, stop: &CancellationToken) -> anyhow::Result<Self> {
+        let directory = Arc::new(Directory::default());
         let config = broker::Config {
             door: NAME.into(),
             listen: settings.mqtt_listen,
@@ -110,17 +109,17 @@ impl FrontDoor {
             ..broker::Config::default()
         };
         let broker =
-            broker::start(config, Arc::clone(directory), stop.clone()).await.context("the broker does not start")?;
+            broker::start(config, Arc::clone(&directory), stop.clone()).await.context("the broker does not start")?;
         let in_process = Arc::new(InProcess::default());
         let gateway = gateway::start(
             gateway::Config::new(NAME, broker.bus_addr()),
-            Arc::clone(directory),
+            Arc::clone(&directory),
             Arc::clone(&in_process) as Arc<dyn gateway::Dispatcher>,
             stop.clone(),
         )
         .await
         .context("the gateway does not start")?;
-        Ok(Self { broker, gateway, in_process })
+        Ok(Self { directory, broker, gateway, in_process })
     }
 }
 
@@ -144,8 +143,8 @@ async fn start_cluster(
 async fn serve_over(
     settings: &Settings,
     options: &Options,
+    centres: Vec<CentreConfig>,
     front: FrontDoor,
-    directory: Arc<Directory>,
     cluster: Option<&Cluster>,
     stop: &CancellationToken,
     front_stop: &CancellationToken,
@@ -171,7 +170,7 @@ async fn serve_over(
         Arc::new(DeskConfig {
             public_url: public_url.clone(),
             call_back_phone: settings.call_back_phone.clone(),
-            centres: settings.centres.iter().map(Into::into).chain(far_ends.centre.clone()).collect(),
+            centres: centres.into_iter().chain(far_ends.centre.clone()).collect(),
             alarm_hook: settings.alarm_hook.clone(),
             map: settings.map.clone(),
             ..DeskConfig::default()
@@ -191,6 +190,7 @@ async fn serve_over(
     };
 
     let terminals = Arc::new(ThroughGateway(front.gateway.notifier()));
+    let directory = front.directory;
     let mut parts = JoinSet::new();
     parts.spawn(async move { front.broker.stopped().await.context("the broker has ended") });
     parts.spawn(async move { front.gateway.stopped().await.context("the gateway has ended") });

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use dispatcher::config::map::MapConfig;
-use dispatcher::config::{CentreConfig, Secret};
+use dispatcher::config::{CentreConfig, CentreError, Certificates, Secret};
 use domain::incident::Centre;
 use serde::Deserialize;
 
@@ -44,6 +44,10 @@ pub struct CentreSettings {
     pub url: String,
     /// The key for signatures both ways.
     pub secret: String,
+    /// PEM: the only authorities that the centre's certificate may be from; without it, the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// PEM: our own certificate with its key, for a centre that asks for one.
+    pub client_certificate_file: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -94,9 +98,14 @@ impl Settings {
     }
 }
 
-impl From<&CentreSettings> for CentreConfig {
-    fn from(settings: &CentreSettings) -> Self {
-        Self { centre: settings.number, url: settings.url.clone(), secret: Secret(settings.secret.clone()) }
+impl CentreSettings {
+    /// The link to it. Reads and checks its files.
+    pub fn link(&self) -> Result<CentreConfig, CentreError> {
+        let certificates = Certificates {
+            ca_file: self.ca_file.clone(),
+            client_certificate_file: self.client_certificate_file.clone(),
+        };
+        CentreConfig::new(self.number, self.url.clone(), Secret(self.secret.clone()), &certificates)
     }
 }
 
@@ -105,6 +114,79 @@ mod tests {
     use dispatcher::config::map::Datum;
 
     use super::*;
+
+    /// A certificate that vouches for itself, and its key, in PEM.
+    fn papers() -> (String, String) {
+        let papers = rcgen::generate_simple_self_signed(["120.example".to_owned()]).unwrap();
+        (papers.cert.pem(), papers.signing_key.serialize_pem())
+    }
+
+    /// What the start says of a centre with these files, each given by its name and what it holds.
+    fn said_of(url: &str, ca: Option<(&str, &str)>, client: Option<(&str, &str)>) -> Result<(), String> {
+        let folder = tempfile::tempdir().unwrap();
+        let written = |(name, text): (&str, &str)| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let settings = CentreSettings {
+            number: Centre::Ambulance,
+            url: url.into(),
+            secret: "s".into(),
+            ca_file: ca.map(written),
+            client_certificate_file: client.map(written),
+        };
+        let said = |error| format!("{:#}", anyhow::Error::from(error));
+        let folder_name = format!("{}/", folder.path().display());
+        settings.link().map(|_| ()).map_err(|error| said(error).replace(&folder_name, ""))
+    }
+
+    const HTTPS: &str = "https://120.example/alerts";
+
+    #[test]
+    fn certificates_are_taken_as_they_should_be() {
+        let (certificate, key) = papers();
+        let two = certificate.clone() + &papers().0;
+        let both = certificate + &key;
+        assert_eq!(said_of(HTTPS, None, None), Ok(()));
+        assert_eq!(said_of(HTTPS, Some(("ca.pem", &two)), Some(("us.pem", &both))), Ok(()));
+    }
+
+    #[test]
+    fn a_file_that_vouches_for_nobody_ends_the_start_with_its_centre_its_name_and_why() {
+        let ((certificate, key), (_, another_key)) = (papers(), papers());
+        let no_certificate = "120: the file ca.pem holds no certificate (PEM is expected)";
+        for text in ["", "not PEM at all", &key] {
+            assert_eq!(said_of(HTTPS, Some(("ca.pem", text)), None), Err(no_certificate.into()), "{text}");
+        }
+        let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let said = said_of(HTTPS, Some(("ca.pem", garbage)), None).unwrap_err();
+        assert!(said.starts_with("120: the certificates in ca.pem cannot be used: "), "{said}");
+        let ours = [&certificate, &key, "", &(certificate.clone() + &another_key)];
+        for text in ours {
+            let said = said_of(HTTPS, Some(("ca.pem", &certificate)), Some(("us.pem", text))).unwrap_err();
+            assert!(said.starts_with("120: the certificates in us.pem cannot be used: "), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_ends_the_start_with_its_centre_its_name_and_why() {
+        let text =
+            "[[centre]]\nnumber = \"119\"\nurl = \"https://119.example\"\nsecret = \"s\"\nca_file = \"/not/there.pem\"";
+        let settings: Settings = toml::from_str(text).unwrap();
+        let error = anyhow::Error::from(settings.centres[0].link().unwrap_err());
+        let said = "119: the file /not/there.pem cannot be read: No such file or directory (os error 2)";
+        assert_eq!(format!("{error:#}"), said);
+    }
+
+    #[test]
+    fn a_centre_is_not_reached_in_the_clear_over_a_network() {
+        assert_eq!(said_of("http://127.0.0.1:9/alerts", None, None), Ok(()));
+        let refused = Err("120 is to be reached over https, or http on this machine only".to_owned());
+        for url in ["http://120.example/alerts", "ftp://127.0.0.1/", "120.example", ""] {
+            assert_eq!(said_of(url, None, None), refused, "{url}");
+        }
+    }
 
     #[test]
     fn a_centre_is_named_by_its_number_and_an_unknown_field_is_refused() {

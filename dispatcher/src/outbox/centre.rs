@@ -3,7 +3,7 @@
 use reqwest::header::CONTENT_TYPE;
 use wire::signature;
 
-use super::{Answer, Channels};
+use super::{Answer, Channels, reason};
 use crate::clock;
 use crate::store::outbox::Message;
 
@@ -13,7 +13,7 @@ pub(super) async fn send(channels: &Channels, message: &Message) -> Answer {
         return Answer::NoWay(format!("no data link to {} is set up", message.target));
     };
     let body = message.payload.to_string();
-    let sent = channels
+    let sent = centre
         .http
         .post(&centre.url)
         .header(CONTENT_TYPE, "application/json")
@@ -25,7 +25,6 @@ pub(super) async fn send(channels: &Channels, message: &Message) -> Answer {
     match sent {
         Ok(response) if response.status().is_success() => Answer::Taken(response.status().to_string()),
         Ok(response) => Answer::NotTaken(response.status().to_string()),
-        // The address may hold what should not be in a log.
-        Err(cause) => Answer::NotTaken(cause.without_url().to_string()),
+        Err(cause) => Answer::NotTaken(reason(cause)),
     }
 }

@@ -4,7 +4,7 @@
 use reqwest::header::CONTENT_TYPE;
 use wire::signature;
 
-use super::{Answer, Channels};
+use super::{Answer, Channels, reason};
 use crate::clock;
 use crate::store::outbox::Message;
 use crate::store::{StoreError, registry};
@@ -29,6 +29,6 @@ pub(super) async fn send(channels: &Channels, message: &Message) -> Result<Answe
     Ok(match sent {
         Ok(response) if response.status().is_success() => Answer::Taken(response.status().to_string()),
         Ok(response) => Answer::NotTaken(response.status().to_string()),
-        Err(cause) => Answer::NotTaken(cause.without_url().to_string()),
+        Err(cause) => Answer::NotTaken(reason(cause)),
     })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatcher::access::Role;
-use dispatcher::config::{CentreConfig, Config, Secret};
+use dispatcher::config::{CentreConfig, Certificates, Config, Secret};
 use dispatcher::desk::Desk;
 use dispatcher::http::{self, Api, password};
 use dispatcher::store::registry::{self, NewNode, NewResident, NewResponder};
@@ -79,10 +79,9 @@ impl Answer {
 impl House {
     pub(crate) async fn open(pool: PgPool) -> Self {
         let (resident, near, far, operator) = furnish(&pool).await;
-        let centre = |centre, secret: &str| CentreConfig {
-            centre,
-            url: "http://127.0.0.1:1".into(),
-            secret: Secret(secret.into()),
+        let centre = |centre, secret: &str| {
+            let (url, secret) = ("http://127.0.0.1:1".into(), Secret(secret.into()));
+            CentreConfig::new(centre, url, secret, &Certificates::default()).unwrap()
         };
         let config = Config {
             centres: vec![centre(Centre::Ambulance, SECRET_120), centre(Centre::Fire, SECRET_119)],

@@ -2,7 +2,7 @@
 //! around it, with programs of other people wherever there are some.
 //!
 //! * [`server`] – `yidiantong serve`, started, killed, stopped; [`postgres`] – a database outside it.
-//! * [`scene`] – a server with a simulated 120 centre.
+//! * [`scene`] – a server with a simulated 120 centre; [`authority`] – who vouches for it over https.
 //! * [`mosquitto`], [`paho`] – terminals; [`browser`] – an operator; [`console`], [`responder`] – the HTTP API;
 //!   [`stream`] – a follower of the live stream.
 //! * [`records`] – what the database says; [`chain`] – whether a timeline is whole; [`frames`] – captured messages.
@@ -13,6 +13,7 @@
 
 #![expect(clippy::missing_panics_doc, reason = "panicking is what a harness is for")]
 
+pub mod authority;
 pub mod browser;
 pub mod chain;
 pub mod console;

@@ -6,7 +6,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::console::Console;
 use crate::mosquitto::{Mosquitto, Version};
 use crate::records::Records;
-use crate::server::{Ready, Server, Setup, Terminal};
+use crate::server::{Link, Ready, Server, Setup, Terminal};
 use crate::wait::{SOON, until};
 
 /// The key between server and centre.
@@ -33,7 +33,8 @@ impl Scene {
         let stop = CancellationToken::new();
         let centre = centre::start(centre::Config::new(SECRET, behaviour), stop.clone()).await;
         let centre = centre.expect("a simulated centre starts");
-        let server = Server::start(Setup { centre: Some((centre.url(), SECRET.into())), ..setup }).await;
+        let link = Link { number: "120", url: centre.url(), secret: SECRET, ca: None, client_certificate: None };
+        let server = Server::start(Setup { centres: vec![link], ..setup }).await;
         Self { server, centre, _stop: stop.drop_guard() }
     }
 

@@ -25,14 +25,29 @@ const PORTS: std::ops::Range<u16> = 15_000..32_000;
 /// What a server is told.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
-    /// The 120 centre: where it takes messages, and the key for signatures.
-    pub centre: Option<(String, String)>,
+    /// The centres that it reaches by data.
+    pub centres: Vec<Link>,
     /// A database of one's own; none: a private cluster.
     pub database_url: Option<String>,
     /// Who plays the far ends.
     pub far_ends: FarEnds,
     /// Further arguments.
     pub arguments: Vec<&'static str>,
+}
+
+/// How a server reaches a centre.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// `120`, `119` or `110`.
+    pub number: &'static str,
+    /// Where it takes messages.
+    pub url: String,
+    /// The key for signatures.
+    pub secret: &'static str,
+    /// PEM: the only authority that is trusted.
+    pub ca: Option<String>,
+    /// PEM: certificate and key that are shown.
+    pub client_certificate: Option<String>,
 }
 
 /// Who plays the 120 centre and the responders.
@@ -270,13 +285,21 @@ impl Server {
         .await
     }
 
+    /// The settings, with the files that they name.
     fn settings(&self) -> String {
-        let centre = self
-            .setup
-            .centre
-            .as_ref()
-            .map(|(url, secret)| format!("[[centre]]\nnumber = \"120\"\nurl = \"{url}\"\nsecret = \"{secret}\"\n"));
-        format!("call_back_phone = \"0731-84000000\"\n{}", centre.unwrap_or_default())
+        let mut settings = "call_back_phone = \"0731-84000000\"\n".to_owned();
+        for Link { number, url, secret, ca, client_certificate } in &self.setup.centres {
+            let fields = [("number", *number), ("url", url), ("secret", secret)];
+            let fields = fields.map(|(field, value)| format!("{field} = \"{value}\"\n")).concat();
+            let files = [("ca_file", ca), ("client_certificate_file", client_certificate)].map(|(field, pem)| {
+                let Some(pem) = pem else { return String::new() };
+                let path = self.folder.path().join(format!("{number}.{field}.pem"));
+                std::fs::write(&path, pem).expect("a certificate can be written");
+                format!("{field} = \"{}\"\n", path.display())
+            });
+            settings.extend(["[[centre]]\n", &fields, &files.concat()]);
+        }
+        settings
     }
 
     fn ready_file(&self) -> PathBuf {
