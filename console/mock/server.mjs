@@ -24,6 +24,7 @@ const USERS = {
   operator: { id: 'u-op', login: 'operator', name: '王芳', role: 'operator', grants: [{ role: 'operator', node: { id: 'n1', name: '开福区' } }] },
   operator2: { id: 'u-op2', login: 'operator2', name: '李静', role: 'operator', grants: [{ role: 'operator', node: { id: 'n1', name: '开福区' } }] },
   supervisor: { id: 'u-sv', login: 'supervisor', name: '陈建国', role: 'supervisor', grants: [{ role: 'supervisor', node: { id: 'n1', name: '开福区' } }] },
+  admin: { id: 'u-ad', login: 'admin', name: '赵敏', role: 'admin', grants: [{ role: 'admin', node: { id: 'n1', name: '开福区' } }] },
   responder: { id: 'u-r1', login: 'responder', name: '刘洋', role: 'responder', grants: [{ role: 'responder', node: { id: 'n1', name: '开福区' } }] },
 }
 const RESPONDERS = [
@@ -220,7 +221,7 @@ const feature = (type, coordinates, properties) => ({ type: 'Feature', geometry:
 
 const FENCES = new Map([
   ['f1', { id: 'f1', of: 'p3', name: '小区', active: true, version: 1, state: 'outside', shape: { type: 'circle', center: [112.9511, 28.2402], radius_m: 350 } }],
-  ['f2', { id: 'f2', of: 'p3', name: '银盆公园', active: true, version: 3, state: 'unknown', shape: { type: 'polygon', coordinates: [[[112.946, 28.2422], [112.9495, 28.2436], [112.9502, 28.2463], [112.9466, 28.2459], [112.946, 28.2422]]] } }],
+  ['f2', { id: 'f2', of: 'p3', name: '银盆公园', active: true, version: 3, state: 'doubtful', shape: { type: 'polygon', coordinates: [[[112.946, 28.2422], [112.9495, 28.2436], [112.9502, 28.2463], [112.9466, 28.2459], [112.946, 28.2422]]] } }],
   ['f3', { id: 'f3', of: 'p1', name: '小区', active: true, version: 1, state: 'inside', shape: { type: 'circle', center: [112.93874, 28.22813], radius_m: 260 } }],
 ])
 const fencesOf = (resident) => [...FENCES.values()].filter((fence) => fence.of === resident)
@@ -486,14 +487,13 @@ async function answer(request, response, url) {
       return json(200, { place: kept ? { lat: kept.lat + 0.0011, lon: kept.lon + 0.0014, accuracy_m: 60, age_s: 210, source: 'wifi', at: inSeconds(-210) } : null })
     }
     if (request.method === 'GET') return json(200, { fences: fencesOf(id) })
-    const fence = { ...body, id: randomUUID(), of: id, version: 1, state: 'unknown' }
+    const fence = { ...body, id: randomUUID(), of: id, version: 1, state: 'doubtful' }
     FENCES.set(fence.id, fence)
     return json(201, fence)
   }
   if (kind === 'fences') {
     const fence = FENCES.get(id) ?? raise(new Wrong(404, 'not_found', 'there is no such fence'))
-    const version = request.method === 'PUT' ? body.version : Number(url.searchParams.get('version'))
-    if (version !== fence.version) raise(new Wrong(409, 'refused', 'somebody else has changed it', 'stale'))
+    if (request.method === 'PUT' && body.version !== fence.version) raise(new Wrong(409, 'refused', 'somebody else has changed it', 'stale'))
     if (request.method === 'DELETE') {
       FENCES.delete(id)
       return json(204)

@@ -20,6 +20,9 @@ end $$;
 create trigger responder_way after insert or update of place on responder_position
     for each row execute function keep_way();
 
+-- What somebody wore in the last hours may be worn by another now.
+create index terminal_assignment_worn on terminal_assignment (resident_id, since);
+
 -- What a centre tells of the vehicle that it sent.
 alter table handover add column vehicle_plate text;
 alter table handover add column vehicle_place geography(point, 4326);

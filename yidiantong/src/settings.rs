@@ -218,6 +218,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!(map.tiles.unwrap().datum, Datum::Gcj02);
-        assert!(read("[map.tiles]\nurl = \"/tiles\"\nattribution = \"\"").unwrap_err().to_string().contains("https://"));
+        assert!(
+            read("[map.tiles]\nurl = \"/tiles\"\nattribution = \"\"").unwrap_err().to_string().contains("https://")
+        );
     }
 }

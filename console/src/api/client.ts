@@ -2,13 +2,13 @@
 // server's clock on the side. Knows nothing of pages.
 
 import { learnClock } from '../model/time'
-import type { FeatureCollection } from 'geojson'
 import type {
   Candidates,
   CaseMap,
   Detail,
   Fence,
   FenceDraft,
+  MapFeatures,
   MapSettings,
   OwnOffers,
   Place,
@@ -190,15 +190,14 @@ export const addFence = (resident: string, draft: FenceDraft, key: string) =>
   post<Fence>(`/residents/${encodeURIComponent(resident)}/fences`, draft, key)
 export const saveFence = (id: string, version: number, draft: FenceDraft) =>
   call<Fence>(`/fences/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
-export const removeFence = (id: string, version: number) =>
-  call<void>(`/fences/${encodeURIComponent(id)}?version=${version}`, { method: 'DELETE' })
+export const removeFence = (id: string) => call<void>(`/fences/${encodeURIComponent(id)}`, { method: 'DELETE' })
 
 export const mapSettings = () => call<MapSettings>('/settings/map')
-export const mapNodes = () => call<FeatureCollection>('/map/nodes', { kept: 'yes' })
-export const mapPeople = () => call<FeatureCollection>('/map/people', { kept: 'yes' })
-export const mapIncidents = () => call<FeatureCollection>('/map/incidents')
-export const mapResponders = () => call<FeatureCollection>('/map/responders')
-export const mapStations = () => call<FeatureCollection>('/map/stations', { kept: 'yes' })
+export const mapNodes = () => call<MapFeatures>('/map/nodes', { kept: 'yes' })
+export const mapPeople = () => call<MapFeatures>('/map/people', { kept: 'yes' })
+export const mapIncidents = () => call<MapFeatures>('/map/incidents')
+export const mapResponders = () => call<MapFeatures>('/map/responders')
+export const mapStations = () => call<MapFeatures>('/map/stations', { kept: 'yes' })
 export const caseMap = (incident: string) => call<CaseMap>(`/incidents/${encodeURIComponent(incident)}/map`)
 
 export const liveUrl = (after: string | null) =>

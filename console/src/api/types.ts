@@ -267,11 +267,14 @@ export interface Fence {
   /** Which version this is: a save over one that was not seen is refused. */
   version: number
   shape: Shape
-  state?: Word<'inside' | 'outside' | 'unknown'> | null
+  state?: Word<'inside' | 'doubtful' | 'outside'> | null
 }
 
 /** What a person may change of a fence. */
 export type FenceDraft = Pick<Fence, 'name' | 'active' | 'shape'>
+
+/** Features of a map; `more`: there are more than these. */
+export type MapFeatures = FeatureCollection & { more?: boolean }
 
 /** How this installation's maps are drawn. */
 export interface MapSettings {
@@ -285,7 +288,7 @@ export interface MapSettings {
 /** Everything of one case that has a place. `properties.what` tells what each feature is. */
 export interface CaseMap {
   place?: Place | null
-  features: FeatureCollection
+  features: MapFeatures
 }
 
 /** One node on the way from the root. */

@@ -318,6 +318,7 @@ export const en: Messages = {
     is_engaged: 'Engaged',
     station: 'Ambulance station',
     nowhere: '{n} without coordinates',
+    more: 'There are too many to show all.',
     stale: 'Positions are not up to date: the server does not answer.',
     missing: 'This browser cannot draw maps (no WebGL). Everything else works; places are told in words.',
     failed: 'The map did not load.',
@@ -370,7 +371,7 @@ export const en: Messages = {
     conflict: 'Somebody else has just changed this fence; your change is not saved.',
     theirs: 'Load theirs',
   },
-  fence_state: { inside: 'Inside', outside: 'Outside', unknown: 'Not sure' },
+  fence_state: { inside: 'Inside', outside: 'Outside', doubtful: 'Not sure' },
   keys: {
     heading: 'Keys',
     find: 'Find a resident',

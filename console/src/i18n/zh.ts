@@ -316,6 +316,7 @@ export const zh = {
     is_engaged: '出勤中',
     station: '急救站',
     nowhere: '{n} 件没有坐标',
+    more: '数量太多，未全部显示。',
     stale: '位置未更新：服务器没有应答。',
     missing: '此浏览器不能显示地图（没有 WebGL）。其余功能不受影响，位置见文字。',
     failed: '地图没有载入。',
@@ -368,7 +369,7 @@ export const zh = {
     conflict: '别人刚刚修改了这个围栏，您的修改未保存。',
     theirs: '载入最新',
   },
-  fence_state: { inside: '在围栏内', outside: '在围栏外', unknown: '不确定' },
+  fence_state: { inside: '在围栏内', outside: '在围栏外', doubtful: '不确定' },
   keys: {
     heading: '快捷键',
     find: '查找服务对象',

@@ -27,7 +27,8 @@ export function ofFences(fences: readonly Fence[], edited: string | null = null)
     const { id, name, active } = fence
     const around = ring(fence)
     const top = around.reduce<LonLat | undefined>((high, at) => (high === undefined || at[1] > high[1] ? at : high), undefined)
-    const area = feature(polygon(around), { id, active, edited: id === edited })
+    const holes = fence.shape.type === 'polygon' ? fence.shape.coordinates.slice(1) : []
+    const area = feature(polygon(around, ...holes), { id, active, edited: id === edited })
     return [...area, ...(area.length > 0 && top ? feature(point(top), { id, name }) : [])]
   }
   return collection(fences.flatMap(drawn))

@@ -28,8 +28,7 @@ export function drawingOf({ id, version, name, active, shape }: Fence): Drawing 
 }
 
 export function draftOf({ name, active, shape }: Drawing): FenceDraft {
-  const whole: Shape =
-    shape.type === 'circle' ? shape : { type: 'polygon', coordinates: [closed(corners(shape)) as [number, number][]] }
+  const whole: Shape = shape.type === 'circle' ? shape : outlined(shape, closed(corners(shape)))
   return { name: name.trim(), active, shape: whole }
 }
 
@@ -38,14 +37,17 @@ export function corners(shape: Shape): LonLat[] {
   return shape.type === 'circle' ? [shape.center] : opened(shape.coordinates[0] ?? [])
 }
 
-function polygonOf(ring: readonly LonLat[]): Shape {
-  return { type: 'polygon', coordinates: [ring.map(([lon, lat]): [number, number] => [lon, lat])] }
+type Polygon = Extract<Shape, { type: 'polygon' }>
+
+/** The polygon with another outline; holes that somebody cut elsewhere stay. */
+function outlined(shape: Polygon, outline: readonly LonLat[]): Shape {
+  return { type: 'polygon', coordinates: [outline.map(([lon, lat]): [number, number] => [lon, lat]), ...shape.coordinates.slice(1)] }
 }
 
 /** The shape with one of its corners elsewhere. */
 export function withCorner(shape: Shape, index: number, at: LonLat): Shape {
   if (shape.type === 'circle') return { ...shape, center: [...at] }
-  return polygonOf(corners(shape).map((corner, i) => (i === index ? at : corner)))
+  return outlined(shape, corners(shape).map((corner, i) => (i === index ? at : corner)))
 }
 
 /** The same, moved by so many metres. */
@@ -56,7 +58,7 @@ export function nudged(shape: Shape, index: number, east_m: number, north_m: num
 
 /** A click on the map: the next corner, or where the circle goes. */
 export function clicked(shape: Shape, at: LonLat): Shape {
-  return shape.type === 'circle' ? { ...shape, center: [...at] } : polygonOf([...corners(shape), at])
+  return shape.type === 'circle' ? { ...shape, center: [...at] } : outlined(shape, [...corners(shape), at])
 }
 
 /** A corner more, half way to the next. */
@@ -64,11 +66,11 @@ export function split(shape: Shape, index: number): Shape {
   const all = corners(shape)
   const [here, next] = [all[index], all[(index + 1) % all.length]]
   if (shape.type === 'circle' || here === undefined || next === undefined) return shape
-  return polygonOf([...all.slice(0, index + 1), middle(here, next), ...all.slice(index + 1)])
+  return outlined(shape, [...all.slice(0, index + 1), middle(here, next), ...all.slice(index + 1)])
 }
 
 export function without(shape: Shape, index: number): Shape {
-  return shape.type === 'circle' ? shape : polygonOf(corners(shape).filter((_, i) => i !== index))
+  return shape.type === 'circle' ? shape : outlined(shape, corners(shape).filter((_, i) => i !== index))
 }
 
 /** What is missing before it can be saved: a message below `fence`. */

@@ -60,8 +60,8 @@ export function feature(geometry: Geometry | null, properties: Record<string, un
 export const point = (at: LonLat): Geometry => ({ type: 'Point', coordinates: [...at] })
 export const line = (along: readonly LonLat[]): Geometry | null =>
   along.length < 2 ? null : { type: 'LineString', coordinates: along.map((at) => [...at]) }
-export const polygon = (ring: readonly LonLat[]): Geometry | null =>
-  ring.length < 4 ? null : { type: 'Polygon', coordinates: [ring.map((at) => [...at])] }
+export const polygon = (...rings: readonly (readonly LonLat[])[]): Geometry | null =>
+  (rings[0]?.length ?? 0) < 4 ? null : { type: 'Polygon', coordinates: rings.map((ring) => ring.map((at) => [...at])) }
 export const collection = (features: Feature[]): FeatureCollection => ({ type: 'FeatureCollection', features })
 
 type Nested = Position | Position[] | Position[][] | Position[][][]

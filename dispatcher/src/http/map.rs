@@ -70,10 +70,7 @@ pub(super) async fn incidents(State(api): State<Api>, who: May<See>) -> Result<J
 }
 
 /// `GET /map/responders`
-pub(super) async fn responders(
-    State(api): State<Api>,
-    who: May<See>,
-) -> Result<Json<Collection<Responder>>, ApiError> {
+pub(super) async fn responders(State(api): State<Api>, who: May<See>) -> Result<Json<Collection<Responder>>, ApiError> {
     Ok(Json(map::responders(&mut *api.conn().await?, &who.scope).await?))
 }
 

@@ -246,3 +246,25 @@ fn with_headers(mut response: Response, security: &Headers) -> Response {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::map::{MapConfig, Tiles};
+
+    fn policy(map: MapConfig) -> String {
+        let headers = security_headers(&Config { map, ..Config::default() });
+        let (_, policy) = headers.iter().find(|(name, _)| name == header::CONTENT_SECURITY_POLICY).unwrap();
+        policy.to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn pages_ask_nobody_else_but_for_the_tiles_that_somebody_has_set() {
+        assert!(!policy(MapConfig::default()).contains("connect-src"));
+        let url = "https://tiles.example/{z}/{x}/{y}.png".to_owned().try_into().unwrap();
+        let tiles = Tiles { url, attribution: String::new(), datum: Default::default(), max_zoom: 18 };
+        let policy = policy(MapConfig { tiles: Some(tiles), center: None });
+        assert!(policy.ends_with("; connect-src 'self' https://tiles.example; img-src 'self' https://tiles.example"));
+        assert!(policy.starts_with("default-src 'self';"), "{policy}");
+    }
+}

@@ -384,19 +384,24 @@ async fn around(conn: &mut PgConnection, id: IncidentId) -> Result<Things, Store
         .collect())
 }
 
-/// Where the person's terminals were from two hours before the case until its end.
+/// Where the person's terminals were from two hours before the case until its end, while it was they who
+/// wore them.
 async fn track(conn: &mut PgConnection, id: IncidentId) -> Result<Things, StoreError> {
     let rows = sqlx::query!(
         r#"with case_ as (
             select i.terminal_id, i.resident_id, i.opened_at - make_interval(secs => $2) as since,
                 coalesce(i.closed_at, now()) as until
             from incident i where i.id = $1
+         ), worn as (
+            select a.terminal_id, a.since, coalesce(a.until, 'infinity') as until
+            from case_ c join terminal_assignment a on a.resident_id = c.resident_id
+            union all
+            select c.terminal_id, '-infinity', 'infinity' from case_ c
+            where c.resident_id is null and c.terminal_id is not null
          ), seen as (
             select f.received_at, f.device_at, f.place, f.accuracy_m, f.source
-            from case_ c join fix f on f.received_at between c.since and c.until
-                and (f.terminal_id = c.terminal_id or f.terminal_id in (
-                    select a.terminal_id from terminal_assignment a
-                    where a.resident_id = c.resident_id and a.until is null and a.since <= f.received_at))
+            from case_ c cross join worn w join fix f on f.terminal_id = w.terminal_id
+                and f.received_at between greatest(c.since, w.since) and least(c.until, w.until)
             order by f.received_at desc, f.device_at desc nulls last
             limit $3
          ), along as (

@@ -555,10 +555,7 @@ pub async fn detail(conn: &mut PgConnection, id: IncidentId, scope: &Scope) -> R
     }))
 }
 
-pub(super) async fn contacts(
-    conn: &mut PgConnection,
-    resident: Option<Uuid>,
-) -> Result<Vec<ContactView>, StoreError> {
+pub(super) async fn contacts(conn: &mut PgConnection, resident: Option<Uuid>) -> Result<Vec<ContactView>, StoreError> {
     let contacts = sqlx::query_as!(
         ContactView,
         "select name, relation, phone from contact where resident_id = $1 order by rank",

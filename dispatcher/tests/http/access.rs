@@ -173,7 +173,15 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
             assert_eq!((answer.status, answer.code()), expected, "{login}: {method} {path} {answer:?}");
         }
         // Lists leave it out, and say nothing about it in any other way.
-        for path in ["/api/v1/incidents", "/api/v1/incidents?state=closed", "/api/v1/residents?q=陈"] {
+        let lists = [
+            "/api/v1/incidents",
+            "/api/v1/incidents?state=closed",
+            "/api/v1/residents?q=陈",
+            "/api/v1/map/people",
+            "/api/v1/map/incidents",
+            "/api/v1/map/responders",
+        ];
+        for path in lists {
             let answer = house.get(&outsider, path).await;
             assert_eq!(answer.status, StatusCode::OK);
             let text = answer.body.to_string();

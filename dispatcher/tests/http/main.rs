@@ -7,6 +7,7 @@ mod connections;
 mod house;
 mod incidents;
 mod live;
+mod map;
 mod offers;
 mod pages;
 mod sessions;
