@@ -86,7 +86,7 @@ try {
   await desk.keyboard.press('Enter')
   await desk.locator('[data-what="noted"]').waitFor()
   await desk.locator('[data-testid="offer-r4"][data-state="accepted"]').waitFor()
-  await desk.locator('[data-testid="handover-120"][data-state="dispatched"]').waitFor()
+  await desk.locator('[data-testid="handover-120"]:is([data-state="dispatched"], [data-state="arrived"])').waitFor()
   await desk.keyboard.press('Escape')
   await shot(desk, '07-card-claimed')
   await desk.getByTestId('timeline').evaluate((list) => list.scrollIntoView({ block: 'end' }))
