@@ -127,7 +127,7 @@ impl Edge {
         let at = clock::now();
         let opened = self.sessions.open(wanted, at, Instant::now());
         self.counters.sessions_opened.one();
-        self.counters.sessions_now.one();
+        self.counters.sessions.one();
         if let Some(replaced) = &opened.replaced {
             replaced.mailbox.post(Post::End(Order::TakenOver));
         }
@@ -144,7 +144,7 @@ impl Edge {
         if self.sessions.close(handle, keep, Instant::now()) == Last::Yes && tell == Tell::Yes {
             self.tell(Heard { serial: handle.serial.to_string(), at: clock::now(), session: Session::Closed });
         }
-        self.counters.sessions_now.one_less();
+        self.counters.sessions.one_less();
     }
 
     fn tell(&self, heard: Heard) {
@@ -159,7 +159,7 @@ impl Edge {
 
     /// Whether publishes should not be read: too many alerts wait for their receipts.
     pub(crate) fn is_full(&self) -> bool {
-        self.counters.alerts_waiting_now.get() >= self.config.alerts_max as u64
+        self.counters.alerts_waiting.get() >= self.config.alerts_max as u64
     }
 
     /// Hands an alert over to its gateway, or keeps it until there is one. `waiter` hears of it again.
@@ -172,7 +172,7 @@ impl Edge {
         let mut alerts = self.alerts.lock();
         let hand_over = alerts.add(Alert { id, serial, message, waiter }, now, &gateways);
         self.hand_over(hand_over);
-        self.counters.alerts_waiting_now.set(alerts.len() as u64);
+        self.counters.alerts_waiting.set(alerts.len());
     }
 
     fn hand_over(&self, hand_overs: impl IntoIterator<Item = HandOver>) {
@@ -274,7 +274,7 @@ impl Edge {
                 Settled::Late => self.counters.receipts_late.one(),
             }
         }
-        self.counters.alerts_waiting_now.set(alerts.len() as u64);
+        self.counters.alerts_waiting.set(alerts.len());
     }
 
     /// Looks after everything that waits.
@@ -290,9 +290,9 @@ impl Edge {
             }
             if due.given_up > 0 {
                 tracing::error!(alerts = due.given_up, "alerts given up: no gateway came to take them");
-                self.counters.alerts_given_up.add(due.given_up as u64);
+                self.counters.alerts_given_up.add(due.given_up);
             }
-            self.counters.alerts_waiting_now.set(alerts.len() as u64);
+            self.counters.alerts_waiting.set(alerts.len());
         }
         self.send_parked(now);
         self.outlets.alerts.announce();

@@ -34,7 +34,7 @@ use wire::directory::Directory;
 
 pub use bus::BusError;
 pub use config::{Acknowledge, Config};
-pub use counters::{Counter, Counters};
+pub use counters::Counters;
 
 use bus::{Bus, Listener};
 use edge::{Edge, Outlets};
@@ -220,13 +220,13 @@ struct Counted(Arc<Counters>);
 
 impl Counted {
     fn new(edge: &Edge) -> Self {
-        edge.counters.connections_now.one();
+        edge.counters.connections.one();
         Self(Arc::clone(&edge.counters))
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.connections_now.one_less();
+        self.0.connections.one_less();
     }
 }

@@ -27,13 +27,13 @@ struct Waiting {
 
 impl Presence {
     /// How many entries could not be kept.
-    pub(crate) fn heard(&self, heard: impl IntoIterator<Item = Heard>) -> u64 {
+    pub(crate) fn heard(&self, heard: impl IntoIterator<Item = Heard>) -> usize {
         let mut waiting = self.waiting.lock();
         put(&mut waiting.heard, heard)
     }
 
     /// How many entries could not be kept.
-    pub(crate) fn delivered(&self, delivered: Delivered) -> u64 {
+    pub(crate) fn delivered(&self, delivered: Delivered) -> usize {
         let mut waiting = self.waiting.lock();
         put(&mut waiting.delivered, [delivered])
     }
@@ -58,11 +58,11 @@ impl Presence {
     }
 }
 
-fn put<T>(waiting: &mut Vec<T>, entries: impl IntoIterator<Item = T>) -> u64 {
+fn put<T>(waiting: &mut Vec<T>, entries: impl IntoIterator<Item = T>) -> usize {
     let mut entries = entries.into_iter();
     let room = WAITING_MAX.saturating_sub(waiting.len());
     waiting.extend(entries.by_ref().take(room));
-    entries.count() as u64
+    entries.count()
 }
 
 #[cfg(test)]

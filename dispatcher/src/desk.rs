@@ -1,10 +1,11 @@
 //! The shell around the decision: lock, facts, decide, write, commit.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use domain::id::IncidentId;
 use domain::incident::{Incident, Input, Refusal, Step, decide};
-use sqlx::{PgConnection, PgPool};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Notify;
 
 use crate::config::Config;
@@ -19,9 +20,13 @@ use crate::store::{self, StoreError, facts, incidents, outbox, timeline};
 const ATTEMPTS_MAX: u32 = 5;
 
 /// Where incidents are decided. Cheap to clone.
+///
+/// It is there before its database is: what rings from memory rings from the first moment on, and whatever
+/// needs the database is told that it is still starting until the desk is [open](Desk::open).
 #[derive(Debug, Clone)]
 pub struct Desk {
-    pub(crate) pool: PgPool,
+    pool: PgPool,
+    opened: Arc<OnceLock<()>>,
     pub(crate) config: Arc<Config>,
     pub(crate) live: Arc<Hub>,
     pub(crate) due: Arc<Notify>,
@@ -55,9 +60,40 @@ impl From<SaveError> for DeskError {
 }
 
 impl Desk {
-    /// A desk over a database that is migrated.
+    /// A desk that is not open yet.
     pub fn new(pool: PgPool, config: Arc<Config>) -> Self {
-        Self { pool, config, live: Arc::default(), due: Arc::default(), unsent: Arc::default() }
+        Self { pool, opened: Arc::default(), config, live: Arc::default(), due: Arc::default(), unsent: Arc::default() }
+    }
+
+    /// The database is up to date and durable: [`crate::start::prepare`] has said so.
+    pub fn open(&self) {
+        // A second time changes nothing.
+        let _ = self.opened.set(());
+        self.live.nudge();
+    }
+
+    /// Whether it is open.
+    pub fn is_open(&self) -> bool {
+        self.opened.get().is_some()
+    }
+
+    /// A connection.
+    pub(crate) async fn conn(&self) -> Result<PoolConnection<Postgres>, StoreError> {
+        Ok(self.pool()?.acquire().await?)
+    }
+
+    /// See [`store::begin`].
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        store::begin(self.pool()?).await
+    }
+
+    /// See [`store::moment`].
+    pub(crate) async fn moment(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        store::moment(self.pool()?).await
+    }
+
+    fn pool(&self) -> Result<&PgPool, StoreError> {
+        self.opened.get().map(|()| &self.pool).ok_or(StoreError::Starting)
     }
 
     /// Says that an incident is due at once: a press came in.
@@ -78,7 +114,7 @@ impl Desk {
     }
 
     async fn attempt(&self, id: IncidentId, input: Input) -> Result<Incident, DeskError> {
-        let mut tx = store::begin(&self.pool).await?;
+        let mut tx = self.begin().await?;
         let incident = incidents::lock(&mut tx, id).await?.ok_or(DeskError::NoIncident)?;
         let facts = facts::gather(&mut tx, &incident, &self.config).await?;
 

@@ -18,8 +18,8 @@ use tracing::{info, warn};
 use wire::notice::Notice;
 
 use crate::desk::Desk;
+use crate::store::StoreError;
 use crate::store::outbox::{self, Attempt, Channel, Message, Still};
-use crate::store::{self, StoreError};
 
 /// How often it is looked for messages when nobody says that there are some.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -90,7 +90,7 @@ pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationTo
 
 async fn lease(desk: &Desk, room: i64) -> Vec<Message> {
     let leased = async {
-        let mut conn = desk.pool.acquire().await?;
+        let mut conn = desk.conn().await?;
         outbox::lease(&mut conn, room).await
     };
     leased.await.unwrap_or_else(|cause: StoreError| {
@@ -109,7 +109,7 @@ impl Channels {
 
     async fn try_deliver(&self, message: &Message) -> Result<(), StoreError> {
         let still = {
-            let mut conn = self.desk.pool.acquire().await?;
+            let mut conn = self.desk.conn().await?;
             outbox::still(&mut conn, message).await?
         };
         match still {
@@ -153,7 +153,7 @@ impl Channels {
 
     async fn record(&self, message: &Message, attempt: Attempt, answer: &str) -> Result<(), StoreError> {
         let answer: String = crate::lines::clean_text(answer.to_owned()).chars().take(500).collect();
-        let mut tx = store::begin(&self.desk.pool).await?;
+        let mut tx = self.desk.begin().await?;
         outbox::record(&mut tx, message, attempt, &answer).await?;
         tx.commit().await?;
         Ok(())

@@ -46,17 +46,16 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
-/// Connects to a database; a connection that is broken is replaced when it is next needed.
-pub async fn connect(options: PgConnectOptions, connections_max: u32) -> Result<PgPool, StartError> {
-    let pool = PgPoolOptions::new()
+/// Connections to a database, which need not be there yet: each is made when it is needed, and made again when
+/// it is broken.
+pub fn connect(options: PgConnectOptions, connections_max: u32) -> PgPool {
+    PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(Duration::from_secs(5))
-        .connect_with(options.application_name("yidiantong"))
-        .await?;
-    Ok(pool)
+        .connect_lazy_with(options.application_name("yidiantong"))
 }
 
-/// Brings the tables up to date and checks that commits are durable.
+/// Brings the tables up to date and checks that commits are durable. A desk is open after it.
 pub async fn prepare(pool: &PgPool) -> Result<(), StartError> {
     sqlx::migrate!("./migrations").run(pool).await?;
     let mut conn = pool.acquire().await?;
@@ -70,7 +69,7 @@ pub async fn prepare(pool: &PgPool) -> Result<(), StartError> {
     Ok(())
 }
 
-/// What runs: ticker, outbox, directory, watchdog. Ends when told to stop.
+/// What runs over an open desk: ticker, outbox, directory, watchdog. Ends when told to stop.
 pub async fn run(
     desk: Desk,
     terminals: Arc<dyn Terminals>,
@@ -108,7 +107,7 @@ async fn publish_directory(desk: Desk, directory: Arc<Directory>, stop: Cancella
     let mut from = None;
     loop {
         let update = async {
-            let mut conn = desk.pool.acquire().await?;
+            let mut conn = desk.conn().await?;
             directory::update_since(&mut conn, from).await
         };
         match update.await {
@@ -143,7 +142,7 @@ async fn forget_old(desk: Desk, stop: CancellationToken) {
             () = tokio::time::sleep(FORGET_EVERY) => {}
         }
         let forgetting = async {
-            let mut conn = desk.pool.acquire().await?;
+            let mut conn = desk.conn().await?;
             live::forget(&mut conn, KEPT_FOR, FORGOTTEN_MAX).await?;
             telephone::forget_keys(&mut conn, KEPT_FOR).await?;
             users::forget_sessions(&mut conn).await

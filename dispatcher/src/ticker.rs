@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::desk::{Desk, DeskError};
 use crate::store::timeline::Line;
-use crate::store::{self, StoreError, facts, incidents, timeline};
+use crate::store::{StoreError, facts, incidents, timeline};
 
 /// How long a deadline may pass unnoticed when nobody says anything.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -56,7 +56,7 @@ async fn decide_due(desk: Desk, in_hand: Arc<Mutex<HashSet<Uuid>>>, stop: Cancel
 /// The most urgent incident that is due and that no other task of this process has in hand. Another
 /// process may take the same one: the row lock sorts that out, and the second finds nothing to do.
 async fn next(desk: &Desk, in_hand: &Mutex<HashSet<Uuid>>) -> Result<Option<IncidentId>, StoreError> {
-    let mut conn = desk.pool.acquire().await?;
+    let mut conn = desk.conn().await?;
     let held: Vec<Uuid> = in_hand.lock().iter().copied().collect();
     let Some(id) = incidents::next_due(&mut conn, &held).await? else { return Ok(None) };
     Ok(in_hand.lock().insert(id.0).then_some(id))
@@ -81,7 +81,7 @@ async fn decide_one(desk: &Desk, id: IncidentId) {
 }
 
 async fn note_failure(desk: &Desk, id: IncidentId) -> Result<(), StoreError> {
-    let mut tx = store::begin(&desk.pool).await?;
+    let mut tx = desk.begin().await?;
     if incidents::note_failure(&mut tx, id).await? {
         let now = facts::now(&mut tx).await?;
         let line = Line { what: "operator_decides", who: None, data: serde_json::json!({}) };

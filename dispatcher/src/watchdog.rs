@@ -9,7 +9,7 @@ use tracing::{error, warn};
 
 use crate::clock;
 use crate::desk::Desk;
-use crate::store::{self, StoreError, facts, incidents, watch};
+use crate::store::{StoreError, facts, incidents, watch};
 
 /// How often the watchdog looks.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -29,7 +29,7 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
             () = tokio::time::sleep(WATCH_EVERY) => {}
         }
         let seen = async {
-            let mut conn = desk.pool.acquire().await?;
+            let mut conn = desk.conn().await?;
             watch::look(&mut conn).await
         };
         let Ok(seen) = seen.await else {
@@ -54,7 +54,7 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
                     "the database's clock jumped; deadlines move with it"
                 );
                 let shifted = async {
-                    let mut tx = store::begin(&desk.pool).await?;
+                    let mut tx = desk.begin().await?;
                     watch::shift_deadlines(&mut tx, jump).await?;
                     tx.commit().await?;
                     Ok::<(), StoreError>(())
@@ -67,7 +67,7 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
         clocks = Some((seen.now, measured));
         let today = clock::now().as_second() / 86_400;
         if partitioned_on != Some(today)
-            && let Ok(mut conn) = desk.pool.acquire().await
+            && let Ok(mut conn) = desk.conn().await
             && watch::ensure_partitions(&mut conn).await.is_ok()
         {
             partitioned_on = Some(today);
@@ -78,7 +78,7 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
 /// Holds open incidents against what must hold of each, as the simulation does after every decision,
 /// and says how many break it.
 pub async fn hold_against_invariants(desk: &Desk) -> Result<u64, StoreError> {
-    let mut moment = store::moment(&desk.pool).await?;
+    let mut moment = desk.moment().await?;
     let ids = watch::open_incidents(&mut moment, WATCHED_MAX).await?;
     let policies = facts::policies(&mut moment, &ids).await?;
     let incidents = incidents::read(&mut moment, &ids).await?;

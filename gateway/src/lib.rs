@@ -29,7 +29,7 @@ use wire::notice::Delivered;
 use wire::receipt::Receipt;
 use wire::report::{Heard, Report, Unstored};
 
-pub use counters::{Counter, Counters};
+pub use counters::Counters;
 pub use gateway::{Config, Gateway, GatewayError, Notifier, start};
 
 /// The dispatcher as a gateway sees it; in one process a call, between processes HTTP.

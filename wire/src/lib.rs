@@ -5,6 +5,7 @@
 
 pub mod bus;
 pub mod centre;
+pub mod counters;
 pub mod directory;
 pub mod notice;
 pub mod receipt;

@@ -165,6 +165,9 @@ pub enum ClusterError {
         #[source]
         error: std::io::Error,
     },
+    /// The postmaster was ended by somebody before it answered.
+    #[error("PostgreSQL was ended before it answered: {0}")]
+    Killed(String),
     /// The stop came before the cluster was ready.
     #[error("stopped before PostgreSQL was ready")]
     Cancelled,
@@ -173,7 +176,18 @@ pub enum ClusterError {
     Supervisor(#[from] tokio::task::JoinError),
 }
 
-/// A running cluster. Dropping it stops nothing: cancel the token that it was started with, then wait for
+impl ClusterError {
+    /// Whether the next start may be better: the postmaster was ended, or ended while the database was prepared.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Killed(_) => true,
+            Self::Database(error) => dispatcher::store::is_away(error),
+            _ => false,
+        }
+    }
+}
+
+/// A cluster that is being brought up, or runs. Dropping it stops nothing: cancel the token that it was started with, then wait for
 /// [`Cluster::stopped`].
 #[derive(Debug)]
 pub struct Cluster {
@@ -200,13 +214,32 @@ impl Cluster {
         &self.socket_dir
     }
 
-    /// The postmaster's process, `None` while it is being started again.
+    /// Waits until the database [`DATABASE`] has answered, and has PostGIS. `None` when it never will:
+    /// [`Cluster::stopped`] says why.
+    pub async fn answers(&self) -> Option<u32> {
+        let mut postmaster = self.postmaster.clone();
+        let running = postmaster.wait_for(Option::is_some).await;
+        running.ok().and_then(|running| *running)
+    }
+
+    /// Whether nobody supervises it any more.
+    pub fn is_over(&self) -> bool {
+        self.postmaster.has_changed().is_err()
+    }
+
+    /// Waits until nobody supervises it any more.
+    pub async fn over(&self) {
+        // It is never so; the wait ends when nobody is left to say so.
+        let _ = self.postmaster.clone().wait_for(|_| false).await;
+    }
+
+    /// The postmaster's process, `None` while it is being started.
     pub fn postmaster(&self) -> watch::Receiver<Option<u32>> {
         self.postmaster.clone()
     }
 
-    /// Waits for the end of the cluster, which comes when the token is cancelled. The database was shut down in
-    /// order when this returns without an error.
+    /// Waits for the end of the cluster, which comes when the token is cancelled, or at once with the error that
+    /// kept it from being brought up. The database was shut down in order when this returns without an error.
     pub async fn stopped(self) -> Result<(), ClusterError> {
         self.supervisor.await?
     }
@@ -225,31 +258,55 @@ pub fn default_data_dir() -> PathBuf {
         .join("yidiantong")
 }
 
-/// Starts (or adopts) the cluster of `data_dir`, and supervises it until `stop` is cancelled. When this returns, the
-/// database [`DATABASE`] answers and has PostGIS.
+/// Finds what the cluster of `data_dir` needs, and lets it be brought up (or adopted) and supervised until `stop` is
+/// cancelled. This returns before the database [`DATABASE`] answers: see [`Cluster::answers`].
 pub async fn start(data_dir: &Path, stop: CancellationToken) -> Result<Cluster, ClusterError> {
     let owner = Owner::find().await?;
     let folders = Folders::lay_out(data_dir, &owner).await?;
     let programs = Programs::find(&folders).inspect_err(|_| folders.leave_socket_folder())?;
     let site = Site { owner, folders, programs };
-    let postmaster = site.bring_up(&stop).await.inspect_err(|_| site.folders.leave_socket_folder())?;
-
-    let options = site.options(DATABASE);
-    let url = site.url();
-    let socket_dir = site.folders.socket.clone();
-    let (now_running, seen) = watch::channel(Some(postmaster.pid()));
-    let supervisor = tokio::spawn(supervise(site, postmaster, now_running, stop));
-    Ok(Cluster { options, url, socket_dir, postmaster: seen, supervisor })
+    let (now_running, postmaster) = watch::channel(None);
+    Ok(Cluster {
+        options: site.options(DATABASE),
+        url: site.url(),
+        socket_dir: site.folders.socket.clone(),
+        postmaster,
+        supervisor: tokio::spawn(supervise(site, now_running, stop)),
+    })
 }
 
+/// Brings the cluster up, and up again whenever it ends by itself. An error that would be the same the next time
+/// ends it, but only as long as the database has never answered.
 async fn supervise(
     site: Site,
-    mut postmaster: Postmaster,
     now_running: watch::Sender<Option<u32>>,
     stop: CancellationToken,
 ) -> Result<(), ClusterError> {
+    let mut standing = Standing::New;
     let mut pause = Duration::ZERO;
     loop {
+        let mut postmaster = match site.bring_up(standing, &stop).await {
+            Ok(postmaster) => postmaster,
+            Err(ClusterError::Cancelled) => return Ok(()),
+            // Never given up: a full disk is emptied, a killed machine comes back, and nobody restarts us for it.
+            Err(error) if standing == Standing::Proven || error.may_pass() => {
+                pause = (pause * 2).clamp(RESTART_PAUSE_AT_FIRST, RESTART_PAUSE_AT_MOST);
+                tracing::error!(%error, "PostgreSQL could not be started; trying again");
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    () = sleep(pause) => continue,
+                }
+            }
+            Err(error) => {
+                site.folders.leave_socket_folder();
+                return Err(error);
+            }
+        };
+        if standing == Standing::Proven {
+            tracing::info!(pid = postmaster.pid(), "PostgreSQL answers again");
+        }
+        standing = Standing::Proven;
+        now_running.send_replace(Some(postmaster.pid()));
         let since = Instant::now();
         tokio::select! {
             () = stop.cancelled() => return site.shut_down(postmaster).await,
@@ -261,22 +318,18 @@ async fn supervise(
         if since.elapsed() >= WELL_AFTER {
             pause = Duration::ZERO;
         }
-        postmaster = loop {
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = sleep(pause) => {}
-            }
-            pause = (pause * 2).clamp(RESTART_PAUSE_AT_FIRST, RESTART_PAUSE_AT_MOST);
-            match site.adopt_or_start(&stop).await {
-                Ok(started) => break started,
-                Err(ClusterError::Cancelled) => return Ok(()),
-                // Never given up: a full disk is emptied, a killed machine comes back, and nobody restarts us for it.
-                Err(error) => tracing::error!(%error, "PostgreSQL could not be started; trying again"),
-            }
-        };
-        now_running.send_replace(Some(postmaster.pid()));
-        tracing::info!(pid = postmaster.pid(), "PostgreSQL answers again");
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = sleep(pause) => pause = (pause * 2).clamp(RESTART_PAUSE_AT_FIRST, RESTART_PAUSE_AT_MOST),
+        }
     }
+}
+
+/// Whether the cluster has ever worked in the life of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    New,
+    Proven,
 }
 
 /// Everything that stays the same while postmasters come and go.
@@ -288,8 +341,11 @@ struct Site {
 }
 
 impl Site {
-    /// Everything between an empty folder and a database that answers.
-    async fn bring_up(&self, stop: &CancellationToken) -> Result<Postmaster, ClusterError> {
+    /// Everything between an empty folder and a database that answers. One that is proven has been made and prepared.
+    async fn bring_up(&self, standing: Standing, stop: &CancellationToken) -> Result<Postmaster, ClusterError> {
+        if standing == Standing::Proven {
+            return self.adopt_or_start(stop).await;
+        }
         self.make_once().await?;
         let postmaster = self.adopt_or_start(stop).await?;
         let Err(error) = self.prepare_database().await else { return Ok(postmaster) };
@@ -353,7 +409,10 @@ impl Site {
             .map_err(|error| ClusterError::Spawn { program: self.programs.postgres(), error })?;
         match self.answers(&mut postmaster, ANSWERS_WITHIN, stop).await {
             Ok(()) => Ok(postmaster),
-            Err(Unanswered::Ended) => Err(ClusterError::Failed { program: "postgres", said: self.folders.log_says() }),
+            Err(Unanswered::Ended(end)) if end.was_killed() => Err(ClusterError::Killed(end.to_string())),
+            Err(Unanswered::Ended(_)) => {
+                Err(ClusterError::Failed { program: "postgres", said: self.folders.log_says() })
+            }
             Err(Unanswered::Cancelled) => {
                 self.shut_down(postmaster).await?;
                 Err(ClusterError::Cancelled)
@@ -393,7 +452,7 @@ impl Site {
             }
             tokio::select! {
                 () = stop.cancelled() => return Err(Unanswered::Cancelled),
-                _ = postmaster.ended() => return Err(Unanswered::Ended),
+                end = postmaster.ended() => return Err(Unanswered::Ended(end)),
                 () = sleep(POLL_EVERY) => {}
             }
             if Instant::now() >= until {
@@ -497,7 +556,7 @@ impl Site {
 /// Why a postmaster was not waited for any longer.
 #[derive(Debug)]
 enum Unanswered {
-    Ended,
+    Ended(process::End),
     Cancelled,
     Late,
 }

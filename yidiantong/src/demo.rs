@@ -44,8 +44,6 @@ pub struct Demo {
     pub terminals: Vec<DemoTerminal>,
     /// Responders with the tokens of their applications.
     pub responders: Vec<DemoResponder>,
-    /// The key between us and the simulated 120 centre.
-    pub centre_secret: String,
 }
 
 /// Somebody who can log in.
@@ -315,7 +313,7 @@ async fn settle(conn: &mut PgConnection) -> anyhow::Result<Demo> {
             responders.push(settle_responder(conn, provider, name, lat, lon).await?);
         }
     }
-    Ok(Demo { users: Vec::new(), terminals, responders, centre_secret: random_word() })
+    Ok(Demo { users: Vec::new(), terminals, responders })
 }
 
 async fn settle_resident(
@@ -400,44 +398,27 @@ async fn settle_responder(
     Ok(DemoResponder { name: name.into(), token, lat, lon })
 }
 
-/// The simulated far ends that run in this process.
-#[derive(Debug, Default)]
-pub struct FarEnds {
-    /// How the desk reaches the simulated 120 centre.
-    pub centre: Option<CentreConfig>,
-    running: JoinSet<()>,
-}
-
-impl FarEnds {
-    /// Waits until they have stopped.
-    pub async fn stopped(self) {
-        self.running.join_all().await;
-    }
-}
-
-/// Starts a simulated 120 centre and simulated responders, when everything is wanted.
-pub async fn start_far_ends(
-    demo: Option<&Demo>,
-    api: &str,
-    wanted: Wanted,
-    stop: CancellationToken,
-) -> anyhow::Result<FarEnds> {
-    let mut far_ends = FarEnds::default();
-    let (Some(demo), Wanted::Everything) = (demo, wanted) else { return Ok(far_ends) };
-    let config = centre::Config::new(
-        demo.centre_secret.as_str(),
-        centre::Behaviour::Normal { delays: centre::Delays::default() },
-    );
-    let centre = centre::start(config, stop.clone()).await.context("the simulated 120 centre does not start")?;
-    let secret = Secret(demo.centre_secret.clone());
-    far_ends.centre = Some(CentreConfig::new(Centre::Ambulance, centre.url(), secret, &Certificates::default())?);
-    far_ends.running.spawn(async move {
+/// Starts a simulated 120 centre, and says how the desk reaches it.
+pub async fn start_centre(running: &mut JoinSet<()>, stop: CancellationToken) -> anyhow::Result<CentreConfig> {
+    // Of this run: the centre forgets its cases with the process.
+    let secret = random_word();
+    let behaviour = centre::Behaviour::Normal { delays: centre::Delays::default() };
+    let centre = centre::start(centre::Config::new(secret.as_str(), behaviour), stop).await;
+    let centre = centre.context("the simulated 120 centre does not start")?;
+    let config = CentreConfig::new(Centre::Ambulance, centre.url(), Secret(secret), &Certificates::default())?;
+    running.spawn(async move {
         if let Err(cause) = centre.stopped().await {
             warn!(%cause, "the simulated 120 centre has ended");
         }
     });
-    for (index, person) in demo.responders.iter().enumerate() {
-        let mut config = responder::Config::new(api, person.token.as_str());
+    Ok(config)
+}
+
+/// Simulates the responders until told to stop.
+pub async fn run_responders(people: Vec<DemoResponder>, api: String, stop: CancellationToken) {
+    let mut running = JoinSet::new();
+    for (index, person) in people.into_iter().enumerate() {
+        let mut config = responder::Config::new(&api, person.token.as_str());
         config.place = Some(Point { lat: person.lat, lon: person.lon });
         // Minutes on the road take seconds in a demonstration.
         config.time_scale = 10.0;
@@ -447,13 +428,13 @@ pub async fn start_far_ends(
             _ => responder::Behaviour::Accept { after_s: 4, minutes: None },
         };
         let stop = stop.clone();
-        far_ends.running.spawn(async move {
+        running.spawn(async move {
             if let Err(cause) = responder::run(config, stop).await {
                 warn!(%cause, "a simulated responder has ended");
             }
         });
     }
-    Ok(far_ends)
+    running.join_all().await;
 }
 
 /// Tells a person where everything is and what to type.

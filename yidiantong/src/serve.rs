@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dispatcher::config::{CentreConfig, Config as DeskConfig};
 use dispatcher::desk::Desk;
-use dispatcher::http::Api;
+use dispatcher::http::{Api, Counted, Surroundings};
+use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -30,6 +31,9 @@ const CONNECTIONS_MAX: u32 = 24;
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How often it is looked whether the directory has been published.
 const LISTED_EVERY: Duration = Duration::from_millis(20);
+/// In the data folder: who was logged in lately.
+const SESSIONS_FILE: &str = "console-sessions.json";
+const NO_CLUSTER: &str = "the private database does not start";
 
 /// What to serve besides the settings.
 #[derive(Debug, Clone, Default)]
@@ -69,37 +73,193 @@ pub async fn serve(settings: Settings, options: Options, stop: CancellationToken
     tokio::fs::create_dir_all(&settings.data)
         .await
         .with_context(|| format!("the data folder {} cannot be made", settings.data.display()))?;
-    // The front door opens first, with the directory that it keeps on disk: terminals can connect while
-    // the database is still coming up. It also closes first, so that nobody is told anything by half of
-    // a system.
-    let front_stop = CancellationToken::new();
-    let front = FrontDoor::open(&settings, &options, &front_stop).await?;
-
-    let cluster_stop = CancellationToken::new();
-    let cluster = match options.database_url {
-        Some(_) => None,
-        None => Some(start_cluster(&settings, &stop, &cluster_stop).await?),
-    };
-    let served = serve_over(&settings, &options, centres, front, cluster.as_ref(), &stop, &front_stop).await;
-    front_stop.cancel();
-    cluster_stop.cancel();
-    if let Some(cluster) = cluster {
-        cluster.stopped().await.context("the private database did not stop in order")?;
-    }
+    let listener = TcpListener::bind(settings.http_listen)
+        .await
+        .with_context(|| format!("{} cannot be listened on", settings.http_listen))?;
+    let database = Database::start(&settings, &options).await?;
+    let served = serve_over(&database, listener, centres, &settings, &options, &stop).await;
+    // Last, so that what is on its way is still written; and its own error tells more than that it is missing.
+    database.stop().await?;
     served
 }
 
-/// Broker and gateway, who they let in, and the gateway's view of the dispatcher, which opens later.
+async fn serve_over(
+    database: &Database,
+    listener: TcpListener,
+    mut centres: Vec<CentreConfig>,
+    settings: &Settings,
+    options: &Options,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let public_url = match &settings.public_url {
+        Some(url) => url.clone(),
+        None => format!("http://{}", listener.local_addr()?),
+    };
+    let (front_stop, desk_stop) = (CancellationToken::new(), CancellationToken::new());
+    let mut far_ends = JoinSet::new();
+    if options.demo == demo::Wanted::Everything {
+        centres.push(demo::start_centre(&mut far_ends, desk_stop.clone()).await?);
+    }
+
+    // The desk is there before its database is: terminals can connect by the directory that the door keeps on
+    // disk, and what cannot be stored rings on the consoles that were open before.
+    let pool = dispatcher::start::connect(database.options()?, CONNECTIONS_MAX);
+    let config = DeskConfig {
+        public_url: public_url.clone(),
+        call_back_phone: settings.call_back_phone.clone(),
+        centres,
+        alarm_hook: settings.alarm_hook.clone(),
+        map: settings.map.clone(),
+        ..DeskConfig::default()
+    };
+    let desk = Desk::new(pool.clone(), Arc::new(config));
+    let directory = Arc::new(Directory::default());
+    let front = FrontDoor::open(settings, options, &directory, desk.clone(), &front_stop).await?;
+    let surroundings =
+        Surroundings { sessions_file: Some(settings.data.join(SESSIONS_FILE)), counted: front.counted() };
+    let api = Api::new(desk.clone(), surroundings);
+    let (mqtt, terminals) = (front.broker.mqtt_addr(), Arc::new(ThroughGateway(front.gateway.notifier())));
+
+    let mut parts = Parts::new();
+    parts.spawn(async move { front.broker.stopped().await.context("the broker has ended") });
+    parts.spawn(async move { front.gateway.stopped().await.context("the gateway has ended") });
+    parts.spawn({
+        let stop = desk_stop.clone();
+        async move { dispatcher::http::serve(listener, api, stop).await.context("the HTTP API has ended") }
+    });
+
+    let served = async {
+        let preparing = prepare(database, &pool, settings, options);
+        let Some(demo) = meanwhile(&mut parts, database, stop, preparing).await? else { return Ok(()) };
+        desk.open();
+        if let (Some(demo), demo::Wanted::Everything) = (&demo, options.demo) {
+            far_ends.spawn(demo::run_responders(demo.responders.clone(), public_url.clone(), desk_stop.clone()));
+        }
+        parts.spawn({
+            let (directory, stop) = (Arc::clone(&directory), desk_stop.clone());
+            async move {
+                dispatcher::start::run(desk, terminals, directory, stop).await.context("the dispatcher has ended")
+            }
+        });
+        let announcing = async {
+            // Who types what is printed the moment it is printed must be let in.
+            listed(&directory).await;
+            let (postmaster, database) = (database.postmaster(), database.url().to_owned());
+            let ready = Ready { mqtt, http: public_url, pid: std::process::id(), postmaster, database, demo };
+            announce(&ready, options.ready_file.as_deref()).await?;
+            std::future::pending::<anyhow::Result<()>>().await
+        };
+        meanwhile(&mut parts, database, stop, announcing).await.map(drop)
+    }
+    .await;
+
+    info!("stopping");
+    // The front door first, so that nobody is told anything by half of a system.
+    front_stop.cancel();
+    desk_stop.cancel();
+    while parts.join_next().await.is_some() {}
+    far_ends.join_all().await;
+    served
+}
+
+/// What runs for as long as the process does.
+type Parts = JoinSet<anyhow::Result<()>>;
+
+/// Does something while the parts run. `None` when it is time to stop; an error when a part ends by itself.
+async fn meanwhile<T>(
+    parts: &mut Parts,
+    database: &Database,
+    stop: &CancellationToken,
+    doing: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<Option<T>> {
+    tokio::select! {
+        () = stop.cancelled() => Ok(None),
+        done = doing => done.map(Some),
+        () = database.lost() => anyhow::bail!("there is no database"),
+        Some(ended) = parts.join_next() => match ended {
+            Ok(Ok(())) => anyhow::bail!("a part of the system has ended by itself"),
+            Ok(Err(cause)) => Err(cause),
+            Err(cause) => Err(cause).context("a part of the system has broken down"),
+        },
+    }
+}
+
+/// Where the tables are. It need not be there yet.
+enum Database {
+    /// One of somebody else's, by its address.
+    Given(String),
+    /// A private cluster in the data folder, and what stops it.
+    Private(Cluster, CancellationToken),
+}
+
+impl Database {
+    async fn start(settings: &Settings, options: &Options) -> anyhow::Result<Self> {
+        if let Some(url) = &options.database_url {
+            return Ok(Self::Given(url.clone()));
+        }
+        let stop = CancellationToken::new();
+        let cluster = cluster::start(&settings.data, stop.clone()).await.context(NO_CLUSTER)?;
+        Ok(Self::Private(cluster, stop))
+    }
+
+    fn options(&self) -> anyhow::Result<PgConnectOptions> {
+        match self {
+            Self::Given(url) => url.parse().context("DATABASE_URL is no PostgreSQL address"),
+            Self::Private(cluster, _) => Ok(cluster.options()),
+        }
+    }
+
+    fn url(&self) -> &str {
+        match self {
+            Self::Given(url) => url,
+            Self::Private(cluster, _) => cluster.url(),
+        }
+    }
+
+    fn postmaster(&self) -> Option<u32> {
+        match self {
+            Self::Given(_) => None,
+            Self::Private(cluster, _) => *cluster.postmaster().borrow(),
+        }
+    }
+
+    /// Waits until it makes sense to ask it.
+    async fn is_up(&self) {
+        if let Self::Private(cluster, _) = self {
+            cluster.answers().await;
+        }
+    }
+
+    /// Waits until it is certain that it never comes.
+    async fn lost(&self) {
+        match self {
+            Self::Given(_) => std::future::pending().await,
+            Self::Private(cluster, _) => cluster.over().await,
+        }
+    }
+
+    async fn stop(self) -> anyhow::Result<()> {
+        let Self::Private(cluster, stop) = self else { return Ok(()) };
+        let context = if cluster.is_over() { NO_CLUSTER } else { "the private database did not stop in order" };
+        stop.cancel();
+        cluster.stopped().await.context(context)
+    }
+}
+
+/// Broker and gateway.
 struct FrontDoor {
-    directory: Arc<Directory>,
     broker: broker::Broker,
     gateway: gateway::Gateway,
-    in_process: Arc<InProcess>,
 }
 
 impl FrontDoor {
-    async fn open(settings: &Settings, options: &Options, stop: &CancellationToken) -> anyhow::Result<Self> {
-        let directory = Arc::new(Directory::default());
+    async fn open(
+        settings: &Settings,
+        options: &Options,
+        directory: &Arc<Directory>,
+        desk: Desk,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
         let config = broker::Config {
             door: NAME.into(),
             listen: settings.mqtt_listen,
@@ -109,152 +269,47 @@ impl FrontDoor {
             ..broker::Config::default()
         };
         let broker =
-            broker::start(config, Arc::clone(&directory), stop.clone()).await.context("the broker does not start")?;
-        let in_process = Arc::new(InProcess::default());
+            broker::start(config, Arc::clone(directory), stop.clone()).await.context("the broker does not start")?;
         let gateway = gateway::start(
             gateway::Config::new(NAME, broker.bus_addr()),
-            Arc::clone(&directory),
-            Arc::clone(&in_process) as Arc<dyn gateway::Dispatcher>,
+            Arc::clone(directory),
+            Arc::new(InProcess(desk)),
             stop.clone(),
         )
         .await
         .context("the gateway does not start")?;
-        Ok(Self { directory, broker, gateway, in_process })
+        Ok(Self { broker, gateway })
+    }
+
+    fn counted(&self) -> Vec<Counted> {
+        let (broker, gateway) = (self.broker.counters(), self.gateway.counters());
+        vec![
+            Counted { part: "broker", read: Box::new(move || broker.read()) },
+            Counted { part: "gateway", read: Box::new(move || gateway.read()) },
+        ]
     }
 }
 
-/// A private cluster in the data folder. Being asked to stop meanwhile stops it in order.
-async fn start_cluster(
-    settings: &Settings,
-    stop: &CancellationToken,
-    cluster_stop: &CancellationToken,
-) -> anyhow::Result<Cluster> {
-    let mut starting = std::pin::pin!(cluster::start(&settings.data, cluster_stop.clone()));
-    let started = tokio::select! {
-        started = &mut starting => started,
-        () = stop.cancelled() => {
-            cluster_stop.cancel();
-            starting.await
-        }
-    };
-    started.context("the private database does not start")
-}
-
-async fn serve_over(
+/// Brings the tables up to date, and puts in what a demonstration wants. A database that is away, or goes away
+/// meanwhile, is waited for; one that is not fit is an error.
+async fn prepare(
+    database: &Database,
+    pool: &PgPool,
     settings: &Settings,
     options: &Options,
-    centres: Vec<CentreConfig>,
-    front: FrontDoor,
-    cluster: Option<&Cluster>,
-    stop: &CancellationToken,
-    front_stop: &CancellationToken,
-) -> anyhow::Result<()> {
-    let database = match (&options.database_url, cluster) {
-        (Some(url), _) => url.parse::<PgConnectOptions>().context("DATABASE_URL is no PostgreSQL address")?,
-        (None, Some(cluster)) => cluster.options(),
-        (None, None) => anyhow::bail!("there is no database"),
-    };
-    let listener = TcpListener::bind(settings.http_listen)
-        .await
-        .with_context(|| format!("{} cannot be listened on", settings.http_listen))?;
-    let public_url = match &settings.public_url {
-        Some(url) => url.clone(),
-        None => format!("http://{}", listener.local_addr()?),
-    };
-    let Some((pool, seeded)) = open_database(database, settings, options, stop).await? else { return Ok(()) };
-
-    let desk_stop = CancellationToken::new();
-    let far_ends = demo::start_far_ends(seeded.as_ref(), &public_url, options.demo, desk_stop.clone()).await?;
-    let desk = Desk::new(
-        pool,
-        Arc::new(DeskConfig {
-            public_url: public_url.clone(),
-            call_back_phone: settings.call_back_phone.clone(),
-            centres: centres.into_iter().chain(far_ends.centre.clone()).collect(),
-            alarm_hook: settings.alarm_hook.clone(),
-            map: settings.map.clone(),
-            ..DeskConfig::default()
-        }),
-    );
-    front.in_process.open(desk.clone());
-    let ready = Ready {
-        mqtt: front.broker.mqtt_addr(),
-        http: public_url,
-        pid: std::process::id(),
-        postmaster: cluster.and_then(|cluster| *cluster.postmaster().borrow()),
-        database: match (&options.database_url, cluster) {
-            (Some(url), _) => url.clone(),
-            (None, cluster) => cluster.map(|cluster| cluster.url().to_owned()).unwrap_or_default(),
-        },
-        demo: seeded,
-    };
-
-    let terminals = Arc::new(ThroughGateway(front.gateway.notifier()));
-    let directory = front.directory;
-    let mut parts = JoinSet::new();
-    parts.spawn(async move { front.broker.stopped().await.context("the broker has ended") });
-    parts.spawn(async move { front.gateway.stopped().await.context("the gateway has ended") });
-    parts.spawn({
-        let (desk, directory, stop) = (desk.clone(), Arc::clone(&directory), desk_stop.clone());
-        async move { dispatcher::start::run(desk, terminals, directory, stop).await.context("the dispatcher has ended") }
-    });
-    parts.spawn({
-        let stop = desk_stop.clone();
-        async move { dispatcher::http::serve(listener, Api::new(desk), stop).await.context("the HTTP API has ended") }
-    });
-    let announcing = async {
-        // Who types what is printed the moment it is printed must be let in.
-        listed(&directory).await;
-        announce(&ready, options.ready_file.as_deref()).await?;
-        std::future::pending::<anyhow::Result<()>>().await
-    };
-
-    let ended_early = tokio::select! {
-        () = stop.cancelled() => None,
-        ended = parts.join_next() => ended,
-        Err(cause) = announcing => Some(Ok(Err(cause))),
-    };
-    info!("stopping");
-    front_stop.cancel();
-    desk_stop.cancel();
-    while parts.join_next().await.is_some() {}
-    far_ends.stopped().await;
-    match ended_early {
-        None => Ok(()),
-        Some(Ok(Ok(()))) => anyhow::bail!("a part of the system has ended by itself"),
-        Some(Ok(Err(cause))) => Err(cause),
-        Some(Err(cause)) => Err(cause).context("a part of the system has broken down"),
-    }
-}
-
-/// Connects, brings the tables up to date, and puts in what a demonstration wants. A database that is
-/// away, or goes away meanwhile, is waited for, with the front door open; one that is not fit is an error.
-async fn open_database(
-    database: PgConnectOptions,
-    settings: &Settings,
-    options: &Options,
-    stop: &CancellationToken,
-) -> anyhow::Result<Option<(sqlx::PgPool, Option<Demo>)>> {
+) -> anyhow::Result<Option<Demo>> {
+    database.is_up().await;
     loop {
-        let opening = async {
-            let pool = dispatcher::start::connect(database.clone(), CONNECTIONS_MAX).await?;
-            dispatcher::start::prepare(&pool).await.context("the database cannot be used")?;
-            let seeded = demo::seed(&pool, &settings.data, options.demo).await;
-            anyhow::Ok((pool, seeded.context("the demonstration cannot be set up")?))
+        let preparing = async {
+            dispatcher::start::prepare(pool).await.context("the database cannot be used")?;
+            let seeded = demo::seed(pool, &settings.data, options.demo).await;
+            seeded.context("the demonstration cannot be set up")
         };
-        let opened = tokio::select! {
-            () = stop.cancelled() => return Ok(None),
-            opened = opening => opened,
-        };
-        match opened {
-            Ok(opened) => return Ok(Some(opened)),
+        match preparing.await {
             Err(cause) if is_away(&cause) => warn!(cause = format!("{cause:#}"), "the database is away"),
-            Err(cause) => return Err(cause),
+            prepared => return prepared,
         }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(None),
-            () = tokio::time::sleep(ASK_AGAIN_AFTER) => {}
-        }
+        tokio::time::sleep(ASK_AGAIN_AFTER).await;
     }
 }
 

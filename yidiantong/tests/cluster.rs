@@ -26,7 +26,8 @@ struct Running {
 impl Running {
     async fn start(folder: &Path) -> Self {
         let stop = CancellationToken::new();
-        let cluster = timeout(WITHIN, cluster::start(folder, stop.clone())).await.expect("in time").expect("a cluster");
+        let cluster = cluster::start(folder, stop.clone()).await.expect("a cluster");
+        timeout(WITHIN, cluster.answers()).await.expect("in time").expect("an answer");
         Self { cluster, stop }
     }
 
@@ -292,10 +293,40 @@ async fn a_stop_during_the_start_ends_the_start() {
     let folder = TempDir::new().expect("a folder");
     let stop = CancellationToken::new();
     stop.cancel();
-    // A postmaster that already answers may win the race; it must then end by itself.
-    match cluster::start(folder.path(), stop).await {
-        Ok(cluster) => timeout(WITHIN, cluster.stopped()).await.expect("in time").expect("an orderly end"),
-        Err(error) => assert!(matches!(error, ClusterError::Cancelled), "{error}"),
-    }
+    let cluster = cluster::start(folder.path(), stop).await.expect("a cluster");
+    timeout(WITHIN, cluster.stopped()).await.expect("in time").expect("an orderly end");
     assert!(!folder.path().join("postgres/postmaster.pid").exists());
+}
+
+#[tokio::test]
+async fn a_postmaster_that_is_killed_before_it_has_ever_answered_is_started_again() {
+    let folder = TempDir::new().expect("a folder");
+    let stop = CancellationToken::new();
+    let cluster = cluster::start(folder.path(), stop.clone()).await.expect("a cluster");
+    let pid_file = folder.path().join("postgres/postmaster.pid");
+    let started = async {
+        loop {
+            let text = std::fs::read_to_string(&pid_file).unwrap_or_default();
+            if let Some(pid) = text.lines().next().and_then(|line| line.trim().parse().ok()) {
+                return pid;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let first: u32 = timeout(WITHIN, started).await.expect("a postmaster in time");
+    kill(first, Signal::KILL);
+    assert_eq!(cluster.postmaster().borrow().to_owned(), None, "it had answered already");
+    let second = timeout(WITHIN, cluster.answers()).await.expect("in time").expect("an answer");
+    assert_ne!(first, second);
+    Running { cluster, stop }.stop().await;
+}
+
+#[tokio::test]
+async fn a_setting_that_postgresql_refuses_ends_the_bring_up_with_its_words() {
+    let folder = TempDir::new().expect("a folder");
+    std::fs::write(folder.path().join("local.conf"), "max_connections = none\n").expect("a file");
+    let cluster = cluster::start(folder.path(), CancellationToken::new()).await.expect("a cluster");
+    assert_eq!(timeout(WITHIN, cluster.answers()).await.expect("in time"), None);
+    let error = cluster.stopped().await.expect_err("a refusal");
+    assert!(matches!(&error, ClusterError::Failed { program: "postgres", .. }), "{error}");
 }

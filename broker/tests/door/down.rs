@@ -134,7 +134,7 @@ async fn who_keeps_a_session_hears_its_notices_without_subscribing_again() {
     assert_eq!(hear_publish(&mut terminal).await.qos, QoS::AtMostOnce);
     subscribe(&mut terminal, &[("ydt/1/P1/extra", QoS::AtMostOnce)]).await;
     drop(terminal);
-    until("the session has ended", || door.counters.sessions_now.get() == 0).await;
+    until("the session has ended", || door.counters.sessions.get() == 0).await;
 
     let (mut again, ack) = Raw::v4_with(&door, "P1", keep).await;
     assert!(ack.session_present);

@@ -160,7 +160,7 @@ async fn the_newest_session_of_the_same_terminal_and_client_id_wins() {
     let (mut other, _) = Raw::v4_with(&door, "P2", |connect| connect.client_id = "P1-client".into()).await;
     other.ping().await;
     newest.ping_v5().await;
-    assert_eq!((door.counters.taken_over.get(), door.counters.sessions_now.get()), (2, 2));
+    assert_eq!((door.counters.taken_over.get(), door.counters.sessions.get()), (2, 2));
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ async fn a_closing_door_says_goodbye() {
     let (closed, (), ()) =
         tokio::join!(door.close(), v4.closed(), v5.dismissed(DisconnectReasonCode::ServerShuttingDown));
     closed.unwrap();
-    assert_eq!((counters.sessions_now.get(), counters.connections_now.get()), (0, 0));
+    assert_eq!((counters.sessions.get(), counters.connections.get()), (0, 0));
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
 

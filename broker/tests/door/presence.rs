@@ -57,9 +57,9 @@ async fn a_terminal_is_gone_when_its_last_session_is() {
     let (one, _) = Raw::v4_with(&door, "P1", |connect| connect.client_id = "one".into()).await;
     let (two, _) = Raw::v4_with(&door, "P1", |connect| connect.client_id = "two".into()).await;
     drop(one);
-    until("the first has ended", || door.counters.sessions_now.get() == 1).await;
+    until("the first has ended", || door.counters.sessions.get() == 1).await;
     drop(two);
-    until("the second has ended", || door.counters.sessions_now.get() == 0).await;
+    until("the second has ended", || door.counters.sessions.get() == 0).await;
     let _last = Raw::v4(&door, "P2").await;
     for wanted in [("P1", Session::Opened), ("P1", Session::Opened), ("P1", Session::Closed), ("P2", Session::Opened)] {
         assert_eq!(told.next().await, (wanted.0.to_owned(), wanted.1));

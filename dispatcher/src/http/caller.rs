@@ -2,22 +2,18 @@
 //!
 //! A handler names what it needs as an argument: [`Caller`], [`May`] with a deed, or [`ResponderCaller`].
 
-use std::collections::HashMap;
 use std::marker::PhantomData;
-use std::time::{Duration, Instant};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use domain::id::{ResponderId, UserId};
-use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::errors::ApiError;
 use super::{Api, DATABASE_WITHIN};
 use crate::access::{Deed, Role, Scope};
-use crate::clock;
 use crate::store::users::{Session, Touch, User};
 use crate::store::{offers, users};
 
@@ -25,11 +21,6 @@ use crate::store::{offers, users};
 pub(crate) const COOKIE: &str = "ydt_session";
 /// The header that proves that a page of ours made the call.
 const CSRF: &str = "x-csrf-token";
-/// A session that the database has confirmed is believed for this long while the database is away.
-const BELIEVED_FOR: Duration = Duration::from_mins(10);
-/// How many confirmed sessions are remembered.
-const REMEMBERED_MAX: usize = 10_000;
-
 /// The form in which a token is stored. Tokens are 32 random bytes, so a plain hash is enough.
 pub(crate) type TokenHash = [u8; 32];
 
@@ -135,61 +126,26 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
         .find_map(|(name, value)| (name == COOKIE).then_some(value))
 }
 
-/// Sessions that the database has confirmed lately, so that a console which is open stays open while the
-/// database is away. Never asked while the database answers.
-#[derive(Debug, Default)]
-pub(crate) struct Remembered(Mutex<HashMap<TokenHash, (Session, Instant)>>);
-
-impl Remembered {
-    fn confirm(&self, token: TokenHash, session: &Session) {
-        let mut sessions = self.0.lock();
-        if sessions.len() >= REMEMBERED_MAX && !sessions.contains_key(&token) {
-            sessions.retain(|_, (_, at)| at.elapsed() < BELIEVED_FOR);
-            if sessions.len() >= REMEMBERED_MAX {
-                return;
-            }
-        }
-        sessions.insert(token, (session.clone(), Instant::now()));
-    }
-
-    pub(crate) fn forget(&self, token: &TokenHash) {
-        self.0.lock().remove(token);
-    }
-
-    fn believe(&self, token: &TokenHash) -> Option<Session> {
-        let sessions = self.0.lock();
-        let (session, confirmed_at) = sessions.get(token)?;
-        (confirmed_at.elapsed() < BELIEVED_FOR && session.expires_at > clock::now()).then(|| session.clone())
-    }
-}
-
 impl Api {
     /// The session of a token, which is thereby touched. While the database is away, what it said before.
     pub(crate) async fn session(&self, token: TokenHash, touch: Touch) -> Result<Option<Session>, ApiError> {
         match self.confirmed_session(token, touch).await {
-            Ok(Some(session)) => {
-                self.remembered().confirm(token, &session);
-                Ok(Some(session))
-            }
-            Ok(None) => {
-                self.remembered().forget(&token);
-                Ok(None)
-            }
-            Err(error) => match self.remembered().believe(&token) {
-                Some(session) => Ok(Some(session)),
-                None => Err(error),
-            },
+            Err(error) => self.remembered().believe(&token).map(Some).ok_or(error),
+            confirmed => confirmed,
         }
     }
 
-    /// The session of a token by the database's word alone.
+    /// The session of a token by the database's word alone, which is remembered.
     pub(crate) async fn confirmed_session(&self, token: TokenHash, touch: Touch) -> Result<Option<Session>, ApiError> {
         let mut conn = self.conn().await?;
         // A connection may hang where a new one would be refused.
-        match tokio::time::timeout(DATABASE_WITHIN, users::session(&mut conn, &token, touch)).await {
-            Ok(session) => Ok(session?),
-            Err(_) => Err(ApiError::Unavailable(None)),
+        let asking = tokio::time::timeout(DATABASE_WITHIN, users::session(&mut conn, &token, touch));
+        let session = asking.await.map_err(|_| ApiError::Unavailable(None))??;
+        match &session {
+            Some(session) => self.remembered().confirm(token, session),
+            None => self.remembered().forget(&token),
         }
+        Ok(session)
     }
 }
 

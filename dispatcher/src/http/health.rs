@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use wire::counters::{Kind, Sample};
 
 use super::Api;
 use super::errors::ApiError;
@@ -74,7 +75,7 @@ struct HealthView {
 
 async fn vitals(api: &Api) -> Option<Vitals> {
     let taking = async {
-        let mut conn = api.desk().pool.acquire().await.ok()?;
+        let mut conn = api.desk().conn().await.ok()?;
         vitals::take(&mut conn).await.ok()
     };
     tokio::time::timeout(DATABASE_WITHIN, taking).await.ok().flatten()
@@ -85,7 +86,8 @@ pub(super) async fn health(State(api): State<Api>) -> Response {
     let vitals = vitals(&api).await;
     let unstored = api.desk().live.unstored().0.len();
     let wrong: Vec<&str> = [
-        (vitals.is_none(), "the database does not answer within a second"),
+        (!api.desk().is_open(), "it is still starting: the database is not ready yet"),
+        (api.desk().is_open() && vitals.is_none(), "the database does not answer within a second"),
         (vitals.is_some_and(|vitals| vitals.oldest_overdue_s > OVERDUE_MAX_S), "deadlines are not kept"),
         (vitals.is_some_and(|vitals| vitals.oldest_queued_s > QUEUED_MAX_S), "nothing is sent"),
         (unstored > 0, "alerts could not be stored"),
@@ -150,6 +152,11 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
         let answers = whole(answers.load(Ordering::Relaxed));
         page.line(&format!("ydt_http_answers_total{{class=\"{class}xx\"}}"), answers);
     }
+    for counted in api.counted() {
+        for sample in (counted.read)() {
+            page.sample(counted.part, &sample);
+        }
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.0).into_response()
 }
 
@@ -171,6 +178,16 @@ impl Page {
     fn gauge(&mut self, name: &str, help: &str, value: f64) {
         self.head(name, help, "gauge");
         self.line(name, value);
+    }
+
+    fn sample(&mut self, part: &str, sample: &Sample) {
+        let (ending, kind) = match sample.kind {
+            Kind::Counter => ("_total", "counter"),
+            Kind::Gauge => ("", "gauge"),
+        };
+        let name = format!("ydt_{part}_{}{ending}", sample.name);
+        self.head(&name, sample.help, kind);
+        self.line(&name, whole(sample.value));
     }
 
     fn head(&mut self, name: &str, help: &str, kind: &str) {
@@ -204,5 +221,12 @@ mod tests {
         let mut page = Page::default();
         page.gauge("a", "What.", 3.0);
         assert_eq!(page.0, "# HELP a What.\n# TYPE a gauge\na 3\n");
+        let mut page = Page::default();
+        page.sample("shop", &Sample { name: "came", help: "Who came.", kind: Kind::Counter, value: 4 });
+        page.sample("shop", &Sample { name: "inside", help: "Who is in.", kind: Kind::Gauge, value: 1 });
+        let counter =
+            "# HELP ydt_shop_came_total Who came.\n# TYPE ydt_shop_came_total counter\nydt_shop_came_total 4\n";
+        let gauge = "# HELP ydt_shop_inside Who is in.\n# TYPE ydt_shop_inside gauge\nydt_shop_inside 1\n";
+        assert_eq!(page.0, format!("{counter}{gauge}"));
     }
 }

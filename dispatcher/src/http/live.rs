@@ -25,7 +25,7 @@ use super::input::Asked;
 use crate::access::{Scope, See};
 use crate::store::live::{self, Cursor, Resumption};
 use crate::store::users::Touch;
-use crate::store::{self, StoreError, views};
+use crate::store::{StoreError, views};
 
 /// What happens in other processes is noticed within this time.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -190,7 +190,7 @@ impl Reader {
     /// Reads what comes after the cursor, with the state of each incident in the same moment.
     async fn read_on(&mut self) -> Result<Option<usize>, StoreError> {
         let _turn = self.api.reader_permit().await;
-        let mut moment = store::moment(&self.api.desk().pool).await?;
+        let mut moment = self.api.desk().moment().await?;
         if !self.checked {
             if live::resumption(&mut moment, self.cursor).await? == Resumption::Gone {
                 return Ok(None);

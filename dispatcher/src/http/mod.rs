@@ -7,6 +7,7 @@ mod assets;
 mod caller;
 mod centre;
 mod errors;
+mod fences;
 mod health;
 mod incidents;
 mod input;
@@ -14,12 +15,15 @@ mod live;
 mod map;
 mod offers;
 pub mod password;
+mod remembered;
 mod residents;
 pub mod routes;
 mod script;
 mod sessions;
 
+use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,13 +38,14 @@ use sqlx::{Postgres, Transaction};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
+use wire::counters::Sample;
 
-use self::caller::Remembered;
 use self::errors::ApiError;
 use self::health::Counters;
+use self::remembered::Remembered;
 use crate::config::Config;
 use crate::desk::Desk;
-use crate::store::{self, StoreError};
+use crate::store::StoreError;
 
 /// The longest body that makes sense: a note of some thousand characters.
 const BODY_MAX_BYTES: usize = 64 * 1024;
@@ -67,22 +72,48 @@ pub struct Api(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     desk: Desk,
-    remembered: Remembered,
+    remembered: Arc<Remembered>,
     logins: Semaphore,
     readers: Semaphore,
     counters: Counters,
+    counted: Vec<Counted>,
     stop: CancellationToken,
+}
+
+/// What an API is told besides its desk.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// Where it is kept who was logged in lately, so that open consoles are believed after a restart while the
+    /// database is away. None: it is forgotten with the process.
+    pub sessions_file: Option<PathBuf>,
+    /// What other parts of this process count, for `/metrics`.
+    pub counted: Vec<Counted>,
+}
+
+/// A part of this process that counts.
+pub struct Counted {
+    /// What its numbers' names begin with, after `ydt_`.
+    pub part: &'static str,
+    /// Reads them.
+    pub read: Box<dyn Fn() -> Vec<Sample> + Send + Sync>,
+}
+
+impl fmt::Debug for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Counted").field(&self.part).finish()
+    }
 }
 
 impl Api {
     /// An API over a desk.
-    pub fn new(desk: Desk) -> Self {
+    pub fn new(desk: Desk, surroundings: Surroundings) -> Self {
         Self(Arc::new(Inner {
             desk,
-            remembered: Remembered::default(),
+            remembered: Arc::new(Remembered::read(surroundings.sessions_file)),
             logins: Semaphore::new(LOGINS_AT_ONCE),
             readers: Semaphore::new(READERS_AT_ONCE),
             counters: Counters::default(),
+            counted: surroundings.counted,
             stop: CancellationToken::new(),
         }))
     }
@@ -95,12 +126,16 @@ impl Api {
         &self.0.desk.config
     }
 
-    fn remembered(&self) -> &Remembered {
+    fn remembered(&self) -> &Arc<Remembered> {
         &self.0.remembered
     }
 
     fn counters(&self) -> &Counters {
         &self.0.counters
+    }
+
+    fn counted(&self) -> &[Counted] {
+        &self.0.counted
     }
 
     fn stop(&self) -> &CancellationToken {
@@ -109,17 +144,17 @@ impl Api {
 
     /// A connection, soon or not at all.
     async fn conn(&self) -> Result<PoolConnection<Postgres>, ApiError> {
-        connect(self.desk().pool.acquire()).await
+        connect(self.desk().conn()).await
     }
 
     /// A transaction that may write.
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, ApiError> {
-        connect(store::begin(&self.desk().pool)).await
+        connect(self.desk().begin()).await
     }
 
     /// A transaction that sees one moment and writes nothing.
     async fn moment(&self) -> Result<Transaction<'static, Postgres>, ApiError> {
-        connect(store::moment(&self.desk().pool)).await
+        connect(self.desk().moment()).await
     }
 
     async fn login_permit(&self) -> Result<SemaphorePermit<'_>, ApiError> {
@@ -136,15 +171,10 @@ impl Api {
 }
 
 /// Whatever goes wrong before anything was asked means that the database is away for us.
-async fn connect<T, E>(connecting: impl Future<Output = Result<T, E>>) -> Result<T, ApiError>
-where
-    StoreError: From<E>,
-{
-    let away = |cause| ApiError::Unavailable(Some(cause));
-    match tokio::time::timeout(DATABASE_WITHIN, connecting).await {
-        Ok(connected) => connected.map_err(|cause| away(cause.into())),
-        Err(_) => Err(away(sqlx::Error::PoolTimedOut.into())),
-    }
+async fn connect<T>(connecting: impl Future<Output = Result<T, StoreError>>) -> Result<T, ApiError> {
+    let connected = tokio::time::timeout(DATABASE_WITHIN, connecting).await;
+    let connected = connected.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()));
+    connected.map_err(|cause| ApiError::Unavailable(Some(cause)))
 }
 
 /// Everything that is answered over HTTP.
@@ -166,6 +196,7 @@ pub fn router(api: Api) -> Router {
 /// Serves until told to stop; streams end then, and other calls have a moment to finish.
 pub async fn serve(listener: TcpListener, api: Api, stop: CancellationToken) -> std::io::Result<()> {
     let app = router(api.clone());
+    let remembered = Arc::clone(api.remembered());
     let stopped = stop.clone();
     let serving = axum::serve(listener.tap_io(prepare), app).with_graceful_shutdown(async move {
         stopped.cancelled().await;
@@ -175,10 +206,13 @@ pub async fn serve(listener: TcpListener, api: Api, stop: CancellationToken) -> 
         stop.cancelled().await;
         tokio::time::sleep(FAREWELL).await;
     };
-    tokio::select! {
+    let served = tokio::select! {
         served = serving.into_future() => served,
         () = too_late => Ok(()),
-    }
+        never = Arc::clone(&remembered).keep() => match never {},
+    };
+    remembered.write().await;
+    served
 }
 
 fn prepare(stream: &mut TcpStream) {

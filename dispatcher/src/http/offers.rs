@@ -21,7 +21,7 @@ use super::errors::ApiError;
 use super::input::{At, Told, Words, maybe_words};
 use super::live::{self, Answer, event, wait_for_news};
 use crate::store::offers::{self, OwnOffers};
-use crate::store::{self, StoreError, registry};
+use crate::store::{StoreError, registry};
 
 /// What happens in other processes is noticed within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -75,7 +75,7 @@ impl Reader {
 
     async fn read(&self) -> Result<OwnOffers, StoreError> {
         let _turn = self.api.reader_permit().await;
-        let mut moment = store::moment(&self.api.desk().pool).await?;
+        let mut moment = self.api.desk().moment().await?;
         offers::own(&mut moment, self.responder).await
     }
 }

@@ -11,7 +11,7 @@ use crate::store::{StoreError, registry};
 
 pub(super) async fn send(channels: &Channels, message: &Message) -> Result<Answer, StoreError> {
     let push = {
-        let mut conn = channels.desk.pool.acquire().await?;
+        let mut conn = channels.desk.conn().await?;
         registry::push_address(&mut conn, &message.target).await?
     };
     channels.desk.live.nudge();

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod briefing;
 pub mod directory;
 pub mod facts;
+pub mod fences;
 pub mod handovers;
 pub mod incidents;
 pub mod intake;
@@ -31,6 +32,9 @@ pub enum StoreError {
     /// The database refused or is away.
     #[error("the database did not answer")]
     Database(#[from] sqlx::Error),
+    /// The database is not known to be fit yet: see [`crate::desk::Desk::open`].
+    #[error("it is still starting")]
+    Starting,
     /// A row that makes no sense to us.
     #[error("{table} {id} holds something impossible in {column}")]
     Impossible {
@@ -44,9 +48,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// See [`is_away`].
+    /// See [`is_away`]. A database that is still being made ready is away, too.
     pub fn is_away(&self) -> bool {
-        matches!(self, Self::Database(error) if is_away(error))
+        match self {
+            Self::Database(error) => is_away(error),
+            Self::Starting => true,
+            Self::Impossible { .. } => false,
+        }
     }
 }
 

@@ -39,7 +39,8 @@ pub struct User {
 }
 
 impl User {
-    fn new(id: Uuid, login: String, name: String, grants: Vec<Grant>) -> Self {
+    /// Somebody with these grants.
+    pub fn new(id: Uuid, login: String, name: String, grants: Vec<Grant>) -> Self {
         let role = grants.iter().map(|grant| grant.role).max();
         Self { id: UserId(id), login, name, role, grants }
     }

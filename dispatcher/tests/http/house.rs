@@ -8,7 +8,7 @@ use std::time::Duration;
 use dispatcher::access::Role;
 use dispatcher::config::{CentreConfig, Certificates, Config, Secret};
 use dispatcher::desk::Desk;
-use dispatcher::http::{self, Api, password};
+use dispatcher::http::{self, Api, Surroundings, password};
 use dispatcher::store::registry::{self, NewNode, NewResident, NewResponder};
 use dispatcher::{clock, store};
 use domain::id::{IncidentId, ResidentId, ResponderId, UserId};
@@ -88,10 +88,11 @@ impl House {
             ..Config::default()
         };
         let desk = Desk::new(pool.clone(), Arc::new(config));
+        desk.open();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        tokio::spawn(http::serve(listener, Api::new(desk.clone()), stop.clone()));
+        tokio::spawn(http::serve(listener, Api::new(desk.clone(), Surroundings::default()), stop.clone()));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let seq = std::sync::atomic::AtomicU32::new(1);
         Self { pool, desk, base, client, resident, near, far, operator, seq, _stop: stop.drop_guard() }
@@ -181,6 +182,16 @@ impl House {
         let Outcome::Committed { incident: Some(id) } = receipts[0].outcome else { panic!("{receipts:?}") };
         self.desk.apply(IncidentId(id), Input::Wake).await.unwrap();
         IncidentId(id)
+    }
+
+    /// A fence of 300 m around the resident's home.
+    pub(crate) async fn fence(&self) -> uuid::Uuid {
+        let admin = self.log_in("admin").await;
+        let shape = json!({ "type": "circle", "center": [112.938, 28.228], "radius_m": 300.0 });
+        let path = format!("/api/v1/residents/{}/fences", self.resident);
+        let answer = self.post(&admin, &path, json!({ "name": "家附近", "shape": shape })).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        answer.body["id"].as_str().unwrap().parse().unwrap()
     }
 
     pub(crate) async fn scalar<T>(&self, sql: &'static str) -> T

@@ -76,6 +76,7 @@ impl District {
             registry::put_user(&mut conn, "operator", "坐席一", &[(Role::Operator, node)], "x").await.unwrap();
         drop(conn);
         let desk = Desk::new(pool.clone(), Arc::new(Config::default()));
+        desk.open();
         Self { desk, desk_pool: pool, near: responders[0], operator }
     }
 

@@ -64,7 +64,7 @@ async fn line(mood: Mood, settings: impl FnOnce(&mut Config)) -> Line {
 
 impl Line {
     fn count(&self, name: &str) -> u64 {
-        self.gateway.counters().read().into_iter().find(|(known, _)| *known == name).unwrap().1
+        self.gateway.counters().read().into_iter().find(|sample| sample.name == name).unwrap().value
     }
 
     async fn end(self) {

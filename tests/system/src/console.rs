@@ -59,6 +59,14 @@ impl Console {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
+    /// One number of `/metrics`, by its whole name.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let page = self.get("/metrics").await;
+        let numbers = text(&page).lines().filter_map(|line| line.split_once(' '));
+        let number = numbers.into_iter().find_map(|(known, number)| (known == name).then(|| number.parse().ok()));
+        number.flatten().unwrap_or_else(|| panic!("there is no number {name} in\n{page}"))
+    }
+
     /// Follows the live stream, after a cursor or from now on.
     pub async fn follow(&self, after: Option<&str>) -> Stream {
         let mut request = self.http.get(format!("{}/live", self.base));

@@ -2,7 +2,8 @@
 //! around it, with programs of other people wherever there are some.
 //!
 //! * [`server`] – `yidiantong serve`, started, killed, stopped; [`postgres`] – a database outside it.
-//! * [`scene`] – a server with a simulated 120 centre; [`authority`] – who vouches for it over https.
+//! * [`scene`] – a server with a simulated 120 centre; [`authority`] – who vouches for it over https; [`hook`] – where
+//!   its alarms go.
 //! * [`mosquitto`], [`paho`] – terminals; [`browser`] – an operator; [`console`], [`responder`] – the HTTP API;
 //!   [`stream`] – a follower of the live stream.
 //! * [`records`] – what the database says; [`chain`] – whether a timeline is whole; [`frames`] – captured messages.
@@ -18,6 +19,7 @@ pub mod browser;
 pub mod chain;
 pub mod console;
 pub mod frames;
+pub mod hook;
 pub mod mosquitto;
 pub mod paho;
 pub mod places;

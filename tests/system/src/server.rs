@@ -29,6 +29,8 @@ pub struct Setup {
     pub centres: Vec<Link>,
     /// A database of one's own; none: a private cluster.
     pub database_url: Option<String>,
+    /// Where alarms go when an alert cannot be stored.
+    pub alarm_hook: Option<String>,
     /// Who plays the far ends.
     pub far_ends: FarEnds,
     /// Further arguments.
@@ -222,6 +224,12 @@ impl Server {
         self.ready.insert(ready)
     }
 
+    /// Waits until it listens for HTTP, database or not.
+    pub async fn listens(&self) {
+        let http = self.listens[1];
+        until_so("HTTP is served", SOON, async || tokio::net::TcpStream::connect(http).await.is_ok()).await;
+    }
+
     /// Kills the process with -9. The private cluster lives on.
     pub fn kill(&mut self) {
         let mut child = self.child.take().expect("the server runs");
@@ -298,6 +306,9 @@ impl Server {
                 format!("{field} = \"{}\"\n", path.display())
             });
             settings.extend(["[[centre]]\n", &fields, &files.concat()]);
+        }
+        if let Some(url) = &self.setup.alarm_hook {
+            settings = format!("alarm_hook = \"{url}\"\n{settings}");
         }
         settings
     }

@@ -1,15 +1,17 @@
 //! Bad input, and everything around the line that can fail: what is pressed is heard, and what is not stored
 //! is never said to be.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use firmware_sim::centre::{Behaviour, Case, Down};
 use firmware_sim::clock;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Row as _;
 use system::browser::Browser;
 use system::console::{Console, doubts, entries, has_task, list, seconds_between, text};
+use system::hook::Hook;
 use system::mosquitto::{Mosquitto, Version};
 use system::paho::Paho;
 use system::postgres::Postgres;
@@ -56,7 +58,9 @@ async fn what_nobody_can_read_rings_on_the_alert_lane_and_is_kept_on_the_other()
         assert!(!text(&lines[0]["data"]["why"]).is_empty());
     }
 
-    // Telemetry that nobody can read wakes nobody, and is kept.
+    // Telemetry that nobody can read wakes nobody, is kept, and is counted where a person looks.
+    let unreadable = "ydt_gateway_telemetry_unreadable_total";
+    assert_eq!(operator.metric(unreadable).await, 0.0);
     let pager = scene.terminal("P1008");
     let hand = scene.hand(&pager, Version::V311);
     hand.publish_acknowledged(&pager.topic("fix"), "{\"fixes\": \"none\"}").await;
@@ -64,6 +68,10 @@ async fn what_nobody_can_read_rings_on_the_alert_lane_and_is_kept_on_the_other()
     let kept = "select count(*) from report where serial = 'P1008' and lane = 'telemetry' and event = 'unreadable'";
     until_so("both are kept", SOON, async || records.count(kept, &[]).await == 2).await;
     assert_eq!(records.count("select count(*) from incident", &[]).await, 4);
+    assert_eq!(operator.metric(unreadable).await, 2.0);
+    assert_eq!(operator.metric("ydt_gateway_alerts_unreadable_total").await, 4.0);
+    assert_eq!(operator.metric("ydt_broker_alerts_total").await, 4.0);
+    assert_eq!(operator.metric("ydt_broker_sessions").await, 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -231,6 +239,87 @@ async fn without_a_directory_the_server_is_unavailable_and_with_the_kept_one_ter
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_press_while_the_database_never_comes_up_rings_at_consoles_that_were_open_and_fires_the_hook() {
+    let (postgres, hook) = (Postgres::start(), Hook::listen().await);
+    let database_url = Some(postgres.url().to_owned());
+    let setup = Setup { database_url, alarm_hook: Some(hook.url()), ..Setup::default() };
+    let mut scene = Scene::open_with(sends_a_vehicle(8), setup).await;
+    let operator = scene.operator().await;
+    let live = operator.follow(None).await;
+    let hello = live.hear("hello", SOON, |event| event.name == "hello").await;
+    let mut page = Browser::log_in(scene.ready(), "supervisor").await;
+    let pager = scene.terminal("P1001");
+    let kept = |name: &str, words: &str| {
+        std::fs::read_to_string(scene.server.data().join(name)).is_ok_and(|text| text.contains(words))
+    };
+    until_so("what outlives the process is on disk", SOON, async || {
+        let people = ["operator", "supervisor"];
+        let people = people.iter().all(|login| kept("console-sessions.json", &format!("\"login\":\"{login}\"")));
+        people && kept("broker-directory.json", &pager.serial)
+    })
+    .await;
+    let file = std::fs::metadata(scene.server.data().join("console-sessions.json")).unwrap();
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+
+    // A power cut after which the database does not come back.
+    scene.server.kill();
+    postgres.go_away().await;
+    scene.server.run();
+    scene.server.listens().await;
+    let (status, health) = operator.call(Method::GET, "/health", None).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(text(&health["wrong"][0]).contains("starting"), "{health}");
+    assert_eq!(operator.metric("ydt_database_up").await, 0.0);
+    for (method, path) in [(Method::GET, "/incidents"), (Method::POST, "/session"), (Method::GET, "/residents?q=x")] {
+        let body = json!({ "login": "operator", "password": "x" });
+        let (status, answer) = operator.call(method, path, Some(body)).await;
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")),
+            "{path}: {answer}"
+        );
+    }
+    assert_eq!(operator.get("/session").await["user"]["login"], "operator");
+    assert!(reqwest::get(&scene.ready().http).await.unwrap().status().is_success(), "the page itself is served");
+    let stranger = reqwest::get(format!("{}/api/v1/live", scene.ready().http)).await.unwrap();
+    assert_eq!(stranger.status(), StatusCode::UNAUTHORIZED);
+
+    let live = operator.follow(hello.id.as_deref()).await;
+    let mut paho = Paho::start();
+    paho.begin(scene.server.mqtt(), &pager, Version::V311).await;
+    paho.hear(&pager, "connected", SOON, |_| true).await;
+    let press = json!({ "type": "alert", "kind": "sos", "boot": 1, "seq": 1 });
+    let tag = paho.publish(&pager, &pager.topic("alert"), &press).await;
+    let is_it = |stored: bool| {
+        move |event: &Event| {
+            event.name == "unstored" && event.data["serial"] == "P1001" && event.data["stored"] == stored
+        }
+    };
+    let rang = live.hear("it rings from memory", UNSTORED_AFTER + SOON, is_it(false)).await;
+    let alarm = hook.rings_for("P1001").await;
+    assert_eq!((&rang.data["what"], &alarm["id"]), (&json!("the SOS key was pressed"), &rang.data["id"]));
+    page.sees("unstored-P1001", json!({}), SOON).await;
+    page.sees("ringing", json!({ "data-heard": "supervisors" }), SOON).await;
+    assert!(!paho.is_acknowledged(&pager, tag), "acknowledged without a database");
+
+    // It comes back after all: the press is stored, once, and rings as every other.
+    postgres.come_back();
+    paho.acknowledged(&pager, tag, SOON * 2).await;
+    live.hear("it is stored at last", SOON, is_it(true)).await;
+    let rings = |event: &Event| event.name == "incident" && event.data["serial"] == "P1001";
+    let rang = live.hear("it rings", SOON, rings).await;
+    page.sees_no("unstored-P1001", SOON).await;
+    page.sees(&format!("incident-{}", text(&rang.data["id"])), json!({}), SOON).await;
+    assert_eq!(page.complaints().await, json!([]));
+    scene.server.answers().await;
+    let presses: Vec<_> = scene.records().await.presses().await.into_iter().collect();
+    assert_eq!(presses, [(("P1001".to_owned(), 1, 1), 1)]);
+    assert!(operator.call(Method::GET, "/health", None).await.0.is_success());
+    page.closes().await;
+    paho.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_database_is_away_nothing_is_acknowledged_and_it_rings_from_memory_at_a_browser() {
     let postgres = Postgres::start();
     let setup = Setup { database_url: Some(postgres.url().to_owned()), ..Setup::default() };
@@ -319,7 +408,7 @@ impl Outage {
         let after = self.begun.elapsed();
         assert!(after + Duration::from_millis(500) > UNSTORED_AFTER, "not stored was said after {after:?} already");
         assert!(after < UNSTORED_AFTER + Duration::from_secs(5), "not stored was said after {after:?}");
-        let (status, health) = operator.call(reqwest::Method::GET, "/health", None).await;
+        let (status, health) = operator.call(Method::GET, "/health", None).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{health}");
     }
 

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,6 +40,13 @@ enum Kind {
 pub(super) enum End {
     Status(std::process::ExitStatus),
     Unknown,
+}
+
+impl End {
+    /// Whether somebody else ended it, so that it would have gone on.
+    pub(super) fn was_killed(&self) -> bool {
+        matches!(self, Self::Status(status) if status.signal().is_some())
+    }
 }
 
 impl fmt::Display for End {
