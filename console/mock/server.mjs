@@ -220,9 +220,9 @@ const features = (all) => ({ type: 'FeatureCollection', features: all })
 const feature = (type, coordinates, properties) => ({ type: 'Feature', geometry: coordinates && { type, coordinates }, properties })
 
 const FENCES = new Map([
-  ['f1', { id: 'f1', of: 'p3', name: '小区', active: true, version: 1, state: 'outside', shape: { type: 'circle', center: [112.9511, 28.2402], radius_m: 350 } }],
-  ['f2', { id: 'f2', of: 'p3', name: '银盆公园', active: true, version: 3, state: 'doubtful', shape: { type: 'polygon', coordinates: [[[112.946, 28.2422], [112.9495, 28.2436], [112.9502, 28.2463], [112.9466, 28.2459], [112.946, 28.2422]]] } }],
-  ['f3', { id: 'f3', of: 'p1', name: '小区', active: true, version: 1, state: 'inside', shape: { type: 'circle', center: [112.93874, 28.22813], radius_m: 260 } }],
+  ['f1', { id: 'f1', of: 'p3', kind: 'safe', name: '小区', active: true, version: 1, state: 'outside', shape: { type: 'circle', center: [112.9511, 28.2402], radius_m: 350 } }],
+  ['f2', { id: 'f2', of: 'p3', kind: 'safe', name: '银盆公园', active: true, version: 3, state: 'doubtful', shape: { type: 'polygon', coordinates: [[[112.946, 28.2422], [112.9495, 28.2436], [112.9502, 28.2463], [112.9466, 28.2459], [112.946, 28.2422]]] } }],
+  ['f3', { id: 'f3', of: 'p1', kind: 'safe', name: '小区', active: true, version: 1, state: 'inside', shape: { type: 'circle', center: [112.93874, 28.22813], radius_m: 260 } }],
 ])
 const fencesOf = (resident) => [...FENCES.values()].filter((fence) => fence.of === resident)
 
@@ -487,13 +487,13 @@ async function answer(request, response, url) {
       return json(200, { place: kept ? { lat: kept.lat + 0.0011, lon: kept.lon + 0.0014, accuracy_m: 60, age_s: 210, source: 'wifi', at: inSeconds(-210) } : null })
     }
     if (request.method === 'GET') return json(200, { fences: fencesOf(id) })
-    const fence = { ...body, id: randomUUID(), of: id, version: 1, state: 'doubtful' }
+    const fence = { ...body, kind: 'safe', id: randomUUID(), of: id, version: 1, state: 'doubtful' }
     FENCES.set(fence.id, fence)
     return json(201, fence)
   }
   if (kind === 'fences') {
     const fence = FENCES.get(id) ?? raise(new Wrong(404, 'not_found', 'there is no such fence'))
-    if (request.method === 'PUT' && body.version !== fence.version) raise(new Wrong(409, 'refused', 'somebody else has changed it', 'stale'))
+    if (request.method === 'PUT' && body.version !== fence.version) raise(new Wrong(409, 'edited_meanwhile', 'somebody has edited it meanwhile'))
     if (request.method === 'DELETE') {
       FENCES.delete(id)
       return json(204)

@@ -85,7 +85,7 @@ describe('a fence', () => {
   const square: LonLat[] = [[112.93, 28.22], [112.94, 28.22], [112.94, 28.23], [112.93, 28.23]]
   const hole = [[112.934, 28.224], [112.936, 28.224], [112.936, 28.226], [112.934, 28.224]] as [number, number][]
   const kept: Fence = {
-    id: 'f', name: '小区', active: true, version: 7,
+    id: 'f', name: '小区', kind: 'safe', active: true, state: 'inside', version: 7,
     shape: { type: 'polygon', coordinates: [[...square, square[0]!] as [number, number][], hole] },
   }
 

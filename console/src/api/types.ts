@@ -208,8 +208,6 @@ export interface Detail extends Summary {
   timeline: Entry[]
   script?: { zh?: string | null; en?: string | null } | null
   notices: Notice[]
-  /** The resident's fences, and how the person stands to them. */
-  fences?: Fence[] | null
 }
 
 /** `wire::report::Unstored`: an alert that rings from memory because it is not on disk yet. */
@@ -272,20 +270,6 @@ export interface OwnOffers {
   offers: OwnOffer[]
   /** Whether this responder is on duty, when the server says so. */
   duty?: boolean | null
-}
-
-export type Shape =
-  | { type: 'circle'; center: [number, number]; radius_m: number }
-  | { type: 'polygon'; coordinates: [number, number][][] }
-
-export interface Fence {
-  id: string
-  name: string
-  active: boolean
-  /** Which version this is: a save over one that was not seen is refused. */
-  version: number
-  shape: Shape
-  state?: Word<'inside' | 'doubtful' | 'outside'> | null
 }
 
 /** What a person may change of a fence. */
