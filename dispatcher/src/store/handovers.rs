@@ -11,7 +11,7 @@ pub async fn place_vehicle(
     conn: &mut PgConnection,
     handover: HandoverId,
     plate: Option<String>,
-    place: Position,
+    at: Position,
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "update handover set vehicle_plate = coalesce($2, vehicle_plate),
@@ -19,8 +19,8 @@ pub async fn place_vehicle(
          where id = $1",
         handover.0,
         plate,
-        place.lon_deg(),
-        place.lat_deg(),
+        at.lon_deg(),
+        at.lat_deg(),
     )
     .execute(conn)
     .await?;

@@ -16,7 +16,7 @@ use super::views::{self, PlaceView};
 use crate::access::Scope;
 
 /// More than that no page can draw, nor anybody look at.
-const FEATURES_MAX: usize = 5_000;
+const FEATURES_MAX: u16 = 5_000;
 /// How long before a case somebody's way is shown.
 const TRACK_BEFORE_S: f64 = 2.0 * 3_600.0;
 /// The last fixes of a way that are looked at.
@@ -58,8 +58,8 @@ impl<P> Collection<P> {
     /// Takes one more than may be shown, to know whether there are more.
     fn of(features: impl Iterator<Item = Feature<P>>) -> Self {
         let mut features: Vec<_> = features.collect();
-        let more = features.len() > FEATURES_MAX;
-        features.truncate(FEATURES_MAX);
+        let more = features.len() > usize::from(FEATURES_MAX);
+        features.truncate(FEATURES_MAX.into());
         Self { features, more }
     }
 }
@@ -374,12 +374,11 @@ async fn around(conn: &mut PgConnection, id: IncidentId) -> Result<Things, Store
     )
     .fetch_all(conn)
     .await?;
-    let node = |row| Thing::Node(row);
     Ok(rows
         .into_iter()
         .map(|row| {
-            let thing = Node { id: row.id, level: row.level, name: row.name, parent: row.parent_id, label: row.label };
-            Feature::new(row.area, node(thing))
+            let node = Node { id: row.id, level: row.level, name: row.name, parent: row.parent_id, label: row.label };
+            Feature::new(row.area, Thing::Node(node))
         })
         .collect())
 }
