@@ -42,6 +42,7 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
 struct Serve {
     /// Where terminals connect (MQTT); port 0 takes a free one.
     #[arg(long)]

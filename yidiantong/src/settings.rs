@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use dispatcher::config::map::MapConfig;
 use dispatcher::config::{CentreConfig, CentreError, Certificates, MailConfig, MailError, Secret};
 use domain::incident::Centre;
 use schemars::JsonSchema;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub backups: Option<PathBuf>,
     /// How many copies `yidiantong backup` keeps there; the oldest go.
     pub backups_kept: NonZeroUsize,
+    /// How maps are drawn on the consoles.
+    pub map: MapConfig,
 }
 
 /// One centre.
@@ -94,6 +97,7 @@ impl Default for Settings {
             alarm_hook: None,
             backups: None,
             backups_kept: NonZeroUsize::new(14).unwrap_or(NonZeroUsize::MIN),
+            map: MapConfig::default(),
         }
     }
 }
@@ -245,6 +249,8 @@ impl MailSettings {
 
 #[cfg(test)]
 mod tests {
+    use dispatcher::config::map::Datum;
+
     use super::*;
 
     /// A certificate that vouches for itself, and its key, in PEM.
@@ -374,5 +380,24 @@ mod tests {
         assert!(Settings::read(None, &environment(&[("YDT_HTTP_LISTEN", "nowhere")])).is_err());
         let slip = environment(&[("YDT_HTTP_LISEN", ""), ("YDT_DATA", ""), ("HOME", "")]);
         assert_eq!(unknown_variables(&slip), ["YDT_HTTP_LISEN"]);
+    }
+
+    #[test]
+    fn tiles_are_named_with_their_datum_or_not_at_all() {
+        let read = |text: &str| toml::from_str::<Settings>(text).map(|settings| settings.map);
+        assert_eq!(read("").unwrap(), MapConfig::default());
+        let map = read(
+            r#"
+            [map.tiles]
+            url = "https://tiles.example/{z}/{x}/{y}.png"
+            attribution = "© somebody"
+            datum = "gcj02"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(map.tiles.unwrap().datum, Datum::Gcj02);
+        assert!(
+            read("[map.tiles]\nurl = \"/tiles\"\nattribution = \"\"").unwrap_err().to_string().contains("https://")
+        );
     }
 }

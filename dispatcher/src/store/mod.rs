@@ -5,15 +5,18 @@
 
 pub mod accounts;
 pub mod archive;
+pub mod audit;
 pub mod briefing;
 pub mod checkup;
 pub mod contacts;
 pub mod directory;
 pub mod facts;
 pub mod fences;
+pub mod handovers;
 pub mod incidents;
 pub mod intake;
 pub mod live;
+pub mod map;
 pub mod offers;
 pub mod orders;
 pub mod outbox;
