@@ -93,6 +93,8 @@ async fn yesterdays_ambulance_is_not_sent_after_a_restore_and_what_was_there_is_
     let setup = Setup { database_url: Some(postgres.url().to_owned()), ..Setup::default() };
     let mut scene = Scene::open_with(Behaviour::Down { how: Down::Fails }, setup).await;
     let shell = Shell::over(scene.server.data(), postgres.url());
+    // Logged in when the backup is made.
+    scene.operator().await;
     let pager = scene.terminal("P1001");
     scene.hand(&pager, Version::V5).publish_acknowledged(&pager.topic("alert"), sos(1)).await;
     until_so("120 was tried", SOON, async || scene.cases().attempts > 0).await;
