@@ -35,6 +35,14 @@ describe('a line of the timeline', () => {
     expect(sentence(entry('answered', { offer: 'o1', state: 'accepted' }), offers)?.key).toBe('answered.accepted')
   })
 
+  it('says how far outside a fence somebody is, and how sure that is', () => {
+    const data = { fence_name: '家附近', distance_m: 312.4, accuracy_m: 8.2 }
+    expect(sentence(entry('left_fence', data), [])).toMatchObject({
+      key: 'left_fence',
+      blanks: { fence: '家附近', outside: 312, accuracy: 8 },
+    })
+  })
+
   it('quotes what somebody wrote', () => {
     expect(sentence(entry('noted', { text: '已通话' }, '王芳'), [])).toMatchObject({ remark: '已通话', blanks: { who: '王芳' } })
     expect(sentence(entry('handover_moved', { centre: '120', state: 'refused', reason: '无车' }), [])?.remark).toBe('无车')
@@ -51,9 +59,10 @@ describe('a line of the timeline', () => {
     const entries = [
       ...['opened', 'pressed', 'press', 'telephoned', 'cancel', 'check_in', 'unreadable', 'reported', 'requested', 'located', 'rung', 'claimed'],
       ...['released', 'owner_gone', 'asked', 'nobody_left', 'handed_over', 'voice_due', 'voice_done', 'noted', 'closed'],
-      ...['operator_decides', 'notified', 'notice_acknowledged'],
+      ...['operator_decides', 'notified', 'notice_acknowledged', 'left_fence', 'returned'],
     ].map((what) => entry(what))
     entries.push(entry('pressed', { kind: 'sos' }), entry('requested', { category: 'meal' }), entry('asked', {}, 'x'), entry('handed_over', {}, 'x'))
+    for (const what of ['left_fence', 'returned']) entries.push(entry(what, { fence_name: '家', distance_m: 312.4, accuracy_m: 8 }))
     entries.push(entry('claimed', { from: 'id', from_name: 'y' }, 'x'))
     for (const minutes of [undefined, 3]) {
       for (const state of states) entries.push(entry('answered', { state, minutes }), entry(state, { minutes, name: 'z', offer: 'o' }))

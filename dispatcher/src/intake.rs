@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::id::{IncidentId, TerminalId};
+use domain::fence::Turn;
+use domain::id::{IncidentId, ResidentId, TerminalId};
 use domain::incident::{Class, Origin};
 use domain::place::{NoPosition, Position};
 use domain::press::{AlertKind, Earlier, Repeated, Stamp, is_same_press};
@@ -23,27 +24,35 @@ use wire::topics::Lane;
 
 use crate::clock;
 use crate::desk::Desk;
+use crate::fences::{self, Crossed, Told};
 use crate::lines::{clean, clean_text};
 use crate::store::intake::{self as store, Filed, Opening, PlacedFix, State, Subject, Wearer};
-use crate::store::timeline::{self, Line};
+use crate::store::timeline::{self, Head, Line};
 use crate::store::{StoreError, facts, outbox};
 
 impl Desk {
     /// Takes reports in. The answer has a receipt for each one that is durable now; what is missing in
     /// it is not, and is to be handed over again.
     pub async fn take(&self, reports: Vec<Report>) -> Result<Vec<Receipt>, StoreError> {
-        let cause = match self.take_together(&reports).await {
+        let cause = match self.take_together(&reports, Fences::Judged).await {
             Ok(receipts) => return Ok(receipts),
             Err(cause) => cause,
         };
-        if reports.len() == 1 || cause.is_away() {
+        if cause.is_away() {
             warn!(%cause, reports = reports.len(), "reports could not be taken in");
             return Err(cause);
         }
+        if let [report] = &reports[..] {
+            return self.take_plainly(report, &cause).await;
+        }
         warn!(%cause, reports = reports.len(), "a batch could not be taken in and is taken in one by one");
         let mut receipts = Vec::new();
-        for report in reports {
-            match self.take_together(std::slice::from_ref(&report)).await {
+        for report in &reports {
+            let taken = match self.take_together(std::slice::from_ref(report), Fences::Judged).await {
+                Err(cause) if !cause.is_away() => self.take_plainly(report, &cause).await,
+                taken => taken,
+            };
+            match taken {
                 Ok(mut receipt) => receipts.append(&mut receipt),
                 Err(cause) => error!(report.id = %report.id, %cause, "a report could not be taken in"),
             }
@@ -51,10 +60,19 @@ impl Desk {
         Ok(receipts)
     }
 
-    async fn take_together(&self, reports: &[Report]) -> Result<Vec<Receipt>, StoreError> {
+    /// Whatever is wrong with a fence keeps neither a press nor a position out.
+    async fn take_plainly(&self, report: &Report, cause: &StoreError) -> Result<Vec<Receipt>, StoreError> {
+        warn!(report.id = %report.id, %cause, "a report could not be taken in and is tried without its fences");
+        self.take_together(std::slice::from_ref(report), Fences::Skipped).await
+    }
+
+    async fn take_together(&self, reports: &[Report], fences: Fences) -> Result<Vec<Receipt>, StoreError> {
         let mut tx = self.begin().await?;
         let mut batch = Batch::read(&mut tx, reports).await?;
         batch.sort_out();
+        if fences == Fences::Judged {
+            batch.judge_fences(&mut tx).await?;
+        }
         let receipts = batch.write(&mut tx).await?;
         tx.commit().await?;
         if batch.concerns_incidents {
@@ -112,6 +130,13 @@ impl Desk {
     }
 }
 
+/// Whether positions are held against fences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fences {
+    Judged,
+    Skipped,
+}
+
 /// What a press asks for.
 #[derive(Debug, Clone, PartialEq)]
 enum Wish {
@@ -129,7 +154,19 @@ struct Batch<'r> {
     rows: Vec<Row<'r>>,
     /// Reports with these ids were taken in before.
     taken: HashMap<Uuid, Option<Uuid>>,
+    /// What the positions in it say about fences, in their order.
+    crossings: Vec<Crossed>,
     concerns_incidents: bool,
+}
+
+/// Something that opens an incident, or is appended to the open one.
+struct Call {
+    /// The row that tells of it.
+    row: usize,
+    class: Class,
+    kind: Option<AlertKind>,
+    category: Option<String>,
+    line: Line,
 }
 
 struct Row<'r> {
@@ -168,7 +205,7 @@ impl<'r> Batch<'r> {
         let taken = store::taken(tx, &ids).await?;
         let rows: Vec<Row<'r>> =
             reports.iter().map(|report| Row::new(report, wearers.get(&report.serial).cloned(), now)).collect();
-        let mut batch = Self { now, rows, taken, concerns_incidents: false };
+        let mut batch = Self { now, rows, taken, crossings: Vec::new(), concerns_incidents: false };
         batch.find_repetitions(tx).await?;
         Ok(batch)
     }
@@ -225,8 +262,24 @@ impl<'r> Batch<'r> {
         }
     }
 
+    /// Holds positions against fences, before any incident is locked: beliefs come first in every batch, so
+    /// that two cannot wait for each other.
+    async fn judge_fences(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        let told: Vec<Told<'_>> = self
+            .rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| !self.taken.contains_key(&row.report.id))
+            .filter_map(|(index, row)| row.tells_of_fences(index))
+            .collect();
+        self.crossings = fences::judge(tx, &told, self.now).await?;
+        self.concerns_incidents |= !self.crossings.is_empty();
+        Ok(())
+    }
+
     async fn write(&mut self, tx: &mut PgConnection) -> Result<Vec<Receipt>, StoreError> {
         self.open_incidents(tx).await?;
+        self.note_returns(tx).await?;
         self.remark(tx).await?;
         self.file(tx).await?;
         self.note_states(tx).await?;
@@ -253,21 +306,21 @@ impl<'r> Batch<'r> {
     async fn open_incidents(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
         let mut openings: Vec<Opening> = Vec::new();
         let mut places: HashMap<(Subject, Class), usize> = HashMap::new();
-        let mut of_row: Vec<Option<usize>> = vec![None; self.rows.len()];
-        for (index, row) in self.rows.iter().enumerate() {
-            let Wish::Press { class, kind, category, .. } = &row.wish else { continue };
+        let mut lines: Vec<(usize, usize, Line)> = Vec::new();
+        for Call { row: index, class, kind, category, line } in self.calls() {
+            let row = &self.rows[index];
             let place = row.places.last().cloned();
-            let key = (row.subject.clone(), *class);
-            let found = (*class != Class::Service).then(|| places.get(&key)).flatten().copied();
+            let key = (row.subject.clone(), class);
+            let found = (class != Class::Service).then(|| places.get(&key)).flatten().copied();
             let slot = found.unwrap_or_else(|| {
                 openings.push(Opening {
                     id: clock::fresh_id(),
-                    class: *class,
+                    class,
                     origin: row.origin(),
                     subject: row.subject.clone(),
                     wearer: row.wearer.clone(),
                     kinds: Vec::new(),
-                    category: category.clone(),
+                    category,
                     presses: 0,
                     place: None,
                     doubts: Vec::new(),
@@ -279,32 +332,79 @@ impl<'r> Batch<'r> {
             let opening = &mut openings[slot];
             opening.presses += 1;
             if let Some(kind) = kind
-                && !opening.kinds.contains(kind)
+                && !opening.kinds.contains(&kind)
             {
-                opening.kinds.push(*kind);
+                opening.kinds.push(kind);
             }
             opening.place = place.or(opening.place.take());
             opening.doubts.clone_from(&row.doubts);
             // A real press among exercises makes the case real.
             opening.drill &= row.report.drill;
-            of_row[index] = Some(slot);
+            lines.push((slot, index, line));
         }
         if openings.is_empty() {
             return Ok(());
         }
         let mut opened = store::open_or_append(tx, &openings, self.now).await?;
-        let mut lines: Vec<Vec<Line>> = vec![Vec::new(); openings.len()];
-        for (index, slot) in of_row.into_iter().enumerate() {
-            let Some(slot) = slot else { continue };
+        let mut written: Vec<Vec<Line>> = vec![Vec::new(); openings.len()];
+        for (slot, index, line) in lines {
             let row = &mut self.rows[index];
-            row.incident = Some(opened[slot].0);
-            lines[slot].push(row.line());
+            // A press that also shows that somebody left belongs to what was pressed for.
+            if matches!(&row.wish, Wish::Press { class, .. } if *class == openings[slot].class) {
+                row.incident = Some(opened[slot].0);
+            }
+            written[slot].push(line);
         }
         let mut batch: Vec<_> =
-            opened.drain(..).zip(lines).map(|((incident, head), lines)| (incident, head, lines)).collect();
+            opened.drain(..).zip(written).map(|((incident, head), lines)| (incident, head, lines)).collect();
         timeline::append_all(tx, self.now, &mut batch).await?;
         for (incident, head, _) in &batch {
             info!(incident.id = %incident, entries = head.entries, "a press was taken in");
+        }
+        Ok(())
+    }
+
+    /// What opens incidents or is appended to open ones: presses, and people who left where they should be.
+    /// In the order of the rows.
+    fn calls(&self) -> Vec<Call> {
+        let pressed = self.rows.iter().enumerate().filter_map(|(index, row)| match &row.wish {
+            Wish::Press { class, kind, category, .. } => {
+                Some(Call { row: index, class: *class, kind: *kind, category: category.clone(), line: row.line() })
+            }
+            Wish::Remark { .. } | Wish::Nothing => None,
+        });
+        let left = self.crossings.iter().filter(|crossed| crossed.turn == Turn::Left).map(|crossed| Call {
+            row: crossed.row,
+            class: Class::Wandering,
+            kind: Some(AlertKind::FenceExit),
+            category: None,
+            line: crossed.line.clone(),
+        });
+        let mut calls: Vec<Call> = pressed.chain(left).collect();
+        calls.sort_by_key(|call| call.row);
+        calls
+    }
+
+    /// Notes on the open wandering incidents of those who came back that they did.
+    async fn note_returns(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        let mut back: BTreeMap<ResidentId, (bool, Vec<Line>)> = BTreeMap::new();
+        for crossed in self.crossings.iter().filter(|crossed| crossed.turn == Turn::Returned) {
+            let (returned, lines) = back.entry(crossed.resident).or_default();
+            *returned = !crossed.is_out;
+            lines.push(crossed.line.clone());
+        }
+        if back.is_empty() {
+            return Ok(());
+        }
+        let residents: Vec<Uuid> = back.keys().map(|resident| resident.0).collect();
+        let returned: Vec<bool> = back.values().map(|(returned, _)| *returned).collect();
+        let noted = crate::store::fences::note_returned(tx, &residents, &returned).await?;
+        let mut batch: Vec<(IncidentId, Head, Vec<Line>)> = noted
+            .into_iter()
+            .map(|(resident, incident, head)| (incident, head, back.remove(&resident).unwrap_or_default().1))
+            .collect();
+        if !batch.is_empty() {
+            timeline::append_all(tx, self.now, &mut batch).await?;
         }
         Ok(())
     }
@@ -423,6 +523,22 @@ impl<'r> Row<'r> {
     /// An unlisted or unauthenticated source opens its incident, and never calls 120 by itself.
     fn origin(&self) -> Origin {
         if self.wearer.is_some() && self.report.authenticated { Origin::Listed } else { Origin::Unlisted }
+    }
+
+    /// What it says about the fences of its wearer: of somebody who has some, told once, by a terminal that
+    /// proved who it is.
+    fn tells_of_fences(&self, row: usize) -> Option<Told<'_>> {
+        let wearer = self.wearer.as_ref().filter(|wearer| wearer.fenced)?;
+        let counts = self.report.authenticated && self.same_as.is_none() && !self.places.is_empty();
+        let told = Told {
+            row,
+            report: self.report,
+            digest: &self.digest,
+            resident: wearer.resident?,
+            terminal: wearer.terminal,
+            places: &self.places,
+        };
+        counts.then_some(told)
     }
 
     /// Whether the bytes are kept: all of the alert lane, and of telemetry what nobody could read.

@@ -9,6 +9,7 @@ pub mod access;
 pub mod clock;
 pub mod config;
 pub mod desk;
+mod fences;
 pub mod http;
 pub mod intake;
 mod lines;

@@ -31,6 +31,8 @@ ids! {
     ProviderId,
     /// A person who logs in: operator, supervisor, administrator, responder.
     UserId,
+    /// An area that a resident should, or should not, be in (围栏).
+    FenceId,
     /// One message of a terminal as it came in; given by the edge that received it.
     ReportId,
     /// One message to a terminal (下行通知).

@@ -6,15 +6,21 @@
 //!
 //! * [`device`] – what a pager does, as a pure model: no clock, no I/O, fit for virtual time.
 //! * [`pager`] – puts one device on MQTT.
+//! * [`day`], [`fleet`] – ordinary days of many who wear one.
+//! * [`wander`] – one of them who walks away.
 //! * [`responder`] – follows its offers over HTTP, answers, travels, arrives.
 //! * [`centre`] – a 120 centre that can be slow, refuse, lie or be down.
 
 pub mod backoff;
 pub mod centre;
 pub mod clock;
+pub mod day;
 pub mod device;
-pub mod ground;
+pub mod fleet;
 pub mod pager;
 pub mod responder;
 pub mod secret;
 pub mod sse;
+pub mod wander;
+
+pub use town::ground;

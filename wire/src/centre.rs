@@ -94,7 +94,7 @@ pub struct Place {
 }
 
 /// What a centre reports back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// Where it stands.
     pub status: Progress,
@@ -107,6 +107,20 @@ pub struct Status {
     /// Minutes until arrival, when a vehicle is on the way.
     #[serde(default)]
     pub minutes: Option<u16>,
+    /// The vehicle that comes. A centre that follows it may report `dispatched` again and again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vehicle: Option<Vehicle>,
+}
+
+/// An ambulance on its way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Vehicle {
+    /// Its number plate.
+    pub plate: String,
+    /// Degrees, WGS-84.
+    pub lat: f64,
+    /// Degrees, WGS-84.
+    pub lon: f64,
 }
 
 /// How far a centre has come.

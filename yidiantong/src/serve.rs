@@ -97,7 +97,7 @@ async fn serve_over(
     };
     let (front_stop, desk_stop) = (CancellationToken::new(), CancellationToken::new());
     let mut far_ends = JoinSet::new();
-    if options.demo == demo::Wanted::Everything {
+    if options.demo >= demo::Wanted::FarEnds {
         centres.push(demo::start_centre(&mut far_ends, desk_stop.clone()).await?);
     }
 
@@ -131,8 +131,9 @@ async fn serve_over(
         let preparing = prepare(database, &pool, settings, options);
         let Some(demo) = meanwhile(&mut parts, database, stop, preparing).await? else { return Ok(()) };
         desk.open();
-        if let (Some(demo), demo::Wanted::Everything) = (&demo, options.demo) {
-            far_ends.spawn(demo::run_responders(demo.responders.clone(), public_url.clone(), desk_stop.clone()));
+        if let Some(demo) = demo.as_ref().filter(|_| options.demo >= demo::Wanted::FarEnds) {
+            let crew = demo::start_responders(&demo.responders, &pool, &public_url, desk_stop.clone()).await?;
+            far_ends.spawn(demo::run_responders(crew));
         }
         parts.spawn({
             let (directory, stop) = (Arc::clone(&directory), desk_stop.clone());
@@ -146,6 +147,9 @@ async fn serve_over(
             let (postmaster, database) = (database.postmaster(), database.url().to_owned());
             let ready = Ready { mqtt, http: public_url, pid: std::process::id(), postmaster, database, demo };
             announce(&ready, options.ready_file.as_deref()).await?;
+            if let Some(demo) = ready.demo.as_ref().filter(|_| options.demo == demo::Wanted::Everything) {
+                demo::run_fleet(&demo.terminals, mqtt, front_stop.clone()).await;
+            }
             std::future::pending::<anyhow::Result<()>>().await
         };
         meanwhile(&mut parts, database, stop, announcing).await.map(drop)

@@ -135,6 +135,22 @@ export interface Terminal {
   last_heard_at?: string | null
 }
 
+/** Longitude first, as in GeoJSON. */
+export type Shape =
+  | { type: 'circle'; center: [number, number]; radius_m: number }
+  | { type: 'polygon'; coordinates: [number, number][][] }
+
+export interface Fence {
+  id: string
+  name: string
+  kind: Word<'safe'>
+  active: boolean
+  shape: Shape
+  /** `doubtful`: one fix says outside, or nothing has been heard yet. */
+  state: Word<'inside' | 'doubtful' | 'outside'>
+  version: number
+}
+
 export interface Offer {
   id: string
   responder: string
@@ -183,6 +199,8 @@ export interface Detail extends Summary {
   sex?: string | null
   contacts: Contact[]
   terminal?: Terminal | null
+  /** Where the person should be. */
+  fences?: Fence[]
   offers: Offer[]
   timeline: Entry[]
   script?: { zh?: string | null; en?: string | null } | null

@@ -65,6 +65,12 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
     case 'located':
     case 'operator_decides':
       return say(what)
+    case 'left_fence':
+    case 'returned': {
+      const fence = text(data.fence_name)
+      if (fence === null) return say(`${what}_unnamed`)
+      return say(what, { fence, outside: metres(data.distance_m), accuracy: metres(data.accuracy_m) })
+    }
     case 'pressed':
       return kind === null ? say('pressed') : say('pressed_kind', { kind: { vocabulary: 'kinds', word: kind } })
     case 'requested': {
@@ -140,6 +146,10 @@ function responder(data: Data, offers: readonly Offer[]): string | null {
   if (told !== null) return told
   const offer = offers.find((each) => each.id === data.offer || each.responder === data.responder)
   return offer?.name ?? null
+}
+
+function metres(value: unknown): number {
+  return typeof value === 'number' ? Math.round(Math.abs(value)) : 0
 }
 
 function minutes(data: Data, at: string): number | null {

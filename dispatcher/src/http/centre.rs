@@ -77,7 +77,13 @@ mod tests {
 
     #[test]
     fn a_refusal_needs_no_reason() {
-        let status = Status { status: Progress::Refused, reference: None, reason: Some(" ".into()), minutes: None };
+        let status = Status {
+            status: Progress::Refused,
+            reference: None,
+            reason: Some(" ".into()),
+            minutes: None,
+            vehicle: None,
+        };
         let (word, reference) = read(&status).unwrap();
         assert_eq!(word, CentreWord::Refused { reason: "no reason given".into() });
         assert_eq!(reference, None);

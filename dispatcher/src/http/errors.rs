@@ -17,6 +17,14 @@ pub(crate) enum ApiError {
     /// The call makes no sense; the text says where.
     #[error("{0}")]
     BadRequest(String),
+    /// A field of the body cannot be; the text says why.
+    #[error("{field}: {why}")]
+    BadField {
+        /// Its name.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Login and password, token or signature do not belong together.
     #[error("the credentials are not right")]
     BadCredentials,
@@ -41,6 +49,9 @@ pub(crate) enum ApiError {
     /// The responder is engaged in another incident.
     #[error("that responder is engaged elsewhere")]
     ResponderBusy,
+    /// Somebody else has changed it since the caller saw it; here it is as it is now.
+    #[error("somebody has changed this meanwhile: look at it as it is now, and save again")]
+    EditedMeanwhile(serde_json::Value),
     /// The stream cannot be resumed there.
     #[error("the stream cannot be resumed there: start from the list")]
     CursorGone,
@@ -78,12 +89,12 @@ pub(crate) enum Cause {
 impl ApiError {
     const fn status(&self) -> StatusCode {
         match self {
-            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) | Self::BadField { .. } => StatusCode::BAD_REQUEST,
             Self::BadCredentials | Self::NotLoggedIn => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::BadCsrf => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Refused(_) | Self::ResponderBusy => StatusCode::CONFLICT,
+            Self::Refused(_) | Self::ResponderBusy | Self::EditedMeanwhile(_) => StatusCode::CONFLICT,
             Self::CursorGone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LockedOut => StatusCode::LOCKED,
@@ -96,7 +107,7 @@ impl ApiError {
     /// The stable code for programs.
     pub(crate) const fn code(&self) -> &'static str {
         match self {
-            Self::BadRequest(_) => "bad_request",
+            Self::BadRequest(_) | Self::BadField { .. } => "bad_request",
             Self::BadCredentials => "bad_credentials",
             Self::NotLoggedIn => "not_logged_in",
             Self::Forbidden => "forbidden",
@@ -104,6 +115,7 @@ impl ApiError {
             Self::NotFound(_) => "not_found",
             Self::NoSuchMethod => "no_such_method",
             Self::Refused(_) | Self::ResponderBusy => "refused",
+            Self::EditedMeanwhile(_) => "edited_meanwhile",
             Self::CursorGone => "cursor_gone",
             Self::TooLarge => "too_large",
             Self::LockedOut => "locked_out",
@@ -132,6 +144,11 @@ impl IntoResponse for ApiError {
         let mut error = json!({ "code": self.code(), "message": self.to_string() });
         if let Some(reason) = self.reason() {
             error["reason"] = json!(reason);
+        }
+        match &self {
+            Self::BadField { field, .. } => error["field"] = json!(field),
+            Self::EditedMeanwhile(current) => error["current"] = current.clone(),
+            _ => {}
         }
         let mut response = (self.status(), Json(json!({ "error": error }))).into_response();
         if matches!(self, Self::Unavailable(_) | Self::TooMany) {

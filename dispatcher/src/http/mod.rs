@@ -7,6 +7,7 @@ mod assets;
 mod caller;
 mod centre;
 mod errors;
+mod fences;
 mod health;
 mod incidents;
 mod input;

@@ -5,7 +5,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, on};
 
-use super::{Api, centre, health, incidents, live, offers, residents, sessions};
+use super::{Api, centre, fences, health, incidents, live, offers, residents, sessions};
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +82,10 @@ pub(super) fn all() -> Routes {
         .post("/api/v1/incidents/{id}/note", incidents::note)
         .get("/api/v1/incidents/{id}/candidates", incidents::candidates)
         .get("/api/v1/residents", residents::search)
+        .get("/api/v1/residents/{id}/fences", fences::list)
+        .post("/api/v1/residents/{id}/fences", fences::create)
+        .put("/api/v1/fences/{id}", fences::change)
+        .delete("/api/v1/fences/{id}", fences::delete)
         .get("/api/v1/live", live::follow)
         .get("/api/v1/offers", offers::list)
         .get("/api/v1/offers/live", offers::follow)

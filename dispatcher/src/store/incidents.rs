@@ -29,6 +29,7 @@ fn number(count: u32) -> i32 {
 }
 
 /// An incident's own columns.
+#[expect(clippy::struct_excessive_bools, reason = "a row as it is")]
 struct Row {
     id: Uuid,
     class: String,
@@ -45,6 +46,7 @@ struct Row {
     round: i32,
     shortfall: Option<String>,
     cancelled: bool,
+    returned: bool,
     operator_decides: bool,
     closed_at: Option<jiff_sqlx::Timestamp>,
     closed_by: Option<Uuid>,
@@ -94,6 +96,7 @@ impl Row {
             shortfall: self.shortfall.map(|shortfall| word(&shortfall, "incident", &id, "shortfall")).transpose()?,
             handovers,
             cancelled: self.cancelled,
+            returned: self.returned,
             operator_decides: self.operator_decides,
             closure,
             drill: self.drill,
@@ -106,7 +109,7 @@ pub async fn lock(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Inci
     let row = sqlx::query_as!(
         Row,
         "select id, class, origin, kinds, opened_at, presses, presses_answered, owner_id, owned_since, owner_check_at,
-            ring_level, ring_next_at, round, shortfall, cancelled, operator_decides, closed_at, closed_by, outcome, drill
+            ring_level, ring_next_at, round, shortfall, cancelled, returned, operator_decides, closed_at, closed_by, outcome, drill
          from incident where id = $1 for update",
         id.0
     )
@@ -123,7 +126,7 @@ pub async fn read(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Incident>
     let rows = sqlx::query_as!(
         Row,
         "select id, class, origin, kinds, opened_at, presses, presses_answered, owner_id, owned_since, owner_check_at,
-            ring_level, ring_next_at, round, shortfall, cancelled, operator_decides, closed_at, closed_by, outcome, drill
+            ring_level, ring_next_at, round, shortfall, cancelled, returned, operator_decides, closed_at, closed_by, outcome, drill
          from incident where id = any($1)",
         ids
     )

@@ -27,6 +27,8 @@ pub struct Wearer {
     pub resident: Option<ResidentId>,
     /// Where they are served.
     pub node: Option<Uuid>,
+    /// Whether they have a fence that is to be judged.
+    pub fenced: bool,
 }
 
 /// Whom an incident is about.
@@ -82,7 +84,8 @@ pub async fn serialize_presses(conn: &mut PgConnection, serials: &[String]) -> R
 /// Who wears which of these terminals now.
 pub async fn wearers(conn: &mut PgConnection, serials: &[String]) -> Result<HashMap<String, Wearer>, StoreError> {
     let rows = sqlx::query!(
-        r#"select t.serial as "serial!", t.id as "id!", r.id as "resident?", r.serving_node as "node?"
+        r#"select t.serial as "serial!", t.id as "id!", r.id as "resident?", r.serving_node as "node?",
+            exists (select from fence f where f.resident_id = r.id and f.active) as "fenced!"
          from terminal t
          left join terminal_assignment a on a.terminal_id = t.id and a.until is null
          left join resident r on r.id = a.resident_id
@@ -94,8 +97,12 @@ pub async fn wearers(conn: &mut PgConnection, serials: &[String]) -> Result<Hash
     Ok(rows
         .into_iter()
         .map(|row| {
-            let wearer =
-                Wearer { terminal: TerminalId(row.id), resident: row.resident.map(ResidentId), node: row.node };
+            let wearer = Wearer {
+                terminal: TerminalId(row.id),
+                resident: row.resident.map(ResidentId),
+                node: row.node,
+                fenced: row.fenced,
+            };
             (row.serial, wearer)
         })
         .collect())
@@ -215,7 +222,10 @@ pub async fn open_or_append(
     // One statement each: a batch seldom holds presses of more than a few subjects, and rows are locked
     // in the order of the subjects, so that two batches cannot wait for each other.
     let mut order: Vec<usize> = (0..openings.len()).collect();
-    order.sort_by_key(|index| (openings[*index].subject.kind(), openings[*index].subject.key()));
+    order.sort_by_key(|index| {
+        let opening = &openings[*index];
+        (opening.subject.kind(), opening.subject.key(), opening.class)
+    });
     let mut opened: Vec<Option<(IncidentId, Head)>> = vec![None; openings.len()];
     for index in order {
         opened[index] = Some(open(conn, &openings[index], now).await?);
@@ -247,6 +257,7 @@ async fn open(conn: &mut PgConnection, opening: &Opening, now: Timestamp) -> Res
             doubts = excluded.doubts,
             drill = i.drill and excluded.drill,
             cancelled = false,
+            returned = false,
             -- Known now is known: a press that proves who it is counts for the whole case.
             origin = case when excluded.origin = 'listed' then 'listed' else i.origin end,
             wake_at = excluded.wake_at

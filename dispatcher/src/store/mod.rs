@@ -6,6 +6,7 @@
 pub mod briefing;
 pub mod directory;
 pub mod facts;
+pub mod fences;
 pub mod incidents;
 pub mod intake;
 pub mod live;
@@ -13,6 +14,7 @@ pub mod offers;
 pub mod outbox;
 pub mod registry;
 pub mod residents;
+pub mod settle;
 pub mod telephone;
 pub mod timeline;
 pub mod users;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::fences::{self, FenceView};
 use super::live::{self, Cursor};
 use super::{StoreError, incidents};
 use crate::access::Scope;
@@ -277,6 +278,8 @@ pub struct Detail {
     pub contacts: Vec<ContactView>,
     /// The terminal that pressed last.
     pub terminal: Option<TerminalView>,
+    /// Where the person should be, and whether they are.
+    pub fences: Vec<FenceView>,
     /// Who was asked to go.
     pub offers: Vec<OfferView>,
     /// What happened; the last thousand lines.
@@ -549,10 +552,18 @@ pub async fn detail(conn: &mut PgConnection, id: IncidentId, scope: &Scope) -> R
         sex: row.sex,
         contacts: contacts(conn, row.resident_id).await?,
         terminal,
+        fences: active_fences(conn, row.resident_id).await?,
         offers: offers(conn, id, now).await?,
         timeline: timeline(conn, id).await?,
         notices: notices(conn, id).await?,
     }))
+}
+
+async fn active_fences(conn: &mut PgConnection, resident: Option<Uuid>) -> Result<Vec<FenceView>, StoreError> {
+    let Some(resident) = resident else { return Ok(Vec::new()) };
+    let mut fences = fences::of_resident(conn, resident).await?;
+    fences.retain(|fence| fence.active);
+    Ok(fences)
 }
 
 async fn contacts(conn: &mut PgConnection, resident: Option<Uuid>) -> Result<Vec<ContactView>, StoreError> {

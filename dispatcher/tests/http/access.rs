@@ -1,9 +1,13 @@
 //! Who may call what. Every route has a case here; one without fails.
 
-use dispatcher::http::routes;
+use std::sync::Arc;
+
+use dispatcher::desk::Desk;
+use dispatcher::http::{self, Api, Surroundings, routes};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use crate::house::{Caller, House, TOKEN};
 
@@ -18,6 +22,8 @@ enum May {
     Operators,
     /// They, and grid officers.
     Seers,
+    /// Administrators.
+    Administrators,
     /// Responders, by cookie or token.
     Responders,
     /// Whoever signs; a login counts for nothing.
@@ -27,6 +33,9 @@ enum May {
 /// Every route: who may, and a body that gets as far as the door.
 fn cases() -> Vec<(Method, &'static str, May, Value)> {
     let nobody = "00000000-0000-0000-0000-000000000000";
+    let fence = json!({
+        "name": "家", "version": 1, "shape": { "type": "circle", "center": [112.938, 28.228], "radius_m": 300.0 },
+    });
     let get = |path, may| (Method::GET, path, may, Value::Null);
     let post = |path, may, body| (Method::POST, path, may, body);
     vec![
@@ -47,6 +56,10 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/incidents/{id}/note", May::Seers, json!({ "text": "x" })),
         get("/api/v1/incidents/{id}/candidates", May::Seers),
         get("/api/v1/residents", May::Seers),
+        get("/api/v1/residents/{id}/fences", May::Seers),
+        post("/api/v1/residents/{id}/fences", May::Administrators, fence.clone()),
+        (Method::PUT, "/api/v1/fences/{id}", May::Administrators, fence),
+        (Method::DELETE, "/api/v1/fences/{id}", May::Administrators, Value::Null),
         get("/api/v1/live", May::Seers),
         get("/api/v1/offers", May::Responders),
         get("/api/v1/offers/live", May::Responders),
@@ -85,6 +98,7 @@ fn expected(may: May, who: &str) -> Option<&'static str> {
         May::Users => is_logged_in,
         May::Operators => matches!(who, "operator" | "supervisor" | "admin"),
         May::Seers => matches!(who, "operator" | "supervisor" | "admin" | "grid officer"),
+        May::Administrators => who == "admin",
         May::Responders => matches!(who, "responder" | "token"),
         May::Signers => false,
     };
@@ -131,6 +145,7 @@ fn thing(path: &str, things: &Things) -> String {
     let id = match path.split('/').nth(3) {
         Some("incidents") => things.incident,
         Some("residents") => things.resident,
+        Some("fences") => things.fence,
         other => panic!("{path}: say here what {other:?} is"),
     };
     path.replace("{id}", &id.to_string())
@@ -139,28 +154,31 @@ fn thing(path: &str, things: &Things) -> String {
 struct Things {
     incident: uuid::Uuid,
     resident: uuid::Uuid,
+    fence: uuid::Uuid,
 }
 
 #[sqlx::test(migrations = "./migrations")]
 async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPool) {
     let house = House::open(pool).await;
     let incident = house.press().await;
-    let things = Things { incident: incident.0, resident: house.resident.0 };
+    let things = Things { incident: incident.0, resident: house.resident.0, fence: house.fence().await };
     let insider = house.log_in("operator2").await;
     let outsiders = ["operator elsewhere", "supervisor elsewhere", "admin elsewhere", "grid officer elsewhere"];
     for login in outsiders {
         let outsider = house.log_in(login).await;
         for (method, path, may, body) in cases() {
-            if !matches!(may, May::Operators | May::Seers) || !path.contains("{id}") {
+            if !matches!(may, May::Operators | May::Seers | May::Administrators) || !path.contains("{id}") {
                 continue;
             }
             let body = (!body.is_null()).then(|| body.clone());
             let answer = house.call(&outsider, method.clone(), &thing(path, &things), body).await;
-            let expected = if may == May::Operators && login.starts_with("grid") {
-                (StatusCode::FORBIDDEN, "forbidden")
-            } else {
-                (StatusCode::NOT_FOUND, "not_found")
+            let may_nowhere = match may {
+                May::Operators => login.starts_with("grid"),
+                May::Administrators => !login.starts_with("admin"),
+                _ => false,
             };
+            let expected =
+                if may_nowhere { (StatusCode::FORBIDDEN, "forbidden") } else { (StatusCode::NOT_FOUND, "not_found") };
             assert_eq!((answer.status, answer.code()), expected, "{login}: {method} {path} {answer:?}");
         }
         // Lists leave it out, and say nothing about it in any other way.
@@ -225,6 +243,7 @@ async fn what_changes_something_needs_the_csrf_token(pool: PgPool) {
         let login = match may {
             May::Anybody | May::Signers => continue,
             May::Users | May::Operators | May::Seers => "operator",
+            May::Administrators => "admin",
             May::Responders => "responder",
         };
         if method == Method::GET {
@@ -271,4 +290,28 @@ async fn a_body_that_is_no_json_is_not_read(pool: PgPool) {
         .await
         .unwrap();
     assert_eq!(huge.status(), StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[sqlx::test(migrations = false)]
+async fn until_the_desk_is_open_every_route_that_needs_the_database_says_that_it_is_away(pool: PgPool) {
+    // Without a table: whoever asked all the same would be told of a mistake of ours.
+    let desk = Desk::new(pool, Arc::default());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    tokio::spawn(http::serve(listener, Api::new(desk, Surroundings::default()), stop));
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (method, path, may, body) in cases() {
+        let path = path.replace("{id}", "00000000-0000-0000-0000-000000000000");
+        let request = client.request(method, format!("{base}{path}")).header("cookie", "ydt_session=abc");
+        let status = request.json(&body).send().await.unwrap().status();
+        let expected = match may {
+            May::Anybody if path.ends_with("/metrics") => StatusCode::OK,
+            May::Signers => StatusCode::UNAUTHORIZED,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        assert_eq!(status, expected, "{path}");
+    }
+    assert_eq!(client.get(&base).send().await.unwrap().status(), StatusCode::OK);
 }

@@ -184,6 +184,16 @@ impl House {
         IncidentId(id)
     }
 
+    /// A fence of 300 m around the resident's home.
+    pub(crate) async fn fence(&self) -> uuid::Uuid {
+        let admin = self.log_in("admin").await;
+        let shape = json!({ "type": "circle", "center": [112.938, 28.228], "radius_m": 300.0 });
+        let path = format!("/api/v1/residents/{}/fences", self.resident);
+        let answer = self.post(&admin, &path, json!({ "name": "家附近", "shape": shape })).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        answer.body["id"].as_str().unwrap().parse().unwrap()
+    }
+
     pub(crate) async fn scalar<T>(&self, sql: &'static str) -> T
     where
         T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,

@@ -4,6 +4,7 @@
 mod access;
 mod centre;
 mod connections;
+mod fences;
 mod house;
 mod incidents;
 mod live;

@@ -3,4 +3,5 @@
 
 mod district;
 mod faults;
+mod fences;
 mod presses;

@@ -459,7 +459,7 @@ fn answer_presses(draft: &mut Draft<'_>) {
         }
     }
     draft.next.presses_answered = draft.next.presses;
-    draft.emit(Effect::TellWearer(News::Received));
+    draft.answer(News::Received);
 }
 
 /// Whether the policy may ask responders without an operator: for somebody we know, when what was
@@ -506,7 +506,7 @@ fn claim(draft: &mut Draft<'_>, by: UserId, authority: Authority) -> Result<(), 
             draft.own(by);
         }
     }
-    draft.emit(Effect::TellWearer(News::Claimed));
+    draft.answer(News::Claimed);
     Ok(())
 }
 

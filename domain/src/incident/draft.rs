@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Candidate, Centre, Closure, Effect, Entry, Facts, Handover, HandoverState, Incident, Level, Offer, OfferState,
-    Outcome, Ownership, Presence, Ring, Shortfall, Step, Voice,
+    Candidate, Centre, Class, Closure, Effect, Entry, Facts, Handover, HandoverState, Incident, Level, News, Offer,
+    OfferState, Outcome, Ownership, Presence, Ring, Shortfall, Step, Voice,
 };
 use crate::id::{HandoverId, OfferId, ResponderId, UserId};
 
@@ -40,6 +40,14 @@ impl<'f> Draft<'f> {
 
     pub(super) fn emit(&mut self, effect: Effect) {
         self.effects.push(effect);
+    }
+
+    /// Answers the wearer's call. Who wandered off has not called: their terminal keeps quiet until
+    /// there is news of somebody coming.
+    pub(super) fn answer(&mut self, news: News) {
+        if self.next.class != Class::Wandering {
+            self.emit(Effect::TellWearer(news));
+        }
     }
 
     fn fresh(&mut self) -> uuid::Uuid {

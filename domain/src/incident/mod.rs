@@ -134,6 +134,8 @@ words! {
         OperatorDecides = "operator_decides",
         /// The wearer took the alert back; find out whether it is true.
         CancelledByWearer = "cancelled_by_wearer",
+        /// Who wandered off is back where they should be; find out whether they are well, and close.
+        Returned = "returned",
     }
 }
 
@@ -149,6 +151,10 @@ words! {
 
 /// One case.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may hold beside any other"
+)]
 pub struct Incident {
     /// Its identity.
     pub id: IncidentId,
@@ -178,6 +184,8 @@ pub struct Incident {
     pub handovers: Vec<Handover>,
     /// The wearer took it back. Seen by everybody; closes nothing.
     pub cancelled: bool,
+    /// Who wandered off has been seen back where they should be. Seen by everybody; closes nothing.
+    pub returned: bool,
     /// The automatic decision failed twice in a row.
     pub operator_decides: bool,
     /// Open or closed.
@@ -653,6 +661,7 @@ impl Incident {
             shortfall: None,
             handovers: Vec::new(),
             cancelled: false,
+            returned: false,
             operator_decides: false,
             closure: Closure::Open,
             drill: false,
@@ -728,6 +737,7 @@ impl Incident {
             (self.operator_decides, Task::OperatorDecides),
             (self.shortfall.is_some(), Task::NobodyLeftToAsk),
             (self.cancelled, Task::CancelledByWearer),
+            (self.returned, Task::Returned),
         ]
         .into_iter()
         .filter_map(|(stands, task)| (stands && self.is_open()).then_some(task))
@@ -752,7 +762,9 @@ impl Incident {
             Level::Supervisors => 150,
         };
         let unclaimed = if self.owner().is_none() { 100 } else { 0 };
-        let tasks = if self.tasks().iter().any(|task| *task != Task::CancelledByWearer) { 50 } else { 0 };
+        // What the wearer did to be well again makes nothing more urgent.
+        let is_pressing = |task: &Task| !matches!(task, Task::CancelledByWearer | Task::Returned);
+        let tasks = if self.tasks().iter().any(is_pressing) { 50 } else { 0 };
         class + ring + unclaimed + tasks
     }
 

@@ -104,6 +104,32 @@ fn a_press_rings_calls_120_and_asks_the_nearest_in_one_decision() {
 }
 
 #[test]
+fn who_wandered_off_is_rung_for_and_told_of_nothing_but_help() {
+    let mut world = World::new();
+    let mut incident = world.press();
+    (incident.class, incident.kinds) = (Class::Wandering, [AlertKind::FenceExit].into());
+    let rung = world.apply(&incident, Input::Wake);
+    assert_eq!(rung.next.ring.level(), Level::Operators);
+    assert_eq!((rung.next.offers.len(), rung.next.handovers.len(), rung.effects.len()), (0, 0, 0));
+    world.later(61);
+    let risen = world.apply(&rung.next, Input::Wake);
+    assert_eq!((risen.next.ring.level(), risen.next.handovers.len()), (Level::Supervisors, 0));
+
+    let claimed = world.apply(&risen.next, claim(OPERATOR));
+    assert_eq!(claimed.effects, []);
+    let asked = world.apply(&claimed.next, Input::Ask { by: OPERATOR, responder: WEI }).next;
+    let accept = Input::Accept { offer: last_offer(&asked).id, minutes: 5 };
+    let mut accepted = world.apply(&asked, accept);
+    assert!(matches!(accepted.effects[..], [Effect::TellWearer(News::Coming { .. })]));
+
+    let before = accepted.next.urgency();
+    accepted.next.returned = true;
+    assert_eq!((accepted.next.tasks(), accepted.next.urgency()), (vec![Task::Returned], before));
+    let close = Input::Close { by: OPERATOR, outcome: Outcome::Found, note: None };
+    assert!(!world.apply(&accepted.next, close).next.is_open());
+}
+
+#[test]
 fn an_unlisted_source_rings_and_nothing_more() {
     let mut world = World::new();
     let mut incident = world.press();

@@ -14,6 +14,8 @@ pub(crate) enum Happening {
     Press { wearer: usize, class: Class, kind: Option<AlertKind> },
     /// A wearer takes it back.
     Cancel { wearer: usize },
+    /// A wearer leaves where they should be, or is seen back there.
+    Stray { wearer: usize, back: bool },
     /// Where a wearer is becomes known.
     Located { wearer: usize },
     /// The ticker comes to an incident.

@@ -368,9 +368,15 @@ fn at_once_is_at_once(history: &History, decision: &Decision<'_>) -> Result<(), 
     Ok(())
 }
 
+/// Who wandered off has not called, and hears nothing of a call.
+fn has_called(incident: &Incident) -> bool {
+    incident.class != Class::Wandering
+}
+
 fn received_is_told(decision: &Decision<'_>) -> Result<(), Broken> {
     let is_told = decision.step.effects.contains(&Effect::TellWearer(News::Received));
-    hold(is_told == was_answered(decision), Property::PressesAnswered, || format!("{:?}", decision.step.effects))
+    let is_due = was_answered(decision) && has_called(decision.before);
+    hold(is_told == is_due, Property::PressesAnswered, || format!("{:?}", decision.step.effects))
 }
 
 fn one_goes(history: &History, decision: &Decision<'_>) -> Result<(), Broken> {
@@ -427,7 +433,8 @@ fn wearer_told(decision: &Decision<'_>) -> Result<(), Broken> {
             _ => {}
         }
     }
-    if step.next.owner().is_some() && step.next.owner() != before.owner() {
+    let is_claimed = step.next.owner().is_some() && step.next.owner() != before.owner();
+    if is_claimed && has_called(before) {
         tells(&|news| *news == News::Claimed, &"the claim")?;
     }
     let clears = news.iter().filter(|news| **news == News::AllClear).count();

@@ -144,6 +144,7 @@ impl World {
     fn plan(&mut self) {
         for wearer in 0..self.wearers.len() {
             self.plan_presses(wearer);
+            self.plan_straying(wearer);
             if !self.wearers[wearer].is_located && self.dice.chance(80) {
                 self.later(1_000, 300_000, Happening::Located { wearer });
             }
@@ -195,6 +196,15 @@ impl World {
         }
     }
 
+    /// Some walk off, some of them come back, and some of those walk off again.
+    fn plan_straying(&mut self, wearer: usize) {
+        let mut after = self.dice.span(0, 200_000);
+        for turn in 0..self.dice.pick(&[0, 0, 0, 1, 2, 3]) {
+            self.agenda.enter(self.now + after, Happening::Stray { wearer, back: turn % 2 == 1 });
+            after += self.dice.span(1_000, 150_000);
+        }
+    }
+
     fn later(&mut self, least_ms: i64, most_ms: i64, what: Happening) {
         let at = self.now + self.dice.span(least_ms, most_ms);
         self.agenda.enter(at, what);
@@ -232,13 +242,17 @@ impl World {
 
     fn happen(&mut self, what: Happening) -> Result<(), Broken> {
         match what {
-            Happening::Press { .. } if self.is_down() => self.put_off(3_000, what),
+            Happening::Press { .. } | Happening::Stray { .. } if self.is_down() => self.put_off(3_000, what),
             Happening::Press { wearer, class, kind } => self.take_in(wearer, class, kind),
             Happening::Cancel { wearer } => {
                 for case in &mut self.cases {
                     case.incident.cancelled |= case.wearer == wearer && case.incident.is_open();
                 }
             }
+            Happening::Stray { wearer, back: false } => {
+                self.take_in(wearer, Class::Wandering, Some(AlertKind::FenceExit));
+            }
+            Happening::Stray { wearer, back: true } => self.note_return(wearer),
             Happening::Located { wearer } => self.wearers[wearer].is_located = true,
             Happening::Wake { .. } if self.is_down() => self.put_off(millis(LAG_MAX), what),
             Happening::Wake { case } => return self.tick(case),
@@ -282,6 +296,7 @@ impl World {
         if let (Some(_), held) = (open, &mut self.cases[case]) {
             held.incident.presses += 1;
             held.incident.kinds.extend(kind);
+            held.incident.returned = false;
             held.history.unanswered_since.get_or_insert(self.now);
         }
         self.count("press");
@@ -293,6 +308,15 @@ impl World {
             let anybody = self.dice.index(self.staff.len().max(1));
             let person = self.staff.iter().position(|staff| Some(staff.id) == owner).unwrap_or(anybody);
             self.later(0, 50, Happening::Look { person, case });
+        }
+    }
+
+    /// Intake: somebody is seen back where they should be.
+    fn note_return(&mut self, wearer: usize) {
+        let open = self.cases.iter_mut().filter(|case| case.wearer == wearer && case.incident.is_open());
+        for case in open.filter(|case| case.incident.class == Class::Wandering) {
+            case.incident.returned = true;
+            *self.tally.entry("return").or_default() += 1;
         }
     }
 
@@ -645,6 +669,12 @@ impl World {
         }
         if next.round > before.round {
             self.count("new round");
+        }
+        if before.returned && !next.is_open() && before.is_open() {
+            self.count("close after a return");
+        }
+        if next.class == Class::Wandering && next.offers.iter().any(|offer| offer.state.is_accepted()) {
+            self.count("somebody goes to look for a wanderer");
         }
         if before.origin == Origin::Unlisted {
             self.count("unlisted source");

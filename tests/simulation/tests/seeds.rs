@@ -12,13 +12,14 @@ use simulation::{Failure, Keep, Outcome, play};
 const SEEDS: u64 = 6_000;
 
 /// What must have happened somewhere, or the simulation proves less than it says.
-const MUST_HAPPEN: [&str; 28] = [
+const MUST_HAPPEN: [&str; 31] = [
     "119 by itself",
     "120 anew",
     "120 by the ladder",
     "capacity held by the database",
     "claim",
     "close",
+    "close after a return",
     "close in the moment of a press",
     "decision failed",
     "decision lost",
@@ -34,8 +35,10 @@ const MUST_HAPPEN: [&str; 28] = [
     "refusal",
     "release",
     "report after the end",
+    "return",
     "second yes, asked for by an operator",
     "somebody goes",
+    "somebody goes to look for a wanderer",
     "somebody late",
     "take-over",
     "unlisted source",

@@ -306,9 +306,11 @@ async fn a_press_while_the_database_never_comes_up_rings_at_consoles_that_were_o
     postgres.come_back();
     paho.acknowledged(&pager, tag, SOON * 2).await;
     live.hear("it is stored at last", SOON, is_it(true)).await;
-    live.hear("it rings", SOON, |event| event.name == "incident" && event.data["serial"] == "P1001").await;
+    let rings = |event: &Event| event.name == "incident" && event.data["serial"] == "P1001";
+    let rang = live.hear("it rings", SOON, rings).await;
     page.sees_no("unstored-P1001", SOON).await;
-    page.sees("ringing", json!({ "data-count": "1" }), SOON).await;
+    page.sees(&format!("incident-{}", text(&rang.data["id"])), json!({}), SOON).await;
+    assert_eq!(page.complaints().await, json!([]));
     scene.server.answers().await;
     let presses: Vec<_> = scene.records().await.presses().await.into_iter().collect();
     assert_eq!(presses, [(("P1001".to_owned(), 1, 1), 1)]);

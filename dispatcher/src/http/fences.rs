@@ -1,0 +1,161 @@
+//! A resident's fences: seen, drawn, changed, deleted.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use domain::fence::Shape;
+use domain::id::FenceId;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::Api;
+use super::caller::May;
+use super::errors::ApiError;
+use super::input::{At, IdempotencyKey, Told, Words};
+use crate::access::{Administer, See};
+use crate::store::fences::{self, Drawn, FENCES_MAX, FenceView, Wanted, Whose};
+use crate::store::{StoreError, residents, telephone};
+
+/// A fence further than this from where somebody lives is a mistake.
+const FAR_M: f64 = 100_000.0;
+
+#[derive(Serialize)]
+pub(super) struct FencesView {
+    fences: Vec<FenceView>,
+}
+
+/// `GET /residents/{id}/fences`
+pub(super) async fn list(
+    State(api): State<Api>,
+    who: May<See>,
+    At(resident): At<Uuid>,
+) -> Result<Json<FencesView>, ApiError> {
+    let mut moment = api.moment().await?;
+    if !residents::exists(&mut moment, resident, &who.scope).await? {
+        return Err(ApiError::NotFound("resident"));
+    }
+    let fences = fences::of_resident(&mut moment, resident).await?;
+    Ok(Json(FencesView { fences }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Draft {
+    name: Words<100>,
+    shape: Drawn,
+    #[serde(default = "active")]
+    active: bool,
+}
+
+const fn active() -> bool {
+    true
+}
+
+/// `POST /residents/{id}/fences`
+pub(super) async fn create(
+    State(api): State<Api>,
+    who: May<Administer>,
+    At(resident): At<Uuid>,
+    IdempotencyKey(key): IdempotencyKey,
+    Told(draft): Told<Draft>,
+) -> Result<(StatusCode, Json<FenceView>), ApiError> {
+    let mut tx = api.begin().await?;
+    let whose = fences::whose(&mut tx, Some(resident), None, &who.scope).await?;
+    let whose = whose.ok_or(ApiError::NotFound("resident"))?;
+    if let Some(key) = &key {
+        telephone::serialize(&mut tx, who.id(), key).await?;
+        if let Some(made) = fences::created_before(&mut tx, who.id(), key).await? {
+            let view = fences::one(&mut tx, made).await?.ok_or(ApiError::NotFound("fence"))?;
+            return Ok((StatusCode::CREATED, Json(view)));
+        }
+    }
+    if whose.fences >= FENCES_MAX {
+        return Err(ApiError::BadRequest(format!("{} has {FENCES_MAX} fences already", whose.name)));
+    }
+    let wanted = draft.read(&whose)?;
+    let fence = fences::create(&mut tx, whose.resident, &wanted, Some(who.id()), key.as_deref()).await?;
+    let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok((StatusCode::CREATED, Json(view)))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Change {
+    /// The version that the editor saw.
+    version: i32,
+    #[serde(flatten)]
+    draft: Draft,
+}
+
+/// `PUT /fences/{id}`
+pub(super) async fn change(
+    State(api): State<Api>,
+    who: May<Administer>,
+    At(fence): At<Uuid>,
+    Told(Change { version, draft }): Told<Change>,
+) -> Result<Json<FenceView>, ApiError> {
+    let fence = FenceId(fence);
+    let mut tx = api.begin().await?;
+    let whose = fences::whose(&mut tx, None, Some(fence), &who.scope).await?.ok_or(ApiError::NotFound("fence"))?;
+    let wanted = draft.read(&whose)?;
+    let is_changed = fences::change(&mut tx, whose.resident, fence, version, &wanted, who.id()).await?;
+    let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
+    if !is_changed {
+        return Err(ApiError::EditedMeanwhile(json!(view)));
+    }
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(Json(view))
+}
+
+/// `DELETE /fences/{id}`
+pub(super) async fn delete(
+    State(api): State<Api>,
+    who: May<Administer>,
+    At(fence): At<Uuid>,
+) -> Result<StatusCode, ApiError> {
+    let fence = FenceId(fence);
+    let mut tx = api.begin().await?;
+    let whose = fences::whose(&mut tx, None, Some(fence), &who.scope).await?.ok_or(ApiError::NotFound("fence"))?;
+    fences::delete(&mut tx, whose.resident, fence, who.id()).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl Draft {
+    fn read(self, whose: &Whose) -> Result<Wanted, ApiError> {
+        let bad = |why: String| ApiError::BadField { field: "shape", why };
+        let shape = Shape::try_from(self.shape).map_err(|why| bad(why.to_string()))?;
+        if let Some(why) = too_far(&shape, whose) {
+            return Err(bad(why));
+        }
+        Ok(Wanted { name: self.name.into_inner(), shape, active: self.active })
+    }
+}
+
+/// Why a shape is not about this resident, when it is not.
+fn too_far(shape: &Shape, whose: &Whose) -> Option<String> {
+    let away_m = whose.lives_at?.distance(shape.centre()).0;
+    (away_m > FAR_M).then(|| {
+        let (kilometres, name) = ((away_m / 1_000.0).round(), &whose.name);
+        format!("that is {kilometres} km from where {name} lives; longitude and latitude may be swapped")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::id::ResidentId;
+    use domain::place::{Metres, Position};
+
+    use super::*;
+
+    #[test]
+    fn a_fence_on_the_wrong_continent_is_noticed() {
+        let lives_at = Position::new(28.228, 112.938).ok();
+        let whose = Whose { resident: ResidentId(Uuid::nil()), name: "陈秀英".into(), lives_at, fences: 0 };
+        let circle = |lat, lon| Shape::circle(Position::new(lat, lon).unwrap(), Metres(300.0)).unwrap();
+        assert_eq!(too_far(&circle(28.9, 112.9), &whose), None);
+        let sentence = "that is 9034 km from where 陈秀英 lives; longitude and latitude may be swapped";
+        assert_eq!(too_far(&circle(48.85, 2.35), &whose).as_deref(), Some(sentence));
+        assert_eq!(too_far(&circle(48.85, 2.35), &Whose { lives_at: None, ..whose }), None);
+    }
+}
