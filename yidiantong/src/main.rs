@@ -1,5 +1,7 @@
 //! The one executable: `yidiantong serve`, and what administrators need beside it.
 
+mod arguments;
+
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use yidiantong::demo::Wanted;
+use yidiantong::roles;
 use yidiantong::serve::{Options, serve};
 use yidiantong::settings::Settings;
 
@@ -24,6 +27,12 @@ struct Arguments {
 enum Command {
     /// Run broker, gateway, dispatcher and console in one process.
     Serve(Serve),
+    /// Run a front door with its bus alone: gateways and dispatchers are other processes.
+    Broker(arguments::Broker),
+    /// Run a gateway alone, on the buses of all brokers.
+    Gateway(arguments::Gateway),
+    /// Run desk, API and console alone; several share one database.
+    Dispatcher(arguments::Dispatcher),
 }
 
 #[derive(Debug, clap::Args)]
@@ -68,12 +77,22 @@ fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .init();
-    let Command::Serve(arguments) = Arguments::parse().command;
+    let command = Arguments::parse().command;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let stop = CancellationToken::new();
         tokio::spawn(stop_on_signal(stop.clone())?);
-        let (settings, options) = arguments.read()?;
-        serve(settings, options, stop).await
+        match command {
+            Command::Serve(arguments) => {
+                let (settings, options) = arguments.read()?;
+                serve(settings, options, stop).await
+            }
+            Command::Broker(arguments) => roles::broker::run(arguments.read()?, stop).await,
+            Command::Gateway(arguments) => roles::gateway::run(arguments.read()?, stop).await,
+            Command::Dispatcher(arguments) => {
+                let (settings, database_url) = arguments.read()?;
+                roles::dispatcher::run(settings, database_url, stop).await
+            }
+        }
     })
 }
 

@@ -39,6 +39,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use wire::counters::Sample;
 
+pub use self::health::numbers;
+
 use self::errors::ApiError;
 use self::health::Counters;
 use self::remembered::Remembered;

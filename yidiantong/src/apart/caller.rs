@@ -32,7 +32,7 @@ pub(crate) struct Unanswered {
 
 /// An address that cannot be called.
 #[derive(Debug, thiserror::Error)]
-pub enum BadAddress {
+pub(crate) enum BadAddress {
     /// None at all.
     #[error("at least one address is needed")]
     None,
@@ -81,12 +81,12 @@ impl Caller {
         within: Duration,
     ) -> Result<A, Unanswered> {
         let body = written(body);
-        self.in_turn(within, async |at, within| self.send(at, Method::POST, path, Some(&body), within).await).await
+        self.in_turn(Call { method: Method::POST, path, body: Some(&body) }, within).await
     }
 
     /// What one far end gives; all are asked in turn, and the time is shared between them.
     pub(crate) async fn get<A: DeserializeOwned>(&self, path: &str, within: Duration) -> Result<A, Unanswered> {
-        self.in_turn(within, async |at, within| self.send(at, Method::GET, path, None, within).await).await
+        self.in_turn(Call { method: Method::GET, path, body: None }, within).await
     }
 
     /// Tells this one far end something.
@@ -97,27 +97,24 @@ impl Caller {
         body: &impl Serialize,
         within: Duration,
     ) -> Result<(), Unanswered> {
-        self.send(at, Method::PUT, path, Some(&written(body)), within).await
+        let body = written(body);
+        self.send(at, &Call { method: Method::PUT, path, body: Some(&body) }, within).await
     }
 
-    async fn in_turn<A>(
-        &self,
-        within: Duration,
-        call: impl AsyncFn(usize, Duration) -> Result<A, Unanswered>,
-    ) -> Result<A, Unanswered> {
+    async fn in_turn<A: DeserializeOwned>(&self, call: Call<'_>, within: Duration) -> Result<A, Unanswered> {
         let count = self.addresses.len();
         let first = match self.begin {
             Begin::WhereItWorked => self.turn.load(Ordering::Relaxed),
             Begin::WithTheNext => self.turn.fetch_add(1, Ordering::Relaxed) % count,
         };
         let each = within / u32::try_from(count).unwrap_or(u32::MAX);
-        let mut answer = call(first, each).await;
+        let mut answer = self.send(first, &call, each).await;
         for step in 1..count {
             if answer.is_ok() {
                 break;
             }
             let at = (first + step) % count;
-            answer = call(at, each).await;
+            answer = self.send(at, &call, each).await;
             if answer.is_ok() && self.begin == Begin::WhereItWorked {
                 self.turn.store(at, Ordering::Relaxed);
             }
@@ -125,19 +122,12 @@ impl Caller {
         answer
     }
 
-    async fn send<A: DeserializeOwned>(
-        &self,
-        at: usize,
-        method: Method,
-        path: &str,
-        body: Option<&[u8]>,
-        within: Duration,
-    ) -> Result<A, Unanswered> {
+    async fn send<A: DeserializeOwned>(&self, at: usize, call: &Call<'_>, within: Duration) -> Result<A, Unanswered> {
         let address = &self.addresses[at];
         let unanswered = |why| Unanswered { address: address.clone(), why };
-        let mut request = self.http.request(method, format!("{address}{path}")).timeout(within);
+        let mut request = self.http.request(call.method.clone(), format!("{address}{}", call.path)).timeout(within);
         request = request.bearer_auth(self.key.reveal());
-        if let Some(body) = body {
+        if let Some(body) = call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_vec());
         }
         let response = request.send().await.map_err(|error| unanswered(reason(error)))?;
@@ -149,6 +139,13 @@ impl Caller {
         let said = if bytes.is_empty() { &b"null"[..] } else { &bytes };
         serde_json::from_slice(said).map_err(|error| unanswered(format!("its answer cannot be read: {error}")))
     }
+}
+
+/// What is said to a far end.
+struct Call<'c> {
+    method: Method,
+    path: &'c str,
+    body: Option<&'c [u8]>,
 }
 
 fn written(body: &impl Serialize) -> Vec<u8> {
@@ -186,12 +183,75 @@ fn reason(error: reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::routing::post;
+    use tokio::sync::watch;
+    use tokio_util::sync::{CancellationToken, DropGuard};
+
+    use super::super::served::{self, Away};
     use super::*;
+
+    /// A far end that says its name to whoever knows the key, and no to everybody while it is ill.
+    async fn far_end(name: &'static str) -> (String, watch::Sender<bool>, DropGuard) {
+        let (ill, is_ill) = watch::channel(false);
+        let answer = move || {
+            let is_ill = *is_ill.borrow();
+            async move { if is_ill { Err(Away("ill".into())) } else { Ok(axum::Json(name)) } }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        tokio::spawn(served::serve(listener, Router::new().route("/name", post(answer)), key(), stop.clone()));
+        (address, ill, stop.drop_guard())
+    }
+
+    fn key() -> Key {
+        Key::of([7; 32])
+    }
+
+    async fn name(caller: &Caller) -> Result<String, String> {
+        caller.post("/name", &(), Duration::from_secs(20)).await.map_err(|unanswered| unanswered.why)
+    }
+
+    #[tokio::test]
+    async fn the_next_is_asked_when_one_does_not_answer_and_is_asked_first_from_then_on() {
+        let ((east, east_ill, _east), (west, west_ill, west_stop)) = (far_end("east").await, far_end("west").await);
+        let caller = Caller::new(&[east, west], key(), Begin::WhereItWorked).unwrap();
+        assert_eq!(name(&caller).await.as_deref(), Ok("east"));
+        east_ill.send_replace(true);
+        assert_eq!(name(&caller).await.as_deref(), Ok("west"));
+        east_ill.send_replace(false);
+        assert_eq!(name(&caller).await.as_deref(), Ok("west"));
+        west_ill.send_replace(true);
+        east_ill.send_replace(true);
+        assert_eq!(name(&caller).await, Err("503 Service Unavailable: ill".into()));
+        east_ill.send_replace(false);
+        drop(west_stop);
+        assert_eq!(name(&caller).await.as_deref(), Ok("east"));
+    }
+
+    #[tokio::test]
+    async fn what_any_can_do_goes_round() {
+        let ((east, _e, _east), (west, _w, _west)) = (far_end("east").await, far_end("west").await);
+        let caller = Caller::new(&[east, west], key(), Begin::WithTheNext).unwrap();
+        for expected in ["east", "west", "east"] {
+            assert_eq!(name(&caller).await.as_deref(), Ok(expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_know_the_key_is_refused() {
+        let (address, _ill, _stop) = far_end("east").await;
+        let caller = Caller::new(&[address], Key::of([8; 32]), Begin::WhereItWorked).unwrap();
+        let refused = "401 Unauthorized: the key is not the one that is expected here";
+        assert_eq!(name(&caller).await, Err(refused.into()));
+    }
 
     #[test]
     fn an_address_is_an_address_and_not_open_to_the_world() {
         let caller = |address: &str| Caller::new(&[address.to_owned()], Key::of([7; 32]), Begin::WhereItWorked);
-        for good in ["http://127.0.0.1:8090", "http://10.0.0.1:8090/", "http://[::1]:1", "https://8.8.8.8", "http://desk:1"]
+        for good in
+            ["http://127.0.0.1:8090", "http://10.0.0.1:8090/", "http://[::1]:1", "https://8.8.8.8", "http://desk:1"]
         {
             assert!(caller(good).is_ok(), "{good}");
         }
