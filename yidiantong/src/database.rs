@@ -69,7 +69,10 @@ impl Database {
             Self::Private(cluster, _) => Some(cluster.over()),
         };
         async move {
-            let Some(over) = over else { return Ok(stop.cancelled().await) };
+            let Some(over) = over else {
+                stop.cancelled().await;
+                return Ok(());
+            };
             stop.run_until_cancelled(over).await.map_or(Ok(()), |()| Err(anyhow::anyhow!("there is no database")))
         }
     }

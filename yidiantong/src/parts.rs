@@ -16,6 +16,14 @@ impl Parts {
         self.0.spawn(part);
     }
 
+    /// One more, which cannot fail.
+    pub(crate) fn keep(&mut self, part: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(async move {
+            part.await;
+            Ok(())
+        });
+    }
+
     /// Does something while the parts run. `None` when it is time to stop; an error when a part ends by itself.
     pub(crate) async fn meanwhile<T>(
         &mut self,

@@ -117,7 +117,7 @@ async fn serve_over(
             async move { asked.directory_since(from).await }
         };
         let following = follow::follow(Arc::clone(&directory), ask, Answers::default(), desk_stop.clone());
-        parts.spawn(async move { Ok(following.await) });
+        parts.keep(following);
         let running = dispatcher::start::run(desk, terminals, desk_stop.clone());
         parts.spawn(async move { running.await.context("the dispatcher has ended") });
         let announcing = async {

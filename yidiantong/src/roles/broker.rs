@@ -39,7 +39,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
         async move { dispatchers.directory_since(from, failures).await }
     };
     let following = follow::follow(Arc::clone(&directory), ask, answers.clone(), ending.clone());
-    parts.spawn(async move { Ok(following.await) });
+    parts.keep(following);
 
     let ills = move || {
         let mut ills = Vec::new();

@@ -38,7 +38,7 @@ pub async fn run(settings: Settings, database_url: Option<String>, stop: Cancell
     // What rings at a gateway rings here from the first moment on, database or not.
     let taking = Arc::new(InProcess(desk.clone()));
     let (routes, forgetting) = far_dispatchers::router(taking, desk.clone(), ending.clone());
-    parts.spawn(async move { Ok(forgetting.await) });
+    parts.keep(forgetting);
     let serving = served::serve(inside, routes, key, ending.clone());
     parts.spawn(async move { serving.await.context("the hand-over has ended") });
 

@@ -67,12 +67,15 @@ async fn over(
         async move { asked.directory_since(from, failures).await }
     };
     let following = follow::follow(Arc::clone(&directory), ask, answers, ending.clone());
-    parts.spawn(async move { Ok(following.await) });
+    parts.keep(following);
     let keeping = follow::keep_copy(Arc::clone(&directory), copy, ending.clone());
-    parts.spawn(async move { Ok(keeping.await) });
+    parts.keep(keeping);
 
     // What a terminal means depends on how it is listed: a gateway that knows nobody yet is not there yet.
-    let listing = async { Ok(follow::listed(&directory).await) };
+    let listing = async {
+        follow::listed(&directory).await;
+        Ok(())
+    };
     if parts.meanwhile(stop, listing).await?.is_none() {
         return Ok(());
     }
@@ -84,7 +87,7 @@ async fn over(
     let _ = started.set(Started { buses: gateway.buses(), counters: gateway.counters() });
     parts.spawn(async move { gateway.stopped().await.context("the gateway has ended") });
     let ringing = dispatchers.ring(name, ending.clone());
-    parts.spawn(async move { Ok(ringing.await) });
+    parts.keep(ringing);
     let routes = far_terminals::router(terminals);
     let serving = served::serve(listener, routes, settings.internal.key()?, ending.clone());
     parts.spawn(async move { serving.await.context("notices cannot be taken any more") });
