@@ -1,10 +1,16 @@
 //! What the dispatcher is told at start.
 
 mod centre;
+mod mail;
+pub mod map;
 
 use std::time::Duration;
 
 pub use centre::{CentreConfig, CentreError, Certificates};
+pub(crate) use mail::TAKEN_WITHIN as MAIL_TAKEN_WITHIN;
+pub use mail::{MailConfig, MailError};
+
+use self::map::MapConfig;
 
 /// Settings of the dispatcher. Secrets are never logged: [`Secret`] does not print.
 #[derive(Debug, Clone)]
@@ -15,6 +21,8 @@ pub struct Config {
     pub call_back_phone: String,
     /// The centres that can be reached by data.
     pub centres: Vec<CentreConfig>,
+    /// How e-mail leaves, if it does.
+    pub mail: Option<MailConfig>,
     /// How far away a responder may be, in metres.
     pub reach_m: f64,
     /// A responder's position older than this does not count.
@@ -27,6 +35,8 @@ pub struct Config {
     pub alarm_hook: Option<String>,
     /// How many incidents are decided side by side.
     pub deciders: usize,
+    /// How maps are drawn.
+    pub map: MapConfig,
 }
 
 /// Something that must not appear in a log.
@@ -45,12 +55,14 @@ impl Default for Config {
             public_url: "http://127.0.0.1:8080".into(),
             call_back_phone: "0731-00000000".into(),
             centres: Vec::new(),
+            mail: None,
             reach_m: 10_000.0,
             position_fresh_for: Duration::from_mins(30),
             gone_after: Duration::from_secs(45),
             idle_after: Duration::from_mins(10),
             alarm_hook: None,
             deciders: 2,
+            map: MapConfig::default(),
         }
     }
 }

@@ -14,6 +14,7 @@ mod directory;
 mod fences;
 pub mod http;
 pub mod intake;
+mod letters;
 mod lines;
 pub mod live;
 pub mod outbox;

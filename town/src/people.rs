@@ -359,7 +359,10 @@ pub(crate) fn settle(dice: &mut Dice, map: &Map) -> Vec<Resident> {
             let others: Vec<NodeNo> = map.on(Level::Community).filter(|community| *community != own).collect();
             resident.registered = dice.pick(&others);
         }
-        resident.fences = fences(dice, map, resident);
+        // The stories about the first eight are about something else.
+        if number > KNOWN.len() {
+            resident.fences = fences(dice, map, resident);
+        }
     }
     residents
 }

@@ -21,7 +21,7 @@ pub(crate) enum Database {
     /// One of somebody else's, by its address.
     Given(String),
     /// A private cluster in the data folder, and what stops it.
-    Private(Cluster, CancellationToken),
+    Private(Box<Cluster>, CancellationToken),
 }
 
 impl Database {
@@ -31,7 +31,7 @@ impl Database {
         }
         let stop = CancellationToken::new();
         let cluster = cluster::start(data, stop.clone()).await.context(NO_CLUSTER)?;
-        Ok(Self::Private(cluster, stop))
+        Ok(Self::Private(Box::new(cluster), stop))
     }
 
     pub(crate) fn options(&self) -> anyhow::Result<PgConnectOptions> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use town::helpers::Ride;
 use wire::directory::Dialect;
 
-pub use far_ends::{run_fleet, run_responders, start_centre, start_responders};
+pub use far_ends::{run_fleet, run_responders, start_centre, start_mailbox, start_responders};
 pub use print::print;
 pub use seed::seed;
 

@@ -5,25 +5,35 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use dispatcher::config::{CentreConfig, Config};
+use dispatcher::config::{CentreConfig, Config, MailConfig};
 use dispatcher::desk::Desk;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use wire::internal::is_private;
 
 use crate::database::Database;
-use crate::settings::{CentreSettings, Settings};
+use crate::settings::{CentreSettings, MailSettings, Settings};
 
 /// Connections to the database: deciders, outbox, intake, consoles.
 const CONNECTIONS_MAX: u32 = 24;
 /// In the data folder: who was logged in lately.
 pub(crate) const SESSIONS_FILE: &str = "console-sessions.json";
 
-/// The links to the centres that are set up. Before anything opens: whoever has set one up wrongly is to see that, and
-/// nothing else.
-pub(crate) fn centres(settings: &Settings) -> anyhow::Result<Vec<CentreConfig>> {
+/// The ways to far ends.
+#[derive(Debug)]
+pub(crate) struct Links {
+    /// The centres that are reached by data.
+    pub(crate) centres: Vec<CentreConfig>,
+    /// How e-mail leaves.
+    pub(crate) mail: Option<MailConfig>,
+}
+
+/// The links that are set up. Before anything opens: whoever has set one up wrongly is to see that, and nothing else.
+pub(crate) fn links(settings: &Settings) -> anyhow::Result<Links> {
     let centres = settings.centres.iter().map(CentreSettings::link).collect::<Result<Vec<_>, _>>();
-    centres.context("a centre is not set up right")
+    let centres = centres.context("a centre is not set up right")?;
+    let mail = settings.mail.as_ref().map(MailSettings::link).transpose().context("e-mail is not set up right")?;
+    Ok(Links { centres, mail })
 }
 
 /// Makes the data folder when it is not there.
@@ -59,14 +69,16 @@ pub(crate) fn desk(
     settings: &Settings,
     database: &Database,
     public_url: String,
-    centres: Vec<CentreConfig>,
+    links: Links,
 ) -> anyhow::Result<(PgPool, Desk)> {
     let pool = dispatcher::start::connect(database.options()?, CONNECTIONS_MAX);
     let config = Config {
         public_url,
         call_back_phone: settings.call_back_phone.clone(),
-        centres,
+        centres: links.centres,
+        mail: links.mail,
         alarm_hook: settings.alarm_hook.clone(),
+        map: settings.map.clone(),
         ..Config::default()
     };
     Ok((pool.clone(), Desk::new(pool, Arc::new(config))))

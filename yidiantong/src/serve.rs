@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use dispatcher::config::CentreConfig;
 use dispatcher::desk::Desk;
 use dispatcher::http::{Api, Counted, Surroundings};
 use tokio::net::TcpListener;
@@ -20,7 +19,7 @@ use crate::database::{self, Database};
 use crate::demo::{self, Demo};
 use crate::follow::{self, Answers};
 use crate::join::{InProcess, ThroughGateway};
-use crate::office::{self, SESSIONS_FILE};
+use crate::office::{self, Links, SESSIONS_FILE};
 use crate::parts::Parts;
 use crate::settings::Settings;
 
@@ -53,17 +52,19 @@ pub struct Ready {
     pub postmaster: Option<u32>,
     /// How to reach the database.
     pub database: String,
+    /// Where the letters to contacts are shown, in a demonstration.
+    pub mailbox: Option<String>,
     /// Who can log in and which terminals there are, in a demonstration.
     pub demo: Option<Demo>,
 }
 
 /// Serves until `stop` is cancelled, or a part ends by itself, which is an error.
 pub async fn serve(settings: Settings, options: Options, stop: CancellationToken) -> anyhow::Result<()> {
-    let centres = office::centres(&settings)?;
+    let links = office::links(&settings)?;
     office::make_data_folder(&settings.data).await?;
     let listener = office::listen(settings.http_listen).await?;
     let database = Database::start(&settings.data, options.database_url.as_deref()).await?;
-    let served = serve_over(&database, listener, centres, &settings, &options, &stop).await;
+    let served = serve_over(&database, listener, links, &settings, &options, &stop).await;
     // Last, so that what is on its way is still written; and its own error tells more than that it is missing.
     database.stop().await?;
     served
@@ -72,7 +73,7 @@ pub async fn serve(settings: Settings, options: Options, stop: CancellationToken
 async fn serve_over(
     database: &Database,
     listener: TcpListener,
-    mut centres: Vec<CentreConfig>,
+    mut links: Links,
     settings: &Settings,
     options: &Options,
     stop: &CancellationToken,
@@ -80,13 +81,17 @@ async fn serve_over(
     let public_url = office::public_url(settings, &listener)?;
     let (front_stop, desk_stop) = (CancellationToken::new(), CancellationToken::new());
     let mut far_ends = JoinSet::new();
+    let mut mailbox = None;
     if options.demo >= demo::Wanted::FarEnds {
-        centres.push(demo::start_centre(&mut far_ends, desk_stop.clone()).await?);
+        links.centres.push(demo::start_centre(&mut far_ends, desk_stop.clone()).await?);
+        // A demonstration writes to nobody's real family.
+        let (simulated, page) = demo::start_mailbox(&mut far_ends, desk_stop.clone()).await?;
+        (links.mail, mailbox) = (Some(simulated), Some(page));
     }
 
     // The desk is there before its database is: terminals can connect by the directory that the door keeps on
     // disk, and what cannot be stored rings on the consoles that were open before.
-    let (pool, desk) = office::desk(settings, database, public_url.clone(), centres)?;
+    let (pool, desk) = office::desk(settings, database, public_url.clone(), links)?;
     let directory = Arc::new(Directory::default());
     let front = FrontDoor::open(settings, options, &directory, desk.clone(), &front_stop).await?;
     let surroundings =
@@ -124,7 +129,7 @@ async fn serve_over(
             // Who types what is printed the moment it is printed must be let in.
             follow::listed(&directory).await;
             let (postmaster, database) = (database.postmaster(), database.url().to_owned());
-            let ready = Ready { mqtt, http: public_url, pid: std::process::id(), postmaster, database, demo };
+            let ready = Ready { mqtt, http: public_url, pid: std::process::id(), postmaster, database, mailbox, demo };
             announce(&ready, options.ready_file.as_deref()).await?;
             if let Some(demo) = ready.demo.as_ref().filter(|_| options.demo == demo::Wanted::Everything) {
                 demo::run_fleet(&demo.terminals, mqtt, front_stop.clone()).await;

@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use dispatcher::config::{CentreConfig, CentreError, Certificates, Secret};
+use dispatcher::config::map::MapConfig;
+use dispatcher::config::{CentreConfig, CentreError, Certificates, MailConfig, MailError, Secret};
 use domain::incident::Centre;
 use serde::Deserialize;
 use wire::internal::{BadKey, Key};
 
-/// Settings of `yidiantong serve`, and of each role in a process of its own. Everything has a default that is safe on one machine.
+/// Settings of `yidiantong serve`, and of each role in a process of its own. Everything has a default that is safe on
+/// one machine.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -25,6 +27,10 @@ pub struct Settings {
     /// The centres that can be reached by data.
     #[serde(rename = "centre")]
     pub centres: Vec<CentreSettings>,
+    /// How e-mail to contacts leaves; nothing: it does not.
+    pub mail: Option<MailSettings>,
+    /// How maps are drawn on the consoles.
+    pub map: MapConfig,
     /// A URL that is POSTed to when an alert cannot be stored. When the roles run apart, gateways tell it as well as
     /// dispatchers: the same alert may come several times.
     pub alarm_hook: Option<String>,
@@ -83,6 +89,16 @@ pub struct CentreSettings {
     pub client_certificate_file: Option<PathBuf>,
 }
 
+/// The server that takes our e-mail.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailSettings {
+    /// `smtps://user:password@host`, `smtp://…?tls=required`, or plain `smtp` on the loopback.
+    pub smtp_url: String,
+    /// Whom it is from: `一点通 <alerts@example.org>`.
+    pub from: String,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -92,7 +108,9 @@ impl Default for Settings {
             public_url: None,
             call_back_phone: "0731-00000000".into(),
             centres: Vec::new(),
+            mail: None,
             alarm_hook: None,
+            map: MapConfig::default(),
             name: None,
             health_listen: None,
             bus: BusSettings::default(),
@@ -195,8 +213,17 @@ impl CentreSettings {
     }
 }
 
+impl MailSettings {
+    /// The way to it, checked.
+    pub fn link(&self) -> Result<MailConfig, MailError> {
+        MailConfig::new(&self.smtp_url, &self.from)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use dispatcher::config::map::Datum;
+
     use super::*;
 
     /// A certificate that vouches for itself, and its key, in PEM.
@@ -297,5 +324,26 @@ mod tests {
         .unwrap();
         assert_eq!(settings.centres[0].number, Centre::Ambulance);
         assert!(toml::from_str::<Settings>("mqtt_lisen = 3").is_err());
+        let mail = "[mail]\nsmtp_url = \"smtps://u:p@mail.example\"\nfrom = \"a@mail.example\"";
+        assert_eq!(toml::from_str::<Settings>(mail).unwrap().mail.unwrap().from, "a@mail.example");
+    }
+
+    #[test]
+    fn tiles_are_named_with_their_datum_or_not_at_all() {
+        let read = |text: &str| toml::from_str::<Settings>(text).map(|settings| settings.map);
+        assert_eq!(read("").unwrap(), MapConfig::default());
+        let map = read(
+            r#"
+            [map.tiles]
+            url = "https://tiles.example/{z}/{x}/{y}.png"
+            attribution = "© somebody"
+            datum = "gcj02"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(map.tiles.unwrap().datum, Datum::Gcj02);
+        assert!(
+            read("[map.tiles]\nurl = \"/tiles\"\nattribution = \"\"").unwrap_err().to_string().contains("https://")
+        );
     }
 }

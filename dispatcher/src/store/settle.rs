@@ -32,12 +32,16 @@ pub struct NodeRow {
 #[serde(into = "Value")]
 pub struct Area(pub Vec<Position>);
 
+impl Area {
+    /// As `GeoJSON` wants it (RFC 7946): longitude first, the ring closed.
+    fn corners(&self) -> Vec<[f64; 2]> {
+        self.0.iter().chain(self.0.first()).map(|corner| [corner.lon_deg(), corner.lat_deg()]).collect()
+    }
+}
+
 impl From<Area> for Value {
-    /// As `GeoJSON` (RFC 7946): longitude first, the ring closed.
-    fn from(Area(ring): Area) -> Self {
-        let corners: Vec<[f64; 2]> =
-            ring.iter().chain(ring.first()).map(|corner| [corner.lon_deg(), corner.lat_deg()]).collect();
-        json!({ "type": "MultiPolygon", "coordinates": [[corners]] })
+    fn from(area: Area) -> Self {
+        json!({ "type": "MultiPolygon", "coordinates": [[area.corners()]] })
     }
 }
 
@@ -99,6 +103,42 @@ pub struct ContactRow {
     pub relation: String,
     /// Telephone.
     pub phone: String,
+    /// E-mail.
+    pub email: String,
+}
+
+/// Where somebody should be.
+#[derive(Debug, Clone, Serialize)]
+pub struct FenceRow {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose it is.
+    pub resident_id: Uuid,
+    /// What it is called.
+    pub name: String,
+    /// Its shape.
+    #[serde(flatten)]
+    pub shape: FenceShape,
+}
+
+/// The shape of a fence: as the database keeps it, the middle of a circle with its radius, or a polygon.
+#[derive(Debug, Clone, Serialize)]
+pub struct FenceShape {
+    area: Value,
+    radius_m: Option<f64>,
+}
+
+impl FenceShape {
+    /// Everything so near to a place.
+    pub fn circle(middle: Position, radius_m: f64) -> Self {
+        let area = json!({ "type": "Point", "coordinates": [middle.lon_deg(), middle.lat_deg()] });
+        Self { area, radius_m: Some(radius_m) }
+    }
+
+    /// Everything inside a ring.
+    pub fn polygon(ring: &Area) -> Self {
+        Self { area: json!({ "type": "Polygon", "coordinates": [ring.corners()] }), radius_m: None }
+    }
 }
 
 /// A terminal on somebody's body.
@@ -187,6 +227,8 @@ pub struct District {
     pub residents: Vec<ResidentRow>,
     /// Who is told about them.
     pub contacts: Vec<ContactRow>,
+    /// Where they should be.
+    pub fences: Vec<FenceRow>,
     /// What they wear.
     pub terminals: Vec<TerminalRow>,
     /// Who helps.
@@ -249,10 +291,19 @@ async fn people(conn: &mut PgConnection, district: &District) -> Result<(), Stor
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
-        "insert into contact (resident_id, rank, name, relation, phone)
-         select resident_id, rank, name, relation, phone from jsonb_to_recordset($1::jsonb)
-            as x (resident_id uuid, rank smallint, name text, relation text, phone text)",
+        "insert into contact (resident_id, rank, name, relation, phone, email)
+         select resident_id, rank, name, relation, phone, email from jsonb_to_recordset($1::jsonb)
+            as x (resident_id uuid, rank smallint, name text, relation text, phone text, email text)",
         rows(&district.contacts),
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "insert into fence (id, resident_id, name, kind, area, radius_m)
+         select id, resident_id, name, 'safe', st_geomfromgeojson(area)::geography, radius_m
+         from jsonb_to_recordset($1::jsonb)
+            as x (id uuid, resident_id uuid, name text, area jsonb, radius_m double precision)",
+        rows(&district.fences),
     )
     .execute(&mut *conn)
     .await?;

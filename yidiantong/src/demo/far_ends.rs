@@ -1,14 +1,15 @@
-//! The far ends of the line, played in this process: a 120 centre, responders, and everybody's pager.
+//! The far ends of the line, played in this process: a 120 centre, responders, contacts' mailboxes, and everybody's
+//! pager.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use dispatcher::config::{CentreConfig, Certificates, Secret};
+use dispatcher::config::{CentreConfig, Certificates, MailConfig, Secret};
 use dispatcher::store::registry;
 use domain::incident::Centre;
 use firmware_sim::responder::crew::{self, Crew};
-use firmware_sim::{centre, fleet, responder};
+use firmware_sim::{centre, fleet, mailbox, responder};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -40,6 +41,19 @@ pub async fn start_centre(running: &mut JoinSet<()>, stop: CancellationToken) ->
         }
     });
     Ok(config)
+}
+
+/// Starts a simulated mailbox, and says how letters reach it and where a person sees them.
+pub async fn start_mailbox(running: &mut JoinSet<()>, stop: CancellationToken) -> anyhow::Result<(MailConfig, String)> {
+    let mailbox = mailbox::start(mailbox::Behaviour::Take, stop).await?;
+    let mail = MailConfig::new(&mailbox.smtp_url(), "一点通 <alerts@yidiantong.invalid>")?;
+    let page = mailbox.page_url();
+    running.spawn(async move {
+        if let Err(cause) = mailbox.stopped().await {
+            warn!(%cause, "the simulated mailbox has ended");
+        }
+    });
+    Ok((mail, page))
 }
 
 /// Starts the simulated responders, and has what is asked of them pushed to them.

@@ -8,7 +8,8 @@ use dispatcher::clock::fresh_id;
 use dispatcher::http::password;
 use dispatcher::store::registry;
 use dispatcher::store::settle::{
-    self, Area, ContactRow, District, NodeRow, ProviderRow, ResidentRow, ResponderRow, StationRow, TerminalRow,
+    self, Area, ContactRow, District, FenceRow, FenceShape, NodeRow, ProviderRow, ResidentRow, ResponderRow,
+    StationRow, TerminalRow,
 };
 use domain::place::{NoPosition, Position};
 use domain::word::Word as _;
@@ -18,7 +19,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio::task::JoinSet;
 use town::Town;
 use town::map::{Level, NodeNo};
-use town::people::{Category, Resident};
+use town::people::{Category, Resident, Shape};
 use uuid::Uuid;
 use wire::directory::{Dialect, hash_secret};
 
@@ -174,6 +175,7 @@ impl Settling {
             nodes,
             residents: Vec::new(),
             contacts: Vec::new(),
+            fences: Vec::new(),
             terminals: Vec::new(),
             providers: Vec::new(),
             responders: Vec::new(),
@@ -207,8 +209,16 @@ impl Settling {
             name: contact.name.clone(),
             relation: contact.relation.clone(),
             phone: contact.phone.clone(),
+            email: contact.email.clone(),
         });
         self.district.contacts.extend(contacts);
+        for fence in &resident.fences {
+            let shape = match &fence.shape {
+                Shape::Circle { middle, radius_m } => FenceShape::circle(position(*middle)?, *radius_m),
+                Shape::Polygon { ring } => FenceShape::polygon(&area(ring)?),
+            };
+            self.district.fences.push(FenceRow { id: fresh_id(), resident_id: id, name: fence.name.clone(), shape });
+        }
         self.terminal(id, resident, serial(index), serial(index), Dialect::Ydt);
         if index == WITH_A_PHONE {
             self.terminal(id, resident, "wang/phone".into(), "wang".into(), Dialect::OwnTracks);

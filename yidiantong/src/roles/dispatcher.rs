@@ -19,7 +19,7 @@ use crate::settings::Settings;
 /// Runs until `stop` is cancelled, or a part ends by itself, which is an error. Without `database_url` over a private
 /// cluster in the data folder, which no second dispatcher can share.
 pub async fn run(settings: Settings, database_url: Option<String>, stop: CancellationToken) -> anyhow::Result<()> {
-    let centres = office::centres(&settings)?;
+    let links = office::links(&settings)?;
     let key = settings.internal.key()?;
     let terminals = FarTerminals::new(&settings.internal.gateways, key.clone()).context("[internal] gateways")?;
     office::make_data_folder(&settings.data).await?;
@@ -28,7 +28,7 @@ pub async fn run(settings: Settings, database_url: Option<String>, stop: Cancell
     let public_url = office::public_url(&settings, &listener)?;
 
     let database = Database::start(&settings.data, database_url.as_deref()).await?;
-    let (pool, desk) = office::desk(&settings, &database, public_url, centres)?;
+    let (pool, desk) = office::desk(&settings, &database, public_url, links)?;
     let sessions_file = Some(settings.data.join(SESSIONS_FILE));
     let api = Api::new(desk.clone(), Surroundings { sessions_file, ..Surroundings::default() });
     let (mut parts, ending) = (Parts::default(), CancellationToken::new());
