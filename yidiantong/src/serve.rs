@@ -117,6 +117,7 @@ async fn serve_over(
         centres,
         mail,
         alarm_hook: settings.alarm_hook.clone(),
+        map: settings.map.clone(),
         ..DeskConfig::default()
     };
     let desk = Desk::new(pool.clone(), Arc::new(config));

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use dispatcher::config::map::MapConfig;
 use dispatcher::config::{CentreConfig, CentreError, Certificates, MailConfig, MailError, Secret};
 use domain::incident::Centre;
 use serde::Deserialize;
@@ -30,6 +31,8 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
     /// A URL that is POSTed to when an alert cannot be stored.
     pub alarm_hook: Option<String>,
+    /// How maps are drawn on the consoles.
+    pub map: MapConfig,
 }
 
 /// One centre.
@@ -71,6 +74,7 @@ impl Default for Settings {
             centres: Vec::new(),
             mail: None,
             alarm_hook: None,
+            map: MapConfig::default(),
         }
     }
 }
@@ -127,6 +131,8 @@ impl MailSettings {
 
 #[cfg(test)]
 mod tests {
+    use dispatcher::config::map::Datum;
+
     use super::*;
 
     /// A certificate that vouches for itself, and its key, in PEM.
@@ -218,5 +224,24 @@ mod tests {
         assert!(toml::from_str::<Settings>("mqtt_lisen = 3").is_err());
         let mail = "[mail]\nsmtp_url = \"smtps://u:p@mail.example\"\nfrom = \"a@mail.example\"";
         assert_eq!(toml::from_str::<Settings>(mail).unwrap().mail.unwrap().from, "a@mail.example");
+    }
+
+    #[test]
+    fn tiles_are_named_with_their_datum_or_not_at_all() {
+        let read = |text: &str| toml::from_str::<Settings>(text).map(|settings| settings.map);
+        assert_eq!(read("").unwrap(), MapConfig::default());
+        let map = read(
+            r#"
+            [map.tiles]
+            url = "https://tiles.example/{z}/{x}/{y}.png"
+            attribution = "© somebody"
+            datum = "gcj02"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(map.tiles.unwrap().datum, Datum::Gcj02);
+        assert!(
+            read("[map.tiles]\nurl = \"/tiles\"\nattribution = \"\"").unwrap_err().to_string().contains("https://")
+        );
     }
 }

@@ -4,9 +4,18 @@
 import { learnClock } from '../model/time'
 import type {
   Candidates,
+  CaseMap,
+  Category,
   Detail,
+  Fence,
+  FenceDraft,
+  MapFeatures,
+  MapSettings,
   OwnOffers,
+  Place,
+  Resident,
   ResidentFound,
+  ServiceCall,
   Session,
   Summary,
   TelephoneCall,
@@ -52,6 +61,8 @@ interface Asked {
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   body?: unknown
   key?: string
+  /** Whether the browser may ask "has it changed?" instead of for the whole. Default: no. */
+  kept?: 'yes' | 'no'
 }
 
 async function call<T>(path: string, asked: Asked = {}, again = true): Promise<T> {
@@ -70,7 +81,7 @@ async function call<T>(path: string, asked: Asked = {}, again = true): Promise<T
       headers,
       body: asked.body === undefined ? undefined : JSON.stringify(asked.body),
       credentials: 'same-origin',
-      cache: 'no-store',
+      cache: asked.kept === 'yes' ? 'no-cache' : 'no-store',
       signal: patience.signal,
     })
     learnClock(response.headers.get('date'), sent_at, Date.now())
@@ -145,12 +156,19 @@ export const sayPresent = () => post<void>('/presence')
 export const openIncidents = () => call<{ incidents: Summary[]; cursor: string }>('/incidents?state=open')
 export const closedIncidents = () => call<{ incidents: Summary[]; cursor: string }>('/incidents?state=closed')
 export const incident = (id: string) => call<Detail>(`/incidents/${encodeURIComponent(id)}`).then(whole)
-export const openByTelephone = (told: TelephoneCall, key: string) => post<Summary>('/incidents', told, key)
+export const openByTelephone = (told: TelephoneCall | ServiceCall, key: string) => post<Summary>('/incidents', told, key)
 
 /** A list that is missing is an empty one: no gap in an answer may keep a card from being shown. */
 function whole(detail: Detail): Detail {
-  const { contacts, offers, timeline, notices } = detail
-  return { ...detail, contacts: contacts ?? [], offers: offers ?? [], timeline: timeline ?? [], notices: notices ?? [] }
+  const { contacts, offers, timeline, notices, messages } = detail
+  return {
+    ...detail,
+    contacts: contacts ?? [],
+    offers: offers ?? [],
+    timeline: timeline ?? [],
+    notices: notices ?? [],
+    messages: messages ?? [],
+  }
 }
 
 const on = (id: string, act: string, body: unknown = {}, key?: string) =>
@@ -168,9 +186,33 @@ export const close = (id: string, outcome: string, note?: string) =>
   on(id, 'close', note ? { outcome, note } : { outcome })
 export const note = (id: string, text: string, key: string) => on(id, 'note', { text }, key)
 
+export const categorize = (id: string, category: string) => on(id, 'category', { category })
+export const rate = (id: string, stars: number, comment: string, key: string) =>
+  on(id, 'rating', comment ? { stars, comment } : { stars }, key)
+export const categories = () => call<{ categories: Category[] }>('/categories')
+
 export const candidates = (id: string) => call<Candidates>(`/incidents/${encodeURIComponent(id)}/candidates`)
 export const residents = (q: string) =>
   call<{ residents: ResidentFound[] }>(`/residents?q=${encodeURIComponent(q)}`)
+
+export const resident = (id: string) => call<Resident>(`/residents/${encodeURIComponent(id)}`)
+/** The last place of somebody without an open incident: asked for with a reason, which is written down. */
+export const locate = (id: string, reason: string) =>
+  post<{ place: Place | null }>(`/residents/${encodeURIComponent(id)}/locate`, { reason })
+export const fences = (resident: string) => call<{ fences: Fence[] }>(`/residents/${encodeURIComponent(resident)}/fences`)
+export const addFence = (resident: string, draft: FenceDraft, key: string) =>
+  post<Fence>(`/residents/${encodeURIComponent(resident)}/fences`, draft, key)
+export const saveFence = (id: string, version: number, draft: FenceDraft) =>
+  call<Fence>(`/fences/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
+export const removeFence = (id: string) => call<void>(`/fences/${encodeURIComponent(id)}`, { method: 'DELETE' })
+
+export const mapSettings = () => call<MapSettings>('/settings/map')
+export const mapNodes = () => call<MapFeatures>('/map/nodes', { kept: 'yes' })
+export const mapPeople = () => call<MapFeatures>('/map/people', { kept: 'yes' })
+export const mapIncidents = () => call<MapFeatures>('/map/incidents')
+export const mapResponders = () => call<MapFeatures>('/map/responders')
+export const mapStations = () => call<MapFeatures>('/map/stations', { kept: 'yes' })
+export const caseMap = (incident: string) => call<CaseMap>(`/incidents/${encodeURIComponent(incident)}/map`)
 
 export const liveUrl = (after: string | null) =>
   `${ROOT}/live${after === null ? '' : `?after=${encodeURIComponent(after)}`}`

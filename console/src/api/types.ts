@@ -1,6 +1,9 @@
 // The HTTP contract of /api/v1, as the console reads it. Words are closed on the server and open
 // here: a console that is older than its server must still show what it does not know.
 
+import type { FeatureCollection } from 'geojson'
+import type { Datum } from '../model/datum'
+
 /** A known word, or one that a newer server has and this page does not know yet. */
 export type Word<T extends string> = T | (string & {})
 
@@ -88,12 +91,31 @@ export interface Closing {
   by?: { id: string; name: string } | string | null
 }
 
+/** What daily help of a category is called. */
+export interface CategoryName {
+  zh: string
+  en: string
+}
+
+export interface Category extends CategoryName {
+  word: string
+}
+
+/** What the person who was helped said of it. */
+export interface Rating {
+  /** From 1 to 5. */
+  stars: number
+  comment?: string | null
+  at: string
+}
+
 export interface Summary {
   id: string
   class: Word<IncidentClass>
   kinds: string[]
-  /** What daily help is wanted, in a service incident. */
+  /** What daily help is wanted, in a service incident: a word of the list, or what was said instead. */
   category?: string | null
+  category_name?: CategoryName | null
   headline: Word<Headline>
   /** Higher comes first. */
   urgency: number
@@ -109,6 +131,7 @@ export interface Summary {
   drill: boolean
   tasks: string[]
   closed?: Closing | null
+  rating?: Rating | null
   /** Opaque: where the live stream stands after the change that led to this state. */
   cursor: string
 }
@@ -185,6 +208,18 @@ export interface Notice {
   at: string
 }
 
+/** A letter to a contact, and what its far end said to each attempt. */
+export interface Message {
+  id: string
+  to: string
+  relation?: string | null
+  by: Word<'email' | 'webhook'>
+  what: Word<'alert' | 'all_clear'>
+  state: Word<'queued' | 'sent' | 'expired' | 'withdrawn'>
+  at: string
+  answers: { at: string; taken: boolean; answer: string }[]
+}
+
 export interface Detail extends Summary {
   place?: Place | null
   address?: string | null
@@ -205,6 +240,7 @@ export interface Detail extends Summary {
   timeline: Entry[]
   script?: { zh?: string | null; en?: string | null } | null
   notices: Notice[]
+  messages: Message[]
 }
 
 /** `wire::report::Unstored`: an alert that rings from memory because it is not on disk yet. */
@@ -249,6 +285,18 @@ export interface TelephoneCall {
   drill?: boolean
 }
 
+/** Daily help that somebody asks for by telephone. */
+export interface ServiceCall {
+  resident: string
+  kind: 'service'
+  category?: string
+  on_behalf_of?: string
+  place_in_words?: string
+  phone?: string
+  note?: string
+  drill?: boolean
+}
+
 /** What a responder sees of a case. */
 export interface OwnOffer extends Offer {
   incident: {
@@ -256,7 +304,10 @@ export interface OwnOffer extends Offer {
     place?: Place | null
     person_name?: string | null
     door_access?: string | null
+    class?: Word<IncidentClass>
     kinds: string[]
+    category?: string | null
+    category_name?: CategoryName | null
     note?: string | null
     phone?: string | null
     drill?: boolean
@@ -267,4 +318,64 @@ export interface OwnOffers {
   offers: OwnOffer[]
   /** Whether this responder is on duty, when the server says so. */
   duty?: boolean | null
+}
+
+/** What a person may change of a fence. */
+export type FenceDraft = Pick<Fence, 'name' | 'active' | 'shape'>
+
+/** Features of a map; `more`: there are more than these. */
+export type MapFeatures = FeatureCollection & { more?: boolean }
+
+/** How this installation's maps are drawn. */
+export interface MapSettings {
+  tiles?: { url: string; attribution: string; datum: Datum; max_zoom: number } | null
+  /** Where to begin, longitude first. */
+  center?: [number, number] | null
+  /** What the caller may see: south-west, north-east. */
+  bounds?: [[number, number], [number, number]] | null
+}
+
+/** Everything of one case that has a place. `properties.what` tells what each feature is. */
+export interface CaseMap {
+  place?: Place | null
+  features: MapFeatures
+}
+
+/** One node on the way from the root. */
+export interface NodeName {
+  id: string
+  level: Word<'city' | 'district' | 'street' | 'community' | 'grid' | 'courtyard'>
+  name: string
+}
+
+export interface PastIncident {
+  id: string
+  class: Word<IncidentClass>
+  kinds: string[]
+  opened_at: string
+  closed_at?: string | null
+  outcome?: Word<Outcome> | null
+  drill: boolean
+}
+
+/** Everything that is kept of a resident, but where they are. */
+export interface Resident {
+  id: string
+  version: number
+  name: string
+  sex?: string | null
+  born_in?: number | null
+  phone?: string | null
+  category?: string | null
+  address: string
+  door_access?: string | null
+  home?: { lat: number; lon: number } | null
+  /** From the root down. */
+  serving: NodeName[]
+  registered: NodeName[]
+  medical_card?: string | null
+  contacts: Contact[]
+  terminals: Terminal[]
+  /** Newest first; the open ones before them. */
+  incidents: PastIncident[]
 }

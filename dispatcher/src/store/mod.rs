@@ -3,14 +3,17 @@
 //! Functions take a connection, so that the caller owns the transaction. Rows are private and become
 //! domain types on the way out.
 
+pub mod audit;
 pub mod briefing;
 pub mod contacts;
 pub mod directory;
 pub mod facts;
 pub mod fences;
+pub mod handovers;
 pub mod incidents;
 pub mod intake;
 pub mod live;
+pub mod map;
 pub mod offers;
 pub mod orders;
 pub mod outbox;
