@@ -27,6 +27,7 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 struct Serve {
     /// A TOML file with settings.
     #[arg(long)]
