@@ -51,6 +51,7 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 struct Serve {
     /// Where terminals connect (MQTT); port 0 takes a free one.
     #[arg(long)]
