@@ -19,7 +19,11 @@ const base = await new Promise((resolve) => mock.stdout.on('data', (text) => res
 const happen = (what) => fetch(`${base}/mock/${what}`, { method: 'POST' })
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  // A machine without a graphics card draws the maps in software, which newer browsers want to be told.
+  args: [
+    '--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader',
+    '--disable-background-networking', '--disable-component-update', '--disable-sync',
+  ],
 })
 const complaints = []
 
@@ -82,7 +86,7 @@ try {
   await desk.keyboard.press('Enter')
   await desk.locator('[data-what="noted"]').waitFor()
   await desk.locator('[data-testid="offer-r4"][data-state="accepted"]').waitFor()
-  await desk.locator('[data-testid="handover-120"][data-state="dispatched"]').waitFor()
+  await desk.locator('[data-testid="handover-120"]:is([data-state="dispatched"], [data-state="arrived"])').waitFor()
   await desk.keyboard.press('Escape')
   await shot(desk, '07-card-claimed')
   await desk.getByTestId('timeline').evaluate((list) => list.scrollIntoView({ block: 'end' }))
@@ -108,6 +112,25 @@ try {
   await desk.getByTestId('dialog').waitFor()
   await shot(desk, '12-keys')
   await leave(desk)
+
+  await desk.locator('[data-testid="map"][data-state="ready"]').waitFor()
+  await desk.getByTestId('card-leave').click()
+  await desk.locator('[data-testid="map"]:not([data-seen-node-community="0"])').waitFor()
+  await shot(desk, '12b-map')
+  await desk.keyboard.press('m')
+  await desk.getByTestId('map').waitFor({ state: 'detached' })
+  await desk.keyboard.press('m')
+  await desk.getByTestId('queue').getByText('何淑珍').first().click()
+  await desk.locator('[data-testid="case-map"][data-seen-person="1"][data-seen-track="1"]').waitFor()
+  await shot(desk, '12c-wandering')
+  await desk.getByTestId('open-resident').click()
+  await desk.getByTestId('fence-f2').waitFor()
+  await desk.getByTestId('locate').click()
+  await desk.getByTestId('locate-reason').fill('女儿来电：两小时联系不上')
+  await desk.getByTestId('locate-submit').click()
+  await desk.getByTestId('located').waitFor()
+  await shot(desk, '12d-resident')
+  await desk.getByTestId('resident-leave').click()
 
   await happen('doubtful')
   await desk.getByTestId('queue').getByText('G616-88213').first().click()
@@ -141,6 +164,35 @@ try {
   await desk.locator('.row.closed').first().click()
   await desk.getByTestId('card').waitFor()
   await shot(desk, '18-closed')
+
+  const admin = await logIn('admin', DESK)
+  await admin.getByTestId('submit').click()
+  await admin.getByTestId('queue').waitFor()
+  await admin.keyboard.press('/')
+  await admin.getByTestId('resident-search').fill('何')
+  await admin.getByTestId('resident-p3').click()
+  await admin.getByTestId('fence-edit-f2').click()
+  const editing = (corners) => admin.locator(`[data-testid="resident-map"][data-corners="${corners}"]`).waitFor()
+  await editing(4)
+  await admin.getByTestId('corner-3').focus()
+  await admin.keyboard.press('ArrowUp')
+  await admin.keyboard.press('Enter')
+  await editing(5)
+  await admin.locator('[data-testid="resident-map"][data-seen-fence-name="2"]').waitFor()
+  await shot(admin, '18b-fence-polygon')
+  await happen('refence')
+  await admin.getByTestId('fence-save').click()
+  await admin.getByTestId('fence-theirs').click()
+  await editing(4)
+  await admin.getByTestId('fence-name').fill('银盆岭公园')
+  await admin.getByTestId('fence-save').click()
+  await admin.getByTestId('fence-circle').click()
+  await admin.getByTestId('fence-name').fill('晨练')
+  await admin.getByTestId('fence-radius').fill('800')
+  await admin.getByTestId('resident-map').click({ position: { x: 150, y: 200 } })
+  await shot(admin, '18c-fence-circle')
+  await admin.getByTestId('fence-save').click()
+  await admin.locator('[data-testid="fence-editor"][data-fences="3"]').waitFor()
 
   const english = await logIn('supervisor', DESK, 'en')
   await english.getByTestId('submit').click()

@@ -5,17 +5,18 @@
 //   YDT_MOCK_PORT=0           any free port; the address is printed
 //
 // POST /mock/<what> makes things happen: press, drill, doubtful, unstored, stored, cut, forget,
-// refuse-120, ask-me. `npm run look` drives them.
+// refuse-120, ask-me, refence. `npm run look` drives them.
 
 import { createHash, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import * as district from './district.mjs'
 
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url))
 const POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; worker-src 'self'; " +
   "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' }
 
@@ -23,6 +24,7 @@ const USERS = {
   operator: { id: 'u-op', login: 'operator', name: '王芳', role: 'operator', grants: [{ role: 'operator', node: { id: 'n1', name: '开福区' } }] },
   operator2: { id: 'u-op2', login: 'operator2', name: '李静', role: 'operator', grants: [{ role: 'operator', node: { id: 'n1', name: '开福区' } }] },
   supervisor: { id: 'u-sv', login: 'supervisor', name: '陈建国', role: 'supervisor', grants: [{ role: 'supervisor', node: { id: 'n1', name: '开福区' } }] },
+  admin: { id: 'u-ad', login: 'admin', name: '赵敏', role: 'admin', grants: [{ role: 'admin', node: { id: 'n1', name: '开福区' } }] },
   responder: { id: 'u-r1', login: 'responder', name: '刘洋', role: 'responder', grants: [{ role: 'responder', node: { id: 'n1', name: '开福区' } }] },
 }
 const RESPONDERS = [
@@ -203,6 +205,7 @@ function seed() {
   const lost = open({ resident: RESIDENTS[2], cls: 'wandering', kinds: ['fence_exit'], ago: 1260, ring: 'none' })
   lost.claimed_by = { id: 'u-op2', name: '李静' }
   lost.nobody_left = true
+  Object.assign(lost.place, { lat: 28.2347, lon: 112.9432, accuracy_m: 85, source: 'wifi' })
   write(lost, 'nobody_left', { shortfall: 'nobody_near' })
   publish(lost)
 
@@ -215,6 +218,58 @@ function seed() {
   write(done, 'closed', { outcome: 'false_press' }, '王芳')
   publish(done)
   log.splice(0)
+}
+
+const features = (all) => ({ type: 'FeatureCollection', features: all })
+const feature = (type, coordinates, properties) => ({ type: 'Feature', geometry: coordinates && { type, coordinates }, properties })
+
+const FENCES = new Map([
+  ['f1', { id: 'f1', of: 'p3', kind: 'safe', name: '小区', active: true, version: 1, state: 'outside', shape: { type: 'circle', center: [112.9511, 28.2402], radius_m: 350 } }],
+  ['f2', { id: 'f2', of: 'p3', kind: 'safe', name: '银盆公园', active: true, version: 3, state: 'doubtful', shape: { type: 'polygon', coordinates: [[[112.946, 28.2422], [112.9495, 28.2436], [112.9502, 28.2463], [112.9466, 28.2459], [112.946, 28.2422]]] } }],
+  ['f3', { id: 'f3', of: 'p1', kind: 'safe', name: '小区', active: true, version: 1, state: 'inside', shape: { type: 'circle', center: [112.93874, 28.22813], radius_m: 260 } }],
+])
+const fencesOf = (resident) => [...FENCES.values()].filter((fence) => fence.of === resident)
+
+/** Everything of a case that has a place. */
+function caseMap(incident) {
+  const { place } = incident
+  if (!place) return { place: null, features: features([]) }
+  const at = [place.lon, place.lat]
+  const from = (metres, turn) => [at[0] + (metres / 98_000) * Math.cos(turn), at[1] + (metres / 111_000) * Math.sin(turn)]
+  const resident = RESIDENTS.find((each) => each.id === incident.subject.id)
+  const all = district.around(at).map((one) => ({ ...one, properties: { ...one.properties, what: 'node' } }))
+  if (resident) all.push(feature('Point', [resident.lon, resident.lat], { what: 'home' }))
+  if (incident.class === 'wandering') {
+    const way = Array.from({ length: 14 }, (_, n) => [resident.lon + (at[0] - resident.lon) * (n / 13) + Math.sin(n * 1.7) * 0.0007, resident.lat + (at[1] - resident.lat) * (n / 13) + Math.cos(n * 1.3) * 0.0006])
+    way[13] = at
+    all.push(feature('LineString', way, { what: 'track' }), ...way.map((one, n) => feature('Point', one, { what: 'fix', at: inSeconds(-60 * (14 - n)) })))
+  }
+  incident.offers.filter((each) => ['asked', 'accepted', 'on_the_way', 'on_scene'].includes(each.state)).forEach((each, n) => {
+    const now = from(each.distance_m * 0.7, 0.7 + n)
+    const begun = from(each.distance_m * 1.3, 0.25 + n)
+    const bend = from(each.distance_m, 0.6 + n)
+    all.push(feature('LineString', [begun, bend, now], { what: 'way', id: each.id }), feature('Point', now, { what: 'responder', id: each.id, name: each.name, state: each.state, age_s: 9 }))
+  })
+  for (const each of incident.handovers) {
+    if (each.centre === '120' && each.state === 'dispatched') all.push(feature('Point', from(1900, 2.4), { what: 'vehicle', id: each.id, plate: '湘A·120L7', state: each.state, age_s: 6 }))
+  }
+  all.push(...district.stations.map((one) => ({ ...one, properties: { ...one.properties, what: 'station' } })))
+  return { place: { ...place, age_s: Math.round((Date.now() - Date.parse(place.at)) / 1000) }, features: features(all) }
+}
+
+function residentPage(id) {
+  const kept = RESIDENTS.find((each) => each.id === id)
+  const home = district.people.find((each) => each.properties.id === id)
+  if (!kept && !home) raise(new Wrong(404, 'not_found', 'there is no such resident'))
+  const at = kept ? [kept.lon, kept.lat] : home.geometry.coordinates
+  const serving = district.around(at).map(({ properties: { id, level, name } }) => ({ id, level, name }))
+  const past = [...incidents.values()].filter((each) => each.subject.id === id)
+  return {
+    id, version: 1, ...(kept ?? { ...home.properties, address: home.properties.community, contacts: [] }),
+    home: { lon: at[0], lat: at[1] }, serving, registered: id === 'p2' ? [{ id: 'x', level: 'community', name: '天心区坡子街社区' }] : serving,
+    terminals: kept ? [{ serial: kept.serial, model: 'YD-P2 挂件', battery_pct: 71, last_heard_at: inSeconds(-140) }] : [],
+    incidents: past.map(({ id, class: cls, kinds, opened_at, closed, drill }) => ({ id, class: cls, kinds, opened_at, closed_at: closed?.at ?? null, outcome: closed?.outcome ?? null, drill })),
+  }
 }
 
 const ownOffers = () => ({
@@ -338,6 +393,7 @@ const MOCK = {
   stored: () => [...unstored.values()].forEach((alert) => ring({ ...alert, stored: true })),
   cut: () => [...streams, ...offerStreams].forEach((stream) => stream.destroy()),
   forget: () => (forgotten = log.length),
+  refence: () => FENCES.forEach((fence) => (fence.version += 1)),
 }
 let down = false
 
@@ -400,6 +456,16 @@ async function answer(request, response, url) {
     return
   }
   if (path === '/categories') return json(200, { categories: CATEGORIES })
+  if (path === '/settings/map') return json(200, { tiles: null, center: null, bounds: [[112.9, 28.2], [112.9875, 28.258]] })
+  if (path === '/map/nodes') return json(200, features(district.nodes))
+  if (path === '/map/people') {
+    return json(200, features([...district.people, ...RESIDENTS.map((each) => feature('Point', [each.lon, each.lat], { id: each.id, name: each.name, category: each.category, community: each.community }))]))
+  }
+  if (path === '/map/stations') return json(200, features(district.stations))
+  if (path === '/map/responders') return json(200, features(district.responders()))
+  if (path === '/map/incidents') {
+    return json(200, features([...incidents.values()].filter((each) => !each.closed).map(({ id, place }) => feature('Point', place && [place.lon, place.lat], { id, accuracy_m: place?.accuracy_m, age_s: place?.age_s, source: place?.source }))))
+  }
   if (path === '/residents') {
     const q = url.searchParams.get('q') ?? ''
     return json(200, { residents: RESIDENTS.filter((each) => `${each.name}${each.phone}${each.address}`.includes(q)) })
@@ -419,8 +485,30 @@ async function answer(request, response, url) {
     publish(incident)
     return json(200, {})
   }
+  if (kind === 'residents') {
+    if (!act) return json(200, residentPage(id))
+    if (act === 'locate') {
+      const kept = RESIDENTS.find((each) => each.id === id)
+      return json(200, { place: kept ? { lat: kept.lat + 0.0011, lon: kept.lon + 0.0014, accuracy_m: 60, age_s: 210, source: 'wifi', at: inSeconds(-210) } : null })
+    }
+    if (request.method === 'GET') return json(200, { fences: fencesOf(id) })
+    const fence = { ...body, kind: 'safe', id: randomUUID(), of: id, version: 1, state: 'doubtful' }
+    FENCES.set(fence.id, fence)
+    return json(201, fence)
+  }
+  if (kind === 'fences') {
+    const fence = FENCES.get(id) ?? raise(new Wrong(404, 'not_found', 'there is no such fence'))
+    if (request.method === 'PUT' && body.version !== fence.version) raise(new Wrong(409, 'edited_meanwhile', 'somebody has edited it meanwhile'))
+    if (request.method === 'DELETE') {
+      FENCES.delete(id)
+      return json(204)
+    }
+    Object.assign(fence, body, { version: fence.version + 1 })
+    return json(200, fence)
+  }
   const incident = find(id)
-  if (!act) return json(200, incident)
+  if (!act) return json(200, { ...incident, fences: fencesOf(incident.subject.id) })
+  if (act === 'map') return json(200, caseMap(incident))
   if (act === 'candidates') return json(200, { candidates: RESPONDERS, shortfall: null })
   const does = ACTS[act] ?? raise(new Wrong(404, 'not_found', 'no such act'))
   if (act !== 'claim' && act !== 'note' && incident.claimed_by?.id !== session.user.id) raise(new Wrong(409, 'refused', 'claim it first', 'not_claimed'))

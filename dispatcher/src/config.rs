@@ -2,12 +2,15 @@
 
 mod centre;
 mod mail;
+pub mod map;
 
 use std::time::Duration;
 
 pub use centre::{CentreConfig, CentreError, Certificates};
 pub(crate) use mail::TAKEN_WITHIN as MAIL_TAKEN_WITHIN;
 pub use mail::{MailConfig, MailError};
+
+use self::map::MapConfig;
 
 /// Settings of the dispatcher. Secrets are never logged: [`Secret`] does not print.
 #[derive(Debug, Clone)]
@@ -32,6 +35,8 @@ pub struct Config {
     pub alarm_hook: Option<String>,
     /// How many incidents are decided side by side.
     pub deciders: usize,
+    /// How maps are drawn.
+    pub map: MapConfig,
 }
 
 /// Something that must not appear in a log.
@@ -57,6 +62,7 @@ impl Default for Config {
             idle_after: Duration::from_mins(10),
             alarm_hook: None,
             deciders: 2,
+            map: MapConfig::default(),
         }
     }
 }

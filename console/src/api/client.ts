@@ -4,9 +4,16 @@
 import { learnClock } from '../model/time'
 import type {
   Candidates,
+  CaseMap,
   Category,
   Detail,
+  Fence,
+  FenceDraft,
+  MapFeatures,
+  MapSettings,
   OwnOffers,
+  Place,
+  Resident,
   ResidentFound,
   ServiceCall,
   Session,
@@ -54,6 +61,8 @@ interface Asked {
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   body?: unknown
   key?: string
+  /** Whether the browser may ask "has it changed?" instead of for the whole. Default: no. */
+  kept?: 'yes' | 'no'
 }
 
 async function call<T>(path: string, asked: Asked = {}, again = true): Promise<T> {
@@ -72,7 +81,7 @@ async function call<T>(path: string, asked: Asked = {}, again = true): Promise<T
       headers,
       body: asked.body === undefined ? undefined : JSON.stringify(asked.body),
       credentials: 'same-origin',
-      cache: 'no-store',
+      cache: asked.kept === 'yes' ? 'no-cache' : 'no-store',
       signal: patience.signal,
     })
     learnClock(response.headers.get('date'), sent_at, Date.now())
@@ -185,6 +194,25 @@ export const categories = () => call<{ categories: Category[] }>('/categories')
 export const candidates = (id: string) => call<Candidates>(`/incidents/${encodeURIComponent(id)}/candidates`)
 export const residents = (q: string) =>
   call<{ residents: ResidentFound[] }>(`/residents?q=${encodeURIComponent(q)}`)
+
+export const resident = (id: string) => call<Resident>(`/residents/${encodeURIComponent(id)}`)
+/** The last place of somebody without an open incident: asked for with a reason, which is written down. */
+export const locate = (id: string, reason: string) =>
+  post<{ place: Place | null }>(`/residents/${encodeURIComponent(id)}/locate`, { reason })
+export const fences = (resident: string) => call<{ fences: Fence[] }>(`/residents/${encodeURIComponent(resident)}/fences`)
+export const addFence = (resident: string, draft: FenceDraft, key: string) =>
+  post<Fence>(`/residents/${encodeURIComponent(resident)}/fences`, draft, key)
+export const saveFence = (id: string, version: number, draft: FenceDraft) =>
+  call<Fence>(`/fences/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
+export const removeFence = (id: string) => call<void>(`/fences/${encodeURIComponent(id)}`, { method: 'DELETE' })
+
+export const mapSettings = () => call<MapSettings>('/settings/map')
+export const mapNodes = () => call<MapFeatures>('/map/nodes', { kept: 'yes' })
+export const mapPeople = () => call<MapFeatures>('/map/people', { kept: 'yes' })
+export const mapIncidents = () => call<MapFeatures>('/map/incidents')
+export const mapResponders = () => call<MapFeatures>('/map/responders')
+export const mapStations = () => call<MapFeatures>('/map/stations', { kept: 'yes' })
+export const caseMap = (incident: string) => call<CaseMap>(`/incidents/${encodeURIComponent(incident)}/map`)
 
 export const liveUrl = (after: string | null) =>
   `${ROOT}/live${after === null ? '' : `?after=${encodeURIComponent(after)}`}`

@@ -1,6 +1,9 @@
 // The HTTP contract of /api/v1, as the console reads it. Words are closed on the server and open
 // here: a console that is older than its server must still show what it does not know.
 
+import type { FeatureCollection } from 'geojson'
+import type { Datum } from '../model/datum'
+
 /** A known word, or one that a newer server has and this page does not know yet. */
 export type Word<T extends string> = T | (string & {})
 
@@ -315,4 +318,64 @@ export interface OwnOffers {
   offers: OwnOffer[]
   /** Whether this responder is on duty, when the server says so. */
   duty?: boolean | null
+}
+
+/** What a person may change of a fence. */
+export type FenceDraft = Pick<Fence, 'name' | 'active' | 'shape'>
+
+/** Features of a map; `more`: there are more than these. */
+export type MapFeatures = FeatureCollection & { more?: boolean }
+
+/** How this installation's maps are drawn. */
+export interface MapSettings {
+  tiles?: { url: string; attribution: string; datum: Datum; max_zoom: number } | null
+  /** Where to begin, longitude first. */
+  center?: [number, number] | null
+  /** What the caller may see: south-west, north-east. */
+  bounds?: [[number, number], [number, number]] | null
+}
+
+/** Everything of one case that has a place. `properties.what` tells what each feature is. */
+export interface CaseMap {
+  place?: Place | null
+  features: MapFeatures
+}
+
+/** One node on the way from the root. */
+export interface NodeName {
+  id: string
+  level: Word<'city' | 'district' | 'street' | 'community' | 'grid' | 'courtyard'>
+  name: string
+}
+
+export interface PastIncident {
+  id: string
+  class: Word<IncidentClass>
+  kinds: string[]
+  opened_at: string
+  closed_at?: string | null
+  outcome?: Word<Outcome> | null
+  drill: boolean
+}
+
+/** Everything that is kept of a resident, but where they are. */
+export interface Resident {
+  id: string
+  version: number
+  name: string
+  sex?: string | null
+  born_in?: number | null
+  phone?: string | null
+  category?: string | null
+  address: string
+  door_access?: string | null
+  home?: { lat: number; lon: number } | null
+  /** From the root down. */
+  serving: NodeName[]
+  registered: NodeName[]
+  medical_card?: string | null
+  contacts: Contact[]
+  terminals: Terminal[]
+  /** Newest first; the open ones before them. */
+  incidents: PastIncident[]
 }

@@ -6,15 +6,16 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 use domain::id::HandoverId;
 use domain::incident::{Centre, CentreWord, Input};
+use domain::place::Position;
 use uuid::Uuid;
-use wire::centre::{Progress, Status};
+use wire::centre::{Progress, Status, Vehicle};
 use wire::signature;
 
 use super::Api;
 use super::errors::ApiError;
 use super::input::{At, NoWords, Words};
 use crate::clock;
-use crate::store::incidents;
+use crate::store::{handovers, incidents};
 
 /// `POST /handovers/{id}/status`, signed by the centre.
 pub(super) async fn status(
@@ -37,7 +38,20 @@ pub(super) async fn status(
         serde_json::from_slice(&body).map_err(|error| ApiError::BadRequest(format!("the body: {error}")))?;
     let (word, reference) = read(&status)?;
     api.desk().apply(incident, Input::CentreSays { handover, word, reference }).await?;
+    if let Some(vehicle) = &status.vehicle {
+        place(&api, handover, vehicle).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Keeps where the vehicle is. A place that is none is worth less than the report that it came with.
+async fn place(api: &Api, handover: HandoverId, vehicle: &Vehicle) -> Result<(), ApiError> {
+    let plate = short::<20>(Some(&vehicle.plate), "vehicle.plate")?;
+    match Position::new(vehicle.lat, vehicle.lon) {
+        Ok(position) => handovers::place_vehicle(&mut *api.conn().await?, handover, plate, position).await?,
+        Err(why) => tracing::warn!(handover.id = %handover, %why, "a centre told of a vehicle that is nowhere"),
+    }
+    Ok(())
 }
 
 /// The centres whose secret made this signature.

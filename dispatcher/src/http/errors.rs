@@ -87,6 +87,9 @@ pub(crate) enum Cause {
     /// A stored password hash is none.
     #[error("a stored password hash cannot be read: {0}")]
     PasswordHash(argon2::password_hash::Error),
+    /// An answer cannot be written.
+    #[error("an answer cannot be written as JSON: {0}")]
+    Json(serde_json::Error),
     /// A task of ours came to no end.
     #[error("a task ended early: {0}")]
     Task(#[from] tokio::task::JoinError),

@@ -12,6 +12,7 @@ mod health;
 mod incidents;
 mod input;
 mod live;
+mod map;
 mod offers;
 mod orders;
 pub mod password;
@@ -40,6 +41,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use wire::counters::Sample;
 
+pub use self::assets::is_console_built;
 use self::errors::ApiError;
 use self::health::Counters;
 use self::remembered::Remembered;
@@ -247,8 +249,13 @@ fn security_headers(config: &Config) -> Headers {
     // No inline script or style, no frame, no other host: the console needs none of them.
     const POLICY: &str = "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; \
         frame-ancestors 'none'";
+    // But for the pictures under the map, where somebody has asked for them.
+    let tiles = config.map.tiles.as_ref().map(|tiles| tiles.url.origin());
+    let policy = tiles.and_then(|origin| {
+        HeaderValue::from_str(&format!("{POLICY}; connect-src 'self' {origin}; img-src 'self' {origin}")).ok()
+    });
     let mut headers = vec![
-        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+        (header::CONTENT_SECURITY_POLICY, policy.unwrap_or(HeaderValue::from_static(POLICY))),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
@@ -274,4 +281,26 @@ fn with_headers(mut response: Response, security: &Headers) -> Response {
     // What pages may keep says so itself.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::map::{MapConfig, Tiles};
+
+    fn policy(map: MapConfig) -> String {
+        let headers = security_headers(&Config { map, ..Config::default() });
+        let (_, policy) = headers.iter().find(|(name, _)| name == header::CONTENT_SECURITY_POLICY).unwrap();
+        policy.to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn pages_ask_nobody_else_but_for_the_tiles_that_somebody_has_set() {
+        assert!(!policy(MapConfig::default()).contains("connect-src"));
+        let url = "https://tiles.example/{z}/{x}/{y}.png".to_owned().try_into().unwrap();
+        let tiles = Tiles { url, attribution: String::new(), datum: Default::default(), max_zoom: 18 };
+        let policy = policy(MapConfig { tiles: Some(tiles), center: None });
+        assert!(policy.ends_with("; connect-src 'self' https://tiles.example; img-src 'self' https://tiles.example"));
+        assert!(policy.starts_with("default-src 'self';"), "{policy}");
+    }
 }

@@ -5,7 +5,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, on};
 
-use super::{Api, centre, fences, health, incidents, live, offers, orders, residents, sessions};
+use super::{Api, centre, fences, health, incidents, live, map, offers, orders, residents, sessions};
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +83,17 @@ pub(super) fn all() -> Routes {
         .post("/api/v1/incidents/{id}/category", orders::categorize)
         .post("/api/v1/incidents/{id}/rating", orders::rate)
         .get("/api/v1/incidents/{id}/candidates", incidents::candidates)
+        .get("/api/v1/incidents/{id}/map", map::case)
         .get("/api/v1/categories", orders::categories)
         .get("/api/v1/residents", residents::search)
+        .get("/api/v1/residents/{id}", residents::kept)
+        .post("/api/v1/residents/{id}/locate", residents::locate)
+        .get("/api/v1/settings/map", map::settings)
+        .get("/api/v1/map/nodes", map::nodes)
+        .get("/api/v1/map/people", map::people)
+        .get("/api/v1/map/incidents", map::incidents)
+        .get("/api/v1/map/responders", map::responders)
+        .get("/api/v1/map/stations", map::stations)
         .get("/api/v1/residents/{id}/fences", fences::list)
         .post("/api/v1/residents/{id}/fences", fences::create)
         .put("/api/v1/fences/{id}", fences::change)

@@ -1,14 +1,18 @@
-//! Finding a resident whom somebody telephones about.
+//! Residents: found by what somebody says on the telephone, and shown with all that is kept of them.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::views::{ContactView, PlaceView, TerminalView};
 use crate::access::Scope;
 
 /// More than that is no answer: the caller has to say more.
 const FOUND_MAX: i64 = 20;
+/// How many of a resident's cases their page lists.
+const INCIDENTS_MAX: i64 = 100;
 
 /// A resident who may be meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,6 +63,192 @@ pub async fn exists(conn: &mut PgConnection, resident: Uuid, scope: &Scope) -> R
     .fetch_one(conn)
     .await?;
     Ok(is_there)
+}
+
+/// Everything that is kept of a resident, but where they are.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Kept {
+    /// Their identity.
+    pub id: Uuid,
+    /// Which version of the record this is.
+    pub version: i32,
+    /// Their name.
+    pub name: String,
+    /// As registered.
+    pub sex: Option<String>,
+    /// Year of birth.
+    pub born_in: Option<i16>,
+    /// Their telephone.
+    pub phone: Option<String>,
+    /// Living alone, disabled …
+    pub category: Option<String>,
+    /// Where they live.
+    pub address: String,
+    /// How to get in.
+    pub door_access: Option<String>,
+    /// Where that is.
+    pub home: Option<Home>,
+    /// Who serves them, from the root down.
+    pub serving: Vec<NodeName>,
+    /// Where they are registered, from the root down.
+    pub registered: Vec<NodeName>,
+    /// Illnesses, medicines, allergies.
+    pub medical_card: Option<String>,
+    /// Whom to telephone, nearest first.
+    pub contacts: Vec<ContactView>,
+    /// What they wear.
+    pub terminals: Vec<TerminalView>,
+    /// Their cases: the open ones, then the newest.
+    pub incidents: Vec<PastIncident>,
+}
+
+/// Degrees, WGS-84.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Home {
+    lat: f64,
+    lon: f64,
+}
+
+/// A node on the way from the root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeName {
+    /// Its identity.
+    pub id: Uuid,
+    /// `district`, `street` …
+    pub level: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// One of a resident's cases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PastIncident {
+    /// Its identity.
+    pub id: Uuid,
+    /// `emergency`, `service`, `wandering`, `welfare`.
+    pub class: String,
+    /// Everything that was raised in it.
+    pub kinds: Vec<String>,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When it was closed.
+    pub closed_at: Option<Timestamp>,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// An exercise.
+    pub drill: bool,
+}
+
+/// What is kept of a resident; `None` when there is none in the scope.
+pub async fn kept(conn: &mut PgConnection, resident: Uuid, scope: &Scope) -> Result<Option<Kept>, StoreError> {
+    let row = sqlx::query!(
+        r#"select r.id, r.version, r.name, r.sex, r.born_in, r.phone, r.category, r.address, r.door_access,
+            st_y(r.home::geometry) as lat, st_x(r.home::geometry) as lon, r.serving_node, r.registered_node,
+            m.card as "card?"
+         from resident r left join medical_card m on m.resident_id = r.id
+         where r.id = $1 and lies_below(r.serving_node, $2)"#,
+        resident,
+        scope.nodes(),
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Kept {
+        id: row.id,
+        version: row.version,
+        name: row.name,
+        sex: row.sex,
+        born_in: row.born_in,
+        phone: row.phone,
+        category: row.category,
+        address: row.address,
+        door_access: row.door_access,
+        home: row.lat.zip(row.lon).map(|(lat, lon)| Home { lat, lon }),
+        serving: path_of(conn, row.serving_node).await?,
+        registered: path_of(conn, row.registered_node).await?,
+        medical_card: row.card,
+        contacts: super::views::contacts(conn, Some(resident)).await?,
+        terminals: terminals(conn, resident).await?,
+        incidents: incidents(conn, resident).await?,
+    }))
+}
+
+async fn path_of(conn: &mut PgConnection, node: Uuid) -> Result<Vec<NodeName>, StoreError> {
+    let path = sqlx::query_as!(
+        NodeName,
+        "select above.id, above.level, above.name
+         from org_node n join org_node above on above.id = any(n.path)
+         where n.id = $1
+         order by cardinality(above.path)",
+        node
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(path)
+}
+
+async fn terminals(conn: &mut PgConnection, resident: Uuid) -> Result<Vec<TerminalView>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select t.serial, t.model, s.battery_pct as "battery_pct?", s.heard_at as "heard_at?"
+         from terminal_assignment a
+         join terminal t on t.id = a.terminal_id
+         left join terminal_state s on s.terminal_id = t.id
+         where a.resident_id = $1 and a.until is null
+         order by a.since, t.serial"#,
+        resident
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| TerminalView {
+            serial: row.serial,
+            model: row.model,
+            battery_pct: row.battery_pct,
+            last_heard_at: row.heard_at.map(jiff_sqlx::Timestamp::to_jiff),
+        })
+        .collect())
+}
+
+async fn incidents(conn: &mut PgConnection, resident: Uuid) -> Result<Vec<PastIncident>, StoreError> {
+    let rows = sqlx::query!(
+        "select id, class, kinds, opened_at, closed_at, outcome, drill from incident
+         where resident_id = $1
+         order by closed_at is not null, opened_at desc, id
+         limit $2",
+        resident,
+        INCIDENTS_MAX,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| PastIncident {
+            id: row.id,
+            class: row.class,
+            kinds: row.kinds,
+            opened_at: row.opened_at.to_jiff(),
+            closed_at: row.closed_at.map(jiff_sqlx::Timestamp::to_jiff),
+            outcome: row.outcome,
+            drill: row.drill,
+        })
+        .collect())
+}
+
+/// The last place that any of a resident's terminals told. Whoever reads it has written down why.
+pub async fn locate(conn: &mut PgConnection, resident: Uuid) -> Result<Option<PlaceView>, StoreError> {
+    let row = sqlx::query!(
+        r#"select st_y(s.place::geometry) as lat, st_x(s.place::geometry) as lon, s.place_accuracy_m as accuracy_m,
+            s.place_source as source, s.place_received_at as at, now() as "now!"
+         from terminal_assignment a join terminal_state s on s.terminal_id = a.terminal_id
+         where a.resident_id = $1 and a.until is null and s.place is not null and s.place_received_at >= a.since
+         order by s.place_received_at desc
+         limit 1"#,
+        resident
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.and_then(|row| PlaceView::new((row.lat, row.lon), row.accuracy_m, row.source, row.at, row.now.to_jiff())))
 }
 
 /// `text` in a `like` pattern, where it means itself.

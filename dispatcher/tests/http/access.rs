@@ -58,7 +58,16 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/incidents/{id}/rating", May::Operators, json!({ "stars": 5 })),
         get("/api/v1/categories", May::Users),
         get("/api/v1/incidents/{id}/candidates", May::Seers),
+        get("/api/v1/incidents/{id}/map", May::Seers),
         get("/api/v1/residents", May::Seers),
+        get("/api/v1/residents/{id}", May::Seers),
+        post("/api/v1/residents/{id}/locate", May::Operators, json!({ "reason": "x" })),
+        get("/api/v1/settings/map", May::Seers),
+        get("/api/v1/map/nodes", May::Seers),
+        get("/api/v1/map/people", May::Seers),
+        get("/api/v1/map/incidents", May::Seers),
+        get("/api/v1/map/responders", May::Seers),
+        get("/api/v1/map/stations", May::Seers),
         get("/api/v1/residents/{id}/fences", May::Seers),
         post("/api/v1/residents/{id}/fences", May::Administrators, fence.clone()),
         (Method::PUT, "/api/v1/fences/{id}", May::Administrators, fence),
@@ -185,7 +194,15 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
             assert_eq!((answer.status, answer.code()), expected, "{login}: {method} {path} {answer:?}");
         }
         // Lists leave it out, and say nothing about it in any other way.
-        for path in ["/api/v1/incidents", "/api/v1/incidents?state=closed", "/api/v1/residents?q=陈"] {
+        let lists = [
+            "/api/v1/incidents",
+            "/api/v1/incidents?state=closed",
+            "/api/v1/residents?q=陈",
+            "/api/v1/map/people",
+            "/api/v1/map/incidents",
+            "/api/v1/map/responders",
+        ];
+        for path in lists {
             let answer = house.get(&outsider, path).await;
             assert_eq!(answer.status, StatusCode::OK);
             let text = answer.body.to_string();

@@ -15,7 +15,7 @@ async fn handover(house: &House) -> (IncidentId, String) {
     (id, handover.to_string())
 }
 
-async fn report(house: &House, handover: &str, body: &Value, secret: &str) -> reqwest::Response {
+pub(crate) async fn report(house: &House, handover: &str, body: &Value, secret: &str) -> reqwest::Response {
     let body = body.to_string();
     let header = signature::sign(secret.as_bytes(), dispatcher::clock::now(), body.as_bytes());
     send(house, handover, body, Some(header)).await

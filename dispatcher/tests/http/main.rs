@@ -8,6 +8,7 @@ mod fences;
 mod house;
 mod incidents;
 mod live;
+mod map;
 mod offers;
 mod orders;
 mod pages;

@@ -1,4 +1,5 @@
-//! An operator at a headless Chromium, moved by Playwright.
+//! An operator at a headless Chromium, moved by Playwright. The maps need WebGL: `browser/operator.mjs` makes it
+//! draw in software.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,0 +1,58 @@
+//! Who has looked at what, and why. The list is only ever added to.
+
+use domain::id::UserId;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::StoreError;
+
+/// Looking again within this long is the same look.
+const SAME_LOOK_S: f64 = 600.0;
+
+/// Writes down that somebody saw where the persons of these open cases are: the case is the reason.
+pub async fn saw_places(conn: &mut PgConnection, user: UserId, incidents: &[Uuid]) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into audit (user_id, what, about, resident_id)
+         select $1, 'saw_place', i.id::text, i.resident_id from incident i
+         where i.id = any($2) and not exists (select from audit a
+            where a.about = i.id::text and a.at > now() - make_interval(secs => $3)
+                and a.user_id = $1 and a.what = 'saw_place')",
+        user.0,
+        incidents,
+        SAME_LOOK_S,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes down that somebody opened a resident's page.
+pub async fn opened_resident(conn: &mut PgConnection, user: UserId, resident: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into audit (user_id, what, about, resident_id)
+         select $1, 'opened_resident', $2::uuid::text, $2
+         where not exists (select from audit
+            where about = $2::uuid::text and at > now() - make_interval(secs => $3)
+                and user_id = $1 and what = 'opened_resident')",
+        user.0,
+        resident,
+        SAME_LOOK_S,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes down that somebody asked where a resident without an open case is, and why. Each time.
+pub async fn located(conn: &mut PgConnection, user: UserId, resident: Uuid, why: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into audit (user_id, what, about, resident_id, data)
+         values ($1, 'located', $2::uuid::text, $2, jsonb_build_object('why', $3::text))",
+        user.0,
+        resident,
+        why,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
