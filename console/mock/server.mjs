@@ -33,6 +33,10 @@ const RESPONDERS = [
   { responder: 'r3', name: '吴磊', provider: '安心物业', phone: '13807310003', distance_m: 940, position_age_s: 180, skills: ['locksmith', 'repair'], busy: true },
   { responder: 'r4', name: '赵倩', provider: '湘江社区网格', phone: '13807310004', distance_m: 1480, position_age_s: 75, skills: ['grid'], busy: false },
 ]
+const CATEGORIES = [
+  { word: 'meal', zh: '送餐', en: 'meal delivery' },
+  { word: 'repair', zh: '维修', en: 'repair' },
+]
 const RESIDENTS = [
   {
     id: 'p1', name: '张秀英', community: '桐梓坡社区', address: '长沙市岳麓区桐梓坡路 128 号 3 栋 2 单元 501', phone: '13907311234',
@@ -461,6 +465,7 @@ async function answer(request, response, url) {
   if (path === '/map/incidents') {
     return json(200, features([...incidents.values()].filter((each) => !each.closed).map(({ id, place }) => feature('Point', place && [place.lon, place.lat], { id, accuracy_m: place?.accuracy_m, age_s: place?.age_s, source: place?.source }))))
   }
+  if (path === '/categories') return json(200, { categories: CATEGORIES })
   if (path === '/residents') {
     const q = url.searchParams.get('q') ?? ''
     return json(200, { residents: RESIDENTS.filter((each) => `${each.name}${each.phone}${each.address}`.includes(q)) })

@@ -1,11 +1,14 @@
 // Everything a page says that is more than one message: words of a vocabulary, ages, places, people.
 
 import { useI18n } from 'vue-i18n'
-import type { Doubt, Entry, Notice, Offer, Subject, Summary } from './api/types'
+import type { CategoryName, Doubt, Entry, Notice, Offer, Subject, Summary } from './api/types'
 import { ApiError } from './api/client'
 import { doubtSentence } from './model/incident'
 import { inWords } from './model/time'
 import { sentence, type Blank } from './model/timeline'
+
+/** What was raised, as a list or an offer tells it. */
+type Raised = { kinds: readonly string[]; category?: string | null; category_name?: CategoryName | null }
 
 export function useWords() {
   const { t, te, locale } = useI18n()
@@ -57,9 +60,10 @@ export function useWords() {
 
   const whoIn = (summary: Summary) => who(summary.subject, summary.serial)
   /** What was raised; for daily help what is wanted. */
-  function raised(kinds: readonly string[], category?: string | null): string {
+  function raised({ kinds, category, category_name: name }: Raised): string {
     const words = kinds.map((kind) => word('kinds', kind))
-    if (category) words.push(word('skill', category))
+    if (name) words.push(locale.value === 'zh' ? name.zh : name.en)
+    else if (category) words.push(word('skill', category))
     return words.join(locale.value === 'zh' ? '、' : ', ')
   }
 

@@ -1,11 +1,14 @@
 //! What the dispatcher is told at start.
 
 mod centre;
+mod mail;
 pub mod map;
 
 use std::time::Duration;
 
 pub use centre::{CentreConfig, CentreError, Certificates};
+pub(crate) use mail::TAKEN_WITHIN as MAIL_TAKEN_WITHIN;
+pub use mail::{MailConfig, MailError};
 
 use self::map::MapConfig;
 
@@ -18,6 +21,8 @@ pub struct Config {
     pub call_back_phone: String,
     /// The centres that can be reached by data.
     pub centres: Vec<CentreConfig>,
+    /// How e-mail leaves, if it does.
+    pub mail: Option<MailConfig>,
     /// How far away a responder may be, in metres.
     pub reach_m: f64,
     /// A responder's position older than this does not count.
@@ -50,6 +55,7 @@ impl Default for Config {
             public_url: "http://127.0.0.1:8080".into(),
             call_back_phone: "0731-00000000".into(),
             centres: Vec::new(),
+            mail: None,
             reach_m: 10_000.0,
             position_fresh_for: Duration::from_mins(30),
             gone_after: Duration::from_secs(45),

@@ -116,7 +116,11 @@ impl Desk {
     async fn attempt(&self, id: IncidentId, input: Input) -> Result<Incident, DeskError> {
         let mut tx = self.begin().await?;
         let incident = incidents::lock(&mut tx, id).await?.ok_or(DeskError::NoIncident)?;
-        let facts = facts::gather(&mut tx, &incident, &self.config).await?;
+        let category = match &input {
+            Input::Categorize { category, .. } => Some(category),
+            _ => incident.category.as_ref(),
+        };
+        let facts = facts::gather(&mut tx, &incident, category, &self.config).await?;
 
         let reference = match &input {
             Input::CentreSays { handover, reference: Some(reference), .. } => Some((*handover, reference.clone())),
@@ -148,7 +152,7 @@ async fn write(
     config: &Config,
     now: jiff::Timestamp,
 ) -> Result<(), DeskError> {
-    incidents::save(tx, before, &step.next).await?;
+    incidents::save(tx, before, &step.next, now).await?;
     let lines: Vec<Line> = step.entries.iter().map(line).collect();
     timeline::append(tx, step.next.id, now, &lines).await?;
     outbox::enqueue(tx, &step.next, &step.effects, config, now).await?;

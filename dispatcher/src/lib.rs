@@ -12,6 +12,7 @@ pub mod desk;
 mod fences;
 pub mod http;
 pub mod intake;
+mod letters;
 mod lines;
 pub mod live;
 pub mod outbox;

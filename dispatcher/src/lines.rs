@@ -1,7 +1,7 @@
 //! What a decision wrote, as lines of the timeline: a word and its data. The console turns them into
 //! sentences; nothing else reads them.
 
-use domain::incident::{Entry, HandoverState, OfferState};
+use domain::incident::{ClosedBy, Entry, HandoverState, OfferState};
 use domain::word::Word;
 use serde_json::{Value, json};
 
@@ -54,8 +54,13 @@ pub(crate) fn line(entry: &Entry) -> Line {
             ("voice_done", Some(by.0), json!({ "centre": centre.as_str(), "reference": reference }))
         }
         Entry::Noted { by, text } => ("noted", Some(by.0), json!({ "text": text })),
-        Entry::Closed { by, outcome, note } => {
+        Entry::Categorized { by, category } => ("categorized", Some(by.0), json!({ "category": category.0 })),
+        Entry::Contacted { rank, state } => ("contacted", None, json!({ "rank": rank.0, "state": state.as_str() })),
+        Entry::Closed { by: ClosedBy::User(by), outcome, note } => {
             ("closed", Some(by.0), json!({ "outcome": outcome.as_str(), "note": note }))
+        }
+        Entry::Closed { by: ClosedBy::Responder(by), outcome, note } => {
+            ("closed", None, json!({ "outcome": outcome.as_str(), "note": note, "responder": by.0 }))
         }
     };
     Line { what, who, data: clean(data) }

@@ -2,7 +2,9 @@
 //! channel, records what the far end said.
 
 mod centre;
+mod email;
 mod responder;
+mod webhook;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -12,23 +14,28 @@ use async_trait::async_trait;
 use domain::id::HandoverId;
 use domain::incident::Input;
 use jiff::SignedDuration;
+use reqwest::header::CONTENT_TYPE;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use wire::notice::Notice;
+use wire::signature;
 
+use crate::clock;
 use crate::desk::Desk;
-use crate::store::StoreError;
-use crate::store::outbox::{self, Attempt, Channel, Message, Still};
+use crate::store::outbox::{self, Attempt, Channel, Lane, Message, Still};
+use crate::store::{StoreError, contacts};
 
 /// How often it is looked for messages when nobody says that there are some.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How many are on their way at once.
+/// How many are on their way at once, on each lane.
 const LEASED_MAX: i64 = 64;
 /// News is repeated this soon at first; then ever more slowly.
 const REPEAT_AFTER_S: [i64; 4] = [3, 5, 10, 20];
 /// A far end that does not take a message is tried again this soon; then ever more slowly.
 const RETRY_AFTER_S: [i64; 5] = [1, 2, 4, 8, 15];
+/// A contact's far end, which may be away for hours and whose every attempt is written down.
+const RETRY_LETTER_AFTER_S: [i64; 5] = [1, 5, 15, 60, 300];
 
 /// The way to wearers' terminals: the gateway.
 #[async_trait]
@@ -61,7 +68,14 @@ pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationTo
         .timeout(Duration::from_secs(5))
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
-    let channels = Channels { desk: desk.clone(), http, terminals };
+    let channels = Channels { desk, http, terminals };
+    // Each lane has its own room: a mail server that hangs holds up no ambulance.
+    tokio::join!(send_lane(&channels, Lane::Help, &stop), send_lane(&channels, Lane::Letters, &stop));
+    Ok(())
+}
+
+async fn send_lane(channels: &Channels, lane: Lane, stop: &CancellationToken) {
+    let desk = &channels.desk;
     let mut sending = JoinSet::new();
     loop {
         let unsent = desk.unsent.notified();
@@ -69,7 +83,7 @@ pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationTo
         unsent.as_mut().enable();
         while sending.try_join_next().is_some() {}
         let room = LEASED_MAX - i64::try_from(sending.len()).unwrap_or(LEASED_MAX);
-        let leased = if room > 0 { lease(&desk, room).await } else { Vec::new() };
+        let leased = if room > 0 { lease(desk, lane, room).await } else { Vec::new() };
         if !leased.is_empty() {
             for message in leased {
                 let channels = channels.clone();
@@ -85,13 +99,12 @@ pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationTo
         }
     }
     sending.join_all().await;
-    Ok(())
 }
 
-async fn lease(desk: &Desk, room: i64) -> Vec<Message> {
+async fn lease(desk: &Desk, lane: Lane, room: i64) -> Vec<Message> {
     let leased = async {
         let mut conn = desk.conn().await?;
-        outbox::lease(&mut conn, room).await
+        outbox::lease(&mut conn, lane, room).await
     };
     leased.await.unwrap_or_else(|cause: StoreError| {
         warn!(%cause, "what is to be sent cannot be read");
@@ -116,8 +129,7 @@ impl Channels {
             Still::Withdrawn => return self.record(message, Attempt::Withdrawn, "no longer wanted").await,
             Still::Expired => {
                 self.record(message, Attempt::Expired, "too late").await?;
-                self.report_unreachable(message).await;
-                return Ok(());
+                return self.report_unreachable(message).await;
             }
             Still::Wanted => {}
         }
@@ -125,6 +137,8 @@ impl Channels {
             Channel::Centre => centre::send(self, message).await,
             Channel::Responder => responder::send(self, message).await?,
             Channel::Terminal => self.tell_terminal(message).await,
+            Channel::Email => email::send(self, message).await,
+            Channel::Webhook => webhook::send(self, message).await?,
         };
         match answer {
             Answer::Taken(said) if message.channel == Channel::Terminal => {
@@ -133,20 +147,24 @@ impl Channels {
             Answer::Taken(said) => {
                 self.record(message, Attempt::Taken, &said).await?;
                 info!(incident.id = %message.incident, outbox.id = message.id, what = message.what, "a message was taken");
-                if let (Channel::Centre, "help", Some(about)) = (message.channel, message.what.as_str(), message.about)
-                {
-                    self.tell_desk(message, Input::CentreHasIt { handover: HandoverId(about) }).await;
+                match (message.channel, message.what.as_str(), message.about, message.contact) {
+                    (Channel::Centre, "help", Some(about), _) => {
+                        self.tell_desk(message, Input::CentreHasIt { handover: HandoverId(about) }).await;
+                    }
+                    (_, "alert", _, Some(rank)) => self.tell_desk(message, Input::ContactReached { rank }).await,
+                    _ => {}
                 }
                 Ok(())
             }
             Answer::NotTaken(said) => {
                 warn!(incident.id = %message.incident, outbox.id = message.id, what = message.what, answer = said, "a message was not taken");
-                self.record(message, Attempt::RetryIn(step(&RETRY_AFTER_S, message.tries)), &said).await
+                let waits: &[i64] =
+                    if message.channel.is_to_contact() { &RETRY_LETTER_AFTER_S } else { &RETRY_AFTER_S };
+                self.record(message, Attempt::RetryIn(step(waits, message.tries)), &said).await
             }
             Answer::NoWay(said) => {
                 self.record(message, Attempt::Withdrawn, &said).await?;
-                self.report_unreachable(message).await;
-                Ok(())
+                self.report_unreachable(message).await
             }
         }
     }
@@ -159,11 +177,22 @@ impl Channels {
         Ok(())
     }
 
-    /// A centre that cannot be reached by data is telephoned.
-    async fn report_unreachable(&self, message: &Message) {
-        if let (Channel::Centre, "help", Some(about)) = (message.channel, message.what.as_str(), message.about) {
-            self.tell_desk(message, Input::CentreUnreachable { handover: HandoverId(about) }).await;
+    /// A centre that cannot be reached by data is telephoned; a contact who cannot be reached in any way
+    /// makes it the next one's turn.
+    async fn report_unreachable(&self, message: &Message) -> Result<(), StoreError> {
+        match (message.channel, message.what.as_str(), message.about, message.contact) {
+            (Channel::Centre, "help", Some(about), _) => {
+                self.tell_desk(message, Input::CentreUnreachable { handover: HandoverId(about) }).await;
+            }
+            (_, "alert", _, Some(rank)) => {
+                let is_lost = contacts::is_lost(&mut *self.desk.conn().await?, message.incident, rank).await?;
+                if is_lost {
+                    self.tell_desk(message, Input::ContactLost { rank }).await;
+                }
+            }
+            _ => {}
         }
+        Ok(())
     }
 
     async fn tell_desk(&self, message: &Message, input: Input) {
@@ -180,6 +209,24 @@ impl Channels {
                 Err(why) => Answer::NotTaken(why),
             },
         }
+    }
+}
+
+/// One POST, signed as `wire::signature` tells.
+async fn post(http: &reqwest::Client, url: &str, secret: &str, message: &Message) -> Answer {
+    let body = message.payload.to_string();
+    let sent = http
+        .post(url)
+        .header(CONTENT_TYPE, "application/json")
+        .header("idempotency-key", message.key.to_string())
+        .header(signature::HEADER, signature::sign(secret.as_bytes(), clock::now(), body.as_bytes()))
+        .body(body)
+        .send()
+        .await;
+    match sent {
+        Ok(response) if response.status().is_success() => Answer::Taken(response.status().to_string()),
+        Ok(response) => Answer::NotTaken(response.status().to_string()),
+        Err(cause) => Answer::NotTaken(reason(cause)),
     }
 }
 

@@ -22,7 +22,7 @@ words! {
         DeadlineArmed = "INV-1",
         /// No deadline lies further back than the ticker may be late.
         DeadlineKept = "INV-2",
-        /// What nobody owns rings, from its first decision until it is claimed or closed.
+        /// What nobody owns rings, from its first decision until it is claimed or closed, daily help aside.
         UnclaimedRings = "INV-3",
         /// The policy answers the first press within the ticker's time, never more presses than there
         /// are, and every one of them before the incident is closed.
@@ -39,8 +39,13 @@ words! {
         SomebodyAsked = "INV-8",
         /// A centre that does not acknowledge in time, refuses or cannot be reached is telephoned.
         VoiceAfterSilence = "INV-9",
-        /// A closed incident engages nobody and rings nowhere.
+        /// A closed incident engages nobody, rings nowhere and tells no further contact.
         ClosedIsQuiet = "INV-10",
+        /// An order for daily help that nobody owns rings, unless somebody is being asked or going; then
+        /// it is held, and rings when they are late.
+        OrderSeenTo = "INV-11",
+        /// Daily help is handed over to no centre and alarms no contact.
+        OrderStaysHere = "INV-12",
     }
 }
 
@@ -50,7 +55,7 @@ words! {
 /// the input was, no deadline is left behind.
 pub fn broken(incident: &Incident, policy: &Policy, now: Timestamp, lag: SignedDuration) -> Vec<Invariant> {
     let since = now - lag;
-    let checks: [(bool, Invariant); 10] = [
+    let checks: [(bool, Invariant); 12] = [
         (deadline_armed(incident), Invariant::DeadlineArmed),
         (!incident.is_open() || deadlines(incident).iter().all(|deadline| *deadline >= since), Invariant::DeadlineKept),
         (unclaimed_rings(incident), Invariant::UnclaimedRings),
@@ -61,6 +66,8 @@ pub fn broken(incident: &Incident, policy: &Policy, now: Timestamp, lag: SignedD
         (somebody_asked(incident), Invariant::SomebodyAsked),
         (voice_after_silence(incident, since), Invariant::VoiceAfterSilence),
         (incident.is_open() || closed_is_quiet(incident), Invariant::ClosedIsQuiet),
+        (order_seen_to(incident), Invariant::OrderSeenTo),
+        (order_stays_here(incident), Invariant::OrderStaysHere),
     ];
     checks.into_iter().filter_map(|(holds, invariant)| (!holds).then_some(invariant)).collect()
 }
@@ -70,9 +77,12 @@ pub fn broken(incident: &Incident, policy: &Policy, now: Timestamp, lag: SignedD
 /// came in is not kept in the incident.
 fn deadlines(incident: &Incident) -> Vec<Timestamp> {
     let mut all = Vec::new();
-    if let Ring::Ringing { next_at, .. } = incident.ring {
-        all.push(next_at);
+    match incident.ring {
+        Ring::Quiet => {}
+        Ring::Held { until } => all.push(until),
+        Ring::Ringing { next_at, .. } => all.push(next_at),
     }
+    all.extend(incident.tell_next_at);
     if let Ownership::Claimed { check_at, .. } = incident.ownership {
         all.push(check_at);
     }
@@ -100,9 +110,26 @@ fn deadline_armed(incident: &Incident) -> bool {
     }
 }
 
+fn is_unclaimed(incident: &Incident) -> bool {
+    incident.is_open() && incident.presses_answered > 0 && incident.owner().is_none()
+}
+
 fn unclaimed_rings(incident: &Incident) -> bool {
-    let is_decided = incident.presses_answered > 0;
-    !(incident.is_open() && is_decided && incident.owner().is_none()) || incident.ring.level() != Level::Quiet
+    !is_unclaimed(incident) || incident.class == Class::Service || incident.ring.level() != Level::Quiet
+}
+
+fn order_seen_to(incident: &Incident) -> bool {
+    let is_engaged = incident.offers.iter().any(|offer| offer.state.is_live());
+    let is_order = incident.class == Class::Service;
+    match incident.ring {
+        Ring::Held { .. } => is_order && is_unclaimed(incident) && is_engaged,
+        Ring::Quiet => !is_order || !is_unclaimed(incident),
+        Ring::Ringing { .. } => true,
+    }
+}
+
+fn order_stays_here(incident: &Incident) -> bool {
+    incident.class != Class::Service || (incident.handovers.is_empty() && incident.told.is_empty())
 }
 
 fn presses_answered(incident: &Incident, since: Timestamp) -> bool {
@@ -190,7 +217,9 @@ fn voice_after_silence(incident: &Incident, since: Timestamp) -> bool {
 }
 
 fn closed_is_quiet(incident: &Incident) -> bool {
-    incident.ring == Ring::Quiet && !incident.offers.iter().any(|offer| offer.state.is_live())
+    incident.ring == Ring::Quiet
+        && incident.tell_next_at.is_none()
+        && !incident.offers.iter().any(|offer| offer.state.is_live())
 }
 
 #[cfg(test)]
@@ -199,7 +228,7 @@ mod tests {
 
     use super::*;
     use crate::id::{HandoverId, IncidentId, OfferId, ResponderId, UserId};
-    use crate::incident::{Handover, Offer};
+    use crate::incident::{ClosedBy, Handover, Offer, Rank, Told, ToldState};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
     const SOON: Timestamp = Timestamp::constant(10, 0);
@@ -248,7 +277,7 @@ mod tests {
     fn every_invariant_can_be_broken() {
         let by = UserId(Uuid::from_u128(5));
         let owned = Ownership::Claimed { by, since: NOW, check_at: SOON };
-        let closed = Closure::Closed { outcome: crate::incident::Outcome::Other, at: NOW, by };
+        let closed = Closure::Closed { outcome: crate::incident::Outcome::Other, at: NOW, by: ClosedBy::User(by) };
         check(
             |it| (it.ring, it.offers[0].state) = (Ring::Quiet, OfferState::Done),
             &[Invariant::DeadlineArmed, Invariant::UnclaimedRings],
@@ -268,6 +297,23 @@ mod tests {
             &[Invariant::DeadlineKept, Invariant::VoiceAfterSilence],
         );
         check(|it| (it.ownership, it.closure) = (owned, closed), &[Invariant::ClosedIsQuiet]);
+        check(|it| it.ring = Ring::Held { until: SOON }, &[Invariant::UnclaimedRings, Invariant::OrderSeenTo]);
+        check(|it| it.class = Class::Service, &[Invariant::OrderStaysHere]);
+        check(
+            |it| {
+                it.class = Class::Service;
+                it.handovers.clear();
+                it.told.push(Told { rank: Rank(1), state: ToldState::Told });
+            },
+            &[Invariant::OrderStaysHere],
+        );
+        check(
+            |it| {
+                (it.class, it.ring) = (Class::Service, Ring::Quiet);
+                it.handovers.clear();
+            },
+            &[Invariant::OrderSeenTo],
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A simulated 120 centre: receives hand-overs as `wire::centre` tells, reports progress as a real one
-//! would, and can be slow, refuse, lie or be down.
+//! would, and can be slow, refuse, lie or be down. Where it has stations, a vehicle drives from the nearest
+//! one, and each few seconds the centre tells where it is.
 //!
 //! It listens twice. On the first address it takes messages (`POST` to any path). On the control
 //! address, which stays open even when the centre refuses connections, `GET /cases` tells what it has
@@ -9,6 +10,7 @@
 mod behaviour;
 mod gate;
 mod tls;
+mod vehicle;
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::IntoFuture as _;
@@ -40,10 +42,12 @@ pub use tls::{Tls, TlsError};
 
 use crate::backoff::Backoff;
 use crate::clock;
+use crate::ground::Point;
 use crate::secret::Secret;
 use behaviour::wait;
 use gate::{Gate, Passage};
 use tls::Shaken;
+use vehicle::Drive;
 
 /// Cases remembered; the oldest is forgotten first.
 const CASES_MAX: usize = 10_000;
@@ -66,6 +70,8 @@ pub struct Config {
     pub secret: Secret,
     /// What it does, until it is told otherwise.
     pub behaviour: Behaviour,
+    /// Where its vehicles stand; without any, it tells of none.
+    pub stations: Vec<Point>,
     /// How it serves https; without it, http. The control address is always http.
     pub tls: Option<Tls>,
 }
@@ -74,7 +80,7 @@ impl Config {
     /// A centre on loopback, on ports of the system's choice.
     pub fn new(secret: impl Into<Secret>, behaviour: Behaviour) -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { listen: any, control: any, secret: secret.into(), behaviour, tls: None }
+        Self { listen: any, control: any, secret: secret.into(), behaviour, stations: Vec::new(), tls: None }
     }
 }
 
@@ -154,6 +160,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Centre, Ce
     let addr = axum::serve::Listener::local_addr(&gate).map_err(failed(config.listen))?;
     let desk = Arc::new(Desk {
         secret: config.secret,
+        stations: config.stations,
         client: reqwest::Client::builder().timeout(REPORT_WITHIN).no_proxy().build().map_err(CentreError::Client)?,
         behaviour: watch::Sender::new(config.behaviour),
         passage,
@@ -242,6 +249,7 @@ impl Behaviour {
 #[derive(Debug)]
 struct Desk {
     secret: Secret,
+    stations: Vec<Point>,
     client: reqwest::Client,
     behaviour: watch::Sender<Behaviour>,
     passage: watch::Sender<Passage>,
@@ -432,6 +440,7 @@ impl Desk {
             return Err((StatusCode::GONE, "the message is past its not_after"));
         }
         let (handover, purpose, drill) = (message.handover, message.purpose, message.drill);
+        let goal = message.place.as_ref().map(|place| Point { lat: place.lat_deg, lon: place.lon_deg });
         let taken = {
             let mut book = self.book.lock();
             if let Behaviour::Stutter { times, .. } = behaviour
@@ -446,7 +455,10 @@ impl Desk {
             taken.ok_or((StatusCode::CONFLICT, "the Idempotency-Key belongs to another hand-over"))?;
         tracing::info!(%handover, ?purpose, drill, copy = story.is_none(), "the centre took a message");
         if let Some(cancelled) = story {
-            let steps = steps(behaviour, purpose, &reference);
+            let mut steps = steps(behaviour, purpose, &reference);
+            if let Some(drive) = goal.and_then(|goal| Drive::from_nearest(&self.stations, goal, &reference)) {
+                steps = drive.shown_in(steps);
+            }
             let desk = Arc::clone(self);
             self.stories.spawn(async move {
                 cancelled.run_until_cancelled(desk.tell(handover, &status_url, steps)).await;
@@ -481,7 +493,9 @@ impl Desk {
             match request.send().await {
                 Ok(response) if response.status().is_success() => {
                     tracing::info!(%handover, ?progress, "the centre reported");
-                    if let Some(entry) = self.book.lock().entry(handover) {
+                    if let Some(entry) = self.book.lock().entry(handover)
+                        && !(status.vehicle.is_some() && entry.case.reported.last() == Some(&progress))
+                    {
                         entry.case.reported.push(progress);
                     }
                     return true;

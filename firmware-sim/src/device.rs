@@ -15,7 +15,7 @@ use uuid::Uuid;
 use wire::directory::Dialect;
 use wire::notice::News;
 use wire::topics::{self, ydt as leaf};
-use wire::ydt::{Ack, Alert, Fix, Fixes, Notice, Receipt, Wants};
+use wire::ydt::{Ack, Alert, Fix, Fixes, Notice, Receipt, Status, Wants};
 
 /// How long a connected device waits for the acknowledgement of a press before it takes the connection
 /// for dead. Three times the 5 s after which the server would have closed the session itself.
@@ -110,6 +110,8 @@ pub enum Stimulus {
     Notice(Notice),
     /// The device knows where it is.
     Located(Fix),
+    /// Its battery, charger or strap tells how it is.
+    Felt(Status),
     /// Time has passed. Wanted about once a second.
     Tick,
 }
@@ -350,6 +352,12 @@ impl Device {
                     out.push(self.telemetry(leaf::FIX, &fixes));
                 }
                 self.fix = Some(fix);
+            }
+            Stimulus::Felt(status) => {
+                if self.connected {
+                    out.push(self.telemetry(leaf::STATUS, &status));
+                }
+                self.settings.battery_pct = status.battery_pct.or(self.settings.battery_pct);
             }
             Stimulus::Tick => self.tick(now, &mut out),
         }

@@ -1,4 +1,4 @@
-//! The far ends of the line, simulated: a wearer's pager, a responder, a 120 centre.
+//! The far ends of the line, simulated: a wearer's pager, a responder, a 120 centre, a mailbox.
 //!
 //! They know of the server only what real ones would: the MQTT topics and messages of `wire`, and
 //! the HTTP interface. Each can run as a task inside another process (`yidiantong serve --demo`,
@@ -6,15 +6,23 @@
 //!
 //! * [`device`] – what a pager does, as a pure model: no clock, no I/O, fit for virtual time.
 //! * [`pager`] – puts one device on MQTT.
+//! * [`day`], [`fleet`] – ordinary days of many who wear one.
+//! * [`wander`] – one of them who walks away.
 //! * [`responder`] – follows its offers over HTTP, answers, travels, arrives.
 //! * [`centre`] – a 120 centre that can be slow, refuse, lie or be down.
+//! * [`mailbox`] – a mail server that shows what contacts are written, and can put off, refuse or hang.
 
 pub mod backoff;
 pub mod centre;
 pub mod clock;
+pub mod day;
 pub mod device;
-pub mod ground;
+pub mod fleet;
+pub mod mailbox;
 pub mod pager;
 pub mod responder;
 pub mod secret;
 pub mod sse;
+pub mod wander;
+
+pub use town::ground;

@@ -1,4 +1,4 @@
-//! `firmware-sim`: a pager, a press, a responder or a 120 centre from the command line.
+//! `firmware-sim`: a pager, a press, a fleet, a responder or a 120 centre from the command line.
 
 mod speak;
 
@@ -11,13 +11,16 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use firmware_sim::device::{Key, Settings};
+use firmware_sim::fleet::{self, Wearer};
 use firmware_sim::ground::Point;
 use firmware_sim::pager::{self, Event, Pager, Session};
 use firmware_sim::secret::Secret;
-use firmware_sim::{centre, clock, responder};
+use firmware_sim::{centre, clock, responder, wander};
+use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+use wire::directory::Dialect;
 use wire::notice::News;
 
 use crate::speak::{Format, Speaker};
@@ -36,6 +39,10 @@ enum Command {
     Pager(PagerArgs),
     /// One press: prints what the pager hears, and succeeds when the press is acknowledged.
     Press(PressArgs),
+    /// Everybody who wears a pager, living an ordinary day.
+    Fleet(FleetArgs),
+    /// One wearer walks away from home, out of every fence. Takes the place of their pager in a fleet.
+    Wander(WanderArgs),
     /// A responder who follows the offers of one account.
     Responder(ResponderArgs),
     /// A 120 centre.
@@ -98,6 +105,49 @@ struct PressArgs {
 }
 
 #[derive(Debug, Args)]
+struct FleetArgs {
+    /// Where the terminals connect, host:port.
+    #[arg(long, default_value = "127.0.0.1:1883")]
+    broker: String,
+    /// Who wears them: demo.json in the data folder of a demonstration, or anything with such "terminals".
+    #[arg(long)]
+    wearers: PathBuf,
+    /// What the days are made of: the same each time.
+    #[arg(long, default_value_t = town::SEED)]
+    seed: u64,
+    /// How many times faster than real the days go; at 60 one takes 24 minutes.
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// The time of day at which it begins, in hours.
+    #[arg(long, default_value_t = 8.5)]
+    hour: f64,
+    /// How many of them call for help in an hour of theirs.
+    #[arg(long, default_value_t = 0.0)]
+    sos_per_hour: f64,
+}
+
+#[derive(Debug, Args)]
+struct WanderArgs {
+    #[command(flatten)]
+    terminal: TerminalArgs,
+    /// How far from home, in metres.
+    #[arg(long, default_value_t = 2000.0)]
+    distance: f64,
+    /// How many times faster than an old person walks.
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// How many seconds lie between two fixes.
+    #[arg(long, default_value_t = 5.0)]
+    every: f64,
+    /// Walks home again afterwards, instead of standing there.
+    #[arg(long)]
+    back: bool,
+    /// Which of many ways; without it, one that no other run took.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
 struct ResponderArgs {
     /// Where the server is.
     #[arg(long, default_value = "http://127.0.0.1:8080")]
@@ -140,6 +190,9 @@ struct CentreArgs {
     /// {"is":"refuse","reason":"no vehicle is free"}.
     #[arg(long, default_value = "normal")]
     behaviour: centre::Behaviour,
+    /// Where a vehicle stands, as lat,lon; may be given several times.
+    #[arg(long = "station", value_parser = station, allow_hyphen_values = true)]
+    stations: Vec<Point>,
     /// Serves https: its certificate, and those above it, in PEM.
     #[arg(long, requires = "tls_key", value_name = "FILE")]
     tls_certificate: Option<PathBuf>,
@@ -151,10 +204,16 @@ struct CentreArgs {
     tls_client_ca: Option<PathBuf>,
 }
 
+fn station(text: &str) -> Result<Point, String> {
+    let read = |text: &str| text.trim().parse::<f64>().map_err(|_| format!("{text:?} is no number of degrees"));
+    let (lat, lon) = text.split_once(',').ok_or("a station is lat,lon")?;
+    Ok(Point { lat: read(lat)?, lon: read(lon)? })
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
-    let quiet = matches!(cli.command, Command::Pager(_) | Command::Press(_));
+    let quiet = matches!(cli.command, Command::Pager(_) | Command::Press(_) | Command::Wander(_));
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| if quiet { "warn" } else { "info" }.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -166,6 +225,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Pager(args) => pager(args, stop).await,
         Command::Press(args) => press(args, stop).await,
+        Command::Fleet(args) => live(args, stop).await,
+        Command::Wander(args) => walk_away(args, stop).await,
         Command::Responder(args) => follow_offers(args, stop).await,
         Command::Centre(args) => take_hand_overs(args, stop).await,
     }
@@ -291,6 +352,61 @@ async fn press(args: PressArgs, stop: CancellationToken) -> anyhow::Result<ExitC
     Ok(if acknowledged { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The part of a demonstration's file that says who wears what.
+#[derive(Debug, Deserialize)]
+struct Roster {
+    terminals: Vec<Worn>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Worn {
+    dialect: Dialect,
+    #[serde(flatten)]
+    wearer: Wearer,
+}
+
+async fn live(args: FleetArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let path = args.wearers.display();
+    let bytes = std::fs::read(&args.wearers).with_context(|| format!("{path} cannot be read"))?;
+    let roster: Roster =
+        serde_json::from_slice(&bytes).with_context(|| format!("{path} does not say who wears what"))?;
+    let wearers = roster.terminals.into_iter().filter(|worn| worn.dialect == Dialect::Ydt).map(|worn| worn.wearer);
+    let starts_at = Duration::try_from_secs_f64(args.hour * 3600.0).context("an hour of the day is wanted")?.as_secs();
+    let config = fleet::Config {
+        broker: args.broker,
+        seed: args.seed,
+        speed: args.speed,
+        starts_at,
+        sos_per_hour: args.sos_per_hour,
+    };
+    fleet::run(config, wearers.collect(), stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn walk_away(args: WanderArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let mut speaker = args.terminal.speaker();
+    let config = wander::Config {
+        pager: args.terminal.pager(),
+        distance_m: args.distance,
+        speed: args.speed,
+        fix_every: Duration::try_from_secs_f64(args.every).context("seconds between fixes are wanted")?,
+        then: if args.back { wander::Then::Returns } else { wander::Then::Stays },
+        seed: args.seed.unwrap_or_else(|| clock::boot().into()),
+    };
+    let (tell, mut events) = tokio::sync::mpsc::channel(64);
+    speaker.hint("walking; Ctrl-C ends it");
+    let mut walking = std::pin::pin!(wander::run(config, tell, stop));
+    loop {
+        tokio::select! {
+            walked = &mut walking => {
+                walked?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            Some(event) = events.recv() => speaker.tell(&event)?,
+        }
+    }
+}
+
 async fn follow_offers(args: ResponderArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let config = responder::Config {
         behaviour: args.behaviour,
@@ -320,6 +436,7 @@ async fn take_hand_overs(args: CentreArgs, stop: CancellationToken) -> anyhow::R
         control: args.control,
         secret: args.secret.into(),
         behaviour: args.behaviour,
+        stations: args.stations,
         tls,
     };
     let centre = centre::start(config, stop).await?;

@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wire::notice::News;
-use wire::ydt::Fix;
+use wire::ydt::{Fix, Status};
 
 use crate::backoff::Backoff;
 use crate::clock;
@@ -28,7 +28,6 @@ use crate::secret::Secret;
 
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const CONNECT_WITHIN_S: u64 = 5;
-const TICK_EVERY: Duration = Duration::from_secs(1);
 /// How long a goodbye may take.
 const DISCONNECT_WITHIN: Duration = Duration::from_secs(1);
 /// Requests that may wait in the client: more than the device can have under way.
@@ -52,6 +51,12 @@ pub struct Config {
     pub device: Settings,
     /// Where it is.
     pub place: Option<Point>,
+    /// How often the device looks at the time.
+    pub tick_every: Duration,
+    /// How long it stays away when its connection breaks, again and again.
+    pub stays_away: Backoff,
+    /// A connection that has held for so long was a good one: the next wait is short again.
+    pub settled_after: Duration,
 }
 
 /// What the server does with the session when the connection ends.
@@ -74,6 +79,30 @@ impl Config {
             session: Session::Kept,
             device: Settings::new(serial, clock::boot()),
             place: None,
+            tick_every: Duration::from_secs(1),
+            stays_away: Backoff::new(Duration::from_millis(200), Duration::from_secs(5)),
+            settled_after: Duration::ZERO,
+        }
+    }
+}
+
+/// What its wearer and the world do to a pager.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A key is pressed.
+    Pressed(Key),
+    /// It finds out where it is.
+    Located(Fix),
+    /// It finds out how it is.
+    Felt(Status),
+}
+
+impl From<Input> for Stimulus {
+    fn from(input: Input) -> Self {
+        match input {
+            Input::Pressed(key) => Self::Pressed(key),
+            Input::Located(fix) => Self::Located(fix),
+            Input::Felt(status) => Self::Felt(status),
         }
     }
 }
@@ -162,7 +191,7 @@ pub enum Event {
 /// A pager that runs as a task.
 #[derive(Debug)]
 pub struct Pager {
-    keys: mpsc::Sender<Key>,
+    inputs: mpsc::Sender<Input>,
     events: mpsc::Receiver<Event>,
     task: JoinHandle<()>,
 }
@@ -171,16 +200,21 @@ impl Pager {
     /// Starts one. It waits when nobody reads its events.
     pub fn start(config: Config, stop: CancellationToken) -> Result<Self, PagerError> {
         let options = options(&config)?;
-        let (keys, pressed) = mpsc::channel(16);
+        let (inputs, felt) = mpsc::channel(16);
         let (tell, events) = mpsc::channel(EVENTS_MAX);
-        let driver = Driver::new(config, pressed, tell, stop);
+        let driver = Driver::new(config, felt, tell, stop);
         let task = tokio::spawn(driver.run(options));
-        Ok(Self { keys, events, task })
+        Ok(Self { inputs, events, task })
     }
 
     /// Presses a key. Does nothing when the pager has been stopped.
     pub async fn press(&self, key: Key) {
-        let _stopped = self.keys.send(key).await;
+        self.put(Input::Pressed(key)).await;
+    }
+
+    /// Lets something happen to it. Does nothing when the pager has been stopped.
+    pub async fn put(&self, input: Input) {
+        let _stopped = self.inputs.send(input).await;
     }
 
     /// The next thing that happens; `None` when the pager has been stopped.
@@ -198,12 +232,12 @@ impl Pager {
 /// Runs one until `stop`. Either channel's far end may be dropped by somebody who does not care.
 pub async fn run(
     config: Config,
-    keys: mpsc::Receiver<Key>,
+    inputs: mpsc::Receiver<Input>,
     events: mpsc::Sender<Event>,
     stop: CancellationToken,
 ) -> Result<(), PagerError> {
     let options = options(&config)?;
-    Driver::new(config, keys, events, stop).run(options).await;
+    Driver::new(config, inputs, events, stop).run(options).await;
     Ok(())
 }
 
@@ -227,8 +261,10 @@ fn options(config: &Config) -> Result<MqttOptions, PagerError> {
 /// The device and what connects it to the world.
 struct Driver {
     device: Device,
-    /// `None` when nobody can press a key any more.
-    keys: Option<mpsc::Receiver<Key>>,
+    /// `None` when nobody can do anything to it any more.
+    inputs: Option<mpsc::Receiver<Input>>,
+    stays_away: Backoff,
+    settled_after: Duration,
     ticks: tokio::time::Interval,
     events: mpsc::Sender<Event>,
     stop: CancellationToken,
@@ -246,7 +282,7 @@ struct Line {
 
 enum End {
     Stopped,
-    Broken { was_connected: bool },
+    Broken { connected_at: Option<Instant> },
 }
 
 #[derive(PartialEq, Eq)]
@@ -269,7 +305,12 @@ enum Step {
 }
 
 impl Driver {
-    fn new(config: Config, keys: mpsc::Receiver<Key>, events: mpsc::Sender<Event>, stop: CancellationToken) -> Self {
+    fn new(
+        config: Config,
+        inputs: mpsc::Receiver<Input>,
+        events: mpsc::Sender<Event>,
+        stop: CancellationToken,
+    ) -> Self {
         let mut device = Device::new(config.device);
         if let Some(Point { lat, lon }) = config.place {
             let (at, source) = (Some(clock::now()), Some("gnss".to_owned()));
@@ -277,21 +318,22 @@ impl Driver {
             // Not connected, it says nothing about it yet.
             device.handle(clock::now(), Stimulus::Located(fix));
         }
-        let mut ticks = tokio::time::interval(TICK_EVERY);
+        let mut ticks = tokio::time::interval(config.tick_every.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { device, keys: Some(keys), ticks, events, stop, line: None }
+        let Config { stays_away, settled_after, .. } = config;
+        Self { device, inputs: Some(inputs), stays_away, settled_after, ticks, events, stop, line: None }
     }
 
     async fn run(mut self, options: MqttOptions) {
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
         loop {
             match self.connect(options.clone()).await {
                 End::Stopped => return,
-                End::Broken { was_connected } => {
-                    if was_connected {
-                        backoff.reset();
+                End::Broken { connected_at } => {
+                    if connected_at.is_some_and(|at| at.elapsed() >= self.settled_after) {
+                        self.stays_away.reset();
                     }
-                    if self.wait(backoff.wait()).await == Waited::Stopped {
+                    let away = self.stays_away.wait();
+                    if self.wait(away).await == Waited::Stopped {
                         return;
                     }
                 }
@@ -306,7 +348,7 @@ impl Driver {
         limits.set_connection_timeout(CONNECT_WITHIN_S);
         connection.set_network_options(limits);
         self.line = Some(Line { client, queued: VecDeque::new(), under_way: HashMap::new() });
-        let mut was_connected = false;
+        let mut connected_at = None;
         let why = loop {
             match self.step(&mut connection).await {
                 Step::Stop => {
@@ -315,7 +357,9 @@ impl Driver {
                 }
                 Step::HangUp => break "no acknowledgement came".to_owned(),
                 Step::Polled(Ok(event)) => {
-                    was_connected |= matches!(event, rumqttc::Event::Incoming(Packet::ConnAck(_)));
+                    if matches!(event, rumqttc::Event::Incoming(Packet::ConnAck(_))) {
+                        connected_at = Some(Instant::now());
+                    }
                     if self.take(event).await == Then::HangUp {
                         break "no acknowledgement came".to_owned();
                     }
@@ -330,7 +374,7 @@ impl Driver {
         self.line = None;
         self.stimulate(Stimulus::Disconnected).await;
         self.tell(Event::Disconnected { why }).await;
-        End::Broken { was_connected }
+        End::Broken { connected_at }
     }
 
     /// Polls the connection until it has something to say. The poll is never given up half-way: a
@@ -367,18 +411,18 @@ impl Driver {
     }
 
     async fn next_stimulus(&mut self) -> Stimulus {
-        let Self { keys, ticks, .. } = self;
+        let Self { inputs, ticks, .. } = self;
         loop {
-            let pressed = async {
-                match keys {
-                    Some(keys) => keys.recv().await,
+            let felt = async {
+                match inputs {
+                    Some(inputs) => inputs.recv().await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
-                key = pressed => match key {
-                    Some(key) => return Stimulus::Pressed(key),
-                    None => *keys = None,
+                input = felt => match input {
+                    Some(input) => return input.into(),
+                    None => *inputs = None,
                 },
                 _ = ticks.tick() => return Stimulus::Tick,
             }

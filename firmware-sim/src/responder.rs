@@ -3,16 +3,22 @@
 //! It uses what a responder's own application would: `GET /api/v1/offers/live` for its offers, the
 //! calls of an offer to answer and report, `PUT /api/v1/responder/position` for where it is. It comes
 //! back for ever when the server is away.
+//!
+//! A [`crew`] is many of them that cost little: they share one client, nobody of them holds a stream
+//! open, and what is asked of one is pushed to an address that all of them share.
+
+pub mod crew;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -26,6 +32,10 @@ use crate::sse;
 const CALL_WITHIN: Duration = Duration::from_secs(10);
 /// The server says something at least each 10 s; three times that, and the stream is dead.
 const STREAM_SILENT_FOR: Duration = Duration::from_secs(30);
+/// How often somebody looks for offers who is woken when there is one.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// How fast somebody goes about while nothing is asked of them.
+const STROLL_M_S: f64 = 1.2;
 /// A call that failed is tried again after this.
 const CALL_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
@@ -51,6 +61,25 @@ pub struct Config {
     pub report_every: Duration,
     /// How often it tells where it is otherwise.
     pub report_idle_every: Duration,
+    /// How far it goes about from where it starts while nothing is asked of it.
+    pub patrol_m: f64,
+    /// How it hears of its offers.
+    pub hears: Hears,
+}
+
+/// How a responder hears of its offers.
+#[derive(Debug, Clone, Default)]
+pub enum Hears {
+    /// It holds a stream open.
+    #[default]
+    OnAStream,
+    /// It looks when it is woken, and now and then, with a client that it shares.
+    WhenWoken {
+        /// Woken by what is pushed.
+        wakes: Arc<Notify>,
+        /// Shared.
+        client: reqwest::Client,
+    },
 }
 
 impl Config {
@@ -66,6 +95,8 @@ impl Config {
             on_scene: Duration::from_mins(5),
             report_every: Duration::from_secs(5),
             report_idle_every: Duration::from_secs(30),
+            patrol_m: 0.0,
+            hears: Hears::default(),
         }
     }
 }
@@ -147,10 +178,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Responde
     }
     let api = Api::new(&config)?;
     let (tell, offers) = watch::channel(Vec::new());
-    let work = Work { place: config.place, last_report: None, jobs: BTreeMap::new(), config, api: api.clone() };
+    let following = follow(api.clone(), tell, config.hears.clone());
+    let work = Work { place: config.place, strolls_to: None, last_report: None, jobs: BTreeMap::new(), config, api };
     tokio::select! {
         () = stop.cancelled() => {}
-        () = follow(api, tell) => {}
+        () = following => {}
         () = work.run(offers) => {}
     }
     Ok(())
@@ -206,11 +238,10 @@ struct Api {
 
 impl Api {
     fn new(config: &Config) -> Result<Self, ResponderError> {
-        let client = reqwest::Client::builder()
-            .connect_timeout(CALL_WITHIN)
-            .no_proxy()
-            .build()
-            .map_err(ResponderError::Client)?;
+        let client = match &config.hears {
+            Hears::OnAStream => client()?,
+            Hears::WhenWoken { client, .. } => client.clone(),
+        };
         let base = config.api.trim_end_matches('/');
         let base = if base.ends_with("/api/v1") { base.to_owned() } else { format!("{base}/api/v1") };
         Ok(Self { client, base, token: config.token.clone() })
@@ -246,8 +277,42 @@ impl Api {
     }
 }
 
+fn client() -> Result<reqwest::Client, ResponderError> {
+    reqwest::Client::builder().connect_timeout(CALL_WITHIN).no_proxy().build().map_err(ResponderError::Client)
+}
+
+/// Follows the offers for ever.
+async fn follow(api: Api, offers: watch::Sender<Vec<Offer>>, hears: Hears) {
+    match hears {
+        Hears::OnAStream => follow_stream(api, offers).await,
+        Hears::WhenWoken { wakes, .. } => look_when_woken(api, offers, &wakes).await,
+    }
+}
+
+/// Looks for offers when woken. What somebody else changes about them is pushed too; looking now and then
+/// is for what was pushed while nobody listened.
+async fn look_when_woken(api: Api, offers: watch::Sender<Vec<Offer>>, wakes: &Notify) {
+    // Not all of them in the same moment.
+    let mut again_after = LOOK_EVERY.mul_f64(rand::random_range(0.0..=1.0));
+    loop {
+        let _in_time = timeout(again_after, wakes.notified()).await;
+        let request = api.request(reqwest::Method::GET, "/offers").timeout(CALL_WITHIN).send();
+        let list = async { request.await?.error_for_status()?.json::<Offers>().await };
+        again_after = match list.await {
+            Ok(list) => {
+                offers.send_replace(list.offers);
+                LOOK_EVERY
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the responder could not look for offers");
+                CALL_AGAIN_AFTER
+            }
+        };
+    }
+}
+
 /// Follows the stream of offers for ever.
-async fn follow(api: Api, offers: watch::Sender<Vec<Offer>>) {
+async fn follow_stream(api: Api, offers: watch::Sender<Vec<Offer>>) {
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
     loop {
         let why = follow_once(&api, &offers, &mut backoff).await;
@@ -324,6 +389,8 @@ struct Work {
     config: Config,
     api: Api,
     place: Option<Point>,
+    /// Where it goes while nothing is asked of it.
+    strolls_to: Option<Point>,
     last_report: Option<Instant>,
     /// By offer, so the oldest first: their ids carry their time.
     jobs: BTreeMap<Uuid, (Job, Option<Point>)>,
@@ -458,6 +525,7 @@ impl Work {
         });
         let idle_report_due = self.last_report.is_none_or(|at| at.elapsed() >= self.config.report_idle_every);
         let Some((offer, goal)) = goal else {
+            let place = self.stroll(place, elapsed);
             if idle_report_due && !self.has_vanished() {
                 self.tell_place(place).await;
             }
@@ -470,6 +538,28 @@ impl Work {
         if place == goal {
             self.jobs.insert(offer, (Job::Arriving { at: Instant::now() }, Some(goal)));
         }
+    }
+
+    /// Goes about near where it started, unless it has something to do.
+    fn stroll(&mut self, place: Point, elapsed: Duration) -> Point {
+        let Some(post) = self.config.place.filter(|_| self.config.patrol_m > 0.0) else { return place };
+        if self.jobs.values().any(|(job, _)| !matches!(job, Job::Over)) {
+            return place;
+        }
+        let patrol_m = self.config.patrol_m;
+        let goal = *self.strolls_to.get_or_insert_with(|| {
+            let aside_m = || rand::random_range(-patrol_m..=patrol_m);
+            post.moved(aside_m(), aside_m())
+        });
+        // Back from far away one rides.
+        let is_far = place.distance_m(post) > 2.0 * patrol_m;
+        let pace_m_s = if is_far { self.config.speed_kmh / 3.6 * self.config.time_scale } else { STROLL_M_S };
+        let place = place.towards(goal, pace_m_s * elapsed.as_secs_f64());
+        if place == goal {
+            self.strolls_to = None;
+        }
+        self.place = Some(place);
+        place
     }
 
     async fn tell_place(&mut self, Point { lat, lon }: Point) {

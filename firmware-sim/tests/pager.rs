@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use firmware_sim::device::{Key, Light, Sound};
+use firmware_sim::fleet::{self, Wearer};
+use firmware_sim::ground::Point;
 use firmware_sim::pager::{Config, Event, Pager};
+use firmware_sim::wander;
 use jiff::Timestamp;
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{ConnAck, ConnectReturnCode, Packet, PubAck, Publish, SubAck, SubscribeReasonCode};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+use town::people::Habit;
 use uuid::Uuid;
 use wire::notice::News;
-use wire::ydt::{Ack, Alert, Notice, Receipt, Wants};
+use wire::ydt::{Ack, Alert, Fix, Fixes, Notice, Receipt, Wants};
 
 /// Nothing here takes longer, except when it is broken.
 const BOUND: Duration = Duration::from_secs(20);
@@ -31,6 +35,7 @@ struct Session {
     stream: TcpStream,
     read: BytesMut,
     login: (String, String),
+    client: String,
     clean: bool,
 }
 
@@ -44,10 +49,12 @@ impl FrontDoor {
     /// The next connection, answered with `code`.
     async fn answer(&self, code: ConnectReturnCode) -> Session {
         let (stream, _) = timeout(BOUND, self.listener.accept()).await.expect("nobody connects").unwrap();
-        let mut session = Session { stream, read: BytesMut::new(), login: Default::default(), clean: true };
+        let mut session =
+            Session { stream, read: BytesMut::new(), login: Default::default(), client: String::new(), clean: true };
         let Packet::Connect(connect) = session.packet().await else { panic!("no CONNECT") };
         let login = connect.login.expect("no credentials");
         session.login = (login.username, login.password);
+        session.client = connect.client_id;
         session.clean = connect.clean_session;
         session.write(|buffer| ConnAck::new(code, false).write(buffer)).await;
         session
@@ -316,4 +323,93 @@ async fn the_pager_command_takes_typed_keys_and_tells_json_lines() {
     assert_eq!(timeout(BOUND, acknowledged).await.unwrap()["seq"], 1);
     keys.write_all(b"quit\n").await.unwrap();
     assert!(timeout(BOUND, child.wait()).await.unwrap().unwrap().success());
+}
+
+/// The fixes in a publication to the telemetry lane.
+fn fixes(publish: &Publish) -> Vec<Fix> {
+    assert_eq!(publish.topic, "ydt/1/P1/fix");
+    serde_json::from_slice::<Fixes>(&publish.payload).unwrap().fixes
+}
+
+const HOME: Point = Point { lat: 28.23, lon: 112.99 };
+
+fn wearer() -> Wearer {
+    let (serial, login, secret) = ("P1".into(), "P1".into(), "secret".into());
+    Wearer { serial, login, secret, home: HOME, habit: Habit::AtHome, haunts: Vec::new() }
+}
+
+#[tokio::test]
+async fn a_pager_of_a_fleet_lives_on_and_gives_way_when_it_is_thrown_out() {
+    let (door, broker) = FrontDoor::open().await;
+    let stop = CancellationToken::new();
+    let config = fleet::Config { speed: 1000.0, ..fleet::Config::new(broker) };
+    let living = tokio::spawn(fleet::run(config, vec![wearer()], stop.clone()));
+
+    let mut session = door.let_in().await;
+    assert_eq!((session.client.as_str(), session.clean), ("P1-worn", true));
+    loop {
+        let publish = session.published().await;
+        session.acknowledge(&publish).await;
+        if publish.topic.ends_with("/fix") {
+            let place = fixes(&publish).remove(0);
+            assert!(HOME.distance_m(Point { lat: place.lat, lon: place.lon }) < 2500.0);
+            break;
+        }
+    }
+    drop(session);
+    let thrown_out = Instant::now();
+    let again = door.let_in().await;
+    assert!(thrown_out.elapsed() > Duration::from_secs(3), "it does not argue");
+    drop(again);
+    stop.cancel();
+    timeout(BOUND, living).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_wanderer_takes_the_place_of_the_fleets_pager_and_tells_of_every_step() {
+    let (door, broker) = FrontDoor::open().await;
+    let stop = CancellationToken::new();
+    let config = wander::Config {
+        pager: Config { place: Some(HOME), ..Config::new(broker, "P1", "secret") },
+        distance_m: 400.0,
+        speed: 500.0,
+        fix_every: Duration::from_millis(100),
+        then: wander::Then::Returns,
+        seed: 3,
+    };
+    let (tell, _events) = tokio::sync::mpsc::channel(1);
+    let walking = tokio::spawn(wander::run(config, tell, stop));
+    let mut session = door.let_in().await;
+    assert_eq!(session.client, fleet::client_id("P1"));
+    let mut away_m = Vec::new();
+    // Out, and home again: then the walk ends by itself.
+    while !(away_m.iter().any(|m| *m > 350.0) && away_m.last().is_some_and(|m| *m < 40.0)) {
+        let publish = session.published().await;
+        session.acknowledge(&publish).await;
+        let place = fixes(&publish).remove(0);
+        away_m.push(HOME.distance_m(Point { lat: place.lat, lon: place.lon }));
+    }
+    drop(session);
+    timeout(BOUND, walking).await.expect("home, and still walking").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn nobody_wanders_from_a_home_that_is_not_known_or_at_no_pace() {
+    let (tell, _events) = tokio::sync::mpsc::channel(1);
+    let config = wander::Config {
+        pager: Config::new("127.0.0.1:1", "P1", "secret"),
+        distance_m: 400.0,
+        speed: 1.0,
+        fix_every: Duration::from_secs(1),
+        then: wander::Then::Stays,
+        seed: 3,
+    };
+    let stop = CancellationToken::new();
+    let homeless = wander::run(config.clone(), tell.clone(), stop.clone()).await;
+    assert!(matches!(homeless, Err(wander::WanderError::NoHome)));
+    let pager = Config { place: Some(HOME), ..config.pager.clone() };
+    let still = wander::run(wander::Config { pager, speed: 0.0, ..config }, tell, stop.clone()).await;
+    assert!(matches!(still, Err(wander::WanderError::Pace)));
+    let config = fleet::Config { speed: f64::NAN, ..fleet::Config::new("127.0.0.1:1") };
+    assert!(matches!(fleet::run(config, vec![wearer()], stop).await, Err(fleet::FleetError::Speed)));
 }

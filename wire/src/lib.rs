@@ -12,6 +12,7 @@ pub mod receipt;
 pub mod report;
 pub mod signature;
 pub mod topics;
+pub mod webhook;
 pub mod ydt;
 
 /// Serde for a `domain` vocabulary: its one spelling as a string.

@@ -43,9 +43,12 @@ struct Serve {
     /// The database; without it a private PostgreSQL cluster is kept in the data folder.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
-    /// An invented district, with a simulated 120 centre and simulated responders.
+    /// An invented district, with a simulated 120 centre, simulated responders, and everybody's pager.
     #[arg(long, conflicts_with = "district")]
     demo: bool,
+    /// Leave the pagers out of the demonstration: somebody else runs them, or nobody.
+    #[arg(long, requires = "demo")]
+    no_fleet: bool,
     /// The invented district only: the far ends are run by somebody else.
     #[arg(long)]
     district: bool,
@@ -81,6 +84,7 @@ impl Serve {
         settings.mqtt_listen = self.mqtt_listen.unwrap_or(settings.mqtt_listen);
         settings.http_listen = self.http_listen.unwrap_or(settings.http_listen);
         let demo = match (self.demo, self.district) {
+            (true, _) if self.no_fleet => Wanted::FarEnds,
             (true, _) => Wanted::Everything,
             (_, true) => Wanted::District,
             _ => Wanted::Nothing,

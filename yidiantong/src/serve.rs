@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use dispatcher::config::{CentreConfig, Config as DeskConfig};
+use dispatcher::config::{CentreConfig, Config as DeskConfig, MailConfig};
 use dispatcher::desk::Desk;
 use dispatcher::http::{Api, Counted, Surroundings};
 use sqlx::PgPool;
@@ -21,7 +21,7 @@ use wire::directory::Directory;
 use crate::cluster::{self, Cluster};
 use crate::demo::{self, Demo};
 use crate::join::{InProcess, ThroughGateway};
-use crate::settings::{CentreSettings, Settings};
+use crate::settings::{CentreSettings, MailSettings, Settings};
 
 /// The name of the one front door and the one gateway of a process that holds everything.
 const NAME: &str = "one";
@@ -61,6 +61,8 @@ pub struct Ready {
     pub postmaster: Option<u32>,
     /// How to reach the database.
     pub database: String,
+    /// Where the letters to contacts are shown, in a demonstration.
+    pub mailbox: Option<String>,
     /// Who can log in and which terminals there are, in a demonstration.
     pub demo: Option<Demo>,
 }
@@ -70,6 +72,7 @@ pub async fn serve(settings: Settings, options: Options, stop: CancellationToken
     // Before anything opens: whoever has set a centre up wrongly is to see that, and nothing else.
     let centres = settings.centres.iter().map(CentreSettings::link).collect::<Result<Vec<_>, _>>();
     let centres = centres.context("a centre is not set up right")?;
+    let mail = settings.mail.as_ref().map(MailSettings::link).transpose().context("e-mail is not set up right")?;
     tokio::fs::create_dir_all(&settings.data)
         .await
         .with_context(|| format!("the data folder {} cannot be made", settings.data.display()))?;
@@ -77,7 +80,7 @@ pub async fn serve(settings: Settings, options: Options, stop: CancellationToken
         .await
         .with_context(|| format!("{} cannot be listened on", settings.http_listen))?;
     let database = Database::start(&settings, &options).await?;
-    let served = serve_over(&database, listener, centres, &settings, &options, &stop).await;
+    let served = serve_over(&database, listener, (centres, mail), &settings, &options, &stop).await;
     // Last, so that what is on its way is still written; and its own error tells more than that it is missing.
     database.stop().await?;
     served
@@ -86,7 +89,7 @@ pub async fn serve(settings: Settings, options: Options, stop: CancellationToken
 async fn serve_over(
     database: &Database,
     listener: TcpListener,
-    mut centres: Vec<CentreConfig>,
+    (mut centres, mut mail): (Vec<CentreConfig>, Option<MailConfig>),
     settings: &Settings,
     options: &Options,
     stop: &CancellationToken,
@@ -97,8 +100,12 @@ async fn serve_over(
     };
     let (front_stop, desk_stop) = (CancellationToken::new(), CancellationToken::new());
     let mut far_ends = JoinSet::new();
-    if options.demo == demo::Wanted::Everything {
+    let mut mailbox = None;
+    if options.demo >= demo::Wanted::FarEnds {
         centres.push(demo::start_centre(&mut far_ends, desk_stop.clone()).await?);
+        // A demonstration writes to nobody's real family.
+        let (simulated, page) = demo::start_mailbox(&mut far_ends, desk_stop.clone()).await?;
+        (mail, mailbox) = (Some(simulated), Some(page));
     }
 
     // The desk is there before its database is: terminals can connect by the directory that the door keeps on
@@ -108,6 +115,7 @@ async fn serve_over(
         public_url: public_url.clone(),
         call_back_phone: settings.call_back_phone.clone(),
         centres,
+        mail,
         alarm_hook: settings.alarm_hook.clone(),
         map: settings.map.clone(),
         ..DeskConfig::default()
@@ -132,8 +140,9 @@ async fn serve_over(
         let preparing = prepare(database, &pool, settings, options);
         let Some(demo) = meanwhile(&mut parts, database, stop, preparing).await? else { return Ok(()) };
         desk.open();
-        if let (Some(demo), demo::Wanted::Everything) = (&demo, options.demo) {
-            far_ends.spawn(demo::run_responders(demo.responders.clone(), public_url.clone(), desk_stop.clone()));
+        if let Some(demo) = demo.as_ref().filter(|_| options.demo >= demo::Wanted::FarEnds) {
+            let crew = demo::start_responders(&demo.responders, &pool, &public_url, desk_stop.clone()).await?;
+            far_ends.spawn(demo::run_responders(crew));
         }
         parts.spawn({
             let (directory, stop) = (Arc::clone(&directory), desk_stop.clone());
@@ -145,8 +154,11 @@ async fn serve_over(
             // Who types what is printed the moment it is printed must be let in.
             listed(&directory).await;
             let (postmaster, database) = (database.postmaster(), database.url().to_owned());
-            let ready = Ready { mqtt, http: public_url, pid: std::process::id(), postmaster, database, demo };
+            let ready = Ready { mqtt, http: public_url, pid: std::process::id(), postmaster, database, mailbox, demo };
             announce(&ready, options.ready_file.as_deref()).await?;
+            if let Some(demo) = ready.demo.as_ref().filter(|_| options.demo == demo::Wanted::Everything) {
+                demo::run_fleet(&demo.terminals, mqtt, front_stop.clone()).await;
+            }
             std::future::pending::<anyhow::Result<()>>().await
         };
         meanwhile(&mut parts, database, stop, announcing).await.map(drop)
@@ -189,7 +201,7 @@ enum Database {
     /// One of somebody else's, by its address.
     Given(String),
     /// A private cluster in the data folder, and what stops it.
-    Private(Cluster, CancellationToken),
+    Private(Box<Cluster>, CancellationToken),
 }
 
 impl Database {
@@ -199,7 +211,7 @@ impl Database {
         }
         let stop = CancellationToken::new();
         let cluster = cluster::start(&settings.data, stop.clone()).await.context(NO_CLUSTER)?;
-        Ok(Self::Private(cluster, stop))
+        Ok(Self::Private(Box::new(cluster), stop))
     }
 
     fn options(&self) -> anyhow::Result<PgConnectOptions> {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use dispatcher::config::map::MapConfig;
-use dispatcher::config::{CentreConfig, CentreError, Certificates, Secret};
+use dispatcher::config::{CentreConfig, CentreError, Certificates, MailConfig, MailError, Secret};
 use domain::incident::Centre;
 use serde::Deserialize;
 
@@ -27,6 +27,8 @@ pub struct Settings {
     /// The centres that can be reached by data.
     #[serde(rename = "centre")]
     pub centres: Vec<CentreSettings>,
+    /// How e-mail to contacts leaves; nothing: it does not.
+    pub mail: Option<MailSettings>,
     /// A URL that is POSTed to when an alert cannot be stored.
     pub alarm_hook: Option<String>,
     /// How maps are drawn on the consoles.
@@ -50,6 +52,16 @@ pub struct CentreSettings {
     pub client_certificate_file: Option<PathBuf>,
 }
 
+/// The server that takes our e-mail.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailSettings {
+    /// `smtps://user:password@host`, `smtp://…?tls=required`, or plain `smtp` on the loopback.
+    pub smtp_url: String,
+    /// Whom it is from: `一点通 <alerts@example.org>`.
+    pub from: String,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -60,6 +72,7 @@ impl Default for Settings {
             public_url: None,
             call_back_phone: "0731-00000000".into(),
             centres: Vec::new(),
+            mail: None,
             alarm_hook: None,
             map: MapConfig::default(),
         }
@@ -106,6 +119,13 @@ impl CentreSettings {
             client_certificate_file: self.client_certificate_file.clone(),
         };
         CentreConfig::new(self.number, self.url.clone(), Secret(self.secret.clone()), &certificates)
+    }
+}
+
+impl MailSettings {
+    /// The way to it, checked.
+    pub fn link(&self) -> Result<MailConfig, MailError> {
+        MailConfig::new(&self.smtp_url, &self.from)
     }
 }
 
@@ -202,6 +222,8 @@ mod tests {
         .unwrap();
         assert_eq!(settings.centres[0].number, Centre::Ambulance);
         assert!(toml::from_str::<Settings>("mqtt_lisen = 3").is_err());
+        let mail = "[mail]\nsmtp_url = \"smtps://u:p@mail.example\"\nfrom = \"a@mail.example\"";
+        assert_eq!(toml::from_str::<Settings>(mail).unwrap().mail.unwrap().from, "a@mail.example");
     }
 
     #[test]

@@ -5,6 +5,7 @@ import { learnClock } from '../model/time'
 import type {
   Candidates,
   CaseMap,
+  Category,
   Detail,
   Fence,
   FenceDraft,
@@ -14,6 +15,7 @@ import type {
   Place,
   Resident,
   ResidentFound,
+  ServiceCall,
   Session,
   Summary,
   TelephoneCall,
@@ -154,12 +156,19 @@ export const sayPresent = () => post<void>('/presence')
 export const openIncidents = () => call<{ incidents: Summary[]; cursor: string }>('/incidents?state=open')
 export const closedIncidents = () => call<{ incidents: Summary[]; cursor: string }>('/incidents?state=closed')
 export const incident = (id: string) => call<Detail>(`/incidents/${encodeURIComponent(id)}`).then(whole)
-export const openByTelephone = (told: TelephoneCall, key: string) => post<Summary>('/incidents', told, key)
+export const openByTelephone = (told: TelephoneCall | ServiceCall, key: string) => post<Summary>('/incidents', told, key)
 
 /** A list that is missing is an empty one: no gap in an answer may keep a card from being shown. */
 function whole(detail: Detail): Detail {
-  const { contacts, offers, timeline, notices } = detail
-  return { ...detail, contacts: contacts ?? [], offers: offers ?? [], timeline: timeline ?? [], notices: notices ?? [] }
+  const { contacts, offers, timeline, notices, messages } = detail
+  return {
+    ...detail,
+    contacts: contacts ?? [],
+    offers: offers ?? [],
+    timeline: timeline ?? [],
+    notices: notices ?? [],
+    messages: messages ?? [],
+  }
 }
 
 const on = (id: string, act: string, body: unknown = {}, key?: string) =>
@@ -176,6 +185,11 @@ export const voiceDone = (id: string, centre: string, reference?: string) =>
 export const close = (id: string, outcome: string, note?: string) =>
   on(id, 'close', note ? { outcome, note } : { outcome })
 export const note = (id: string, text: string, key: string) => on(id, 'note', { text }, key)
+
+export const categorize = (id: string, category: string) => on(id, 'category', { category })
+export const rate = (id: string, stars: number, comment: string, key: string) =>
+  on(id, 'rating', comment ? { stars, comment } : { stars }, key)
+export const categories = () => call<{ categories: Category[] }>('/categories')
 
 export const candidates = (id: string) => call<Candidates>(`/incidents/${encodeURIComponent(id)}/candidates`)
 export const residents = (q: string) =>

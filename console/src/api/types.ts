@@ -91,12 +91,31 @@ export interface Closing {
   by?: { id: string; name: string } | string | null
 }
 
+/** What daily help of a category is called. */
+export interface CategoryName {
+  zh: string
+  en: string
+}
+
+export interface Category extends CategoryName {
+  word: string
+}
+
+/** What the person who was helped said of it. */
+export interface Rating {
+  /** From 1 to 5. */
+  stars: number
+  comment?: string | null
+  at: string
+}
+
 export interface Summary {
   id: string
   class: Word<IncidentClass>
   kinds: string[]
-  /** What daily help is wanted, in a service incident. */
+  /** What daily help is wanted, in a service incident: a word of the list, or what was said instead. */
   category?: string | null
+  category_name?: CategoryName | null
   headline: Word<Headline>
   /** Higher comes first. */
   urgency: number
@@ -112,6 +131,7 @@ export interface Summary {
   drill: boolean
   tasks: string[]
   closed?: Closing | null
+  rating?: Rating | null
   /** Opaque: where the live stream stands after the change that led to this state. */
   cursor: string
 }
@@ -188,6 +208,18 @@ export interface Notice {
   at: string
 }
 
+/** A letter to a contact, and what its far end said to each attempt. */
+export interface Message {
+  id: string
+  to: string
+  relation?: string | null
+  by: Word<'email' | 'webhook'>
+  what: Word<'alert' | 'all_clear'>
+  state: Word<'queued' | 'sent' | 'expired' | 'withdrawn'>
+  at: string
+  answers: { at: string; taken: boolean; answer: string }[]
+}
+
 export interface Detail extends Summary {
   place?: Place | null
   address?: string | null
@@ -208,6 +240,7 @@ export interface Detail extends Summary {
   timeline: Entry[]
   script?: { zh?: string | null; en?: string | null } | null
   notices: Notice[]
+  messages: Message[]
 }
 
 /** `wire::report::Unstored`: an alert that rings from memory because it is not on disk yet. */
@@ -252,6 +285,18 @@ export interface TelephoneCall {
   drill?: boolean
 }
 
+/** Daily help that somebody asks for by telephone. */
+export interface ServiceCall {
+  resident: string
+  kind: 'service'
+  category?: string
+  on_behalf_of?: string
+  place_in_words?: string
+  phone?: string
+  note?: string
+  drill?: boolean
+}
+
 /** What a responder sees of a case. */
 export interface OwnOffer extends Offer {
   incident: {
@@ -259,7 +304,10 @@ export interface OwnOffer extends Offer {
     place?: Place | null
     person_name?: string | null
     door_access?: string | null
+    class?: Word<IncidentClass>
     kinds: string[]
+    category?: string | null
+    category_name?: CategoryName | null
     note?: string | null
     phone?: string | null
     drill?: boolean

@@ -111,8 +111,17 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
     case 'notified':
     case 'notice_acknowledged':
       return say(what, { news: { vocabulary: 'news', word: word(data.news) ?? 'received' } })
+    case 'categorized':
+      return say(what, { who: by, category: { vocabulary: 'skill', word: text(data.category) ?? '' } })
+    case 'contacted': {
+      const state = word(data.state)
+      const rank = typeof data.rank === 'number' ? data.rank : 1
+      return state !== null && ['told', 'reached', 'lost', 'skipped'].includes(state) ? say(`contacted.${state}`, { rank }) : null
+    }
+    case 'rated':
+      return say(what, { who: by, stars: '★'.repeat(typeof data.stars === 'number' ? data.stars : 0) })
     case 'closed':
-      return say(what, { who: by, outcome: { vocabulary: 'outcomes', word: text(data.outcome) ?? 'other' } })
+      return say(what, { who: who ?? responder(data, offers) ?? by, outcome: { vocabulary: 'outcomes', word: text(data.outcome) ?? 'other' } })
     default:
       // An offer's or hand-over's state as the word itself.
       if (OFFER_STATES.includes(what) && text(data.centre) === null) return moved('answered', what, { name })
@@ -136,7 +145,7 @@ export function writer(entry: Entry): string | null {
 
 /** What people and far ends wrote, one a line. */
 function remarks(data: Data): string | null {
-  const said = [data.text, data.note, data.reason, inside(data.state, 'reason'), data.why, data.place_in_words, data.phone, data.reference]
+  const said = [data.on_behalf_of, data.text, data.note, data.comment, data.reason, inside(data.state, 'reason'), data.why, data.place_in_words, data.phone, data.reference]
   const lines = said.map(text).filter((line) => line !== null)
   return lines.length > 0 ? lines.join('\n') : null
 }

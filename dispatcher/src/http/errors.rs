@@ -49,6 +49,12 @@ pub(crate) enum ApiError {
     /// The responder is engaged in another incident.
     #[error("that responder is engaged elsewhere")]
     ResponderBusy,
+    /// A rating is asked for when it is over.
+    #[error("the incident is not closed: rate it afterwards")]
+    NotOver,
+    /// Somebody has rated it.
+    #[error("it was rated before")]
+    RatedBefore,
     /// Somebody else has changed it since the caller saw it; here it is as it is now.
     #[error("somebody has changed this meanwhile: look at it as it is now, and save again")]
     EditedMeanwhile(serde_json::Value),
@@ -97,7 +103,9 @@ impl ApiError {
             Self::Forbidden | Self::BadCsrf => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Refused(_) | Self::ResponderBusy | Self::EditedMeanwhile(_) => StatusCode::CONFLICT,
+            Self::Refused(_) | Self::ResponderBusy | Self::NotOver | Self::RatedBefore | Self::EditedMeanwhile(_) => {
+                StatusCode::CONFLICT
+            }
             Self::CursorGone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LockedOut => StatusCode::LOCKED,
@@ -117,7 +125,7 @@ impl ApiError {
             Self::BadCsrf => "bad_csrf",
             Self::NotFound(_) => "not_found",
             Self::NoSuchMethod => "no_such_method",
-            Self::Refused(_) | Self::ResponderBusy => "refused",
+            Self::Refused(_) | Self::ResponderBusy | Self::NotOver | Self::RatedBefore => "refused",
             Self::EditedMeanwhile(_) => "edited_meanwhile",
             Self::CursorGone => "cursor_gone",
             Self::TooLarge => "too_large",
@@ -132,6 +140,8 @@ impl ApiError {
         match self {
             Self::Refused(refusal) => Some(refusal.code()),
             Self::ResponderBusy => Some("responder_busy"),
+            Self::NotOver => Some("not_over"),
+            Self::RatedBefore => Some("rated_before"),
             _ => None,
         }
     }

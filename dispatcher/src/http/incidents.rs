@@ -16,7 +16,7 @@ use super::script::{Script, script};
 use crate::access::{Answer, Scope, See, TakeOver};
 use crate::store::live::Cursor;
 use crate::store::offers::{self, CandidatesView};
-use crate::store::telephone::{self, Call};
+use crate::store::telephone::{self, About, Call};
 use crate::store::views::{self, Detail, Summary, Which};
 use crate::store::{live, residents, users};
 
@@ -68,9 +68,9 @@ pub(super) struct DetailView {
     script: Script,
 }
 
-type Card = Result<Json<DetailView>, ApiError>;
+pub(super) type Card = Result<Json<DetailView>, ApiError>;
 
-async fn show(api: &Api, scope: &Scope, id: IncidentId) -> Card {
+pub(super) async fn show(api: &Api, scope: &Scope, id: IncidentId) -> Card {
     let mut moment = api.moment().await?;
     let detail = views::detail(&mut moment, id, scope).await?.ok_or(ApiError::NotFound("incident"))?;
     let script = script(&detail, &api.config().call_back_phone);
@@ -78,12 +78,12 @@ async fn show(api: &Api, scope: &Scope, id: IncidentId) -> Card {
 }
 
 /// What lies outside the caller's scope does not exist for them.
-async fn require_in_scope(api: &Api, scope: &Scope, id: IncidentId) -> Result<(), ApiError> {
+pub(super) async fn require_in_scope(api: &Api, scope: &Scope, id: IncidentId) -> Result<(), ApiError> {
     let found = views::in_scope(&mut *api.conn().await?, &[id.0], scope).await?;
     if found.contains(&id.0) { Ok(()) } else { Err(ApiError::NotFound("incident")) }
 }
 
-async fn apply(api: &Api, scope: &Scope, id: Uuid, input: Input) -> Card {
+pub(super) async fn apply(api: &Api, scope: &Scope, id: Uuid, input: Input) -> Card {
     let id = IncidentId(id);
     require_in_scope(api, scope, id).await?;
     api.desk().apply(id, input).await?;
@@ -265,42 +265,74 @@ pub(super) async fn candidates(
     Ok(Json(candidates))
 }
 
+/// What somebody telephoned about.
 #[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum CallKind {
-    Telephone,
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum CallBody {
+    /// An emergency, of a resident or of anybody.
+    Telephone {
+        #[serde(default)]
+        resident: Option<Uuid>,
+        #[serde(default, deserialize_with = "maybe_words")]
+        place_in_words: Option<Words<500>>,
+        #[serde(default, deserialize_with = "maybe_words")]
+        phone: Option<Words<50>>,
+        note: Note,
+        #[serde(default)]
+        drill: bool,
+    },
+    /// Daily help for a resident, who asks for it or for whom a contact does.
+    Service {
+        resident: Uuid,
+        #[serde(default, deserialize_with = "maybe_words")]
+        category: Option<Words<100>>,
+        #[serde(default, deserialize_with = "maybe_words")]
+        on_behalf_of: Option<Words<100>>,
+        #[serde(default, deserialize_with = "maybe_words")]
+        place_in_words: Option<Words<500>>,
+        #[serde(default, deserialize_with = "maybe_words")]
+        phone: Option<Words<50>>,
+        #[serde(default, deserialize_with = "maybe_words")]
+        note: Option<Note>,
+        #[serde(default)]
+        drill: bool,
+    },
 }
 
-#[derive(Deserialize)]
-pub(super) struct CallBody {
-    // Read so that another kind, once there is one, is refused by a server that does not know it.
-    #[serde(rename = "kind")]
-    _kind: CallKind,
-    #[serde(default)]
-    resident: Option<Uuid>,
-    #[serde(default, deserialize_with = "maybe_words")]
-    place_in_words: Option<Words<500>>,
-    #[serde(default, deserialize_with = "maybe_words")]
-    phone: Option<Words<50>>,
-    note: Note,
-    #[serde(default)]
-    drill: bool,
+impl From<CallBody> for Call {
+    fn from(body: CallBody) -> Self {
+        match body {
+            CallBody::Telephone { resident, place_in_words, phone, note, drill } => Self {
+                about: About::Emergency,
+                resident,
+                place_in_words: place_in_words.map(Words::into_inner),
+                phone: phone.map(Words::into_inner),
+                note: Some(note.into_inner()),
+                drill,
+            },
+            CallBody::Service { resident, category, on_behalf_of, place_in_words, phone, note, drill } => Self {
+                about: About::Service {
+                    category: category.map(Words::into_inner),
+                    on_behalf_of: on_behalf_of.map(Words::into_inner),
+                },
+                resident: Some(resident),
+                place_in_words: place_in_words.map(Words::into_inner),
+                phone: phone.map(Words::into_inner),
+                note: note.map(Words::into_inner),
+                drill,
+            },
+        }
+    }
 }
 
-/// `POST /incidents`: an emergency that came by telephone.
+/// `POST /incidents`: an emergency, or a request for daily help, that came by telephone.
 pub(super) async fn open_by_telephone(
     State(api): State<Api>,
     operator: May<Answer>,
     IdempotencyKey(key): IdempotencyKey,
     Told(body): Told<CallBody>,
 ) -> Result<(StatusCode, Json<Summary>), ApiError> {
-    let call = Call {
-        resident: body.resident,
-        place_in_words: body.place_in_words.map(Words::into_inner),
-        phone: body.phone.map(Words::into_inner),
-        note: body.note.into_inner(),
-        drill: body.drill,
-    };
+    let call = Call::from(body);
     let id = open(&api, &operator, key, &call).await?;
     let mut moment = api.moment().await?;
     let summary = views::summaries(&mut moment, &[id.0]).await?.remove(&id.0).ok_or(ApiError::NotFound("incident"))?;

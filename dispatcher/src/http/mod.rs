@@ -14,6 +14,7 @@ mod input;
 mod live;
 mod map;
 mod offers;
+mod orders;
 pub mod password;
 mod remembered;
 mod residents;

@@ -5,7 +5,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, on};
 
-use super::{Api, centre, fences, health, incidents, live, map, offers, residents, sessions};
+use super::{Api, centre, fences, health, incidents, live, map, offers, orders, residents, sessions};
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,8 +80,11 @@ pub(super) fn all() -> Routes {
         .post("/api/v1/incidents/{id}/voice-done", incidents::voice_done)
         .post("/api/v1/incidents/{id}/close", incidents::close)
         .post("/api/v1/incidents/{id}/note", incidents::note)
+        .post("/api/v1/incidents/{id}/category", orders::categorize)
+        .post("/api/v1/incidents/{id}/rating", orders::rate)
         .get("/api/v1/incidents/{id}/candidates", incidents::candidates)
         .get("/api/v1/incidents/{id}/map", map::case)
+        .get("/api/v1/categories", orders::categories)
         .get("/api/v1/residents", residents::search)
         .get("/api/v1/residents/{id}", residents::kept)
         .post("/api/v1/residents/{id}/locate", residents::locate)

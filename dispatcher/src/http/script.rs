@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use crate::letters::kind_in_zh;
 use crate::store::views::Detail;
 
 /// The same in both languages of the console.
@@ -48,7 +49,7 @@ pub(super) fn script(detail: &Detail, call_back: &str) -> Script {
     }
     let kinds = &detail.summary.kinds;
     if !kinds.is_empty() {
-        let kinds_zh: Vec<&str> = kinds.iter().map(|kind| in_chinese(kind)).collect();
+        let kinds_zh: Vec<&str> = kinds.iter().map(|kind| kind_in_zh(kind)).collect();
         let kinds_en: Vec<String> = kinds.iter().map(|kind| kind.replace('_', " ")).collect();
         zh.push(format!("情况：{}。", kinds_zh.join("、")));
         en.push(format!("Raised by: {}.", kinds_en.join(", ")));
@@ -68,36 +69,4 @@ pub(super) fn script(detail: &Detail, call_back: &str) -> Script {
     zh.push(format!("请回拨：{call_back}。"));
     en.push(format!("Call us back: {call_back}."));
     Script { zh: zh.concat(), en: en.join(" ") }
-}
-
-/// What raised the alert, as it is said on the telephone.
-fn in_chinese(kind: &str) -> &str {
-    match kind {
-        "sos" => "本人按键求救",
-        "fall" => "跌倒",
-        "smoke" => "烟雾报警",
-        "gas" => "燃气报警",
-        "heart_rate" => "心率异常",
-        "removed" => "设备被取下",
-        "low_battery" => "设备电量低",
-        "fence_exit" => "离开安全区域",
-        "telephone" => "电话求助",
-        "unreadable" => "无法识别的告警",
-        "general" => "报警，原因不明",
-        other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use domain::press::AlertKind;
-    use domain::word::Word;
-
-    #[test]
-    fn every_kind_can_be_said_in_chinese() {
-        for kind in AlertKind::ALL {
-            assert!(!in_chinese(kind.as_str()).is_ascii(), "{kind}");
-        }
-    }
 }

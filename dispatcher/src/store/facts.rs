@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use domain::id::ResponderId;
-use domain::incident::{Candidate, Facts, HandoverPolicy, Incident, Policy, Presence};
+use domain::incident::{
+    Candidate, Category, Class, Contact, Facts, HandoverPolicy, Incident, Policy, Presence, Rank, Reach,
+};
 use domain::place::Metres;
 use domain::word::Word;
 use jiff::Timestamp;
@@ -29,8 +31,14 @@ pub async fn now(conn: &mut PgConnection) -> Result<Timestamp, StoreError> {
     Ok(now.to_jiff())
 }
 
-/// Gathers what the decision about an incident needs. The caller has locked its row.
-pub async fn gather(conn: &mut PgConnection, incident: &Incident, config: &Config) -> Result<Facts, StoreError> {
+/// Gathers what the decision about an incident needs, or would need if it were of `category`. The caller
+/// has locked its row.
+pub async fn gather(
+    conn: &mut PgConnection,
+    incident: &Incident,
+    category: Option<&Category>,
+    config: &Config,
+) -> Result<Facts, StoreError> {
     let (gone_after, idle_after) = (config.gone_after, config.idle_after);
     let presence = |is_there| if is_there { Presence::Present } else { Presence::Gone };
     let owner = match incident.owner() {
@@ -42,7 +50,8 @@ pub async fn gather(conn: &mut PgConnection, incident: &Incident, config: &Confi
     let operators = presence(users::anybody_present(conn, incident.id, OPERATORS, gone_after, hears_for).await?);
     let supervisors = presence(users::anybody_present(conn, incident.id, SUPERVISORS, gone_after, hears_for).await?);
     let policy = policies(conn, &[incident.id.0]).await?.remove(&incident.id.0).unwrap_or_default();
-    let candidates = candidates(conn, incident, config).await?;
+    let candidates = candidates(conn, incident, wanted(incident.class, category), config).await?;
+    let contacts = contacts(conn, incident, config).await?;
     // Read last, after every lock has been waited for.
     let now = now(conn).await?;
     Ok(Facts {
@@ -52,6 +61,7 @@ pub async fn gather(conn: &mut PgConnection, incident: &Incident, config: &Confi
         operators,
         supervisors,
         candidates,
+        contacts,
         fresh: std::array::from_fn(|_| clock::fresh_id()),
     })
 }
@@ -86,11 +96,36 @@ pub async fn policies(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<Has
         .collect()
 }
 
-/// Who could go: on duty, free, contracted for emergencies where the person lives, with a fresh
+/// The category that a contract must be for. Daily help of which nobody knows what is wanted has none.
+fn wanted(class: Class, category: Option<&Category>) -> Option<&str> {
+    match class {
+        Class::Service => category.map(|category| category.0.as_str()),
+        Class::Emergency | Class::Wandering | Class::Welfare => Some("emergency"),
+    }
+}
+
+/// Who is to be told of incidents of this class, and whether there is a way to them.
+async fn contacts(conn: &mut PgConnection, incident: &Incident, config: &Config) -> Result<Vec<Contact>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select c.rank, (c.email is not null and $2) or c.webhook_url is not null as "is_addressed!"
+         from incident i join contact c on c.resident_id = i.resident_id
+         where i.id = $1 and i.class = any(c.told_of)
+         order by c.rank"#,
+        incident.id.0,
+        config.mail.is_some(),
+    )
+    .fetch_all(conn)
+    .await?;
+    let reach = |is_addressed| if is_addressed { Reach::Addressed } else { Reach::Unaddressed };
+    Ok(rows.into_iter().map(|row| Contact { rank: Rank(row.rank), reach: reach(row.is_addressed) }).collect())
+}
+
+/// Who could go: on duty, free, contracted for what is wanted where the person lives, with a fresh
 /// position within reach; nearest first. `None` when nobody knows where the person is.
 async fn candidates(
     conn: &mut PgConnection,
     incident: &Incident,
+    wanted: Option<&str>,
     config: &Config,
 ) -> Result<Option<Vec<Candidate>>, StoreError> {
     let is_known = sqlx::query_scalar!(
@@ -113,7 +148,7 @@ async fn candidates(
             and r.on_duty
             and p.at > clock_timestamp() - make_interval(secs => $3)
             and exists (select from contract c
-                where c.provider_id = r.provider_id and c.category = 'emergency'
+                where c.provider_id = r.provider_id and c.category = $5
                     and c.since <= current_date and (c.until is null or c.until >= current_date)
                     and c.node_id = any(n.path))
             and not exists (select from offer o
@@ -124,6 +159,7 @@ async fn candidates(
         config.reach_m,
         config.position_fresh_for.as_secs_f64(),
         CANDIDATES_MAX,
+        wanted,
     )
     .fetch_all(conn)
     .await?;

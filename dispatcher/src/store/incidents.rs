@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use domain::id::{HandoverId, IncidentId, OfferId, ResponderId, UserId};
 use domain::incident::{
-    Centre, Closure, Handover, HandoverState, Incident, Level, Offer, OfferState, Ownership, Ring, Voice,
+    Category, Centre, ClosedBy, Closure, Handover, HandoverState, Incident, Level, Offer, OfferState, Ownership, Rank,
+    Ring, Told, Voice,
 };
 use domain::press::AlertKind;
 use domain::word::Word;
@@ -35,6 +36,7 @@ struct Row {
     class: String,
     origin: String,
     kinds: Vec<String>,
+    service: Option<String>,
     opened_at: jiff_sqlx::Timestamp,
     presses: i32,
     presses_answered: i32,
@@ -50,12 +52,14 @@ struct Row {
     operator_decides: bool,
     closed_at: Option<jiff_sqlx::Timestamp>,
     closed_by: Option<Uuid>,
+    closed_by_responder: Option<Uuid>,
+    tell_next_at: Option<jiff_sqlx::Timestamp>,
     outcome: Option<String>,
     drill: bool,
 }
 
 impl Row {
-    fn into_incident(self, offers: Vec<Offer>, handovers: Vec<Handover>) -> Result<Incident, StoreError> {
+    fn into_incident(self, parts: Parts) -> Result<Incident, StoreError> {
         let id = self.id;
         let impossible = |column| StoreError::Impossible { table: "incident", id: id.to_string(), column };
         let kinds: BTreeSet<AlertKind> =
@@ -69,16 +73,21 @@ impl Row {
         };
         let ring = match (word(&self.ring_level, "incident", &id, "ring_level")?, self.ring_next_at) {
             (Level::Quiet, None) => Ring::Quiet,
+            (Level::Quiet, Some(until)) => Ring::Held { until: until.to_jiff() },
             (level, Some(next_at)) => Ring::Ringing { level, next_at: next_at.to_jiff() },
             _ => return Err(impossible("ring_next_at")),
         };
-        let closure = match (self.closed_at, self.closed_by, self.outcome) {
+        let closed_by = match (self.closed_by, self.closed_by_responder) {
+            (None, None) => None,
+            (Some(user), None) => Some(ClosedBy::User(UserId(user))),
+            (None, Some(responder)) => Some(ClosedBy::Responder(ResponderId(responder))),
+            (Some(_), Some(_)) => return Err(impossible("closed_by")),
+        };
+        let closure = match (self.closed_at, closed_by, self.outcome) {
             (None, None, None) => Closure::Open,
-            (Some(at), Some(by), Some(outcome)) => Closure::Closed {
-                outcome: word(&outcome, "incident", &id, "outcome")?,
-                at: at.to_jiff(),
-                by: UserId(by),
-            },
+            (Some(at), Some(by), Some(outcome)) => {
+                Closure::Closed { outcome: word(&outcome, "incident", &id, "outcome")?, at: at.to_jiff(), by }
+            }
             _ => return Err(impossible("closed_at")),
         };
         Ok(Incident {
@@ -86,15 +95,18 @@ impl Row {
             class: word(&self.class, "incident", &id, "class")?,
             origin: word(&self.origin, "incident", &id, "origin")?,
             kinds,
+            category: self.service.map(Category),
             opened_at: self.opened_at.to_jiff(),
             presses: count(self.presses),
             presses_answered: count(self.presses_answered),
             ownership,
             ring,
-            offers,
+            offers: parts.offers,
             round: count(self.round),
             shortfall: self.shortfall.map(|shortfall| word(&shortfall, "incident", &id, "shortfall")).transpose()?,
-            handovers,
+            handovers: parts.handovers,
+            told: parts.told,
+            tell_next_at: self.tell_next_at.map(jiff_sqlx::Timestamp::to_jiff),
             cancelled: self.cancelled,
             returned: self.returned,
             operator_decides: self.operator_decides,
@@ -104,40 +116,72 @@ impl Row {
     }
 }
 
+/// What belongs to an incident in tables of its own.
+struct Parts {
+    offers: Vec<Offer>,
+    handovers: Vec<Handover>,
+    told: Vec<Told>,
+}
+
+/// The same, of several incidents.
+struct PartsOf {
+    offers: HashMap<Uuid, Vec<Offer>>,
+    handovers: HashMap<Uuid, Vec<Handover>>,
+    told: HashMap<Uuid, Vec<Told>>,
+}
+
+impl PartsOf {
+    async fn read(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Self, StoreError> {
+        Ok(Self {
+            offers: offers(conn, ids).await?,
+            handovers: handovers(conn, ids).await?,
+            told: told(conn, ids).await?,
+        })
+    }
+
+    fn take(&mut self, id: Uuid) -> Parts {
+        Parts {
+            offers: self.offers.remove(&id).unwrap_or_default(),
+            handovers: self.handovers.remove(&id).unwrap_or_default(),
+            told: self.told.remove(&id).unwrap_or_default(),
+        }
+    }
+}
+
 /// Loads an incident and locks its row until the transaction ends; `None` when there is none.
 pub async fn lock(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Incident>, StoreError> {
     let row = sqlx::query_as!(
         Row,
-        "select id, class, origin, kinds, opened_at, presses, presses_answered, owner_id, owned_since, owner_check_at,
-            ring_level, ring_next_at, round, shortfall, cancelled, returned, operator_decides, closed_at, closed_by, outcome, drill
+        "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
+            owner_check_at, ring_level, ring_next_at, round, shortfall, cancelled, returned, operator_decides, closed_at,
+            closed_by, closed_by_responder, tell_next_at, outcome, drill
          from incident where id = $1 for update",
         id.0
     )
     .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let offers = offers(conn, &[id.0]).await?.remove(&id.0).unwrap_or_default();
-    let handovers = handovers(conn, &[id.0]).await?.remove(&id.0).unwrap_or_default();
-    row.into_incident(offers, handovers).map(Some)
+    let parts = PartsOf::read(conn, &[id.0]).await?.take(id.0);
+    row.into_incident(parts).map(Some)
 }
 
 /// Reads incidents to show them, without locking anything. In no particular order.
 pub async fn read(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Incident>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
-        "select id, class, origin, kinds, opened_at, presses, presses_answered, owner_id, owned_since, owner_check_at,
-            ring_level, ring_next_at, round, shortfall, cancelled, returned, operator_decides, closed_at, closed_by, outcome, drill
+        "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
+            owner_check_at, ring_level, ring_next_at, round, shortfall, cancelled, returned, operator_decides, closed_at,
+            closed_by, closed_by_responder, tell_next_at, outcome, drill
          from incident where id = any($1)",
         ids
     )
     .fetch_all(&mut *conn)
     .await?;
-    let mut offers = offers(conn, ids).await?;
-    let mut handovers = handovers(conn, ids).await?;
+    let mut parts = PartsOf::read(conn, ids).await?;
     rows.into_iter()
         .map(|row| {
-            let id = row.id;
-            row.into_incident(offers.remove(&id).unwrap_or_default(), handovers.remove(&id).unwrap_or_default())
+            let parts = parts.take(row.id);
+            row.into_incident(parts)
         })
         .collect()
 }
@@ -224,6 +268,19 @@ async fn handovers(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMa
     }))
 }
 
+async fn told(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMap<Uuid, Vec<Told>>, StoreError> {
+    let rows = sqlx::query!(
+        "select incident_id, rank, state from contact_told where incident_id = any($1) order by incident_id, at, rank",
+        incidents
+    )
+    .fetch_all(conn)
+    .await?;
+    gather(rows.into_iter().map(|row| {
+        let state = word(&row.state, "contact_told", &row.incident_id, "state")?;
+        Ok((row.incident_id, Told { rank: Rank(row.rank), state }))
+    }))
+}
+
 /// What belongs to each incident, in the order in which it comes.
 fn gather<T>(parts: impl Iterator<Item = Result<(Uuid, T), StoreError>>) -> Result<HashMap<Uuid, Vec<T>>, StoreError> {
     let mut of_each: HashMap<Uuid, Vec<T>> = HashMap::new();
@@ -306,24 +363,31 @@ impl From<sqlx::Error> for SaveError {
     }
 }
 
-/// Writes what a decision made of an incident that the caller has locked.
-pub async fn save(conn: &mut PgConnection, before: &Incident, next: &Incident) -> Result<(), SaveError> {
+/// Writes what a decision made, `now`, of an incident that the caller has locked.
+pub async fn save(
+    conn: &mut PgConnection,
+    before: &Incident,
+    next: &Incident,
+    now: Timestamp,
+) -> Result<(), SaveError> {
     let (owner, since, check_at) = match next.ownership {
         Ownership::Unclaimed => (None, None, None),
         Ownership::Claimed { by, since, check_at } => (Some(by.0), Some(since), Some(check_at)),
     };
-    let ring_next_at = match next.ring {
-        Ring::Quiet => None,
-        Ring::Ringing { next_at, .. } => Some(next_at),
-    };
     let (closed_at, closed_by, outcome) = match next.closure {
         Closure::Open => (None, None, None),
-        Closure::Closed { outcome, at, by } => (Some(at), Some(by.0), Some(outcome.as_str())),
+        Closure::Closed { outcome, at, by } => (Some(at), Some(by), Some(outcome.as_str())),
+    };
+    let (closed_by, closed_by_responder) = match closed_by {
+        None => (None, None),
+        Some(ClosedBy::User(user)) => (Some(user.0), None),
+        Some(ClosedBy::Responder(responder)) => (None, Some(responder.0)),
     };
     sqlx::query!(
         "update incident set presses_answered = $2, owner_id = $3, owned_since = $4, owner_check_at = $5,
             ring_level = $6, ring_next_at = $7, round = $8, shortfall = $9, operator_decides = $10,
-            closed_at = $11, closed_by = $12, outcome = $13, wake_at = $14, decision_failures = 0
+            closed_at = $11, closed_by = $12, outcome = $13, wake_at = $14, closed_by_responder = $15, service = $16,
+            tell_next_at = $17, decision_failures = 0
          where id = $1",
         next.id.0,
         number(next.presses_answered),
@@ -331,7 +395,7 @@ pub async fn save(conn: &mut PgConnection, before: &Incident, next: &Incident) -
         since.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
         check_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
         next.ring.level().as_str(),
-        ring_next_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        next.ring.next_at().map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
         number(next.round),
         next.shortfall.map(Word::as_str),
         next.operator_decides,
@@ -339,6 +403,9 @@ pub async fn save(conn: &mut PgConnection, before: &Incident, next: &Incident) -
         closed_by,
         outcome,
         next.wake_at().map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        closed_by_responder,
+        next.category.as_ref().map(|category| category.0.as_str()),
+        next.tell_next_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
     )
     .execute(&mut *conn)
     .await?;
@@ -353,6 +420,18 @@ pub async fn save(conn: &mut PgConnection, before: &Incident, next: &Incident) -
             continue;
         }
         save_handover(conn, next.id, ordinal, handover).await?;
+    }
+    for told in next.told.iter().filter(|told| !before.told.contains(told)) {
+        sqlx::query!(
+            "insert into contact_told (incident_id, rank, state, at) values ($1, $2, $3, $4)
+             on conflict (incident_id, rank) do update set state = excluded.state",
+            next.id.0,
+            told.rank.0,
+            told.state.as_str(),
+            now.to_sqlx(),
+        )
+        .execute(&mut *conn)
+        .await?;
     }
     Ok(())
 }

@@ -238,12 +238,12 @@ async fn open(conn: &mut PgConnection, opening: &Opening, now: Timestamp) -> Res
     let place = opening.place.as_ref();
     let row = sqlx::query!(
         "insert into incident as i (id, class, origin, subject_kind, subject_key, resident_id, terminal_id, node_id, kinds,
-            category, opened_at, presses, last_press_at, place, place_accuracy_m, place_source, place_at, doubts, drill,
-            wake_at)
+            category, service, opened_at, presses, last_press_at, place, place_accuracy_m, place_source, place_at, doubts,
+            drill, wake_at)
          values ($1, $2, $3, $4, $5, $6, $7,
             coalesce(case when coalesce($15::float8, $20) <= $20
                 then node_at(st_setsrid(st_makepoint($13, $14), 4326)::geography) end, $8, root_node()),
-            $9, $10, $11, $12, $11,
+            $9, $10, case when $2 = 'service' then category_meant($10) end, $11, $12, $11,
             st_setsrid(st_makepoint($13, $14), 4326)::geography, $15, $16, $17, $18, $19, $11)
          on conflict (subject_kind, subject_key, class) where closed_at is null and class <> 'service' do update set
             presses = i.presses + excluded.presses,

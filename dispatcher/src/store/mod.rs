@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod briefing;
+pub mod contacts;
 pub mod directory;
 pub mod facts;
 pub mod fences;
@@ -14,9 +15,11 @@ pub mod intake;
 pub mod live;
 pub mod map;
 pub mod offers;
+pub mod orders;
 pub mod outbox;
 pub mod registry;
 pub mod residents;
+pub mod settle;
 pub mod telephone;
 pub mod timeline;
 pub mod users;

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use domain::id::{IncidentId, OfferId, ResponderId, UserId};
+use domain::incident::Class;
+use domain::word::Word as _;
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
-use super::views::{OfferView, PlaceView, answer_by, minutes_until};
+use super::views::{CategoryName, OfferView, PlaceView, answer_by, minutes_until};
 
 /// How many who could be asked are shown.
 const CANDIDATES_MAX: i64 = 50;
@@ -32,8 +34,14 @@ pub struct OwnIncident {
     pub person_name: Option<String>,
     /// How to get in; told once the offer is accepted.
     pub door_access: Option<String>,
+    /// `emergency`, `service` …
+    pub class: String,
     /// What was raised.
     pub kinds: Vec<String>,
+    /// What daily help is wanted: the word for it, or what was said instead.
+    pub category: Option<String>,
+    /// What that is called, once it is known.
+    pub category_name: Option<CategoryName>,
     /// What the operator who took the call wrote last.
     pub note: Option<String>,
     /// The person's telephone, else the caller's; told once the offer is accepted.
@@ -110,11 +118,12 @@ pub async fn own(conn: &mut PgConnection, responder: ResponderId) -> Result<OwnO
     let rows = sqlx::query!(
         r#"select o.id as "id!", r.name as "responder_name!", pr.name as "provider!", r.phone as "responder_phone!",
             o.state as "state!", o.asked_at as "asked_at!", o.answer_by, o.expected_at, o.distance_m,
+            i.class as "class!", coalesce(i.service, i.category) as category, c.zh as "category_zh?", c.en as "category_en?",
             i.kinds as "kinds!", i.drill as "drill!", i.place_in_words, i.caller_phone,
             st_y(p.place::geometry) as lat, st_x(p.place::geometry) as lon, p.accuracy_m, p.source, p.at as placed_at,
             who.name as "name?", who.address as "address?", who.door_access as "door_access?", who.phone as "phone?",
             (select e.data ->> 'text' from incident_entry e
-             where e.incident_id = i.id and e.what = 'telephoned'
+             where e.incident_id = i.id and e.what in ('telephoned', 'requested')
              order by e.seq desc limit 1) as note,
             now() as "now!"
          from offer o
@@ -122,6 +131,7 @@ pub async fn own(conn: &mut PgConnection, responder: ResponderId) -> Result<OwnO
          join provider pr on pr.id = r.provider_id
          join incident i on i.id = o.incident_id
          join incident_place p on p.incident_id = i.id
+         left join service_category c on c.word = i.service
          left join resident who on who.id = i.resident_id
          where o.responder_id = $1 and o.state in ('asked', 'accepted', 'on_the_way', 'on_scene')
          order by o.asked_at, o.id"#,
@@ -133,14 +143,18 @@ pub async fn own(conn: &mut PgConnection, responder: ResponderId) -> Result<OwnO
         .into_iter()
         .map(|row| {
             let now = row.now.to_jiff();
+            let class = Class::parse(&row.class).unwrap_or(Class::Emergency);
             // A door's code goes to one who comes, not to everybody who is asked.
             let is_coming = row.state != "asked";
             let incident = OwnIncident {
                 address: row.place_in_words.or(row.address),
+                class: row.class,
                 place: PlaceView::new((row.lat, row.lon), row.accuracy_m, row.source, row.placed_at, now),
                 person_name: row.name,
                 door_access: row.door_access.filter(|_| is_coming),
                 kinds: row.kinds,
+                category: row.category,
+                category_name: row.category_zh.zip(row.category_en).map(|(zh, en)| CategoryName { zh, en }),
                 note: row.note,
                 phone: row.phone.or(row.caller_phone).filter(|_| is_coming),
                 drill: row.drill,
@@ -153,7 +167,7 @@ pub async fn own(conn: &mut PgConnection, responder: ResponderId) -> Result<OwnO
                 phone: row.responder_phone,
                 state: row.state,
                 asked_at: row.asked_at.to_jiff(),
-                answer_by: answer_by(row.asked_at.to_jiff(), row.answer_by),
+                answer_by: answer_by(row.asked_at.to_jiff(), row.answer_by, class),
                 minutes: row.expected_at.map(|expected_at| minutes_until(expected_at.to_jiff(), now)),
                 reason: None,
                 distance_m: row.distance_m,

@@ -2,7 +2,7 @@
 //! target, checked against the incident before it goes.
 
 use domain::id::{HandoverId, IncidentId, OfferId};
-use domain::incident::{Effect, Helper, Incident, News};
+use domain::incident::{ContactNews, Effect, Helper, Incident, News, Rank};
 use domain::word::Word;
 use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx as _;
@@ -11,7 +11,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use wire::centre::Purpose;
 
-use super::{StoreError, briefing};
+use super::contacts::Address;
+use super::{StoreError, briefing, contacts};
 use crate::clock;
 use crate::config::Config;
 
@@ -24,6 +25,8 @@ const STAND_DOWN_GOOD_FOR: SignedDuration = SignedDuration::from_hours(1);
 const NEWS_GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
 /// The last news may wait for a terminal that is out of reach.
 const ALL_CLEAR_GOOD_FOR: SignedDuration = SignedDuration::from_hours(1);
+/// A contact wants to know even when their mail server was away for a while.
+const CONTACT_GOOD_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// How long a sender may take before another tries: twice what a far end has to answer. A message that a
 /// crash cut off waits no longer than this.
 const LEASE: SignedDuration = SignedDuration::from_secs(10);
@@ -39,12 +42,14 @@ pub struct Message {
     pub incident: IncidentId,
     /// How it leaves.
     pub channel: Channel,
-    /// To whom: a centre, a responder's id, a terminal's serial.
+    /// To whom: a centre, a responder's id, a terminal's serial, a contact's address.
     pub target: String,
     /// The word for it: `ask`, `dismiss`, `help`, `stand_down`, or the news.
     pub what: String,
     /// The offer or hand-over.
     pub about: Option<Uuid>,
+    /// Which contact it is for.
+    pub contact: Option<Rank>,
     /// The message.
     pub payload: Value,
     /// Sent after this it would do harm or nothing.
@@ -62,16 +67,56 @@ pub enum Channel {
     Centre,
     /// To the wearer's terminal.
     Terminal,
+    /// To a contact, by e-mail.
+    Email,
+    /// To a contact, by webhook.
+    Webhook,
 }
 
 impl Channel {
+    const ALL: [Self; 5] = [Self::Responder, Self::Centre, Self::Terminal, Self::Email, Self::Webhook];
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Responder => "responder",
             Self::Centre => "centre",
             Self::Terminal => "terminal",
+            Self::Email => "email",
+            Self::Webhook => "webhook",
         }
     }
+
+    /// Whether it leads to a contact.
+    pub const fn is_to_contact(self) -> bool {
+        matches!(self, Self::Email | Self::Webhook)
+    }
+}
+
+/// Messages that wait for each other: those who save lives never wait behind letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// To those who help, and to the wearer.
+    Help,
+    /// To contacts.
+    Letters,
+}
+
+impl Lane {
+    fn channels(self) -> Vec<String> {
+        let is_ours = |channel: &Channel| channel.is_to_contact() == (self == Self::Letters);
+        Channel::ALL.into_iter().filter(is_ours).map(|channel| channel.as_str().to_owned()).collect()
+    }
+}
+
+/// A letter, as the outbox keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Email {
+    /// The contact's name.
+    pub to: String,
+    /// In one line.
+    pub subject: String,
+    /// Plain text.
+    pub text: String,
 }
 
 /// What a check against the incident says about a message that is due.
@@ -103,6 +148,7 @@ pub async fn enqueue(
             Effect::StandCentreDown(handover) => {
                 enqueue_centre(conn, incident, *handover, Purpose::StandDown, config, now).await?;
             }
+            Effect::TellContact { rank, news } => enqueue_letter(conn, incident, *rank, *news, config, now).await?,
             Effect::TellWearer(news) => enqueue_news(conn, incident, *news, now).await?,
         }
     }
@@ -117,6 +163,7 @@ struct Draft<'d> {
     about: Option<Uuid>,
     payload: Value,
     not_after: Timestamp,
+    contact: Option<Rank>,
 }
 
 async fn insert(
@@ -126,8 +173,9 @@ async fn insert(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "insert into outbox (key, incident_id, channel, target, what, about, payload, created_at, not_after, next_try_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $8)",
+        "insert into outbox (key, incident_id, channel, target, what, about, payload, created_at, not_after, next_try_at,
+            contact_rank)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $8, $10)",
         draft.key,
         incident.0,
         draft.channel.as_str(),
@@ -137,6 +185,7 @@ async fn insert(
         draft.payload,
         now.to_sqlx(),
         draft.not_after.to_sqlx(),
+        draft.contact.map(|rank| rank.0),
     )
     .execute(conn)
     .await?;
@@ -163,6 +212,7 @@ async fn enqueue_offer(
         about: Some(offer.id.0),
         payload: json!({ "purpose": what, "offer": offer.id.0, "incident": incident.id.0, "drill": incident.drill }),
         not_after,
+        contact: None,
     };
     insert(conn, incident.id, draft, now).await
 }
@@ -193,6 +243,7 @@ async fn enqueue_centre(
         about: Some(handover.id.0),
         payload: serde_json::to_value(message).unwrap_or(Value::Null),
         not_after,
+        contact: None,
     };
     insert(conn, incident.id, draft, now).await
 }
@@ -239,8 +290,66 @@ async fn enqueue_news(
         about: None,
         not_after: notice.not_after,
         payload: serde_json::to_value(notice).unwrap_or(Value::Null),
+        contact: None,
     };
     insert(conn, incident.id, draft, now).await
+}
+
+/// Writes to every address of a contact; that it is over, to those to which the alert was written.
+async fn enqueue_letter(
+    conn: &mut PgConnection,
+    incident: &Incident,
+    rank: Rank,
+    news: ContactNews,
+    config: &Config,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let not_after = now + CONTACT_GOOD_FOR;
+    let addresses = match news {
+        ContactNews::Alert => contacts::addresses(conn, incident, rank, config).await?,
+        ContactNews::AllClear => alerted(conn, incident.id, rank).await?,
+    };
+    for Address { channel, target } in addresses {
+        let written = contacts::write(conn, incident, rank, news, config, (now, not_after)).await?;
+        let Some((message, letter)) = written else { return Ok(()) };
+        let draft = Draft {
+            key: message.message,
+            channel,
+            target: &target,
+            what: news.as_str(),
+            about: None,
+            not_after,
+            contact: Some(rank),
+            payload: if channel == Channel::Email {
+                json!(Email { to: message.contact.name, subject: letter.subject, text: letter.text })
+            } else {
+                json!(message)
+            },
+        };
+        insert(conn, incident.id, draft, now).await?;
+    }
+    Ok(())
+}
+
+/// The addresses to which a contact was written about a case.
+async fn alerted(conn: &mut PgConnection, incident: IncidentId, rank: Rank) -> Result<Vec<Address>, StoreError> {
+    let rows = sqlx::query!(
+        "select channel, target from outbox
+         where incident_id = $1 and contact_rank = $2 and what = 'alert' order by id",
+        incident.0,
+        rank.0,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| Ok(Address { channel: channel(&row.channel)?, target: row.target })).collect()
+}
+
+fn channel(word: &str) -> Result<Channel, StoreError> {
+    Channel::ALL.into_iter().find(|channel| channel.as_str() == word).ok_or_else(|| StoreError::Impossible {
+        table: "outbox",
+        id: word.to_owned(),
+        column: "channel",
+    })
 }
 
 async fn helper_name(conn: &mut PgConnection, who: Helper) -> Result<String, StoreError> {
@@ -257,12 +366,12 @@ async fn helper_name(conn: &mut PgConnection, who: Helper) -> Result<String, Sto
 
 /// Takes messages that are due, oldest first, and leases them: another sender tries them again when
 /// this one is not heard of in time. Of each incident, channel and target only the oldest is taken.
-pub async fn lease(conn: &mut PgConnection, count_max: i64) -> Result<Vec<Message>, StoreError> {
+pub async fn lease(conn: &mut PgConnection, lane: Lane, count_max: i64) -> Result<Vec<Message>, StoreError> {
     let rows = sqlx::query!(
         r#"with due as (
             select o.id from outbox o
             where (o.state = 'queued' or (o.state = 'sent' and o.channel = 'terminal'))
-                and o.next_try_at <= clock_timestamp()
+                and o.next_try_at <= clock_timestamp() and o.channel = any($3)
                 and not exists (select from outbox earlier
                     where earlier.incident_id = o.incident_id and earlier.channel = o.channel
                         and earlier.target = o.target and earlier.state = 'queued' and earlier.id < o.id)
@@ -271,31 +380,31 @@ pub async fn lease(conn: &mut PgConnection, count_max: i64) -> Result<Vec<Messag
             for update skip locked)
          update outbox set tries = tries + 1, next_try_at = clock_timestamp() + make_interval(secs => $2)
          from due where outbox.id = due.id
-         returning outbox.id, key, incident_id, channel, target, what, about, payload, not_after, tries"#,
+         returning outbox.id, key, incident_id, channel, target, what, about, contact_rank, payload, not_after, tries"#,
         count_max,
         LEASE.as_secs_f64(),
+        &lane.channels(),
     )
     .fetch_all(conn)
     .await?;
     let mut messages: Vec<Message> = rows
         .into_iter()
-        .map(|row| Message {
-            id: row.id,
-            key: row.key,
-            incident: IncidentId(row.incident_id),
-            channel: match row.channel.as_str() {
-                "responder" => Channel::Responder,
-                "centre" => Channel::Centre,
-                _ => Channel::Terminal,
-            },
-            target: row.target,
-            what: row.what,
-            about: row.about,
-            payload: row.payload,
-            not_after: row.not_after.to_jiff(),
-            tries: row.tries - 1,
+        .map(|row| {
+            Ok(Message {
+                id: row.id,
+                key: row.key,
+                incident: IncidentId(row.incident_id),
+                channel: channel(&row.channel)?,
+                target: row.target,
+                what: row.what,
+                about: row.about,
+                contact: row.contact_rank.map(Rank),
+                payload: row.payload,
+                not_after: row.not_after.to_jiff(),
+                tries: row.tries - 1,
+            })
         })
-        .collect();
+        .collect::<Result<_, StoreError>>()?;
     messages.sort_by_key(|message| message.id);
     Ok(messages)
 }
@@ -309,7 +418,13 @@ pub async fn still(conn: &mut PgConnection, message: &Message) -> Result<Still, 
             f.state as "offer?",
             h.state as "handover?",
             exists (select from outbox help
-                where help.about = o.about and help.what = 'help' and help.tries > 0) as "was_called!"
+                where help.about = o.about and help.what = 'help'
+                    and help.tries > (help.state in ('withdrawn', 'expired'))::integer) as "was_called!",
+            exists (select from outbox alert
+                where alert.incident_id = o.incident_id and alert.channel = o.channel and alert.target = o.target
+                    and alert.what = 'alert'
+                    -- To find that a message is no longer wanted counts as a try.
+                    and alert.tries > (alert.state in ('withdrawn', 'expired'))::integer) as "was_alerted!"
          from outbox o
          join incident i on i.id = o.incident_id
          left join offer f on f.id = o.about
@@ -328,6 +443,8 @@ pub async fn still(conn: &mut PgConnection, message: &Message) -> Result<Still, 
         (Channel::Centre, _) => row.was_called,
         (Channel::Responder, _) => true,
         (Channel::Terminal, what) => row.is_open || what == "all_clear",
+        (Channel::Email | Channel::Webhook, "alert") => row.is_open,
+        (Channel::Email | Channel::Webhook, _) => row.was_alerted,
     };
     Ok(match (is_wanted, row.is_late) {
         (false, _) => Still::Withdrawn,
@@ -377,8 +494,11 @@ pub async fn record(
     .await?;
     let taken = matches!(attempt, Attempt::Taken | Attempt::RepeatIn(_));
     sqlx::query!("insert into delivery (outbox_id, taken, answer) values ($1, $2, $3)", message.id, taken, answer)
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
+    if message.channel.is_to_contact() {
+        sqlx::query!("insert into live_event (incident_id) values ($1)", message.incident.0).execute(conn).await?;
+    }
     Ok(())
 }
 

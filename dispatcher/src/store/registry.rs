@@ -276,6 +276,27 @@ pub async fn push_address(conn: &mut PgConnection, responder: &str) -> Result<Op
     Ok(row.and_then(|row| row.push_url.zip(row.push_secret)))
 }
 
+/// What is asked of these responders is pushed to these addresses from now on, signed with `secret`. They are
+/// told apart by their applications' tokens.
+pub async fn push_to(
+    conn: &mut PgConnection,
+    addresses: &[([u8; 32], String)],
+    secret: &str,
+) -> Result<(), StoreError> {
+    let (tokens, urls): (Vec<Vec<u8>>, Vec<String>) =
+        addresses.iter().map(|(token_sha256, url)| (token_sha256.to_vec(), url.clone())).unzip();
+    sqlx::query!(
+        "update responder set push_url = url, push_secret = $3
+         from unnest($1::bytea[], $2::text[]) as told (token, url) where token_sha256 = token",
+        &tokens,
+        &urls,
+        secret,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Adds a user, or gives an existing login a new name, password and grants. They are kept at the node of the
 /// first grant.
 pub async fn put_user(
@@ -312,6 +333,21 @@ pub async fn put_user(
     .execute(conn)
     .await?;
     Ok(UserId(id))
+}
+
+/// The nodes that a terminal's wearer is served in, the root first; none when nobody wears it.
+pub async fn home_path(conn: &mut PgConnection, serial: &str) -> Result<Vec<Uuid>, StoreError> {
+    let path = sqlx::query_scalar!(
+        "select n.path from terminal t
+         join terminal_assignment a on a.terminal_id = t.id and a.until is null
+         join resident r on r.id = a.resident_id
+         join org_node n on n.id = r.serving_node
+         where t.serial = $1",
+        serial
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(path.unwrap_or_default())
 }
 
 /// How many residents there are: none means that the database is new.

@@ -1,4 +1,4 @@
-//! Emergencies that come by telephone: an operator opens what a press would have opened.
+//! What comes by telephone: an operator opens what a press would have opened.
 
 use std::time::Duration;
 
@@ -15,9 +15,25 @@ use super::timeline::{self, Line};
 use super::{StoreError, facts};
 use crate::clock;
 
+/// What somebody telephoned about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// Somebody is in need.
+    Emergency,
+    /// Daily help is wanted.
+    Service {
+        /// What, as it was said.
+        category: Option<String>,
+        /// Who asks for it, when it is not the resident.
+        on_behalf_of: Option<String>,
+    },
+}
+
 /// What was told on the telephone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
+    /// What about.
+    pub about: About,
     /// The resident whom it is about, when it is one.
     pub resident: Option<Uuid>,
     /// Where they are, in words.
@@ -25,7 +41,7 @@ pub struct Call {
     /// The telephone that was called from.
     pub phone: Option<String>,
     /// What was said.
-    pub note: String,
+    pub note: Option<String>,
     /// An exercise.
     pub drill: bool,
 }
@@ -71,8 +87,8 @@ pub async fn serialize(conn: &mut PgConnection, by: UserId, key: &str) -> Result
     Ok(())
 }
 
-/// Opens an emergency, or appends the call to the open one of the same resident or telephone. What
-/// follows from it is decided right after, as for a press.
+/// Opens an emergency, or appends the call to the open one of the same resident or telephone; daily help
+/// is a case of its own each time. What follows from it is decided right after, as for a press.
 ///
 /// Whoever is no resident counts as unlisted: the operator who has them on the line decides about 120. Their
 /// case belongs to `node`.
@@ -85,14 +101,19 @@ pub async fn open(conn: &mut PgConnection, call: &Call, by: UserId, node: Uuid) 
         (None, None) => ("caller", fresh.to_string()),
     };
     let origin = if call.resident.is_some() { Origin::Listed } else { Origin::Unlisted };
+    let (class, category) = match &call.about {
+        About::Emergency => (Class::Emergency, None),
+        About::Service { category, .. } => (Class::Service, category.clone()),
+    };
+    let kind = (class == Class::Emergency).then_some(AlertKind::Telephone.as_str());
     let id = sqlx::query_scalar!(
         "insert into incident as i (id, class, origin, subject_kind, subject_key, resident_id, terminal_id, node_id, kinds,
-            opened_at, presses, last_press_at, place_in_words, caller_phone, drill, wake_at)
+            opened_at, presses, last_press_at, place_in_words, caller_phone, drill, wake_at, category, service)
          values ($1, $2, $3, $4, $5, $6,
             (select terminal_id from terminal_assignment where resident_id = $6 and until is null
              order by since desc limit 1),
             coalesce((select serving_node from resident where id = $6), $12),
-            array[$7::text], $8, 1, $8, $9, $10, $11, $8)
+            array_remove(array[$7::text], null), $8, 1, $8, $9, $10, $11, $8, $13, category_meant($13))
          on conflict (subject_kind, subject_key, class) where closed_at is null and class <> 'service' do update set
             presses = i.presses + 1,
             kinds = (select array_agg(distinct kind) from unnest(i.kinds || excluded.kinds) kind),
@@ -105,30 +126,34 @@ pub async fn open(conn: &mut PgConnection, call: &Call, by: UserId, node: Uuid) 
             wake_at = excluded.wake_at
          returning id",
         fresh,
-        Class::Emergency.as_str(),
+        class.as_str(),
         origin.as_str(),
         subject_kind,
         subject_key,
         call.resident,
-        AlertKind::Telephone.as_str(),
+        kind,
         now.to_sqlx(),
         call.place_in_words,
         call.phone,
         call.drill,
         node,
+        category,
     )
     .fetch_one(&mut *conn)
     .await?;
-    let line = Line {
-        what: "telephoned",
-        who: Some(by.0),
-        data: json!({
-            "kind": AlertKind::Telephone.as_str(),
-            "text": call.note,
-            "place_in_words": call.place_in_words,
-            "phone": call.phone,
-        }),
+    let mut data = json!({ "text": call.note, "place_in_words": call.place_in_words, "phone": call.phone });
+    let what = match &call.about {
+        About::Emergency => {
+            data["kind"] = json!(AlertKind::Telephone.as_str());
+            "telephoned"
+        }
+        About::Service { category, on_behalf_of } => {
+            data["category"] = json!(category);
+            data["on_behalf_of"] = json!(on_behalf_of);
+            "requested"
+        }
     };
+    let line = Line { what, who: Some(by.0), data };
     timeline::append(conn, IncidentId(id), now, &[line]).await?;
     Ok(IncidentId(id))
 }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use domain::id::IncidentId;
-use domain::incident::{Closure, Handover, HandoverState, Incident, Policy, Task, Voice};
+use domain::incident::{Class, ClosedBy, Closure, Handover, HandoverState, Incident, Outcome, Policy, Task, Voice};
 use domain::word::Word;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -89,6 +89,26 @@ pub struct ClosedView {
     pub by: Person,
 }
 
+/// What a category is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CategoryName {
+    /// In Chinese.
+    pub zh: String,
+    /// In English.
+    pub en: String,
+}
+
+/// What the person who was helped said of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RatingView {
+    /// From 1 to 5.
+    pub stars: i16,
+    /// In words.
+    pub comment: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// An incident in a list.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
@@ -98,8 +118,10 @@ pub struct Summary {
     pub class: &'static str,
     /// Everything that was raised in it.
     pub kinds: Vec<&'static str>,
-    /// What daily help is wanted, in a service incident.
+    /// What daily help is wanted, in a service incident: the word for it, or what was said instead.
     pub category: Option<String>,
+    /// What that is called, once it is known.
+    pub category_name: Option<CategoryName>,
     /// What a person reads first.
     pub headline: &'static str,
     /// Higher comes first.
@@ -128,6 +150,8 @@ pub struct Summary {
     pub tasks: Vec<String>,
     /// How it ended.
     pub closed: Option<ClosedView>,
+    /// What the person who was helped said of it.
+    pub rating: Option<RatingView>,
     /// Where the stream stands after the last change of it.
     pub cursor: Cursor,
 }
@@ -250,6 +274,38 @@ pub struct NoticeView {
     pub at: Timestamp,
 }
 
+/// A letter to a contact.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MessageView {
+    /// Its identity.
+    pub id: Uuid,
+    /// The contact's name.
+    pub to: String,
+    /// Son, neighbour …; nothing when they are no contact any more.
+    pub relation: Option<String>,
+    /// `email` or `webhook`.
+    pub by: String,
+    /// `alert` or `all_clear`.
+    pub what: String,
+    /// How far it has come.
+    pub state: String,
+    /// When it was written.
+    pub at: Timestamp,
+    /// What the far end said, to each attempt.
+    pub answers: Vec<AnswerView>,
+}
+
+/// What a far end said to one attempt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AnswerView {
+    /// When.
+    pub at: Timestamp,
+    /// Whether it has the message.
+    pub taken: bool,
+    /// In its own words.
+    pub answer: String,
+}
+
 /// Everything that a card shows.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Detail {
@@ -286,6 +342,8 @@ pub struct Detail {
     pub timeline: Vec<EntryView>,
     /// What the wearer was told.
     pub notices: Vec<NoticeView>,
+    /// What contacts were written.
+    pub messages: Vec<MessageView>,
 }
 
 /// Which of `incidents` lie in a scope.
@@ -339,6 +397,8 @@ pub async fn list(conn: &mut PgConnection, which: Which, scope: &Scope) -> Resul
 struct About {
     subject: Subject,
     category: Option<String>,
+    category_name: Option<CategoryName>,
+    rating: Option<RatingView>,
     serial: Option<String>,
     last_press_at: Timestamp,
     doubts: Value,
@@ -366,9 +426,11 @@ pub async fn summaries(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<
 
 async fn abouts(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, About>, StoreError> {
     let rows = sqlx::query!(
-        r#"select i.id as "id!", i.subject_kind as "subject_kind!", i.subject_key as "subject_key!", i.category,
+        r#"select i.id as "id!", i.subject_kind as "subject_kind!", i.subject_key as "subject_key!", coalesce(i.service, i.category) as category,
+            c.zh as "category_zh?", c.en as "category_en?", g.stars as "stars?", g.comment, g.at as "rated_at?",
             i.last_press_at as "last_press_at!", i.doubts as "doubts!",
             i.owner_id, owner.name as "owner_name?", i.closed_by, closer.name as "closer_name?",
+            i.closed_by_responder, finisher.name as "finisher_name?",
             t.serial as "serial?", r.name as "resident_name?", r.category as "resident_category?",
             (select c.name from org_node n join org_node c on c.id = any(n.path) and c.level = 'community'
              where n.id = i.node_id) as community,
@@ -376,6 +438,9 @@ async fn abouts(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, A
          from incident i
          left join app_user owner on owner.id = i.owner_id
          left join app_user closer on closer.id = i.closed_by
+         left join responder finisher on finisher.id = i.closed_by_responder
+         left join service_category c on c.word = i.service
+         left join rating g on g.incident_id = i.id
          left join terminal t on t.id = i.terminal_id
          left join resident r on r.id = i.resident_id
          where i.id = any($1)"#,
@@ -397,11 +462,17 @@ async fn abouts(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, A
             let about = About {
                 subject,
                 category: row.category,
+                category_name: row.category_zh.zip(row.category_en).map(|(zh, en)| CategoryName { zh, en }),
+                rating: row.stars.zip(row.rated_at).map(|(stars, at)| RatingView {
+                    stars,
+                    comment: row.comment,
+                    at: at.to_jiff(),
+                }),
                 serial: row.serial,
                 last_press_at: row.last_press_at.to_jiff(),
                 doubts: row.doubts,
                 owner: person(row.owner_id, row.owner_name),
-                closer: person(row.closed_by, row.closer_name),
+                closer: person(row.closed_by, row.closer_name).or(person(row.closed_by_responder, row.finisher_name)),
                 now: row.now.to_jiff(),
             };
             (row.id, about)
@@ -426,14 +497,25 @@ fn summarize(incident: &Incident, about: About, references: &HashMap<Uuid, Strin
         Closure::Closed { outcome, at, by } => Some(ClosedView {
             outcome: outcome.as_str(),
             at,
-            by: about.closer.unwrap_or(Person { id: by.0, name: String::new() }),
+            by: about.closer.unwrap_or(Person {
+                id: match by {
+                    ClosedBy::User(user) => user.0,
+                    ClosedBy::Responder(responder) => responder.0,
+                },
+                name: String::new(),
+            }),
         }),
     };
+    let mut tasks = tasks(incident);
+    if is_rating_wanted(incident) && about.rating.is_none() {
+        tasks.push("rate".to_owned());
+    }
     Summary {
         id: incident.id.0,
         class: incident.class.as_str(),
         kinds: incident.kinds.iter().map(|kind| kind.as_str()).collect(),
         category: about.category,
+        category_name: about.category_name,
         headline: incident.headline().as_str(),
         urgency: incident.urgency(),
         ring: incident.ring.level().as_str(),
@@ -446,10 +528,17 @@ fn summarize(incident: &Incident, about: About, references: &HashMap<Uuid, Strin
         handovers: incident.handovers.iter().map(|handover| view(handover, references, about.now)).collect(),
         doubts: about.doubts,
         drill: incident.drill,
-        tasks: tasks(incident),
+        tasks,
         closed,
+        rating: about.rating,
         cursor,
     }
+}
+
+/// Whoever was given daily help is asked how it was.
+fn is_rating_wanted(incident: &Incident) -> bool {
+    let is_done = matches!(incident.closure, Closure::Closed { outcome: Outcome::ServiceDone, .. });
+    incident.class == Class::Service && is_done
 }
 
 fn view(handover: &Handover, references: &HashMap<Uuid, String>, now: Timestamp) -> HandoverView {
@@ -533,6 +622,7 @@ pub async fn detail(conn: &mut PgConnection, id: IncidentId, scope: &Scope) -> R
     .fetch_one(&mut *conn)
     .await?;
     let now = row.now.to_jiff();
+    let class = Class::parse(summary.class).unwrap_or(Class::Emergency);
     let terminal = row.serial.map(|serial| TerminalView {
         serial,
         model: row.model.unwrap_or_default(),
@@ -553,9 +643,10 @@ pub async fn detail(conn: &mut PgConnection, id: IncidentId, scope: &Scope) -> R
         contacts: contacts(conn, row.resident_id).await?,
         terminal,
         fences: active_fences(conn, row.resident_id).await?,
-        offers: offers(conn, id, now).await?,
+        offers: offers(conn, id, class, now).await?,
         timeline: timeline(conn, id).await?,
         notices: notices(conn, id).await?,
+        messages: messages(conn, id).await?,
     }))
 }
 
@@ -577,7 +668,12 @@ pub(super) async fn contacts(conn: &mut PgConnection, resident: Option<Uuid>) ->
     Ok(contacts)
 }
 
-async fn offers(conn: &mut PgConnection, incident: IncidentId, now: Timestamp) -> Result<Vec<OfferView>, StoreError> {
+async fn offers(
+    conn: &mut PgConnection,
+    incident: IncidentId,
+    class: Class,
+    now: Timestamp,
+) -> Result<Vec<OfferView>, StoreError> {
     let rows = sqlx::query!(
         "select o.id, o.responder_id, r.name, p.name as provider, r.phone, o.state, o.asked_at, o.answer_by,
             o.expected_at, o.reason, o.distance_m
@@ -600,7 +696,7 @@ async fn offers(conn: &mut PgConnection, incident: IncidentId, now: Timestamp) -
             phone: row.phone,
             state: row.state,
             asked_at: row.asked_at.to_jiff(),
-            answer_by: answer_by(row.asked_at.to_jiff(), row.answer_by),
+            answer_by: answer_by(row.asked_at.to_jiff(), row.answer_by, class),
             minutes: row.expected_at.map(|expected_at| minutes_until(expected_at.to_jiff(), now)),
             reason: row.reason,
             distance_m: row.distance_m,
@@ -609,8 +705,8 @@ async fn offers(conn: &mut PgConnection, incident: IncidentId, now: Timestamp) -
 }
 
 /// The row keeps it only while it counts.
-pub(super) fn answer_by(asked_at: Timestamp, answer_by: Option<jiff_sqlx::Timestamp>) -> Timestamp {
-    answer_by.map_or(asked_at + Policy::default().offer_window, jiff_sqlx::Timestamp::to_jiff)
+pub(super) fn answer_by(asked_at: Timestamp, answer_by: Option<jiff_sqlx::Timestamp>, class: Class) -> Timestamp {
+    answer_by.map_or(asked_at + Policy::default().window(class), jiff_sqlx::Timestamp::to_jiff)
 }
 
 async fn timeline(conn: &mut PgConnection, incident: IncidentId) -> Result<Vec<EntryView>, StoreError> {
@@ -690,6 +786,45 @@ async fn notices(conn: &mut PgConnection, incident: IncidentId) -> Result<Vec<No
             news: row.news.unwrap_or(Value::String(row.what)),
             state: row.state,
             at: row.created_at.to_jiff(),
+        })
+        .collect())
+}
+
+/// What contacts were written, with everything that far ends said to it.
+async fn messages(conn: &mut PgConnection, incident: IncidentId) -> Result<Vec<MessageView>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select o.id, o.key, o.channel, o.what, o.state, o.created_at,
+            coalesce(o.payload -> 'contact' ->> 'name', o.payload ->> 'to', '') as "to!", c.relation as "relation?"
+         from outbox o
+         join incident i on i.id = o.incident_id
+         left join contact c on c.resident_id = i.resident_id and c.rank = o.contact_rank
+         where o.incident_id = $1 and o.contact_rank is not null
+         order by o.id"#,
+        incident.0
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let mut answers: HashMap<i64, Vec<AnswerView>> = HashMap::new();
+    let said =
+        sqlx::query!("select outbox_id, at, taken, answer from delivery where outbox_id = any($1) order by at", &ids)
+            .fetch_all(conn)
+            .await?;
+    for row in said {
+        let answer = AnswerView { at: row.at.to_jiff(), taken: row.taken, answer: row.answer };
+        answers.entry(row.outbox_id).or_default().push(answer);
+    }
+    Ok(rows
+        .into_iter()
+        .map(|row| MessageView {
+            id: row.key,
+            to: row.to,
+            relation: row.relation,
+            by: row.channel,
+            what: row.what,
+            state: row.state,
+            at: row.created_at.to_jiff(),
+            answers: answers.remove(&row.id).unwrap_or_default(),
         })
         .collect())
 }

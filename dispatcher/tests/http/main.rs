@@ -10,5 +10,6 @@ mod incidents;
 mod live;
 mod map;
 mod offers;
+mod orders;
 mod pages;
 mod sessions;

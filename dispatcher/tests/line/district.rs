@@ -26,6 +26,10 @@ pub(crate) struct District {
 
 impl District {
     pub(crate) async fn new(pool: PgPool) -> Self {
+        Self::with(pool, Config::default()).await
+    }
+
+    pub(crate) async fn with(pool: PgPool, config: Config) -> Self {
         let mut conn = pool.acquire().await.unwrap();
         let node = registry::name_root(&mut conn, "district", "开福区").await.unwrap();
         for (serial, name) in [("P1", "陈秀英"), ("P2", "王建国"), ("P3", "刘玉兰"), ("P4", "周德明")] {
@@ -75,7 +79,7 @@ impl District {
         let operator =
             registry::put_user(&mut conn, "operator", "坐席一", &[(Role::Operator, node)], "x").await.unwrap();
         drop(conn);
-        let desk = Desk::new(pool.clone(), Arc::new(Config::default()));
+        let desk = Desk::new(pool.clone(), Arc::new(config));
         desk.open();
         Self { desk, desk_pool: pool, near: responders[0], operator }
     }

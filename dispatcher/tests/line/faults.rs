@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::district::District;
 use async_trait::async_trait;
 use dispatcher::outbox::Terminals;
-use dispatcher::store::outbox::{Attempt, Channel, Still};
+use dispatcher::store::outbox::{Attempt, Channel, Lane, Still};
 use dispatcher::store::{outbox, watch};
 use dispatcher::watchdog;
 use domain::id::{IncidentId, OfferId};
@@ -31,7 +31,7 @@ impl Terminals for NoTerminals {
 }
 
 /// Runs the dispatcher until `is_so` finds what it waits for, at most 20 seconds.
-async fn run_until(district: &District, what: &str, is_so: &'static str) {
+pub(crate) async fn run_until(district: &District, what: &str, is_so: &'static str) {
     let stop = CancellationToken::new();
     let running = tokio::spawn(dispatcher::start::run(
         district.desk.clone(),
@@ -53,7 +53,7 @@ async fn run_until(district: &District, what: &str, is_so: &'static str) {
     running.await.unwrap().unwrap();
 }
 
-async fn execute(district: &District, statement: &'static str) {
+pub(crate) async fn execute(district: &District, statement: &'static str) {
     sqlx::query(statement).execute(&district.desk_pool).await.unwrap();
 }
 
@@ -118,7 +118,7 @@ async fn what_is_no_longer_wanted_is_not_sent(pool: PgPool) {
     let first = asked.offers[0].id;
     district.desk.apply(incident, Input::Decline { offer: first, reason: "busy".into() }).await.unwrap();
     let mut conn = district.desk_pool.acquire().await.unwrap();
-    let leased = outbox::lease(&mut conn, 64).await.unwrap();
+    let leased = outbox::lease(&mut conn, Lane::Help, 64).await.unwrap();
     let ask = |offer: OfferId| leased.iter().find(|message| message.about == Some(offer.0) && message.what == "ask");
     assert_eq!(outbox::still(&mut conn, ask(first).unwrap()).await.unwrap(), Still::Withdrawn);
     let second: uuid::Uuid =
@@ -134,14 +134,14 @@ async fn order_is_kept_for_each_target_and_a_deaf_one_holds_up_no_other(pool: Pg
     let claim = Input::Claim { by: district.operator, authority: Authority::Operator };
     district.desk.apply(incident, claim).await.unwrap();
     let mut conn = district.desk_pool.acquire().await.unwrap();
-    let leased = outbox::lease(&mut conn, 64).await.unwrap();
+    let leased = outbox::lease(&mut conn, Lane::Help, 64).await.unwrap();
     let words = |messages: &[outbox::Message]| messages.iter().map(|message| message.what.clone()).collect::<Vec<_>>();
     // "claimed" waits behind "received", which goes to the same terminal.
     assert_eq!(words(&leased), ["help", "ask", "received"]);
-    assert!(outbox::lease(&mut conn, 64).await.unwrap().is_empty(), "leased messages are nobody else's");
+    assert!(outbox::lease(&mut conn, Lane::Help, 64).await.unwrap().is_empty(), "leased messages are nobody else's");
     let received = leased.iter().find(|message| message.channel == Channel::Terminal).unwrap();
     outbox::record(&mut conn, received, Attempt::RepeatIn(SignedDuration::from_secs(60)), "told").await.unwrap();
-    assert_eq!(words(&outbox::lease(&mut conn, 64).await.unwrap()), ["claimed"]);
+    assert_eq!(words(&outbox::lease(&mut conn, Lane::Help, 64).await.unwrap()), ["claimed"]);
 }
 
 #[sqlx::test(migrations = "./migrations")]

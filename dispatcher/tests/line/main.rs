@@ -4,4 +4,6 @@
 mod district;
 mod faults;
 mod fences;
+mod letters;
+mod orders;
 mod presses;

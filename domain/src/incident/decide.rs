@@ -2,8 +2,8 @@
 
 use super::draft::Draft;
 use super::{
-    Centre, Class, Effect, Entry, Facts, HandoverPolicy, HandoverState, Helper, Incident, Level, News, OfferState,
-    Origin, Outcome, Ownership, Presence, Ring, Voice,
+    Category, Centre, Class, ClosedBy, Effect, Entry, Facts, HandoverPolicy, HandoverState, Helper, Incident, Level,
+    News, OfferState, Origin, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts,
 };
 use crate::id::{HandoverId, OfferId, ResponderId, UserId};
 use jiff::{SignedDuration, Timestamp};
@@ -72,6 +72,23 @@ pub enum Input {
     Finish {
         /// Which offer.
         offer: OfferId,
+    },
+    /// The owner says what daily help is wanted.
+    Categorize {
+        /// Who.
+        by: UserId,
+        /// What.
+        category: Category,
+    },
+    /// A contact's far end has the message.
+    ContactReached {
+        /// Which contact.
+        rank: Rank,
+    },
+    /// No far end of a contact will ever take the message.
+    ContactLost {
+        /// Which contact.
+        rank: Rank,
     },
     /// The owner hands over to a centre.
     HandOver {
@@ -206,6 +223,12 @@ pub enum Refusal {
     /// That centre is on it already.
     #[error("that centre has it already")]
     AlreadyHandedOver,
+    /// Daily help is no centre's business; what turns out to be an emergency is opened as one.
+    #[error("a request for daily help goes to no centre: open an emergency for it")]
+    NoEmergency,
+    /// Only a request for daily help has a category.
+    #[error("only a request for daily help has a category")]
+    NoOrder,
     /// A centre may still come: stand it down, wait until it is there, or telephone first.
     #[error("a centre may still be on its way: stand it down or let it arrive before closing")]
     CentreUnderWay,
@@ -227,6 +250,8 @@ impl Refusal {
             Self::AlreadyAsked => "already_asked",
             Self::NoSuchHandover => "no_such_handover",
             Self::AlreadyHandedOver => "already_handed_over",
+            Self::NoEmergency => "no_emergency",
+            Self::NoOrder => "no_order",
             Self::CentreUnderWay => "centre_under_way",
             Self::PressedAgain => "pressed_again",
         }
@@ -250,7 +275,7 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
                 draft.write(Entry::Noted { by, text });
                 Ok(draft.finish())
             }
-            Input::Wake => Ok(draft.finish()),
+            Input::Wake | Input::ContactReached { .. } | Input::ContactLost { .. } => Ok(draft.finish()),
             _ => Err(Refusal::Over),
         };
     }
@@ -267,13 +292,25 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
         | Input::Accept { .. }
         | Input::Decline { .. }
         | Input::SetOut { .. }
-        | Input::Arrive { .. }
-        | Input::Finish { .. } => hear_about_offer(&mut draft, input)?,
+        | Input::Arrive { .. } => hear_about_offer(&mut draft, input)?,
+        Input::Finish { .. } => {
+            hear_about_offer(&mut draft, input)?;
+            if let Some(by) = who_finished_the_order(&draft) {
+                draft.close(ClosedBy::Responder(by), Outcome::ServiceDone, None);
+                return Ok(draft.finish());
+            }
+        }
+        Input::Categorize { by, category } => categorize(&mut draft, by, category)?,
+        Input::ContactReached { rank } => contacts::hear(&mut draft, rank, ToldState::Reached),
+        Input::ContactLost { rank } => contacts::hear(&mut draft, rank, ToldState::Lost),
         Input::CentreHasIt { .. } | Input::CentreUnreachable { .. } | Input::CentreSays { .. } => {
             hear_centre(&mut draft, input)?;
         }
         Input::HandOver { by, centre } => {
             act_as_owner(&mut draft, by)?;
+            if draft.next.class == Class::Service {
+                return Err(Refusal::NoEmergency);
+            }
             if draft.next.handovers.iter().any(|handover| handover.centre == centre && handover.state.is_live()) {
                 return Err(Refusal::AlreadyHandedOver);
             }
@@ -317,8 +354,7 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
             if under_way {
                 return Err(Refusal::CentreUnderWay);
             }
-            draft.close(by, outcome, note);
-            draft.emit(Effect::TellWearer(News::AllClear));
+            draft.close(ClosedBy::User(by), outcome, note);
             return Ok(draft.finish());
         }
     }
@@ -338,7 +374,9 @@ fn catch_up(draft: &mut Draft<'_>) {
         // Somebody may have come near or become free since, or the place has become known.
         draft.ask_next();
     }
+    draft.hold_order();
     climb_ladder(draft);
+    contacts::tell_next(draft);
 }
 
 fn check_owner(draft: &mut Draft<'_>) {
@@ -379,7 +417,11 @@ fn is_anybody_overdue(draft: &Draft<'_>, looked_at: Timestamp) -> bool {
 /// Nobody owns it any more, so the policy takes up again what an owner may have left lying.
 fn disown(draft: &mut Draft<'_>) {
     draft.next.ownership = Ownership::Unclaimed;
-    draft.ring_operators();
+    // An order that somebody sees to needs no other owner.
+    let is_seen_to = draft.next.class == Class::Service && draft.next.ring == Ring::Quiet && draft.is_anybody_engaged();
+    if !is_seen_to {
+        draft.ring_operators();
+    }
     if draft.facts.policy.handover == HandoverPolicy::AtOnce {
         draft.call_centres(None);
     }
@@ -445,27 +487,73 @@ fn answer_presses(draft: &mut Draft<'_>) {
     }
     let is_first = draft.next.presses_answered == 0;
     draft.outlive_handovers();
-    draft.ring_operators();
-    if draft.next.class == Class::Emergency {
-        if draft.facts.policy.handover == HandoverPolicy::AtOnce {
-            draft.call_centres(None);
+    // Daily help has to be cheap: while somebody can be asked, no operator is rung.
+    if draft.next.class != Class::Service || !asks_by_itself(draft) {
+        draft.ring_operators();
+    }
+    if draft.next.class == Class::Emergency && draft.facts.policy.handover == HandoverPolicy::AtOnce {
+        draft.call_centres(None);
+    }
+    if asks_by_itself(draft) {
+        if !is_first {
+            draft.next.round += 1;
+            draft.next.shortfall = None;
         }
-        if asks_by_itself(draft) {
-            if !is_first {
-                draft.next.round += 1;
-                draft.next.shortfall = None;
-            }
-            draft.ask_next();
-        }
+        draft.ask_next();
     }
     draft.next.presses_answered = draft.next.presses;
     draft.answer(News::Received);
 }
 
 /// Whether the policy may ask responders without an operator: for somebody we know, when what was
-/// raised calls for a centre too. A message that nobody could read is looked at by a person first.
+/// raised calls for a centre too, or when it is known what daily help is wanted. A message that nobody
+/// could read is looked at by a person first.
 fn asks_by_itself(draft: &Draft<'_>) -> bool {
-    draft.next.origin == Origin::Listed && !draft.next.centres_wanted().is_empty()
+    let is_clear = match draft.next.class {
+        Class::Service => draft.next.category.is_some(),
+        Class::Emergency | Class::Wandering | Class::Welfare => !draft.next.centres_wanted().is_empty(),
+    };
+    draft.next.origin == Origin::Listed && is_clear
+}
+
+/// Who has finished an order that nobody else is still seeing to.
+fn who_finished_the_order(draft: &Draft<'_>) -> Option<ResponderId> {
+    let next = &draft.next;
+    let is_answered = next.presses_answered == next.presses;
+    let is_in_hand = next.offers.iter().any(|offer| offer.state.is_accepted());
+    let done = next.offers.iter().rev().find(|offer| offer.state == OfferState::Done)?;
+    (next.class == Class::Service && is_answered && !is_in_hand).then_some(done.responder)
+}
+
+/// Who was asked for something else need not answer any more; who is going goes.
+fn categorize(draft: &mut Draft<'_>, by: UserId, category: Category) -> Result<(), Refusal> {
+    require_owner(draft, by)?;
+    if draft.next.class != Class::Service {
+        return Err(Refusal::NoOrder);
+    }
+    if draft.next.category.as_ref() == Some(&category) {
+        return Ok(());
+    }
+    act_as_owner(draft, by)?;
+    draft.next.category = Some(category.clone());
+    draft.write(Entry::Categorized { by, category });
+    let asked: Vec<OfferId> = draft
+        .next
+        .offers
+        .iter()
+        .filter(|offer| matches!(offer.state, OfferState::Asked { .. }))
+        .map(|offer| offer.id)
+        .collect();
+    for id in asked {
+        draft.move_offer(id, OfferState::Withdrawn);
+        draft.emit(Effect::DismissResponder(id));
+    }
+    draft.next.round += 1;
+    draft.next.shortfall = None;
+    if asks_by_itself(draft) {
+        draft.ask_next();
+    }
+    Ok(())
 }
 
 fn climb_ladder(draft: &mut Draft<'_>) {
@@ -568,6 +656,7 @@ fn hear_about_offer(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> 
             draft.move_offer(id, OfferState::Accepted { expected_at });
             draft.next.shortfall = None;
             dismiss_asked(draft, id, offer.responder);
+            see_to_order(draft, None);
             let who = Helper::Responder(offer.responder);
             draft.emit(Effect::TellWearer(News::Coming { who, expected_at: Some(expected_at) }));
         }
@@ -582,7 +671,9 @@ fn hear_about_offer(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> 
                     // that those may fill who were sent home because of that yes.
                     if state.is_accepted() {
                         draft.next.round += 1;
-                        draft.ring_operators();
+                        if draft.next.class != Class::Service || draft.next.owner().is_some() {
+                            draft.ring_operators();
+                        }
                     }
                     pass_on(draft);
                 }
@@ -598,6 +689,7 @@ fn hear_about_offer(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> 
             };
             let expected_at = expected(draft, minutes);
             draft.move_offer(id, OfferState::OnTheWay { expected_at });
+            see_to_order(draft, None);
             // A pager that chimes for the same minutes twice tells nothing.
             if expected_at.duration_since(told).abs() >= NEWS_WORTH {
                 let who = Helper::Responder(offer.responder);
@@ -612,6 +704,7 @@ fn hear_about_offer(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> 
                 _ => return Err(Refusal::OfferOver),
             }
             draft.move_offer(id, OfferState::OnScene);
+            see_to_order(draft, Some(draft.after(draft.facts.policy.service_lasts)));
             draft.emit(Effect::TellWearer(News::Arrived { who: Helper::Responder(offer.responder) }));
         }
         Input::Finish { offer: id } => {
@@ -625,6 +718,14 @@ fn hear_about_offer(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> 
         _ => {}
     }
     Ok(())
+}
+
+/// Somebody sees to an order that nobody owns: whoever was rung about it need not come. Held until then,
+/// or as long as their own word allows.
+fn see_to_order(draft: &mut Draft<'_>, until: Option<Timestamp>) {
+    if draft.next.class == Class::Service && draft.next.owner().is_none() {
+        draft.next.ring = until.map_or(Ring::Quiet, |until| Ring::Held { until });
+    }
 }
 
 /// First to accept wins: the others who were asked are told. Who was asked anew and says yes to the

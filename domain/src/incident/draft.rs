@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Candidate, Centre, Class, Closure, Effect, Entry, Facts, Handover, HandoverState, Incident, Level, News, Offer,
-    OfferState, Outcome, Ownership, Presence, Ring, Shortfall, Step, Voice,
+    Candidate, Centre, Class, ClosedBy, Closure, ContactNews, Effect, Entry, Facts, Handover, HandoverState, Incident,
+    Level, News, Offer, OfferState, Outcome, Ownership, Presence, Ring, Shortfall, Step, ToldState, Voice,
 };
 use crate::id::{HandoverId, OfferId, ResponderId, UserId};
 
@@ -121,6 +121,12 @@ impl<'f> Draft<'f> {
     /// How long a rung has, before the next one.
     fn patience(&self, level: Level) -> SignedDuration {
         let policy = self.facts.policy;
+        if self.next.class == Class::Service {
+            return match level {
+                Level::Quiet | Level::Operators => policy.service_supervisors_after,
+                Level::Supervisors => policy.ring_again_every,
+            };
+        }
         match level {
             Level::Quiet | Level::Operators => policy.supervisors_after.min(policy.centre_after),
             Level::Supervisors => (policy.centre_after - policy.supervisors_after).max(SignedDuration::ZERO),
@@ -135,6 +141,30 @@ impl<'f> Draft<'f> {
         }
     }
 
+    /// An order for daily help that somebody sees to rings nobody, until they are late; one that nobody
+    /// sees to rings, unless its owner knows.
+    pub(super) fn hold_order(&mut self) {
+        let is_order = self.next.class == Class::Service && self.next.owner().is_none();
+        if !is_order || matches!(self.next.ring, Ring::Ringing { .. }) {
+            return;
+        }
+        let policy = self.facts.policy;
+        let held_until = self.next.ring.next_at();
+        let until = self.next.offers.iter().filter_map(|offer| match offer.state {
+            OfferState::Asked { answer_by } => Some(answer_by),
+            OfferState::Accepted { expected_at } | OfferState::OnTheWay { expected_at } => {
+                Some(expected_at + policy.service_late_after)
+            }
+            // When they came is not kept; the hold that began then is.
+            OfferState::OnScene => Some(held_until.unwrap_or(self.after(policy.service_lasts))),
+            _ => None,
+        });
+        match until.min() {
+            Some(until) if until > self.now() => self.next.ring = Ring::Held { until },
+            _ => self.ring_operators(),
+        }
+    }
+
     // ---- offers -------------------------------------------------------------------------------
 
     pub(super) fn ask(&mut self, responder: ResponderId, by: Option<UserId>) {
@@ -143,7 +173,7 @@ impl<'f> Draft<'f> {
             responder,
             round: self.next.round,
             asked_at: self.now(),
-            state: OfferState::Asked { answer_by: self.after(self.facts.policy.offer_window) },
+            state: OfferState::Asked { answer_by: self.after(self.facts.policy.window(self.next.class)) },
         };
         self.next.shortfall = None;
         self.write(Entry::Asked { offer: offer.id, responder, by });
@@ -270,10 +300,17 @@ impl<'f> Draft<'f> {
 
     // ---- closure ------------------------------------------------------------------------------
 
-    pub(super) fn close(&mut self, by: UserId, outcome: Outcome, note: Option<String>) {
+    pub(super) fn close(&mut self, by: ClosedBy, outcome: Outcome, note: Option<String>) {
         self.dismiss_all();
         self.next.closure = Closure::Closed { outcome, at: self.now(), by };
         self.quieten();
+        self.next.tell_next_at = None;
         self.write(Entry::Closed { by, outcome, note });
+        for told in self.next.told.clone() {
+            if matches!(told.state, ToldState::Told | ToldState::Reached) {
+                self.emit(Effect::TellContact { rank: told.rank, news: ContactNews::AllClear });
+            }
+        }
+        self.emit(Effect::TellWearer(News::AllClear));
     }
 }

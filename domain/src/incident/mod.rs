@@ -3,12 +3,14 @@
 //! An incident is four independent machines: who owns it ([`Ownership`], with the [`Ring`] that goes
 //! on until somebody does), each question to a responder ([`Offer`]), each hand-over to an outside
 //! centre ([`Handover`]) and its [`Closure`]. What a list shows is derived from them
-//! ([`Incident::headline`], [`Incident::urgency`], [`Incident::tasks`]).
+//! ([`Incident::headline`], [`Incident::urgency`], [`Incident::tasks`]). Beside them, the contacts are
+//! told in their order ([`Told`]).
 //!
 //! [`decide`] is the only thing that changes one: facts in, a [`Step`] out. The shell around it locks
 //! the row, gathers the facts, writes the step and commits. Deadlines live inside the incident; the
 //! earliest is [`Incident::wake_at`], which an open incident always has.
 
+mod contacts;
 mod decide;
 mod draft;
 #[cfg(test)]
@@ -134,6 +136,8 @@ words! {
         OperatorDecides = "operator_decides",
         /// The wearer took the alert back; find out whether it is true.
         CancelledByWearer = "cancelled_by_wearer",
+        /// What daily help is wanted was not said in a word that we know.
+        CategoryUnknown = "category_unknown",
         /// Who wandered off is back where they should be; find out whether they are well, and close.
         Returned = "returned",
     }
@@ -148,6 +152,10 @@ words! {
         Unlisted = "unlisted",
     }
 }
+
+/// What sort of daily help is wanted: a word of the district's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Category(pub String);
 
 /// One case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +172,8 @@ pub struct Incident {
     pub origin: Origin,
     /// Everything that was ever raised in it.
     pub kinds: BTreeSet<AlertKind>,
+    /// What an order for daily help is for, once that is known. Nothing in any other class.
+    pub category: Option<Category>,
     /// When it was opened: the intake commit of its first press.
     pub opened_at: Timestamp,
     /// How many presses (or calls) it holds.
@@ -182,6 +192,10 @@ pub struct Incident {
     pub shortfall: Option<Shortfall>,
     /// Which centres it was handed to, in order.
     pub handovers: Vec<Handover>,
+    /// Which contacts have had their turn, in order.
+    pub told: Vec<Told>,
+    /// When it is the next contact's turn, while there is one.
+    pub tell_next_at: Option<Timestamp>,
     /// The wearer took it back. Seen by everybody; closes nothing.
     pub cancelled: bool,
     /// Who wandered off has been seen back where they should be. Seen by everybody; closes nothing.
@@ -215,6 +229,11 @@ pub enum Ownership {
 pub enum Ring {
     /// Nobody.
     Quiet,
+    /// Nobody yet: somebody sees to an order for daily help, and has until then.
+    Held {
+        /// Rings from then on.
+        until: Timestamp,
+    },
     /// Somebody.
     Ringing {
         /// Who.
@@ -228,8 +247,17 @@ impl Ring {
     /// Who is rung.
     pub const fn level(self) -> Level {
         match self {
-            Self::Quiet => Level::Quiet,
+            Self::Quiet | Self::Held { .. } => Level::Quiet,
             Self::Ringing { level, .. } => level,
+        }
+    }
+
+    /// When it changes by itself.
+    pub const fn next_at(self) -> Option<Timestamp> {
+        match self {
+            Self::Quiet => None,
+            Self::Held { until } => Some(until),
+            Self::Ringing { next_at, .. } => Some(next_at),
         }
     }
 }
@@ -396,8 +424,62 @@ pub enum Closure {
         /// When.
         at: Timestamp,
         /// Who says so.
-        by: UserId,
+        by: ClosedBy,
     },
+}
+
+/// Who says that it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// Its owner.
+    User(UserId),
+    /// Who has finished an order for daily help.
+    Responder(ResponderId),
+}
+
+/// The place of a contact in the order in which they are told, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rank(pub i16);
+
+/// Whether there is a way to a contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// There is an address that we can send to.
+    Addressed,
+    /// There is none.
+    Unaddressed,
+}
+
+/// Somebody close to the resident, to be told of this class of incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contact {
+    /// Their place in the order.
+    pub rank: Rank,
+    /// Whether they can be told.
+    pub reach: Reach,
+}
+
+/// A contact who has had their turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// Who.
+    pub rank: Rank,
+    /// What came of it.
+    pub state: ToldState,
+}
+
+words! {
+    /// What came of telling a contact.
+    pub enum ToldState ("state of a contact") {
+        /// A message is on its way.
+        Told = "told",
+        /// The far end has it.
+        Reached = "reached",
+        /// No far end will ever take it.
+        Lost = "lost",
+        /// There was no address to send it to.
+        Skipped = "skipped",
+    }
 }
 
 words! {
@@ -435,6 +517,16 @@ pub struct Policy {
     pub ring_again_every: SignedDuration,
     /// How long a responder has to answer.
     pub offer_window: SignedDuration,
+    /// The same for daily help, which wakes nobody.
+    pub service_offer_window: SignedDuration,
+    /// An order for daily help that rings and is unclaimed for this long: every supervisor is rung.
+    pub service_supervisors_after: SignedDuration,
+    /// Daily help may come this much later than was said before anybody is rung.
+    pub service_late_after: SignedDuration,
+    /// Daily help takes no longer than this, from arrival to the end, before anybody is rung.
+    pub service_lasts: SignedDuration,
+    /// The next contact is told this long after the one before.
+    pub contact_every: SignedDuration,
     /// How long a centre has to acknowledge before somebody telephones.
     pub acknowledge_within: SignedDuration,
     /// How often it is checked that an owner is still there.
@@ -449,8 +541,23 @@ impl Default for Policy {
             centre_after: SignedDuration::from_secs(60),
             ring_again_every: SignedDuration::from_secs(60),
             offer_window: SignedDuration::from_secs(30),
+            service_offer_window: SignedDuration::from_secs(120),
+            service_supervisors_after: SignedDuration::from_mins(5),
+            service_late_after: SignedDuration::from_mins(10),
+            service_lasts: SignedDuration::from_hours(4),
+            contact_every: SignedDuration::from_secs(60),
             acknowledge_within: SignedDuration::from_secs(15),
             check_owner_every: SignedDuration::from_secs(30),
+        }
+    }
+}
+
+impl Policy {
+    /// How long a responder has to answer in an incident of this class.
+    pub const fn window(&self, class: Class) -> SignedDuration {
+        match class {
+            Class::Service => self.service_offer_window,
+            Class::Emergency | Class::Wandering | Class::Welfare => self.offer_window,
         }
     }
 }
@@ -488,6 +595,8 @@ pub struct Facts {
     pub supervisors: Presence,
     /// Who could go, nearest first; `None` when the place is not known.
     pub candidates: Option<Vec<Candidate>>,
+    /// Who is to be told of incidents of this class, in order of rank.
+    pub contacts: Vec<Contact>,
     /// New identities for what the decision creates.
     pub fresh: [Uuid; FRESH],
 }
@@ -538,6 +647,13 @@ pub enum Entry {
         /// To what.
         state: OfferState,
     },
+    /// What daily help is wanted was said by an operator.
+    Categorized {
+        /// By whom.
+        by: UserId,
+        /// What.
+        category: Category,
+    },
     /// Nobody can be asked.
     NobodyLeft {
         /// Why.
@@ -577,6 +693,13 @@ pub enum Entry {
         /// The centre's own number for the case.
         reference: Option<String>,
     },
+    /// A contact had their turn, or a message to them came to an end.
+    Contacted {
+        /// Who.
+        rank: Rank,
+        /// What came of it.
+        state: ToldState,
+    },
     /// A remark.
     Noted {
         /// By whom.
@@ -587,7 +710,7 @@ pub enum Entry {
     /// Closed.
     Closed {
         /// By whom.
-        by: UserId,
+        by: ClosedBy,
         /// How it ended.
         outcome: Outcome,
         /// A remark.
@@ -606,8 +729,25 @@ pub enum Effect {
     CallCentre(HandoverId),
     /// Tell a centre that nobody need come.
     StandCentreDown(HandoverId),
+    /// Tell a contact.
+    TellContact {
+        /// Who.
+        rank: Rank,
+        /// What.
+        news: ContactNews,
+    },
     /// Tell the wearer.
     TellWearer(News),
+}
+
+words! {
+    /// What a contact is told.
+    pub enum ContactNews ("news for a contact") {
+        /// Help was called for.
+        Alert = "alert",
+        /// It is over.
+        AllClear = "all_clear",
+    }
 }
 
 /// What a wearer is told.
@@ -651,6 +791,7 @@ impl Incident {
             class,
             origin,
             kinds: kind.into_iter().collect(),
+            category: None,
             opened_at: now,
             presses: 1,
             presses_answered: 0,
@@ -660,6 +801,8 @@ impl Incident {
             round: 0,
             shortfall: None,
             handovers: Vec::new(),
+            told: Vec::new(),
+            tell_next_at: None,
             cancelled: false,
             returned: false,
             operator_decides: false,
@@ -682,16 +825,13 @@ impl Incident {
     }
 
     /// The earliest deadline. An open incident always has one: unanswered presses are due at once, an
-    /// unclaimed incident rings and every rung has a next, and an owner is looked after.
+    /// unclaimed incident rings, or is held until it rings, and every rung has a next, and an owner is
+    /// looked after.
     pub fn wake_at(&self) -> Option<Timestamp> {
         if !self.is_open() {
             return None;
         }
         let unanswered = (self.presses_answered < self.presses).then_some(self.opened_at);
-        let rung = match self.ring {
-            Ring::Quiet => None,
-            Ring::Ringing { next_at, .. } => Some(next_at),
-        };
         let owner = match self.ownership {
             Ownership::Unclaimed => None,
             Ownership::Claimed { check_at, .. } => Some(check_at),
@@ -707,7 +847,12 @@ impl Incident {
             }
             _ => None,
         });
-        [unanswered, rung, owner].into_iter().flatten().chain(offers).chain(handovers).min()
+        [unanswered, self.ring.next_at(), owner, self.tell_next_at]
+            .into_iter()
+            .flatten()
+            .chain(offers)
+            .chain(handovers)
+            .min()
     }
 
     /// What a person reads first.
@@ -722,10 +867,12 @@ impl Incident {
             OfferState::Asked { .. } => Some(Headline::HelpAsked),
             _ => None,
         });
-        match (self.ownership, furthest.max()) {
-            (Ownership::Unclaimed, _) => Headline::Ringing,
-            (_, Some(furthest)) => furthest,
-            (_, None) => Headline::Claimed,
+        match (self.ownership, self.ring, furthest.max()) {
+            // An order that somebody sees to needs no operator.
+            (Ownership::Unclaimed, Ring::Held { .. }, Some(furthest)) => furthest,
+            (Ownership::Unclaimed, ..) => Headline::Ringing,
+            (_, _, Some(furthest)) => furthest,
+            (_, _, None) => Headline::Claimed,
         }
     }
 
@@ -737,6 +884,7 @@ impl Incident {
             (self.operator_decides, Task::OperatorDecides),
             (self.shortfall.is_some(), Task::NobodyLeftToAsk),
             (self.cancelled, Task::CancelledByWearer),
+            (self.class == Class::Service && self.category.is_none(), Task::CategoryUnknown),
             (self.returned, Task::Returned),
         ]
         .into_iter()
@@ -761,7 +909,8 @@ impl Incident {
             Level::Operators => 100,
             Level::Supervisors => 150,
         };
-        let unclaimed = if self.owner().is_none() { 100 } else { 0 };
+        let is_held = matches!(self.ring, Ring::Held { .. });
+        let unclaimed = if self.owner().is_none() && !is_held { 100 } else { 0 };
         // What the wearer did to be well again makes nothing more urgent.
         let is_pressing = |task: &Task| !matches!(task, Task::CancelledByWearer | Task::Returned);
         let tasks = if self.tasks().iter().any(is_pressing) { 50 } else { 0 };

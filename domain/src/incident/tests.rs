@@ -1,5 +1,8 @@
 //! The rules of an incident, one sentence each.
 
+mod contacts;
+mod orders;
+
 use std::cell::Cell;
 
 use jiff::SignedDuration;
@@ -21,6 +24,7 @@ struct World {
     operators: Presence,
     supervisors: Presence,
     candidates: Option<Vec<Candidate>>,
+    contacts: Vec<Contact>,
     ids: Cell<u128>,
 }
 
@@ -36,6 +40,7 @@ impl World {
                 Candidate { responder: WEI, distance: Metres(200.0) },
                 Candidate { responder: LAN, distance: Metres(900.0) },
             ]),
+            contacts: Vec::new(),
             ids: Cell::new(100),
         }
     }
@@ -56,6 +61,7 @@ impl World {
             operators: self.operators,
             supervisors: self.supervisors,
             candidates: self.candidates.clone(),
+            contacts: self.contacts.clone(),
             fresh,
         }
     }

@@ -2,7 +2,7 @@
 
 use domain::id::{HandoverId, OfferId};
 use domain::incident::{
-    Authority, Centre, CentreWord, HandoverState, Incident, Input, OfferState, Outcome, Ring, Voice,
+    Authority, Category, Centre, CentreWord, Class, HandoverState, Incident, Input, OfferState, Outcome, Ring, Voice,
 };
 
 use crate::dice::Dice;
@@ -213,6 +213,11 @@ fn act(
     }
     if incident.ring != Ring::Quiet && dice.chance(50) {
         return Some(Input::Claim { by, authority: Authority::Operator });
+    }
+    let is_unclear = incident.class == Class::Service && incident.category.is_none();
+    if dice.chance(if is_unclear { 70 } else { 2 }) {
+        let category = dice.pick(&["meal", "repair"]).to_owned();
+        return Some(Input::Categorize { by, category: Category(category) });
     }
     let centre = dice.pick(&[Centre::Ambulance, Centre::Ambulance, Centre::Fire, Centre::Police]);
     match dice.below(10) {

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::id::{HandoverId, OfferId, ResponderId, UserId};
 use domain::incident::{
-    Candidate, Centre, Class, Effect, Entry, FRESH, Facts, Handover, HandoverPolicy, HandoverState, Helper, Incident,
-    Input, Level, News, Offer, OfferState, Origin, Policy, Presence, Ring, Step, Voice,
+    Candidate, Centre, Class, ContactNews, Effect, Entry, FRESH, Facts, Handover, HandoverPolicy, HandoverState,
+    Helper, Incident, Input, Level, News, Offer, OfferState, Origin, Policy, Presence, Rank, Ring, Step, ToldState,
+    Voice,
 };
 use domain::invariant;
 use domain::press::AlertKind;
@@ -19,8 +20,8 @@ use uuid::Uuid;
 /// Something that does not hold of a story.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Property {
-    /// Of an unlisted source, and of anything but an emergency, no centre and no responder hears
-    /// unless a person says so.
+    /// Of an unlisted source no centre and no responder hears unless a person says so; else a centre hears
+    /// only of emergencies, a responder of these and of daily help that is known.
     NothingByItself = 1,
     /// After a decision the next deadline lies ahead: the ticker never turns on the spot.
     Progress,
@@ -55,12 +56,12 @@ pub enum Property {
     /// An emergency with somebody willing in reach ends with somebody going, or at least heard by an
     /// owner who was told that nobody went.
     SomebodyGoes,
-    /// Only a person silences a ring.
+    /// Only a person silences a ring; of daily help that nobody owns also a responder who sees to it.
     OnlyPeopleSilence,
     /// Somebody who was coming and is no longer leaves a ring behind, and a question to whoever is in
-    /// reach and has not said no.
+    /// reach and has not said no; with daily help that nobody owns, one of the two.
     HoleRings,
-    /// The owner hears of whoever is late.
+    /// The owner hears of whoever is late; of daily help that nobody owns, everybody.
     LateIsHeard,
     /// An owner who has gone does not stay the owner.
     OwnerGoneIsNoticed,
@@ -70,11 +71,14 @@ pub enum Property {
     TickerNeverRefused,
     /// A hand-over and an offer only ever go forward, whatever order the news of them comes in.
     OnlyForward,
+    /// Contacts have their turn in their order, once each: the first at once, the next when its time has
+    /// come and not somebody has the case and a contact knows, or when the one before is lost.
+    ContactsInOrder,
 }
 
 impl Property {
     /// All of them, for whoever lists them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NothingByItself,
         Self::Progress,
         Self::LeftAloneIsHandedOver,
@@ -97,6 +101,7 @@ impl Property {
         Self::OnlyTheOwnerActs,
         Self::TickerNeverRefused,
         Self::OnlyForward,
+        Self::ContactsInOrder,
     ];
 }
 
@@ -236,6 +241,7 @@ pub(crate) fn check(history: &mut History, decision: &Decision<'_>) -> Result<()
     only_people_silence(decision)?;
     hole_rings(decision)?;
     only_forward(decision)?;
+    contacts_in_order(decision)?;
     only_the_owner_acts(decision)
 }
 
@@ -258,8 +264,11 @@ pub(crate) fn check_at_rest(
             format!("{centre} has been wanted since {wanted:?}")
         })?;
     }
-    if !incident.is_open() || incident.owner().is_none() {
+    if !incident.is_open() {
         return Ok(());
+    }
+    if incident.owner().is_none() {
+        return late_order_rings(incident, policy, since);
     }
     if let Some(gone) = owner_gone_since {
         let noticed_by = gone.max(history.heard_at) + policy.check_owner_every;
@@ -274,6 +283,20 @@ pub(crate) fn check_at_rest(
         hold(is_heard, Property::LateIsHeard, || format!("somebody was expected at {expected_at}"))?;
     }
     Ok(())
+}
+
+/// Daily help that comes much later than was said rings for everybody.
+fn late_order_rings(incident: &Incident, policy: &Policy, since: Timestamp) -> Result<(), Broken> {
+    let is_late = incident.offers.iter().any(|offer| match offer.state {
+        OfferState::Accepted { expected_at } | OfferState::OnTheWay { expected_at } => {
+            expected_at + policy.service_late_after < since
+        }
+        _ => false,
+    });
+    let is_order = incident.class == Class::Service;
+    hold(!(is_order && is_late) || incident.ring.level() != Level::Quiet, Property::LateIsHeard, || {
+        format!("{:?} while {:?}", incident.ring, incident.offers)
+    })
 }
 
 /// Checks that the same input at the same moment finds nothing left to do.
@@ -296,6 +319,7 @@ fn actor(input: &Input) -> Option<UserId> {
         | Input::Release { by }
         | Input::Ask { by, .. }
         | Input::Withdraw { by, .. }
+        | Input::Categorize { by, .. }
         | Input::HandOver { by, .. }
         | Input::StandDown { by, .. }
         | Input::VoiceDone { by, .. }
@@ -305,9 +329,20 @@ fn actor(input: &Input) -> Option<UserId> {
     }
 }
 
-/// Whether the policy may hand over and ask without a person.
+/// Whether the policy may hand over without a person.
 pub(crate) fn is_automatic(incident: &Incident) -> bool {
     incident.class == Class::Emergency && incident.origin == Origin::Listed
+}
+
+/// Whether the policy has somebody to ask for without a person.
+pub(crate) fn asks_by_itself(incident: &Incident) -> bool {
+    let is_known_order = incident.class == Class::Service && incident.category.is_some();
+    let is_emergency = is_automatic(incident) && CENTRES.iter().any(|centre| wants(incident, *centre));
+    incident.origin == Origin::Listed && (is_known_order || is_emergency)
+}
+
+fn is_unowned_order(incident: &Incident) -> bool {
+    incident.class == Class::Service && incident.owner().is_none()
 }
 
 /// Whether what was raised calls for a centre; whatever does, calls for a responder too.
@@ -340,8 +375,12 @@ fn was_answered(decision: &Decision<'_>) -> bool {
 
 fn nothing_by_itself(decision: &Decision<'_>) -> Result<(), Broken> {
     for entry in &decision.step.entries {
-        let by_itself = matches!(entry, Entry::HandedOver { by: None, .. } | Entry::Asked { by: None, .. });
-        hold(!by_itself || is_automatic(decision.before), Property::NothingByItself, || format!("{entry:?}"))?;
+        let may_be = match entry {
+            Entry::HandedOver { by: None, .. } => is_automatic(decision.before),
+            Entry::Asked { by: None, .. } => is_automatic(decision.before) || asks_by_itself(&decision.step.next),
+            _ => true,
+        };
+        hold(may_be, Property::NothingByItself, || format!("{entry:?}"))?;
     }
     Ok(())
 }
@@ -354,14 +393,14 @@ fn progress(decision: &Decision<'_>) -> Result<(), Broken> {
 
 fn at_once_is_at_once(history: &History, decision: &Decision<'_>) -> Result<(), Broken> {
     let next = &decision.step.next;
-    if !was_answered(decision) || !is_automatic(next) {
+    if !was_answered(decision) || !asks_by_itself(next) {
         return Ok(());
     }
-    let is_help_wanted = CENTRES.iter().any(|centre| wants(next, *centre));
     let is_asked = next.shortfall.is_some() || next.offers.iter().any(|offer| offer.state.is_live());
-    hold(is_asked || !is_help_wanted, Property::AtOnceIsAtOnce, || "a press, and nobody is asked".into())?;
+    hold(is_asked, Property::AtOnceIsAtOnce, || "a press, and nobody is asked".into())?;
     for centre in CENTRES {
-        let is_due = decision.facts.policy.handover == HandoverPolicy::AtOnce && wants(next, centre);
+        let is_due =
+            decision.facts.policy.handover == HandoverPolicy::AtOnce && is_automatic(next) && wants(next, centre);
         let is_called = is_on_it(&history.ended_after, next, centre);
         hold(!is_due || is_called, Property::AtOnceIsAtOnce, || format!("a press, and {centre} is not called"))?;
     }
@@ -495,9 +534,21 @@ fn change_written(decision: &Decision<'_>) -> Result<(), Broken> {
         matches!(entry, Entry::Released { .. } | Entry::OwnerGone { .. })
     })?;
     let level = next.ring.level();
-    written(level > before.ring.level() || was_answered(decision) && owner == owner_was, &"the ring", &|entry| {
-        *entry == Entry::Rung { level }
-    })?;
+    let is_seen_to = next.class == Class::Service && next.offers.iter().any(|offer| offer.state.is_live());
+    let must_ring = was_answered(decision) && owner == owner_was && !is_seen_to;
+    written(level > before.ring.level() || must_ring, &"the ring", &|entry| *entry == Entry::Rung { level })?;
+    written(
+        next.category != before.category,
+        &"the category",
+        &|entry| matches!(entry, Entry::Categorized { category, .. } if Some(category) == next.category.as_ref()),
+    )?;
+    for told in next.told.iter().filter(|told| !before.told.contains(told)) {
+        written(
+            true,
+            told,
+            &|entry| matches!(entry, Entry::Contacted { rank, state } if (*rank, *state) == (told.rank, told.state)),
+        )?;
+    }
     written(next.ring == Ring::Quiet && before.ring != Ring::Quiet, &"the silence", &|_| true)?;
     written(
         next.shortfall.is_some() && next.shortfall != before.shortfall,
@@ -522,7 +573,8 @@ fn closed_stays_closed(decision: &Decision<'_>) -> Result<(), Broken> {
 fn no_deaf_rung(history: &History, decision: &Decision<'_>) -> Result<(), Broken> {
     let Decision { facts, step, .. } = decision;
     let next = &step.next;
-    if !next.is_open() || next.owner().is_some() || facts.operators == Presence::Present {
+    let is_held = matches!(next.ring, Ring::Held { .. });
+    if !next.is_open() || next.owner().is_some() || facts.operators == Presence::Present || is_held {
         return Ok(());
     }
     hold(next.ring.level() == Level::Supervisors, Property::NoDeafRung, || format!("{:?}", next.ring))?;
@@ -592,6 +644,17 @@ fn effects_match(decision: &Decision<'_>) -> Result<(), Broken> {
             Some(_) => {}
         }
     }
+    for told in &step.next.told {
+        let was = before.told.iter().find(|was| was.rank == told.rank);
+        let effect = |news| Effect::TellContact { rank: told.rank, news };
+        if was.is_none() && told.state == ToldState::Told {
+            expected.push(effect(ContactNews::Alert));
+        }
+        let may_have_heard = matches!(told.state, ToldState::Told | ToldState::Reached);
+        if before.is_open() && !step.next.is_open() && may_have_heard {
+            expected.push(effect(ContactNews::AllClear));
+        }
+    }
     let mut done: Vec<_> =
         step.effects.iter().filter(|effect| !matches!(effect, Effect::TellWearer(_))).cloned().collect();
     for effect in &expected {
@@ -622,9 +685,12 @@ fn fresh_identity(history: &mut History, decision: &Decision<'_>) -> Result<(), 
 
 fn only_people_silence(decision: &Decision<'_>) -> Result<(), Broken> {
     let Decision { before, input, step, .. } = decision;
-    let is_silenced = before.ring != Ring::Quiet && step.next.ring == Ring::Quiet;
+    let is_silenced = before.ring.level() != Level::Quiet && step.next.ring.level() == Level::Quiet;
     let may_silence = is_by_a_person(input) && !matches!(input, Input::Release { .. });
-    hold(!is_silenced || may_silence, Property::OnlyPeopleSilence, || format!("{input:?}"))
+    let is_finished = before.class == Class::Service && matches!(input, Input::Finish { .. });
+    let is_seen_to =
+        is_unowned_order(before) && matches!(input, Input::Accept { .. } | Input::SetOut { .. } | Input::Arrive { .. });
+    hold(!is_silenced || may_silence || is_finished || is_seen_to, Property::OnlyPeopleSilence, || format!("{input:?}"))
 }
 
 fn hole_rings(decision: &Decision<'_>) -> Result<(), Broken> {
@@ -650,12 +716,13 @@ fn hole_rings(decision: &Decision<'_>) -> Result<(), Broken> {
     };
     let candidates = decision.facts.candidates.as_deref().unwrap_or_default();
     let next_to_ask = candidates.iter().find(|candidate| !has_declined(candidate));
-    let asks = is_automatic(&step.next) && CENTRES.iter().any(|centre| wants(&step.next, *centre));
+    let asks = asks_by_itself(&step.next);
     let is_filled = step.next.offers.iter().any(|offer| offer.state.is_live());
     hold(!(gave_up && asks) || is_filled || next_to_ask.is_none(), Property::HoleRings, || {
         format!("{next_to_ask:?} is not asked")
     })?;
-    let holds = !(gave_up || fell_out) || !step.next.is_open() || step.next.ring != Ring::Quiet;
+    let is_heard = step.next.ring.level() != Level::Quiet || is_unowned_order(&step.next) && is_filled;
+    let holds = !(gave_up || fell_out) || !step.next.is_open() || is_heard;
     hold(holds, Property::HoleRings, || format!("{input:?}"))
 }
 
@@ -681,6 +748,36 @@ fn only_forward(decision: &Decision<'_>) -> Result<(), Broken> {
         hold(holds, Property::OnlyForward, || back(&(was, is)))?;
     }
     Ok(())
+}
+
+fn contacts_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, input, facts, step } = decision;
+    let next = &step.next;
+    let broken = || format!("{:?}, next at {:?}", next.told, next.tell_next_at);
+    let are_told = next.class != Class::Service && next.origin == Origin::Listed && next.presses_answered > 0;
+    if !are_told {
+        let nobody = next.told.is_empty() && next.tell_next_at.is_none();
+        return hold(nobody, Property::ContactsInOrder, broken);
+    }
+    let order: Vec<Rank> = facts.contacts.iter().map(|contact| contact.rank).collect();
+    let told: Vec<Rank> = next.told.iter().map(|told| told.rank).collect();
+    hold(order.starts_with(&told), Property::ContactsInOrder, broken)?;
+    if !next.is_open() {
+        return Ok(());
+    }
+    let is_over = told.len() == order.len();
+    let is_armed = next.tell_next_at.is_some_and(|at| at > facts.now);
+    hold(if is_over { next.tell_next_at.is_none() } else { is_armed }, Property::ContactsInOrder, broken)?;
+    let is_begun = told.is_empty() == order.is_empty();
+    hold(is_begun, Property::ContactsInOrder, broken)?;
+    let is_further = next.told.len() > before.told.len() && !before.told.is_empty();
+    let was_time = before.tell_next_at.is_some_and(|at| at <= facts.now) || matches!(input, Input::ContactLost { .. });
+    let somebody_knows = before.told.iter().any(|told| told.state == ToldState::Reached);
+    let was_enough = somebody_knows && next.owner().is_some();
+    hold(!is_further || was_time && !was_enough, Property::ContactsInOrder, broken)?;
+    let is_lost = |incident: &Incident| incident.told.iter().filter(|told| told.state == ToldState::Lost).count();
+    let passes_on = is_lost(next) > is_lost(before) && before.told.len() < order.len() && !was_enough;
+    hold(!passes_on || is_further, Property::ContactsInOrder, broken)
 }
 
 /// A message that failed is no further than one that was sent: the centre may have it all the same.

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::id::{HandoverId, IncidentId, ResponderId, UserId};
 use domain::incident::{
-    Authority, Candidate, Centre, Class, Effect, Entry, Facts, HandoverPolicy, Incident, Input, Level, Offer,
-    OfferState, Origin, Policy, Presence, Refusal, Ring, Step, decide,
+    Authority, Candidate, Category, Centre, Class, Closure, Contact, ContactNews, Effect, Entry, Facts, HandoverPolicy,
+    Incident, Input, Level, Offer, OfferState, Origin, Outcome, Policy, Presence, Rank, Reach, Refusal, Ring, Step,
+    ToldState, decide,
 };
 use domain::place::Metres;
 use domain::press::AlertKind;
@@ -38,6 +39,7 @@ struct Wearer {
     is_located: bool,
     /// How far away each responder is, or out of reach.
     distances: Vec<Option<u32>>,
+    contacts: Vec<Contact>,
 }
 
 /// Somebody who goes.
@@ -174,7 +176,11 @@ impl World {
         let usual = self.dice.pick(&[Class::Emergency, Class::Emergency, Class::Emergency, Class::Welfare]);
         let mut after = self.dice.span(0, 60_000);
         for _ in 0..=self.dice.pick(&[0, 0, 1, 2, 3, 6]) {
-            let class = if self.dice.chance(8) { self.dice.pick(&[Class::Service, Class::Wandering]) } else { usual };
+            let class = match self.dice.below(100) {
+                0..=11 => Class::Service,
+                12..=15 => Class::Wandering,
+                _ => usual,
+            };
             let kind = match self.dice.below(20) {
                 0..=9 => Some(AlertKind::Sos),
                 10 => None,
@@ -291,7 +297,9 @@ impl World {
         let open = self
             .cases
             .iter()
-            .position(|case| case.wearer == wearer && case.incident.class == class && case.incident.is_open());
+            .position(|case| case.wearer == wearer && case.incident.class == class && case.incident.is_open())
+            // Daily help is one case an order.
+            .filter(|_| class != Class::Service);
         let case = open.unwrap_or_else(|| self.open(wearer, class, kind));
         if let (Some(_), held) = (open, &mut self.cases[case]) {
             held.incident.presses += 1;
@@ -322,7 +330,10 @@ impl World {
 
     fn open(&mut self, wearer: usize, class: Class, kind: Option<AlertKind>) -> usize {
         let id = IncidentId(self.dice.id());
-        let incident = Incident::open(id, class, self.wearers[wearer].origin, kind, self.now);
+        let mut incident = Incident::open(id, class, self.wearers[wearer].origin, kind, self.now);
+        if class == Class::Service && self.dice.chance(85) {
+            incident.category = Some(Category("meal".into()));
+        }
         self.cases.push(Case { incident, wearer, history: History::new(self.now) });
         self.count("incident");
         self.cases.len() - 1
@@ -413,7 +424,19 @@ impl World {
                     self.show_handover(case, *id, manner);
                 }
             }
-            Effect::DismissResponder(_) | Effect::StandCentreDown(_) | Effect::TellWearer(_) => {}
+            Effect::TellContact { rank, news: ContactNews::Alert } => {
+                let rank = *rank;
+                let after = self.dice.span(200, 100_000);
+                match self.dice.below(10) {
+                    0..=6 => self.call_in(case, after, Input::ContactReached { rank }),
+                    7 => self.call_in(case, after, Input::ContactLost { rank }),
+                    _ => {}
+                }
+            }
+            Effect::DismissResponder(_)
+            | Effect::StandCentreDown(_)
+            | Effect::TellContact { .. }
+            | Effect::TellWearer(_) => {}
         }
     }
 
@@ -557,6 +580,7 @@ impl World {
             operators: is_seated(Authority::Operator),
             supervisors: is_seated(Authority::Supervisor),
             candidates: wearer.is_located.then_some(candidates),
+            contacts: wearer.contacts.clone(),
             fresh: std::array::from_fn(|_| self.dice.id()),
         }
     }
@@ -591,8 +615,7 @@ impl World {
     fn check_helped(&mut self, index: usize) -> Result<(), Broken> {
         let Case { incident, wearer, history } = &self.cases[index];
         let wearer = &self.wearers[*wearer];
-        let is_help_wanted = property::CENTRES.iter().any(|centre| property::wants(incident, *centre));
-        if !incident.is_open() || !property::is_automatic(incident) || !is_help_wanted || !wearer.is_located {
+        if !incident.is_open() || !property::asks_by_itself(incident) || !wearer.is_located {
             return Ok(());
         }
         let this_round = || incident.offers.iter().filter(|offer| offer.round == incident.round);
@@ -656,8 +679,19 @@ impl World {
                 Entry::VoiceDue { .. } => self.count("voice due"),
                 Entry::VoiceDone { .. } => self.count("voice done"),
                 Entry::Closed { .. } => self.count("close"),
+                Entry::Categorized { .. } => self.count("category said by an operator"),
+                Entry::Contacted { state: ToldState::Told, .. } => self.count("contact told"),
+                Entry::Contacted { state: ToldState::Reached, .. } => self.count("contact reached"),
+                Entry::Contacted { state: ToldState::Lost, .. } => self.count("contact lost"),
+                Entry::Contacted { state: ToldState::Skipped, .. } => self.count("contact skipped"),
                 _ => {}
             }
+        }
+        if next.class == Class::Service {
+            self.tally_up_order(before, step);
+        }
+        if next.told.len() == before.told.len() && before.tell_next_at.is_some_and(|at| at <= self.now) {
+            self.count("contact spared");
         }
         let is_late = |offer: &Offer| match offer.state {
             OfferState::Accepted { expected_at } | OfferState::OnTheWay { expected_at } => expected_at <= self.now,
@@ -685,6 +719,24 @@ impl World {
     }
 }
 
+impl World {
+    fn tally_up_order(&mut self, before: &Incident, step: &Step) {
+        let next = &step.next;
+        if matches!(next.closure, Closure::Closed { outcome: Outcome::ServiceDone, .. }) {
+            self.count("order done");
+        }
+        if before.presses_answered == 0 && matches!(next.ring, Ring::Held { .. }) {
+            self.count("order that rings nobody");
+        }
+        if matches!(before.ring, Ring::Held { .. }) && matches!(next.ring, Ring::Ringing { .. }) {
+            self.count("order that rings after all");
+        }
+        if matches!(before.ring, Ring::Ringing { .. }) && matches!(next.ring, Ring::Held { .. }) {
+            self.count("order that rings no more");
+        }
+    }
+}
+
 fn presence(is_there: bool) -> Presence {
     if is_there { Presence::Present } else { Presence::Gone }
 }
@@ -707,6 +759,11 @@ fn wearer(dice: &mut Dice, responders: usize) -> Wearer {
         centre_after: supervisors_after + seconds(dice.pick(&[0, 30, 30, 45])),
         ring_again_every: seconds(dice.pick(&[30, 60, 60, 120])),
         offer_window: seconds(dice.pick(&[15, 30, 30, 45])),
+        service_offer_window: seconds(dice.pick(&[20, 40, 60])),
+        service_supervisors_after: seconds(dice.pick(&[30, 60])),
+        service_late_after: seconds(dice.pick(&[0, 30, 120])),
+        service_lasts: seconds(dice.pick(&[60, 240, 600])),
+        contact_every: seconds(dice.pick(&[30, 60, 60])),
         acknowledge_within: seconds(dice.pick(&[10, 15, 15, 30])),
         check_owner_every: seconds(dice.pick(&[20, 30, 30, 60])),
     };
@@ -716,6 +773,12 @@ fn wearer(dice: &mut Dice, responders: usize) -> Wearer {
         is_located: dice.chance(80),
         distances: (0..responders)
             .map(|_| dice.chance(85).then(|| u32::try_from(dice.below(5_000)).unwrap_or(0)))
+            .collect(),
+        contacts: (1..=dice.pick(&[0, 1, 2, 2, 3]))
+            .map(|rank| {
+                let reach = if dice.chance(75) { Reach::Addressed } else { Reach::Unaddressed };
+                Contact { rank: Rank(rank), reach }
+            })
             .collect(),
     }
 }

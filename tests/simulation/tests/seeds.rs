@@ -12,15 +12,21 @@ use simulation::{Failure, Keep, Outcome, play};
 const SEEDS: u64 = 6_000;
 
 /// What must have happened somewhere, or the simulation proves less than it says.
-const MUST_HAPPEN: [&str; 31] = [
+const MUST_HAPPEN: [&str; 41] = [
     "119 by itself",
     "120 anew",
     "120 by the ladder",
     "capacity held by the database",
+    "category said by an operator",
     "claim",
     "close",
     "close after a return",
     "close in the moment of a press",
+    "contact lost",
+    "contact reached",
+    "contact skipped",
+    "contact spared",
+    "contact told",
     "decision failed",
     "decision lost",
     "decision repeated",
@@ -29,6 +35,10 @@ const MUST_HAPPEN: [&str; 31] = [
     "new round",
     "nobody left",
     "nobody to go",
+    "order done",
+    "order that rings after all",
+    "order that rings no more",
+    "order that rings nobody",
     "outage",
     "owner gone",
     "press",

@@ -59,12 +59,12 @@ impl Console {
         (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    /// One number of `/metrics`, by its whole name.
-    pub async fn metric(&self, name: &str) -> f64 {
+    /// One number of `/metrics`, by its whole name, as it stands there.
+    pub async fn metric(&self, name: &str) -> String {
         let page = self.get("/metrics").await;
-        let numbers = text(&page).lines().filter_map(|line| line.split_once(' '));
-        let number = numbers.into_iter().find_map(|(known, number)| (known == name).then(|| number.parse().ok()));
-        number.flatten().unwrap_or_else(|| panic!("there is no number {name} in\n{page}"))
+        let mut numbers = text(&page).lines().filter_map(|line| line.split_once(' '));
+        let number = numbers.find_map(|(known, number)| (known == name).then(|| number.to_owned()));
+        number.unwrap_or_else(|| panic!("there is no number {name} in\n{page}"))
     }
 
     /// Follows the live stream, after a cursor or from now on.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use system::console::{Console, list};
 use system::program::Program;
+use system::records::Records;
 use system::server::{FarEnds, Server, Setup};
 use system::wait::{SOON, until_so};
 use tokio::process::Command;
@@ -30,7 +31,9 @@ async fn every_line_that_the_demonstration_prints_works_as_printed() {
     assert!(printed.contains(&server.ready().http), "{printed}");
     let is_command = |line: &&str| line.starts_with("mosquitto_pub ") || line.contains("/firmware-sim ");
     let commands: Vec<&str> = printed.lines().map(str::trim).filter(is_command).collect();
-    let [press, publish, pager, phone] = commands[..] else { panic!("other commands are printed: {commands:?}") };
+    let [press, publish, pager, phone, wander] = commands[..] else {
+        panic!("other commands are printed: {commands:?}")
+    };
     let operator = Console::log_in(server.ready(), "operator").await;
     let _present = operator.follow(None).await;
 
@@ -75,4 +78,15 @@ async fn every_line_that_the_demonstration_prints_works_as_printed() {
     shell(phone).ended().await;
     let phones = async || operator.open_incidents().await.iter().any(|incident| incident["serial"] == "wang/phone");
     until_so("the phone rings", SOON, phones).await;
+
+    // Everybody wears a pager that is on, and one of them walks away from home, in that pager's place.
+    let mut records = Records::of(server.ready()).await;
+    let on = "select count(*) from terminal_state where session_open";
+    until_so("277 pagers are on", COMING_WITHIN, async || records.count(on, &[]).await == 277).await;
+    let walking = shell(wander);
+    hears(&walking, "connected", SOON).await;
+    let away = "select count(*) from terminal_state s join terminal t on t.id = s.terminal_id
+        join terminal_assignment a on a.terminal_id = t.id and a.until is null join resident r on r.id = a.resident_id
+        where t.serial = 'P1042' and st_distance(s.place, r.home) > 100";
+    until_so("the wanderer is seen to go", COMING_WITHIN, async || records.count(away, &[]).await == 1).await;
 }

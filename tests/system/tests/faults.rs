@@ -60,7 +60,7 @@ async fn what_nobody_can_read_rings_on_the_alert_lane_and_is_kept_on_the_other()
 
     // Telemetry that nobody can read wakes nobody, is kept, and is counted where a person looks.
     let unreadable = "ydt_gateway_telemetry_unreadable_total";
-    assert_eq!(operator.metric(unreadable).await, 0.0);
+    assert_eq!(operator.metric(unreadable).await, "0");
     let pager = scene.terminal("P1008");
     let hand = scene.hand(&pager, Version::V311);
     hand.publish_acknowledged(&pager.topic("fix"), "{\"fixes\": \"none\"}").await;
@@ -68,10 +68,10 @@ async fn what_nobody_can_read_rings_on_the_alert_lane_and_is_kept_on_the_other()
     let kept = "select count(*) from report where serial = 'P1008' and lane = 'telemetry' and event = 'unreadable'";
     until_so("both are kept", SOON, async || records.count(kept, &[]).await == 2).await;
     assert_eq!(records.count("select count(*) from incident", &[]).await, 4);
-    assert_eq!(operator.metric(unreadable).await, 2.0);
-    assert_eq!(operator.metric("ydt_gateway_alerts_unreadable_total").await, 4.0);
-    assert_eq!(operator.metric("ydt_broker_alerts_total").await, 4.0);
-    assert_eq!(operator.metric("ydt_broker_sessions").await, 0.0);
+    assert_eq!(operator.metric(unreadable).await, "2");
+    assert_eq!(operator.metric("ydt_gateway_alerts_unreadable_total").await, "4");
+    assert_eq!(operator.metric("ydt_broker_alerts_total").await, "4");
+    assert_eq!(operator.metric("ydt_broker_sessions").await, "0");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -269,7 +269,7 @@ async fn a_press_while_the_database_never_comes_up_rings_at_consoles_that_were_o
     let (status, health) = operator.call(Method::GET, "/health", None).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(text(&health["wrong"][0]).contains("starting"), "{health}");
-    assert_eq!(operator.metric("ydt_database_up").await, 0.0);
+    assert_eq!(operator.metric("ydt_database_up").await, "0");
     for (method, path) in [(Method::GET, "/incidents"), (Method::POST, "/session"), (Method::GET, "/residents?q=x")] {
         let body = json!({ "login": "operator", "password": "x" });
         let (status, answer) = operator.call(method, path, Some(body)).await;
