@@ -455,6 +455,7 @@ async function answer(request, response, url) {
     for (const event of log.slice(after)) send(response, event)
     return
   }
+  if (path === '/categories') return json(200, { categories: CATEGORIES })
   if (path === '/settings/map') return json(200, { tiles: null, center: null, bounds: [[112.9, 28.2], [112.9875, 28.258]] })
   if (path === '/map/nodes') return json(200, features(district.nodes))
   if (path === '/map/people') {
@@ -465,7 +466,6 @@ async function answer(request, response, url) {
   if (path === '/map/incidents') {
     return json(200, features([...incidents.values()].filter((each) => !each.closed).map(({ id, place }) => feature('Point', place && [place.lon, place.lat], { id, accuracy_m: place?.accuracy_m, age_s: place?.age_s, source: place?.source }))))
   }
-  if (path === '/categories') return json(200, { categories: CATEGORIES })
   if (path === '/residents') {
     const q = url.searchParams.get('q') ?? ''
     return json(200, { residents: RESIDENTS.filter((each) => `${each.name}${each.phone}${each.address}`.includes(q)) })

@@ -12,7 +12,7 @@ use wire::directory::Directory;
 
 use crate::desk::Desk;
 use crate::outbox::{self, Terminals};
-use crate::store::{StoreError, directory, live, telephone, users, watch};
+use crate::store::{StoreError, directory, live, schema, telephone, users, watch};
 use crate::{ticker, watchdog};
 
 /// How often it is looked for changes of who may connect. Revocation has five seconds in all.
@@ -57,7 +57,7 @@ pub fn connect(options: PgConnectOptions, connections_max: u32) -> PgPool {
 
 /// Brings the tables up to date and checks that commits are durable. A desk is open after it.
 pub async fn prepare(pool: &PgPool) -> Result<(), StartError> {
-    sqlx::migrate!("./migrations").run(pool).await?;
+    schema::MIGRATIONS.run(pool).await?;
     let mut conn = pool.acquire().await?;
     for setting in ["fsync", "full_page_writes", "synchronous_commit"] {
         let value = watch::setting(&mut conn, setting).await?;

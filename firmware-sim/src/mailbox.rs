@@ -282,21 +282,8 @@ async fn change_behaviour(State(room): State<Arc<Room>>, Json(behaviour): Json<B
 
 /// The newest letter first.
 async fn show(State(room): State<Arc<Room>>) -> Html<String> {
-    let letters: String = room
-        .letters
-        .borrow()
-        .iter()
-        .rev()
-        .map(|letter| {
-            format!(
-                "<article><h2>{}</h2><p>{} → {}</p><pre>{}</pre></article>\n",
-                escape(&letter.subject),
-                escape(&letter.at.to_string()),
-                escape(&letter.to.join(", ")),
-                escape(&letter.text),
-            )
-        })
-        .collect();
+    let letters: Vec<String> = room.letters.borrow().iter().rev().map(article).collect();
+    let letters = letters.concat();
     let letters = if letters.is_empty() { "<p>还没有邮件 No mail yet.</p>".to_owned() } else { letters };
     Html(format!(
         "<!doctype html><html lang=\"zh\"><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"3\">\
@@ -304,6 +291,16 @@ async fn show(State(room): State<Arc<Room>>) -> Html<String> {
          article{{border-top:1px solid #ccc}}h2{{font-size:1.1rem}}pre{{white-space:pre-wrap}}</style>\
          <h1>模拟邮箱 Simulated mailbox</h1>\n{letters}</html>"
     ))
+}
+
+fn article(letter: &Letter) -> String {
+    format!(
+        "<article><h2>{}</h2><p>{} → {}</p><pre>{}</pre></article>\n",
+        escape(&letter.subject),
+        escape(&letter.at.to_string()),
+        escape(&letter.to.join(", ")),
+        escape(&letter.text),
+    )
 }
 
 fn escape(text: &str) -> String {

@@ -13,6 +13,9 @@ mod owner;
 mod process;
 mod programs;
 mod settings;
+mod visit;
+
+pub use visit::{Visit, visit};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,14 +1,15 @@
 //! The one executable: `yidiantong serve`, and what administrators need beside it.
 
-use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use yidiantong::admin::{self, Place};
 use yidiantong::demo::Wanted;
+use yidiantong::logs;
 use yidiantong::serve::{Options, serve};
 use yidiantong::settings::Settings;
 
@@ -16,6 +17,11 @@ use yidiantong::settings::Settings;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    /// How log lines look.
+    #[arg(long, global = true, env = "YDT_LOG_FORMAT", default_value = "text")]
+    log_format: logs::Format,
     #[command(subcommand)]
     command: Command,
 }
@@ -24,25 +30,25 @@ struct Arguments {
 enum Command {
     /// Run broker, gateway, dispatcher and console in one process.
     Serve(Serve),
+    Config(admin::config::Config),
+    Migrate(admin::migrate::Migrate),
+    Doctor(admin::doctor::Doctor),
+    User(admin::user::User),
+    Terminal(admin::terminal::Terminal),
+    Node(admin::node::Node),
+    Import(admin::import::Import),
+    Backup(admin::backup::Backup),
+    Restore(admin::restore::Restore),
 }
 
 #[derive(Debug, clap::Args)]
 struct Serve {
-    /// A TOML file with settings.
-    #[arg(long)]
-    settings: Option<PathBuf>,
-    /// Where everything that outlives the process lies.
-    #[arg(long)]
-    data: Option<PathBuf>,
     /// Where terminals connect (MQTT); port 0 takes a free one.
     #[arg(long)]
     mqtt_listen: Option<SocketAddr>,
     /// Where console and API listen; port 0 takes a free one.
     #[arg(long)]
     http_listen: Option<SocketAddr>,
-    /// The database; without it a private PostgreSQL cluster is kept in the data folder.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    database_url: Option<String>,
     /// An invented district, with a simulated 120 centre, simulated responders, and everybody's pager.
     #[arg(long, conflicts_with = "district")]
     demo: bool,
@@ -61,26 +67,46 @@ struct Serve {
     acknowledge_at_once: bool,
 }
 
-fn main() -> anyhow::Result<()> {
-    // The bus calls every connection that ends an error; the broker says what matters of it.
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttd=off")))
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .init();
-    let Command::Serve(arguments) = Arguments::parse().command;
+fn main() -> ExitCode {
+    let Arguments { place, log_format, command } = Arguments::parse();
+    // A command speaks for itself; a server tells what it does.
+    let is_server = matches!(command, Command::Serve(_));
+    logs::begin(log_format, if is_server { "info,rumqttd=off" } else { "warn,sqlx=error" });
+    run(place, command).unwrap_or_else(|error| {
+        admin::refuse(&error);
+        ExitCode::FAILURE
+    })
+}
+
+fn run(place: Place, command: Command) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
         let stop = CancellationToken::new();
         tokio::spawn(stop_on_signal(stop.clone())?);
-        let (settings, options) = arguments.read()?;
-        serve(settings, options, stop).await
+        match command {
+            Command::Serve(arguments) => {
+                let (settings, options) = arguments.read(&place)?;
+                serve(settings, options, stop).await?;
+            }
+            Command::Config(config) => config.run(),
+            Command::Migrate(migrate) => migrate.run(&place, &stop).await?,
+            Command::Doctor(doctor) => {
+                let is_well = doctor.run(&place, &stop).await?;
+                return Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
+            Command::User(user) => user.run(&place, &stop).await?,
+            Command::Terminal(terminal) => terminal.run(&place, &stop).await?,
+            Command::Node(node) => node.run(&place, &stop).await?,
+            Command::Import(import) => import.run(&place, &stop).await?,
+            Command::Backup(backup) => backup.run(&place, &stop).await?,
+            Command::Restore(restore) => restore.run(&place, &stop).await?,
+        }
+        Ok(ExitCode::SUCCESS)
     })
 }
 
 impl Serve {
-    fn read(self) -> anyhow::Result<(Settings, Options)> {
-        let mut settings = self.settings.as_deref().map_or_else(|| Ok(Settings::default()), Settings::read)?;
-        settings.data = self.data.unwrap_or(settings.data);
+    fn read(self, place: &Place) -> anyhow::Result<(Settings, Options)> {
+        let mut settings = place.settings()?;
         settings.mqtt_listen = self.mqtt_listen.unwrap_or(settings.mqtt_listen);
         settings.http_listen = self.http_listen.unwrap_or(settings.http_listen);
         let demo = match (self.demo, self.district) {
@@ -91,7 +117,8 @@ impl Serve {
         };
         let acknowledge =
             if self.acknowledge_at_once { broker::Acknowledge::AtOnce } else { broker::Acknowledge::WhenDurable };
-        let options = Options { database_url: self.database_url, demo, ready_file: self.ready_file, acknowledge };
+        let options =
+            Options { database_url: place.database_url.clone(), demo, ready_file: self.ready_file, acknowledge };
         Ok((settings, options))
     }
 }

@@ -32,7 +32,7 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How often it is looked whether the directory has been published.
 const LISTED_EVERY: Duration = Duration::from_millis(20);
 /// In the data folder: who was logged in lately.
-const SESSIONS_FILE: &str = "console-sessions.json";
+pub(crate) const SESSIONS_FILE: &str = "console-sessions.json";
 const NO_CLUSTER: &str = "the private database does not start";
 
 /// What to serve besides the settings.

@@ -1,15 +1,22 @@
-//! What the executable is told: a TOML file, and the command line over it.
+//! What the executable is told: a TOML file, the environment over it, and the command line over both.
 
+mod document;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use dispatcher::config::map::MapConfig;
 use dispatcher::config::{CentreConfig, CentreError, Certificates, MailConfig, MailError, Secret};
 use domain::incident::Centre;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use document::document;
 
 /// Settings of `yidiantong serve`. Everything has a default that is safe on one machine.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// Where everything that outlives the process lies.
@@ -21,6 +28,7 @@ pub struct Settings {
     /// Where the console and the API listen.
     pub http_listen: SocketAddr,
     /// How others reach the console and the API, when that is not `http_listen` itself.
+    #[schemars(example = "https://alarm.example")]
     pub public_url: Option<String>,
     /// The telephone at which operators answer.
     pub call_back_phone: String,
@@ -30,35 +38,48 @@ pub struct Settings {
     /// How e-mail to contacts leaves; nothing: it does not.
     pub mail: Option<MailSettings>,
     /// A URL that is POSTed to when an alert cannot be stored.
+    #[schemars(example = "https://alarm.example/hook")]
     pub alarm_hook: Option<String>,
+    /// Where `yidiantong backup` puts its copies: best on another disk. Without it, `backups` in the data folder.
+    #[schemars(example = "/mnt/other-disk/yidiantong")]
+    pub backups: Option<PathBuf>,
+    /// How many copies `yidiantong backup` keeps there; the oldest go.
+    pub backups_kept: NonZeroUsize,
     /// How maps are drawn on the consoles.
     pub map: MapConfig,
 }
 
 /// One centre.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CentreSettings {
     /// `120`, `119` or `110`.
     #[serde(with = "wire::word")]
+    #[schemars(with = "String", example = "120")]
     pub number: Centre,
     /// Where to POST: `https`, or `http` on the loopback.
+    #[schemars(example = "https://120.example/alerts")]
     pub url: String,
     /// The key for signatures both ways.
+    #[schemars(example = "a long secret that only the two of you know")]
     pub secret: String,
     /// PEM: the only authorities that the centre's certificate may be from; without it, the public ones.
+    #[schemars(example = "/etc/yidiantong/120-ca.pem")]
     pub ca_file: Option<PathBuf>,
     /// PEM: our own certificate with its key, for a centre that asks for one.
+    #[schemars(example = "/etc/yidiantong/120-client.pem")]
     pub client_certificate_file: Option<PathBuf>,
 }
 
 /// The server that takes our e-mail.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MailSettings {
     /// `smtps://user:password@host`, `smtp://…?tls=required`, or plain `smtp` on the loopback.
+    #[schemars(example = "smtps://user:password@mail.example")]
     pub smtp_url: String,
     /// Whom it is from: `一点通 <alerts@example.org>`.
+    #[schemars(example = "一点通 <alerts@mail.example>")]
     pub from: String,
 }
 
@@ -75,6 +96,8 @@ impl Default for Settings {
             mail: None,
             alarm_hook: None,
             map: MapConfig::default(),
+            backups: None,
+            backups_kept: NonZeroUsize::new(14).unwrap_or(NonZeroUsize::MIN),
         }
     }
 }
@@ -98,16 +121,111 @@ pub enum SettingsError {
         path: PathBuf,
         /// Why.
         #[source]
-        cause: toml::de::Error,
+        cause: Box<toml::de::Error>,
+    },
+    /// A variable is not what is expected.
+    #[error("the environment variable {name} is {text:?}, which is no number, true or false, or list")]
+    Variable {
+        /// Which.
+        name: String,
+        /// What it is.
+        text: String,
+    },
+    /// What the environment says is not what is expected.
+    #[error("the settings in the environment (YDT_…) are not right")]
+    Environment {
+        /// Why.
+        #[source]
+        cause: Box<toml::de::Error>,
     },
 }
 
 impl Settings {
-    /// Reads a settings file.
-    pub fn read(path: &Path) -> Result<Self, SettingsError> {
+    /// Reads a settings file, if one is given, and the environment over it.
+    pub fn read(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
+        let Some(path) = path else {
+            let table = overridden(toml::Table::new(), environment)?;
+            return table.try_into().map_err(|cause| SettingsError::Environment { cause: Box::new(cause) });
+        };
         let text =
             std::fs::read_to_string(path).map_err(|cause| SettingsError::Unreadable { path: path.into(), cause })?;
-        toml::from_str(&text).map_err(|cause| SettingsError::Malformed { path: path.into(), cause })
+        let malformed = |cause| SettingsError::Malformed { path: path.into(), cause: Box::new(cause) };
+        let read: toml::Table = toml::from_str(&text).map_err(malformed)?;
+        let table = overridden(read.clone(), environment)?;
+        if table == read {
+            // The text itself, because then an error names its line.
+            return toml::from_str(&text).map_err(malformed);
+        }
+        table.try_into().map_err(malformed)
+    }
+
+    /// Where backups go.
+    pub fn backup_dir(&self) -> PathBuf {
+        self.backups.clone().unwrap_or_else(|| self.data.join("backups"))
+    }
+}
+
+/// Variables that begin as settings do and are none: a slip of the pen that would otherwise change nothing, in silence.
+pub fn unknown_variables(environment: &BTreeMap<String, String>) -> Vec<&str> {
+    let known: Vec<String> = document::leaves()
+        .into_iter()
+        .chain(CENTRES.iter().flat_map(|number| document::centre_leaves(number)))
+        .map(|leaf| leaf.variable)
+        .collect();
+    let elsewhere = ["YDT_LOG_FORMAT", "YDT_SECRET", "YDT_TOKEN", "YDT_API"];
+    let ours = environment.keys().map(String::as_str).filter(|name| name.starts_with(document::PREFIX));
+    ours.filter(|name| !elsewhere.contains(name) && known.iter().all(|known| known != name)).collect()
+}
+
+const CENTRES: [&str; 3] = ["120", "119", "110"];
+
+/// The settings of a file with what the environment says put over them.
+fn overridden(mut table: toml::Table, environment: &BTreeMap<String, String>) -> Result<toml::Table, SettingsError> {
+    let said = |leaf: &document::Leaf| -> Result<Option<toml::Value>, SettingsError> {
+        let Some(text) = environment.get(&leaf.variable) else { return Ok(None) };
+        let plain =
+            || -> Option<toml::Value> { toml::from_str::<toml::Table>(&format!("v = {text}")).ok()?.remove("v") };
+        let value = if leaf.is_text { Some(toml::Value::String(text.clone())) } else { plain() };
+        value.map(Some).ok_or_else(|| SettingsError::Variable { name: leaf.variable.clone(), text: text.clone() })
+    };
+    for leaf in document::leaves() {
+        if let Some(value) = said(&leaf)? {
+            put(&mut table, &leaf.path, value);
+        }
+    }
+    for number in CENTRES {
+        let mut fields = toml::Table::new();
+        for leaf in document::centre_leaves(number) {
+            if let (Some(value), Some(field)) = (said(&leaf)?, leaf.path.last()) {
+                fields.insert(field.clone(), value);
+            }
+        }
+        if fields.is_empty() {
+            continue;
+        }
+        let centres = table.entry("centre").or_insert_with(|| toml::Value::Array(Vec::new()));
+        let Some(centres) = centres.as_array_mut() else { continue };
+        let is_it = |centre: &toml::Value| centre.get("number").and_then(toml::Value::as_str) == Some(number);
+        let index = centres.iter().position(is_it).unwrap_or_else(|| {
+            centres.push(toml::Table::from_iter([("number".to_owned(), number.into())]).into());
+            centres.len() - 1
+        });
+        if let Some(centre) = centres[index].as_table_mut() {
+            centre.extend(fields);
+        }
+    }
+    Ok(table)
+}
+
+fn put(table: &mut toml::Table, path: &[String], value: toml::Value) {
+    let [first, rest @ ..] = path else { return };
+    if rest.is_empty() {
+        table.insert(first.clone(), value);
+        return;
+    }
+    let below = table.entry(first.clone()).or_insert_with(|| toml::Table::new().into());
+    if let Some(below) = below.as_table_mut() {
+        put(below, rest, value);
     }
 }
 
@@ -243,5 +361,43 @@ mod tests {
         assert!(
             read("[map.tiles]\nurl = \"/tiles\"\nattribution = \"\"").unwrap_err().to_string().contains("https://")
         );
+    }
+
+    fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.toml");
+        let text = "http_listen = \"127.0.0.1:1\"\nbackups_kept = 3\n[[centre]]\nnumber = \"120\"\nurl = \"https://a\"\nsecret = \"\"";
+        std::fs::write(&file, text).unwrap();
+        let said = environment(&[
+            ("YDT_HTTP_LISTEN", "127.0.0.1:2"),
+            ("YDT_BACKUPS_KEPT", "5"),
+            ("YDT_CALL_BACK_PHONE", "0731-1"),
+            ("YDT_CENTRE_120_SECRET", "s"),
+            ("YDT_CENTRE_119_URL", "https://b"),
+            ("YDT_CENTRE_119_SECRET", "t"),
+        ]);
+        let settings = Settings::read(Some(&file), &said).unwrap();
+        assert_eq!(settings.http_listen, "127.0.0.1:2".parse().unwrap());
+        assert_eq!((settings.backups_kept.get(), settings.call_back_phone.as_str()), (5, "0731-1"));
+        let centres: Vec<_> = settings
+            .centres
+            .iter()
+            .map(|centre| (centre.number, centre.url.as_str(), centre.secret.as_str()))
+            .collect();
+        assert_eq!(centres, [(Centre::Ambulance, "https://a", "s"), (Centre::Fire, "https://b", "t")]);
+    }
+
+    #[test]
+    fn a_variable_that_is_no_number_is_refused_by_its_name_and_one_that_is_no_setting_is_told() {
+        let refused = Settings::read(None, &environment(&[("YDT_BACKUPS_KEPT", "many")])).unwrap_err();
+        assert!(refused.to_string().contains("YDT_BACKUPS_KEPT"), "{refused}");
+        assert!(Settings::read(None, &environment(&[("YDT_HTTP_LISTEN", "nowhere")])).is_err());
+        let slip = environment(&[("YDT_HTTP_LISEN", ""), ("YDT_DATA", ""), ("HOME", "")]);
+        assert_eq!(unknown_variables(&slip), ["YDT_HTTP_LISEN"]);
     }
 }

@@ -1,24 +1,28 @@
 //! How maps are drawn on the consoles: over nothing, or over somebody's tiles.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Settings of the maps. The default asks nobody for anything.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MapConfig {
     /// What lies under our own layers.
     pub tiles: Option<Tiles>,
     /// Where a map begins that has no areas to show: longitude and latitude.
+    #[schemars(example = [112.97, 28.23])]
     pub center: Option<[f64; 2]>,
 }
 
 /// A server of map pictures, which the consoles' browsers ask directly.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tiles {
     /// Where they are, with `{z}`, `{x}` and `{y}`.
+    #[schemars(with = "String", example = "https://tiles.example/{z}/{x}/{y}.png")]
     pub url: TileUrl,
     /// Whom to thank for them, in words.
+    #[schemars(example = "© somebody")]
     pub attribution: String,
     /// In which datum they are drawn.
     #[serde(default)]
@@ -33,7 +37,7 @@ const fn max_zoom() -> u8 {
 }
 
 /// What a map's coordinates refer to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Datum {
     /// As satellites have it: OpenStreetMap; Tianditu within a metre.

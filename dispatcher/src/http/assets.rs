@@ -15,6 +15,11 @@ struct Console;
 
 const INDEX: &str = "index.html";
 
+/// Whether the pages were there when this executable was built.
+pub fn is_console_built() -> bool {
+    Console::get(INDEX).is_some()
+}
+
 /// Everything that is no route: a file of the console, or the page that finds its own way.
 pub(super) async fn serve(method: Method, uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');

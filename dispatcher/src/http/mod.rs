@@ -41,6 +41,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use wire::counters::Sample;
 
+pub use self::assets::is_console_built;
 use self::errors::ApiError;
 use self::health::Counters;
 use self::remembered::Remembered;

@@ -3,8 +3,11 @@
 //! Functions take a connection, so that the caller owns the transaction. Rows are private and become
 //! domain types on the way out.
 
+pub mod accounts;
+pub mod archive;
 pub mod audit;
 pub mod briefing;
+pub mod checkup;
 pub mod contacts;
 pub mod directory;
 pub mod facts;
@@ -19,9 +22,13 @@ pub mod orders;
 pub mod outbox;
 pub mod registry;
 pub mod residents;
+pub mod roll;
+pub mod schema;
 pub mod settle;
 pub mod telephone;
+pub mod terminals;
 pub mod timeline;
+pub mod tree;
 pub mod users;
 pub mod views;
 pub mod vitals;

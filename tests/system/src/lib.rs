@@ -6,6 +6,7 @@
 //!   its alarms go.
 //! * [`mosquitto`], [`paho`] – terminals; [`browser`] – an operator; [`console`], [`responder`] – the HTTP API;
 //!   [`stream`] – a follower of the live stream.
+//! * [`shell`] – an administrator.
 //! * [`records`] – what the database says; [`chain`] – whether a timeline is whole; [`frames`] – captured messages.
 //!
 //! It leaves out every judgement about what is right: that is in the tests. Nothing here waits for time to
@@ -29,5 +30,6 @@ pub mod records;
 pub mod responder;
 pub mod scene;
 pub mod server;
+pub mod shell;
 pub mod stream;
 pub mod wait;

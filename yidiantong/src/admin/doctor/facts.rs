@@ -1,0 +1,174 @@
+//! What the doctor looks at: the machine, the settings, the database. Gathered once, judged elsewhere.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dispatcher::clock;
+use dispatcher::store::archive;
+use dispatcher::store::checkup::{self, District, Server};
+use dispatcher::store::schema::{self, Standing};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::backup::copies;
+use crate::admin::{Database, Place, unless_stopped};
+use crate::settings::{CentreSettings, Settings, unknown_variables};
+
+/// How long something that listens here may take to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// Everything that is looked at. What could not be had is missing.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) settings: Option<Settings>,
+    pub(super) settings_error: Option<String>,
+    pub(super) settings_from: String,
+    pub(super) unknown_variables: Vec<String>,
+    pub(super) data: PathBuf,
+    pub(super) disk: Option<Disk>,
+    pub(super) mqtt: Port,
+    pub(super) http: Port,
+    /// Whether a server works with this database.
+    pub(super) is_served: bool,
+    pub(super) is_console_built: bool,
+    pub(super) database_error: Option<String>,
+    pub(super) server: Option<Server>,
+    /// The database's clock less this machine's.
+    pub(super) clock_off_ms: Option<i64>,
+    pub(super) standing: Option<Standing>,
+    /// Only of tables that are up to date.
+    pub(super) district: Option<District>,
+    pub(super) backup_age_h: Option<i64>,
+}
+
+#[derive(Debug)]
+pub(super) struct Disk {
+    pub(super) free_mb: u64,
+    pub(super) inodes_free_pct: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Port {
+    pub(super) at: SocketAddr,
+    pub(super) state: PortState,
+}
+
+#[derive(Debug)]
+pub(super) enum PortState {
+    /// Nobody listens, and we could.
+    Free,
+    /// Somebody answers.
+    Served,
+    /// We could not.
+    Refused(String),
+}
+
+impl Facts {
+    pub(super) async fn gather(place: &Place, stop: &CancellationToken) -> anyhow::Result<Self> {
+        let environment: BTreeMap<String, String> = std::env::vars().collect();
+        let read = place.settings();
+        let settings_error = read.as_ref().err().map(|error| format!("{error:#}"));
+        let settings = read.ok();
+        let mut held = settings.clone().unwrap_or_default();
+        if let Some(data) = &place.data {
+            held.data.clone_from(data);
+        }
+        let mut facts = Self {
+            settings_from: match &place.settings {
+                Some(path) => format!("{} can be read", path.display()),
+                None => "no file was given (--settings): the defaults hold".into(),
+            },
+            settings,
+            settings_error,
+            unknown_variables: unknown_variables(&environment).into_iter().map(str::to_owned).collect(),
+            disk: disk(&held.data),
+            mqtt: port(held.mqtt_listen),
+            http: port(held.http_listen),
+            is_served: false,
+            is_console_built: dispatcher::http::is_console_built(),
+            database_error: None,
+            server: None,
+            clock_off_ms: None,
+            standing: None,
+            district: None,
+            backup_age_h: copies(&held.backup_dir())
+                .last()
+                .map(|(_, manifest)| clock::now().duration_since(manifest.made_at).as_hours()),
+            data: held.data.clone(),
+        };
+        // A look must not make a cluster where there is none.
+        if place.database_url.is_none() && !held.data.join("postgres").is_dir() {
+            facts.database_error = Some(format!(
+                "there is none in {} yet: `yidiantong serve` or `yidiantong migrate` makes it",
+                held.data.display()
+            ));
+            return Ok(facts);
+        }
+        match Database::reach(place, &held, stop).await {
+            Err(cause) => facts.database_error = Some(format!("{cause:#}")),
+            Ok(database) => {
+                let asked = unless_stopped(stop, facts.ask(&database)).await;
+                database.leave().await?;
+                if let Err(cause) = asked {
+                    anyhow::ensure!(!stop.is_cancelled(), "stopped");
+                    facts.database_error = Some(format!("{cause:#}"));
+                }
+            }
+        }
+        Ok(facts)
+    }
+
+    async fn ask(&mut self, database: &Database) -> anyhow::Result<()> {
+        let mut conn = database.pool.acquire().await?;
+        self.is_served = archive::others_connected(&mut conn).await? > 0;
+        let before = clock::now();
+        let server = checkup::server(&mut conn).await?;
+        let after = clock::now();
+        // Asked some time between the two.
+        let between = before + after.duration_since(before) / 2;
+        self.clock_off_ms = i64::try_from(server.now.duration_since(between).as_millis()).ok();
+        self.server = Some(server);
+        let standing = schema::standing(&mut conn).await?;
+        if standing.is_current() {
+            self.district = Some(checkup::district(&mut conn).await?);
+        }
+        self.standing = Some(standing);
+        Ok(())
+    }
+}
+
+fn disk(data: &Path) -> Option<Disk> {
+    let found = rustix::fs::statvfs(data).ok()?;
+    let inodes_free_pct = if found.f_files == 0 { 100 } else { found.f_favail * 100 / found.f_files };
+    Some(Disk { free_mb: found.f_bavail * found.f_frsize / 1_000_000, inodes_free_pct })
+}
+
+fn port(at: SocketAddr) -> Port {
+    let state = match TcpListener::bind(at) {
+        Ok(_) => PortState::Free,
+        Err(error) if error.kind() == ErrorKind::AddrInUse => match TcpStream::connect_timeout(&at, ANSWERS_WITHIN) {
+            Ok(_) => PortState::Served,
+            Err(error) => PortState::Refused(format!("it is in use, and nothing answers ({error})")),
+        },
+        Err(error) => PortState::Refused(error.to_string()),
+    };
+    Port { at, state }
+}
+
+/// What keeps a centre from being reached as it is set up.
+pub(super) fn link_fault(centre: &CentreSettings) -> Result<(), String> {
+    centre.link().map(drop).map_err(|error| whole(&error))
+}
+
+/// An error with its causes.
+pub(super) fn whole(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |whole, cause| format!("{whole}: {cause}"))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for a person to read")]
+pub(super) fn as_seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
