@@ -13,8 +13,10 @@
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
+use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use bytes::Bytes;
@@ -27,13 +29,14 @@ use rumqttd::{
 };
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use wire::internal::{Key, is_private};
 
 /// Why the bus cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
-    /// Nobody is asked for a password on the bus, so nobody from outside may reach it.
-    #[error("the bus must listen on a loopback address, not on {0}")]
-    NotLoopback(SocketAddr),
+    /// Nothing on the bus is encrypted, so nobody from outside may reach it.
+    #[error("the bus must listen on a loopback or private address, not on {0}")]
+    NotPrivate(SocketAddr),
     /// The address cannot be had.
     #[error("the bus cannot listen on {address}: {why}")]
     Listen {
@@ -71,6 +74,8 @@ const ALERT_SEGMENTS: usize = 64;
 /// One gateway's telemetry: 32 MB are some seconds of a full bus.
 const TELEMETRY_SEGMENTS: usize = 32;
 
+/// How often it is told that somebody was turned away.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
 /// How often another free port is tried when somebody else was quicker.
 const PORTS_TRIED: usize = 5;
 
@@ -101,10 +106,11 @@ impl Listener {
 }
 
 /// Starts the router, its links and its listener. Blocks for some milliseconds.
-pub(crate) fn start(door: &str, listen: SocketAddr) -> Result<Bus, BusError> {
-    if !listen.ip().is_loopback() {
-        return Err(BusError::NotLoopback(listen));
+pub(crate) fn start(door: &str, listen: SocketAddr, key: Key) -> Result<Bus, BusError> {
+    if !is_private(listen.ip()) {
+        return Err(BusError::NotPrivate(listen));
     }
+    let guard = Arc::new(Guard { key, told: Mutex::default() });
     let segments = |count| SegmentConfig { max_segment_size: SEGMENT_MAX_BYTES, max_segment_count: count };
     let router = Router::new(
         0,
@@ -139,7 +145,7 @@ pub(crate) fn start(door: &str, listen: SocketAddr) -> Result<Bus, BusError> {
     let mut outcome = Err(BusError::Listener);
     for _ in 0..tries {
         let address = with_port(listen)?;
-        let server = Server::new(server_settings(address), router.clone(), V4);
+        let server = Server::new(server_settings(address, &guard), router.clone(), V4);
         outcome = listen_in_thread(server, address).map(|listener| (address, listener));
         if outcome.is_ok() {
             break;
@@ -159,8 +165,8 @@ fn with_port(listen: SocketAddr) -> Result<SocketAddr, BusError> {
         .map_err(|why| BusError::Listen { address: listen, why: why.to_string() })
 }
 
-fn server_settings(listen: SocketAddr) -> ServerSettings {
-    ServerSettings {
+fn server_settings(listen: SocketAddr, guard: &Arc<Guard>) -> ServerSettings {
+    let mut settings = ServerSettings {
         name: "bus".into(),
         listen,
         tls: None,
@@ -173,6 +179,32 @@ fn server_settings(listen: SocketAddr) -> ServerSettings {
             external_auth: None,
             dynamic_filters: false,
         },
+    };
+    let guard = Arc::clone(guard);
+    settings.set_auth_handler(move |client, user, password| {
+        let lets_in = guard.lets_in(&client, &user, &password);
+        async move { lets_in }
+    });
+    settings
+}
+
+/// Who lets gateways in.
+struct Guard {
+    key: Key,
+    /// When it last told of somebody who was turned away.
+    told: Mutex<Option<Instant>>,
+}
+
+impl Guard {
+    fn lets_in(&self, client: &str, user: &str, password: &str) -> bool {
+        let knows = user == wire::bus::USER && self.key.is(password);
+        // A gateway with a wrong key comes back four times a second, and on each of its lines.
+        let mut told = self.told.lock();
+        if !knows && told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+            *told = Some(Instant::now());
+            tracing::warn!(client, "somebody who does not know the bus's key was turned away");
+        }
+        knows
     }
 }
 
@@ -320,10 +352,13 @@ impl Inlet {
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
-    use std::time::Duration;
 
     fn loopback() -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+    }
+
+    fn key() -> Key {
+        Key::of([7; 32])
     }
 
     async fn next(inlet: &mut Inlet) -> Result<(Bytes, Bytes), BusError> {
@@ -332,7 +367,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_published_is_heard_however_much_waits() {
-        let mut bus = start("d", loopback()).unwrap();
+        let mut bus = start("d", loopback(), key()).unwrap();
         for n in 0..5000_u32 {
             let payload = Bytes::copy_from_slice(&n.to_be_bytes());
             assert_eq!(bus.alerts.publish(wire::bus::receipts("d"), payload, Limit::NONE), Room::Taken);
@@ -346,24 +381,24 @@ mod tests {
     #[test]
     fn the_bus_is_never_open_to_the_world() {
         let world = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        assert!(matches!(start("d", world), Err(BusError::NotLoopback(_))));
+        assert!(matches!(start("d", world, key()), Err(BusError::NotPrivate(_))));
     }
 
     #[tokio::test]
     async fn a_port_in_use_is_an_error_and_a_stopped_bus_gives_its_port_back() {
-        let first = start("d", loopback()).unwrap();
+        let first = start("d", loopback(), key()).unwrap();
         let address = first.address;
-        assert!(matches!(start("d", address), Err(BusError::Listen { .. })));
+        assert!(matches!(start("d", address, key()), Err(BusError::Listen { .. })));
         let Listener { ended, _stop: stop } = first.listener;
         drop(stop);
         let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
         assert!(ended.expect("the listener does not end").is_err());
-        start("d", address).unwrap();
+        start("d", address, key()).unwrap();
     }
 
     #[tokio::test]
     async fn a_dead_router_is_noticed() {
-        let mut bus = start("d", loopback()).unwrap();
+        let mut bus = start("d", loopback(), key()).unwrap();
         // rumqttd looks at the first byte of a topic as if it were a character, and panics. No message
         // of a terminal can do this: what they call a topic is part of a payload here.
         bus.presence.publish("电".into(), Bytes::new(), Limit::NONE);

@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use wire::internal::Key;
+
 /// When an alert is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acknowledge {
@@ -15,16 +17,18 @@ pub enum Acknowledge {
     AtOnce,
 }
 
-/// Everything that can be set about a door. The defaults are those of a district.
+/// Everything that can be set about a door. Begin with [`Config::new`].
 #[derive(Debug, Clone)]
 pub struct Config {
     /// This door's name on the bus: no `/`, `+`, `#` or `$` in it.
     pub door: String,
     /// Where terminals connect.
     pub listen: SocketAddr,
-    /// Where gateways connect. Loopback only, because nobody is asked for a password there. Port 0
+    /// Where gateways connect: on the loopback or in a private network, because nothing is encrypted there. Port 0
     /// takes a free one.
     pub bus_listen: SocketAddr,
+    /// What gateways must know.
+    pub bus_key: Key,
     /// Keeps a copy of the directory here, so that terminals can connect after a restart while the
     /// dispatcher is away.
     pub data_dir: Option<PathBuf>,
@@ -71,10 +75,12 @@ pub struct Config {
     pub revocation_every: Duration,
 }
 
-impl Default for Config {
-    fn default() -> Self {
+impl Config {
+    /// The settings of a district.
+    pub fn new(door: impl Into<String>, bus_key: Key) -> Self {
         Self {
-            door: "door".into(),
+            door: door.into(),
+            bus_key,
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 1883)),
             bus_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data_dir: None,

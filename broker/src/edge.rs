@@ -183,6 +183,11 @@ impl Edge {
         }
     }
 
+    /// How many gateways are alive.
+    pub(crate) fn gateways_alive(&self) -> usize {
+        self.gateways.read().count(Instant::now())
+    }
+
     /// Gives telemetry to the bus, or keeps it a while when there is no gateway yet.
     pub(crate) fn telemetry(&self, serial: Arc<str>, publish: Publish) -> Room {
         self.counters.telemetry.one();
@@ -396,17 +401,17 @@ impl Edge {
         let mut forgotten = Instant::now();
         loop {
             ticks.tick().await;
-            let version = self.directory.version();
-            if version != followed {
-                followed = version;
+            let edition = self.directory.edition();
+            if edition != followed {
+                followed = edition;
                 for session in self.sessions.all() {
                     if !session.follow(&self.directory) {
                         session.mailbox.post(Post::End(Order::Revoked));
                     }
                 }
             }
-            if version != saved && saved_at.is_none_or(|at| at.elapsed() >= SAVE_EVERY) {
-                (saved, saved_at) = (version, Some(Instant::now()));
+            if edition != saved && saved_at.is_none_or(|at| at.elapsed() >= SAVE_EVERY) {
+                (saved, saved_at) = (edition, Some(Instant::now()));
                 self.save_directory().await;
             }
             if forgotten.elapsed() >= FORGET_EVERY {

@@ -48,6 +48,11 @@ impl Gateways {
         below.max_by_key(|gateway| weight(gateway, serial)).map(Arc::clone).or_else(|| self.choose(serial, now))
     }
 
+    /// How many are alive.
+    pub(crate) fn count(&self, now: Instant) -> usize {
+        self.alive(now).count()
+    }
+
     fn alive(&self, now: Instant) -> impl Iterator<Item = &Arc<str>> {
         let gone_after = self.gone_after;
         self.heard

@@ -21,10 +21,10 @@ mod presence;
 mod session;
 mod sessions;
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
@@ -70,12 +70,18 @@ pub enum BrokerError {
 }
 
 /// An open door.
-#[derive(Debug)]
 pub struct Broker {
     mqtt_addr: SocketAddr,
     bus_addr: SocketAddr,
-    counters: Arc<Counters>,
+    edge: Arc<Edge>,
     watch: JoinHandle<Result<(), BrokerError>>,
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { mqtt_addr, bus_addr, .. } = self;
+        f.debug_struct("Broker").field("mqtt_addr", mqtt_addr).field("bus_addr", bus_addr).finish_non_exhaustive()
+    }
 }
 
 impl Broker {
@@ -91,7 +97,13 @@ impl Broker {
 
     /// What this door counts.
     pub fn counters(&self) -> Arc<Counters> {
-        Arc::clone(&self.counters)
+        Arc::clone(&self.edge.counters)
+    }
+
+    /// Tells how many gateways are alive, whenever it is asked. Without one no alert is acknowledged.
+    pub fn gateways(&self) -> impl Fn() -> usize + Send + Sync + use<> {
+        let edge = Arc::clone(&self.edge);
+        move || edge.gateways_alive()
     }
 
     /// Waits until the door has closed: without an error after `stop`, with one when its bus is dead.
@@ -114,14 +126,13 @@ pub async fn start(config: Config, directory: Arc<Directory>, stop: Cancellation
         }
     }
     let door = config.door.clone();
-    let bus_listen = config.bus_listen;
+    let (bus_listen, bus_key) = (config.bus_listen, config.bus_key.clone());
     let Bus { address: bus_addr, alerts, telemetry, presence, ear, down, listener } =
-        tokio::task::spawn_blocking(move || bus::start(&door, bus_listen)).await??;
+        tokio::task::spawn_blocking(move || bus::start(&door, bus_listen, bus_key)).await??;
     let socket = listen(config.listen).map_err(|source| BrokerError::Listen { address: config.listen, source })?;
     let mqtt_addr = socket.local_addr().map_err(|source| BrokerError::Listen { address: config.listen, source })?;
 
     let edge = Arc::new(Edge::new(config, directory, Outlets { alerts, telemetry, presence }));
-    let counters = Arc::clone(&edge.counters);
     let closing = stop.child_token();
     let connections = TaskTracker::new();
     let mut tasks = JoinSet::new();
@@ -138,8 +149,8 @@ pub async fn start(config: Config, directory: Arc<Directory>, stop: Cancellation
     tasks.spawn(forever(Arc::clone(&edge), async |edge| edge.follow_directory().await));
     tasks.spawn(accept(Arc::clone(&edge), socket, connections.clone(), closing.clone()));
     tracing::info!(%mqtt_addr, %bus_addr, "the door is open");
-    let watch = tokio::spawn(watch(edge, tasks, connections, listener, closing));
-    Ok(Broker { mqtt_addr, bus_addr, counters, watch })
+    let watch = tokio::spawn(watch(Arc::clone(&edge), tasks, connections, listener, closing));
+    Ok(Broker { mqtt_addr, bus_addr, edge, watch })
 }
 
 async fn forever(edge: Arc<Edge>, task: impl AsyncFnOnce(&Edge)) -> Result<(), BrokerError> {

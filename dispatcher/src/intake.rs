@@ -22,13 +22,13 @@ use wire::receipt::{Outcome, Receipt};
 use wire::report::{Doubt, Event, Fix, Heard, Report, Session, Unstored};
 use wire::topics::Lane;
 
-use crate::clock;
 use crate::desk::Desk;
 use crate::fences::{self, Crossed, Told};
 use crate::lines::{clean, clean_text};
 use crate::store::intake::{self as store, Filed, Opening, PlacedFix, State, Subject, Wearer};
 use crate::store::timeline::{self, Head, Line};
 use crate::store::{StoreError, facts, outbox};
+use crate::{alarm, clock};
 
 impl Desk {
     /// Takes reports in. The answer has a receipt for each one that is durable now; what is missing in
@@ -112,19 +112,7 @@ impl Desk {
         let is_new = !alert.stored;
         error!(report.id = %alert.id, stored = alert.stored, "an alert could not be stored in time");
         if let (true, Some(url)) = (is_new, self.config.alarm_hook.clone()) {
-            let alert = alert.clone();
-            tokio::spawn(async move {
-                let sent = reqwest::Client::new()
-                    .post(&url)
-                    .timeout(std::time::Duration::from_secs(10))
-                    .json(&alert)
-                    .send()
-                    .await
-                    .and_then(reqwest::Response::error_for_status);
-                if let Err(cause) = sent {
-                    error!(cause = %cause.without_url(), "the alarm hook did not answer");
-                }
-            });
+            alarm::fire(url, alert.clone());
         }
         self.live.tell_unstored(alert);
     }

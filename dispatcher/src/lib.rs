@@ -6,9 +6,11 @@
 //! [`ticker`] wakes what is due, [`outbox`] sends what was decided. All SQL is in [`store`].
 
 pub mod access;
+pub mod alarm;
 pub mod clock;
 pub mod config;
 pub mod desk;
+mod directory;
 mod fences;
 pub mod http;
 pub mod intake;

@@ -7,16 +7,13 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
-use wire::directory::Directory;
+use tracing::{error, warn};
 
 use crate::desk::Desk;
 use crate::outbox::{self, Terminals};
-use crate::store::{StoreError, directory, live, schema, telephone, users, watch};
+use crate::store::{self, StoreError, live, schema, telephone, users, watch};
 use crate::{ticker, watchdog};
 
-/// How often it is looked for changes of who may connect. Revocation has five seconds in all.
-const DIRECTORY_EVERY: Duration = Duration::from_millis(500);
 /// How often what nobody needs any longer is deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 /// How long a console may be away and resume its stream, and a call be repeated with its key.
@@ -65,20 +62,16 @@ pub async fn prepare(pool: &PgPool) -> Result<(), StartError> {
             return Err(StartError::NotDurable { setting, value });
         }
     }
-    watch::ensure_partitions(&mut conn).await?;
+    let mut tx = store::begin(pool).await?;
+    watch::ensure_partitions(&mut tx).await?;
+    tx.commit().await?;
     Ok(())
 }
 
-/// What runs over an open desk: ticker, outbox, directory, watchdog. Ends when told to stop.
-pub async fn run(
-    desk: Desk,
-    terminals: Arc<dyn Terminals>,
-    directory: Arc<Directory>,
-    stop: CancellationToken,
-) -> Result<(), StartError> {
+/// What runs over an open desk: ticker, outbox, watchdog. Ends when told to stop.
+pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationToken) -> Result<(), StartError> {
     let mut running = JoinSet::new();
     running.spawn(ticker::run(desk.clone(), stop.clone()));
-    running.spawn(publish_directory(desk.clone(), directory, stop.clone()));
     running.spawn(watchdog::run(desk.clone(), stop.clone()));
     running.spawn(forget_old(desk.clone(), stop.clone()));
     {
@@ -99,38 +92,6 @@ pub async fn run(
         }
     }
     Ok(())
-}
-
-/// Tells broker and gateway who may connect. While the database is away they keep what they have.
-async fn publish_directory(desk: Desk, directory: Arc<Directory>, stop: CancellationToken) {
-    // What was read from disk may be from another database: begin with everything.
-    let mut from = None;
-    loop {
-        let update = async {
-            let mut conn = desk.conn().await?;
-            directory::update_since(&mut conn, from).await
-        };
-        match update.await {
-            Ok(update) => {
-                let to = update.to;
-                if from.is_none() {
-                    info!(terminals = update.upserts.len(), "the directory was published");
-                }
-                from = match directory.apply(update) {
-                    Ok(()) => Some(to),
-                    Err(gap) => {
-                        warn!(%gap, "the directory is published anew");
-                        None
-                    }
-                };
-            }
-            Err(cause) => warn!(%cause, "the directory cannot be read"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(DIRECTORY_EVERY) => {}
-        }
-    }
 }
 
 /// Deletes events that no stream will be resumed at, keys of calls that nobody will repeat, and sessions

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use domain::invariant;
 use jiff::{SignedDuration, Timestamp};
+use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::clock;
 use crate::desk::Desk;
-use crate::store::{StoreError, facts, incidents, watch};
+use crate::store::watch::{self, Seen};
+use crate::store::{StoreError, facts, incidents};
 
 /// How often the watchdog looks.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -23,16 +25,13 @@ const LAG_MAX: SignedDuration = SignedDuration::from_secs(5);
 pub async fn run(desk: Desk, stop: CancellationToken) {
     let mut clocks: Option<(Timestamp, std::time::Instant)> = None;
     let mut partitioned_on = None;
+    let mut clock = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(WATCH_EVERY) => {}
         }
-        let seen = async {
-            let mut conn = desk.conn().await?;
-            watch::look(&mut conn).await
-        };
-        let Ok(seen) = seen.await else {
+        let Ok(seen) = look(&desk, &mut clock).await else {
             // Being away is not a jump.
             clocks = None;
             continue;
@@ -48,7 +47,7 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
         if let Some((wall, monotonic)) = clocks {
             let passed = SignedDuration::try_from(measured.duration_since(monotonic)).unwrap_or_default();
             let jump = seen.now.duration_since(wall) - passed;
-            if jump.abs() > watch::JUMP_MIN {
+            if jump.abs() > watch::JUMP_MIN && clock.is_some() {
                 warn!(
                     jump_ms = i64::try_from(jump.as_millis()).unwrap_or(i64::MAX),
                     "the database's clock jumped; deadlines move with it"
@@ -67,12 +66,31 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
         clocks = Some((seen.now, measured));
         let today = clock::now().as_second() / 86_400;
         if partitioned_on != Some(today)
-            && let Ok(mut conn) = desk.conn().await
-            && watch::ensure_partitions(&mut conn).await.is_ok()
+            && let Ok(mut tx) = desk.begin().await
+            && watch::ensure_partitions(&mut tx).await.is_ok()
+            && tx.commit().await.is_ok()
         {
             partitioned_on = Some(today);
         }
     }
+}
+
+/// Looks through the connection that holds the clock, when it is with us; else tries to get it.
+async fn look(desk: &Desk, clock: &mut Option<PgConnection>) -> Result<Seen, StoreError> {
+    if let Some(conn) = clock {
+        let seen = watch::look(conn).await;
+        if seen.is_err() {
+            *clock = None;
+        }
+        return seen;
+    }
+    let mut conn = desk.conn().await?;
+    let seen = watch::look(&mut conn).await?;
+    if watch::take_the_clock(&mut conn).await? {
+        // Out of the pool, which would give it to others and end it when it is old.
+        *clock = Some(conn.detach());
+    }
+    Ok(seen)
 }
 
 /// Holds open incidents against what must hold of each, as the simulation does after every decision,

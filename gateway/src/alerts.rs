@@ -24,6 +24,7 @@ use crate::counters::Counters;
 use crate::handover::{Held, sleep_until};
 use crate::ledger::{Answer, Entry, Ledger};
 use crate::line::Line;
+use crate::voices::{BusNumber, Door};
 use crate::{Dispatcher, codec, reports};
 
 /// Receipts in one message to a door.
@@ -33,7 +34,8 @@ pub(crate) struct Alerts {
     ledger: Mutex<Ledger>,
     room: Arc<Semaphore>,
     shards: Vec<mpsc::UnboundedSender<Held>>,
-    answers: mpsc::Sender<Answer>,
+    /// One queue for each bus.
+    answers: Vec<mpsc::Sender<Answer>>,
     entered: Notify,
     dispatcher: Arc<dyn Dispatcher>,
     directory: Arc<Directory>,
@@ -44,7 +46,7 @@ impl Alerts {
     pub(crate) fn new(
         (ledger, room): (Ledger, Arc<Semaphore>),
         shards: Vec<mpsc::UnboundedSender<Held>>,
-        answers: mpsc::Sender<Answer>,
+        answers: Vec<mpsc::Sender<Answer>>,
         (dispatcher, directory): (Arc<dyn Dispatcher>, Arc<Directory>),
         counters: Arc<Counters>,
     ) -> Self {
@@ -54,8 +56,9 @@ impl Alerts {
 
     /// Takes one message of the alert lane in, waiting for room. The same message again costs
     /// nothing, and is answered at once when it is durable already.
-    pub(crate) async fn admit(&self, uplink: Uplink) {
-        let entry = self.ledger.lock().look_up(uplink.id, &uplink.door);
+    pub(crate) async fn admit(&self, uplink: Uplink, bus: BusNumber) {
+        let door = Door { bus, name: uplink.door.clone() };
+        let entry = self.ledger.lock().look_up(uplink.id, &door);
         match entry {
             Entry::New => {}
             Entry::Waiting => return self.counters.alerts_repeated.one(),
@@ -63,8 +66,7 @@ impl Alerts {
                 self.counters.alerts_repeated.one();
                 let report = reports::read(&uplink, &self.directory);
                 let (dialect, stamp) = (report.dialect, report.stamp);
-                let answer =
-                    Answer { door: uplink.door, id: uplink.id, serial: uplink.serial, dialect, stamp, outcome };
+                let answer = Answer { door, id: uplink.id, serial: uplink.serial, dialect, stamp, outcome };
                 return self.answer(answer).await;
             }
         }
@@ -77,7 +79,7 @@ impl Alerts {
         }
         let waiting = {
             let mut ledger = self.ledger.lock();
-            ledger.enter(&report, uplink.door, Instant::now());
+            ledger.enter(&report, door, Instant::now());
             ledger.len()
         };
         self.counters.alerts_waiting.set(waiting);
@@ -117,7 +119,7 @@ impl Alerts {
 
     async fn answer(&self, answer: Answer) {
         // Its receiver ends last of all, so this fails only when nobody is left to hear an answer.
-        let _ = self.answers.send(answer).await;
+        let _ = self.answers[answer.door.bus].send(answer).await;
     }
 
     /// Rings what has waited for `unstored_after`, until `stop`.
@@ -149,13 +151,13 @@ fn shard_of(serial: &str, shards: usize) -> usize {
     usize::try_from(hasher.finish() % shards as u64).unwrap_or_default()
 }
 
-/// Sends answers: receipts to doors, many in one message, and each terminal its own in its dialect.
+/// Sends answers on one bus: receipts to doors, many in one message, and each terminal its own in its dialect.
 pub(crate) async fn send_answers(line: Line, mut answers: mpsc::Receiver<Answer>, counters: Arc<Counters>) {
     let mut batch = Vec::with_capacity(RECEIPTS_MAX);
     while answers.recv_many(&mut batch, RECEIPTS_MAX).await > 0 {
         let mut doors: BTreeMap<&str, Vec<Uuid>> = BTreeMap::new();
         for answer in &batch {
-            doors.entry(&answer.door).or_default().push(answer.id);
+            doors.entry(&answer.door.name).or_default().push(answer.id);
         }
         for (door, ids) in doors {
             let count = ids.len();

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use wire::bus::{self, Alive, Downlink, Uplink};
 use wire::directory::{Dialect, Directory, Lookup};
+use wire::internal::Key;
 use wire::notice::Notice;
 use wire::topics::Lane;
 
@@ -18,8 +19,9 @@ use crate::alerts::{self, Alerts};
 use crate::counters::Counters;
 use crate::handover::{self, Backoff, Handover, Shard};
 use crate::ledger::Ledger;
-use crate::line::{self, Line};
+use crate::line::{self, FarEnd, Line};
 use crate::telemetry::Telemetry;
+use crate::voices::{BusNumber, Voices};
 use crate::{Dispatcher, codec, presence};
 
 /// Answers between the shards and the bus.
@@ -32,8 +34,10 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 pub struct Config {
     /// Its name on the bus; no two gateways may share one. Letters, digits, `-` and `_`.
     pub id: String,
-    /// Where the bus listens.
-    pub bus: SocketAddr,
+    /// Where the buses listen, one for each door.
+    pub buses: Vec<SocketAddr>,
+    /// What the buses want to hear before they let us in.
+    pub bus_key: Key,
     /// After this long without a receipt an alert rings from memory.
     pub unstored_after: Duration,
     /// Alerts kept in memory without a receipt; beyond this no more are taken from the bus.
@@ -60,10 +64,11 @@ pub struct Config {
 
 impl Config {
     /// The ordinary settings.
-    pub fn new(id: impl Into<String>, bus: SocketAddr) -> Self {
+    pub fn new(id: impl Into<String>, buses: Vec<SocketAddr>, bus_key: Key) -> Self {
         Self {
             id: id.into(),
-            bus,
+            buses,
+            bus_key,
             unstored_after: Duration::from_secs(10),
             alerts_waiting_max: 20_000,
             telemetry_waiting_max: 20_000,
@@ -89,6 +94,7 @@ impl Config {
             ("telemetry_waiting_max", self.telemetry_waiting_max),
             ("batch_max", self.batch_max),
             ("shards", self.shards),
+            ("buses", self.buses.len()),
         ] {
             if limit == 0 {
                 return Err(GatewayError::Zero(name));
@@ -104,10 +110,10 @@ pub enum GatewayError {
     /// The name cannot be a part of a topic.
     #[error("{0:?} is no name for a gateway: letters, digits, - and _ only")]
     Id(String),
-    /// A limit of nothing.
+    /// Nothing where there must be something.
     #[error("{0} must not be zero")]
     Zero(&'static str),
-    /// There is no connection to the bus now: nothing was sent, try again.
+    /// There is no connection to any bus now: nothing was sent, try again.
     #[error("the bus is away")]
     BusAway,
     /// The directory does not list the terminal.
@@ -125,17 +131,32 @@ pub enum GatewayError {
 #[derive(Debug)]
 pub struct Gateway {
     notifier: Notifier,
-    ready: [watch::Receiver<bool>; 4],
+    buses: Vec<BusState>,
     tasks: JoinSet<&'static str>,
     stop: CancellationToken,
     ending: CancellationToken,
     counters: Arc<Counters>,
 }
 
+/// How it stands with one bus.
+#[derive(Debug, Clone)]
+pub struct BusState {
+    /// Where it listens.
+    pub address: SocketAddr,
+    lines: [watch::Receiver<bool>; 4],
+}
+
+impl BusState {
+    /// Whether every line to it is up.
+    pub fn is_up(&self) -> bool {
+        self.lines.iter().all(|line| *line.borrow())
+    }
+}
+
 /// Sends notices to terminals; a handle to give away.
 #[derive(Debug, Clone)]
 pub struct Notifier {
-    line: Line,
+    voices: Voices,
     directory: Arc<Directory>,
     counters: Arc<Counters>,
 }
@@ -153,16 +174,8 @@ pub async fn start(
     let ending = stop.child_token();
     let mut tasks = Tasks { set: JoinSet::new(), ending: ending.clone() };
 
-    let here = (config.id.as_str(), config.bus);
-    let open = |name, topic| line::open(name, here, topic, Arc::clone(&counters));
-    let (voice, voice_driver, _) = open("voice", None);
-    let (alert_line, alert_driver, alert_messages) = open("alerts", Some(bus::up(&config.id, Lane::Alert)));
-    let (telemetry_line, telemetry_driver, telemetry_messages) =
-        open("telemetry", Some(bus::up(&config.id, Lane::Telemetry)));
-    let (presence_line, presence_driver, presence_messages) = open("presence", Some(bus::presence(&config.id)));
-
     let room = Arc::new(Semaphore::new(config.alerts_waiting_max));
-    let (answers, answers_queue) = mpsc::channel(ANSWERS_MAX);
+    let (answers, answer_queues): (Vec<_>, Vec<_>) = config.buses.iter().map(|_| mpsc::channel(ANSWERS_MAX)).unzip();
     let (shards, shard_queues): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mpsc::unbounded_channel()).unzip();
     let (apart, apart_queue) = mpsc::unbounded_channel();
     let backoff = Backoff { first: config.retry_first, most: config.retry_most };
@@ -182,13 +195,6 @@ pub async fn start(
     let telemetry = Arc::new(Telemetry::new(config.telemetry_waiting_max, Arc::clone(&counters)));
 
     let end = || ending.clone();
-    // The voice ends last: it still carries the receipts of the calls under way.
-    let silenced = CancellationToken::new();
-    tasks.add("voice", voice_driver.run(silenced.clone()));
-    tasks.add("answers", say_last_words(voice.clone(), answers_queue, Arc::clone(&counters), silenced));
-    tasks.add("alert line", alert_driver.run(end()));
-    tasks.add("telemetry line", telemetry_driver.run(end()));
-    tasks.add("presence line", presence_driver.run(end()));
     for queue in shard_queues {
         let (handover, alerts, apart) = (handover.clone(), Arc::clone(&alerts), apart.clone());
         let shard = Shard { handover, alerts, queue, apart, batch_max: config.batch_max };
@@ -196,18 +202,41 @@ pub async fn start(
     }
     tasks.add("hand-over apart", handover::try_apart(handover.clone(), Arc::clone(&alerts), apart_queue, end()));
     tasks.add("ringing", Arc::clone(&alerts).ring(config.unstored_after, end()));
-    let telemetry_limits = (config.batch_max, config.telemetry_tries.max(1));
+    let telemetry_tries = config.telemetry_tries.max(1);
+    let telemetry_limits = (config.batch_max, telemetry_tries);
     tasks.add("telemetry", Arc::clone(&telemetry).hand_over(handover.clone(), telemetry_limits, end()));
-    let sorting = (Arc::clone(&directory), Arc::clone(&alerts));
-    tasks.add("telemetry intake", telemetry.take_in(telemetry_messages, sorting, end()));
-    tasks.add("presence", presence::pass_on(handover, presence_messages, config.telemetry_tries.max(1), end()));
-    tasks.add("alert intake", take_in_alerts(alerts, alert_messages, Arc::clone(&counters), end()));
-    let signs = (alert_line.up(), room);
-    tasks.add("sign of life", say_alive(voice.clone(), (config.id, config.alive_every), signs, end()));
 
-    let ready = [voice.up(), alert_line.up(), telemetry_line.up(), presence_line.up()];
-    let notifier = Notifier { line: voice, directory, counters: Arc::clone(&counters) };
-    Ok(Gateway { notifier, ready, tasks: tasks.set, stop, ending, counters })
+    let (mut voices, mut buses) = (Vec::new(), Vec::new());
+    for ((number, &address), answers) in config.buses.iter().enumerate().zip(answer_queues) {
+        let far_end = FarEnd { gateway: &config.id, bus: address, key: &config.bus_key };
+        let open = |name, topic| line::open(name, far_end, topic, Arc::clone(&counters));
+        let (voice, voice_driver, _) = open("voice", None);
+        let (alert_line, alert_driver, alert_messages) = open("alerts", Some(bus::up(&config.id, Lane::Alert)));
+        let (telemetry_line, telemetry_driver, telemetry_messages) =
+            open("telemetry", Some(bus::up(&config.id, Lane::Telemetry)));
+        let (presence_line, presence_driver, presence_messages) = open("presence", Some(bus::presence(&config.id)));
+        // The voice ends last: it still carries the receipts of the calls under way.
+        let silenced = CancellationToken::new();
+        tasks.add("voice", voice_driver.run(silenced.clone()));
+        tasks.add("answers", say_last_words(voice.clone(), answers, Arc::clone(&counters), silenced));
+        tasks.add("alert line", alert_driver.run(end()));
+        tasks.add("telemetry line", telemetry_driver.run(end()));
+        tasks.add("presence line", presence_driver.run(end()));
+        let sorting = (number, Arc::clone(&directory), Arc::clone(&alerts));
+        tasks.add("telemetry intake", Arc::clone(&telemetry).take_in(telemetry_messages, sorting, end()));
+        tasks.add("presence", presence::pass_on(handover.clone(), presence_messages, telemetry_tries, end()));
+        let taking = take_in_alerts((number, Arc::clone(&alerts)), alert_messages, Arc::clone(&counters), end());
+        tasks.add("alert intake", taking);
+        let signs = (alert_line.up(), Arc::clone(&room));
+        let saying = (config.id.clone(), config.alive_every);
+        tasks.add("sign of life", say_alive(voice.clone(), saying, signs, end()));
+        let lines = [voice.up(), alert_line.up(), telemetry_line.up(), presence_line.up()];
+        buses.push(BusState { address, lines });
+        voices.push(voice);
+    }
+
+    let notifier = Notifier { voices: Voices::new(voices), directory, counters: Arc::clone(&counters) };
+    Ok(Gateway { notifier, buses, tasks: tasks.set, stop, ending, counters })
 }
 
 struct Tasks {
@@ -245,9 +274,14 @@ impl Gateway {
         Arc::clone(&self.counters)
     }
 
-    /// Waits until every line to the bus is up.
+    /// How it stands with each bus.
+    pub fn buses(&self) -> Vec<BusState> {
+        self.buses.clone()
+    }
+
+    /// Waits until every line to every bus is up.
     pub async fn ready(&self) -> Result<(), GatewayError> {
-        for line in &self.ready {
+        for line in self.buses.iter().flat_map(|bus| &bus.lines) {
             line.clone().wait_for(|up| *up).await.map_err(|_| GatewayError::BusAway)?;
         }
         Ok(())
@@ -278,14 +312,17 @@ impl Notifier {
         let outgoing = codec::encode_notice(terminal.dialect, &notice).ok_or(GatewayError::NoWord(terminal.dialect))?;
         let (topic, payload) = (outgoing.topic, outgoing.payload);
         let downlink = Downlink { serial: notice.serial, topic, payload, notice: Some(notice.id) };
-        self.line.publish(bus::DOWN, bus::encode(&downlink)).await.map_err(|_| GatewayError::BusAway)?;
+        // Which door holds the session is not known here: every door hears it, and the others drop it. That one bus has
+        // it is enough for now, though it be the wrong one: the outbox repeats the notice until the terminal says that
+        // it has it.
+        self.voices.say(bus::DOWN, &bus::encode(&downlink)).await.map_err(|_| GatewayError::BusAway)?;
         self.counters.notices_sent.one();
         Ok(())
     }
 }
 
 async fn take_in_alerts(
-    alerts: Arc<Alerts>,
+    (bus, alerts): (BusNumber, Arc<Alerts>),
     mut messages: mpsc::Receiver<Bytes>,
     counters: Arc<Counters>,
     stop: CancellationToken,
@@ -294,7 +331,7 @@ async fn take_in_alerts(
         match bus::decode::<Uplink>(&message) {
             Ok(uplink) => tokio::select! {
                 () = stop.cancelled() => return,
-                () = alerts.admit(uplink) => {}
+                () = alerts.admit(uplink, bus) => {}
             },
             Err(error) => {
                 counters.bus_garbled.one();

@@ -9,12 +9,13 @@ use wire::receipt::{Outcome, Receipt};
 use wire::report::{Report, Stamp, Unstored};
 
 use crate::ringing;
+use crate::voices::Door;
 
 /// What a door gets when its message is durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// Who asked.
-    pub(crate) door: String,
+    pub(crate) door: Door,
     /// For which message.
     pub(crate) id: Uuid,
     /// The terminal.
@@ -28,7 +29,7 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 struct Waiting {
     place: u64,
-    door: String,
+    door: Door,
     dialect: Dialect,
     stamp: Stamp,
     /// What to ring with; `None` for what nobody needs to be woken for.
@@ -76,13 +77,13 @@ impl Ledger {
     }
 
     /// What is known about the message `id` that `door` has just handed in.
-    pub(crate) fn look_up(&mut self, id: Uuid, door: &str) -> Entry {
+    pub(crate) fn look_up(&mut self, id: Uuid, door: &Door) -> Entry {
         if let Some(outcome) = self.durable.get(&id) {
             return Entry::Durable(*outcome);
         }
         match self.waiting.get_mut(&id) {
             Some(waiting) => {
-                door.clone_into(&mut waiting.door);
+                waiting.door.clone_from(door);
                 Entry::Waiting
             }
             None => Entry::New,
@@ -90,7 +91,7 @@ impl Ledger {
     }
 
     /// Enters a new message.
-    pub(crate) fn enter(&mut self, report: &Report, door: String, now: Instant) {
+    pub(crate) fn enter(&mut self, report: &Report, door: Door, now: Instant) {
         let place = self.places;
         self.places += 1;
         let ring = ringing::unstored(report);
@@ -162,6 +163,10 @@ mod tests {
 
     const COMMITTED: Outcome = Outcome::Committed { incident: None };
 
+    fn east() -> Door {
+        Door { bus: 0, name: "east".into() }
+    }
+
     fn press(id: u128) -> Report {
         report(id, "P1", Some(Event::Alert { kind: AlertKind::Sos }))
     }
@@ -173,12 +178,12 @@ mod tests {
     #[test]
     fn a_message_handed_in_again_is_answered_at_the_door_that_asked_last() {
         let mut ledger = Ledger::new(10);
-        let id = Uuid::from_u128(1);
-        assert_eq!(ledger.look_up(id, "east"), Entry::New);
-        ledger.enter(&press(1), "east".into(), Instant::now());
-        assert_eq!(ledger.look_up(id, "west"), Entry::Waiting);
-        assert_eq!(ledger.settle("P1", receipt(1)).unwrap().0.door, "west");
-        assert_eq!(ledger.look_up(id, "east"), Entry::Durable(COMMITTED));
+        let (id, west) = (Uuid::from_u128(1), Door { bus: 1, name: "west".into() });
+        assert_eq!(ledger.look_up(id, &east()), Entry::New);
+        ledger.enter(&press(1), east(), Instant::now());
+        assert_eq!(ledger.look_up(id, &west), Entry::Waiting);
+        assert_eq!(ledger.settle("P1", receipt(1)).unwrap().0.door, west);
+        assert_eq!(ledger.look_up(id, &east()), Entry::Durable(COMMITTED));
         assert_eq!(ledger.settle("P1", receipt(1)), None);
     }
 
@@ -186,20 +191,20 @@ mod tests {
     fn only_so_many_durable_messages_are_remembered() {
         let mut ledger = Ledger::new(2);
         for id in 1..=3 {
-            ledger.enter(&press(id), "east".into(), Instant::now());
+            ledger.enter(&press(id), east(), Instant::now());
             ledger.settle("P1", receipt(id));
         }
-        assert_eq!(ledger.look_up(Uuid::from_u128(1), "east"), Entry::New);
-        assert_eq!(ledger.look_up(Uuid::from_u128(3), "east"), Entry::Durable(COMMITTED));
+        assert_eq!(ledger.look_up(Uuid::from_u128(1), &east()), Entry::New);
+        assert_eq!(ledger.look_up(Uuid::from_u128(3), &east()), Entry::Durable(COMMITTED));
     }
 
     #[test]
     fn what_waits_too_long_rings_once_and_is_called_off_once() {
         let mut ledger = Ledger::new(10);
         let start = Instant::now();
-        ledger.enter(&press(1), "east".into(), start);
-        ledger.enter(&report(2, "P1", Some(Event::CheckIn)), "east".into(), start);
-        ledger.enter(&press(3), "east".into(), start + Duration::from_secs(5));
+        ledger.enter(&press(1), east(), start);
+        ledger.enter(&report(2, "P1", Some(Event::CheckIn)), east(), start);
+        ledger.enter(&press(3), east(), start + Duration::from_secs(5));
         assert_eq!(ledger.oldest_unrung(), Some(start));
         let rung = ledger.ring(start);
         assert_eq!(rung.iter().map(|ring| ring.id.as_u128()).collect::<Vec<_>>(), [1]);

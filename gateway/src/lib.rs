@@ -7,7 +7,8 @@
 //!   Gateway::notify ──────────────────────────────────────────────────────────────▶ bus
 //! ```
 //!
-//! Each arrow from the bus is a connection of its own, so that nothing delays an alert. The gateway
+//! Each door has a bus, and a gateway is on all of them. Each arrow from a bus is a connection of its own, so that
+//! nothing delays an alert. The gateway
 //! keeps no file and no table: what it has in memory without a receipt, the edges and the terminals
 //! have too, and hand in again. It holds no rule about people. Begin with [`codec`].
 
@@ -23,6 +24,7 @@ mod presence;
 mod reports;
 mod ringing;
 mod telemetry;
+mod voices;
 
 use async_trait::async_trait;
 use wire::notice::Delivered;
@@ -30,7 +32,7 @@ use wire::receipt::Receipt;
 use wire::report::{Heard, Report, Unstored};
 
 pub use counters::Counters;
-pub use gateway::{Config, Gateway, GatewayError, Notifier, start};
+pub use gateway::{BusState, Config, Gateway, GatewayError, Notifier, start};
 
 /// The dispatcher as a gateway sees it; in one process a call, between processes HTTP.
 #[async_trait]

@@ -15,6 +15,7 @@ use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, NetworkOptions, Outgoi
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use wire::internal::Key;
 
 use crate::counters::Counters;
 
@@ -72,10 +73,18 @@ pub(crate) struct Driver {
     counters: Arc<Counters>,
 }
 
+/// Which bus, and as whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FarEnd<'c> {
+    pub(crate) gateway: &'c str,
+    pub(crate) bus: SocketAddr,
+    pub(crate) key: &'c Key,
+}
+
 /// Prepares a line that reads `topic`, or only writes.
 pub(crate) fn open(
     name: &'static str,
-    (gateway, bus): (&str, SocketAddr),
+    FarEnd { gateway, bus, key }: FarEnd<'_>,
     topic: Option<String>,
     counters: Arc<Counters>,
 ) -> (Line, Driver, mpsc::Receiver<Bytes>) {
@@ -83,6 +92,7 @@ pub(crate) fn open(
     options
         .set_keep_alive(KEEP_ALIVE)
         .set_clean_session(true)
+        .set_credentials(wire::bus::USER, key.reveal())
         .set_max_packet_size(wire::bus::PACKET_MAX, wire::bus::PACKET_MAX);
     let (client, mut event_loop) = AsyncClient::new(options, HAND_MAX);
     let mut network = NetworkOptions::new();
@@ -113,7 +123,7 @@ impl Driver {
             match polled {
                 Ok(event) => {
                     if told_down && *self.up.borrow() {
-                        info!(line = self.name, "the bus is back");
+                        info!(line = self.name, bus = self.bus(), "the bus is back");
                         told_down = false;
                     }
                     if self.heard(event, stop).await.is_break() {
@@ -123,7 +133,8 @@ impl Driver {
                 Err(error) => {
                     self.up.send_replace(false);
                     if !told_down {
-                        warn!(line = self.name, %error, "the bus is away, trying again until it is back");
+                        let bus = self.bus();
+                        warn!(line = self.name, bus, %error, "the bus is away or refuses our key, trying until it does not");
                         told_down = true;
                     }
                     tokio::select! {
@@ -133,6 +144,11 @@ impl Driver {
                 }
             }
         }
+    }
+
+    fn bus(&self) -> String {
+        let (host, port) = self.event_loop.mqtt_options.broker_address();
+        format!("{host}:{port}")
     }
 
     async fn heard(&mut self, event: Event, stop: &CancellationToken) -> std::ops::ControlFlow<()> {

@@ -21,6 +21,7 @@ use crate::alerts::Alerts;
 use crate::counters::Counters;
 use crate::handover::Handover;
 use crate::reports;
+use crate::voices::BusNumber;
 
 /// How far from the front a victim is looked for.
 const SHED_LOOK_MAX: usize = 64;
@@ -152,7 +153,7 @@ impl Telemetry {
     pub(crate) async fn take_in(
         self: Arc<Self>,
         mut messages: mpsc::Receiver<Bytes>,
-        (directory, alerts): (Arc<Directory>, Arc<Alerts>),
+        (bus, directory, alerts): (BusNumber, Arc<Directory>, Arc<Alerts>),
         stop: CancellationToken,
     ) {
         while let Some(message) = tokio::select! { () = stop.cancelled() => None, message = messages.recv() => message }
@@ -171,7 +172,7 @@ impl Telemetry {
                 // battery); from here on it is an alert like any other.
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = alerts.admit(Uplink { lane: Lane::Alert, ..uplink }) => continue,
+                    () = alerts.admit(Uplink { lane: Lane::Alert, ..uplink }, bus) => continue,
                 }
             }
             self.push(report);

@@ -19,6 +19,9 @@ pub const GATEWAYS: &str = "bus/gateways";
 /// Where gateways publish what is to go down to terminals: payload [`Downlink`]; every door listens.
 pub const DOWN: &str = "bus/down";
 
+/// The user name under which gateways connect; the password is the bus's key.
+pub const USER: &str = "gateway";
+
 /// No packet on the bus is longer, in bytes. `rumqttc` must be told, or it takes no more than 10 KB.
 pub const PACKET_MAX: usize = 256 * 1024;
 

@@ -88,6 +88,7 @@ pub struct Gap {
 #[derive(Debug, Default)]
 struct Pages {
     version: i64,
+    edition: u64,
     by_login: HashMap<String, Arc<Terminal>>,
     by_serial: HashMap<String, Arc<Terminal>>,
 }
@@ -109,10 +110,23 @@ pub enum Lookup {
     Listed(Arc<Terminal>),
 }
 
+impl Update {
+    /// Whether it lists or strikes anybody, or replaces everything.
+    pub fn tells_something(&self) -> bool {
+        self.from.is_none() || !self.upserts.is_empty() || !self.removed.is_empty()
+    }
+}
+
 impl Directory {
     /// The version held, `None` before the first snapshot.
     pub fn version(&self) -> Option<i64> {
         self.read().as_ref().map(|pages| pages.version)
+    }
+
+    /// Grows whenever something else is listed than before, and only then: versions pass also when nothing changes.
+    /// Of this process: another counts its own. `None` before the first snapshot.
+    pub fn edition(&self) -> Option<u64> {
+        self.read().as_ref().map(|pages| pages.edition)
     }
 
     /// Finds a terminal by its MQTT user name.
@@ -135,18 +149,25 @@ impl Directory {
     /// Takes in a snapshot or a delta. Applying the same one twice changes nothing.
     pub fn apply(&self, update: Update) -> Result<(), Gap> {
         let mut held = self.pages.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let edition = held.as_ref().map_or(0, |pages| pages.edition);
         let pages = match (update.from, held.as_mut()) {
-            (None, _) => held.insert(Pages::default()),
-            (Some(_), Some(pages)) if update.to <= pages.version => return Ok(()),
+            (None, _) => held.insert(Pages { edition: edition + 1, ..Pages::default() }),
+            // The same version again may tell more: it does not pass while an older transaction runs.
+            (Some(_), Some(pages)) if update.to < pages.version => return Ok(()),
             (Some(from), Some(pages)) if from <= pages.version => pages,
             (Some(from), have) => return Err(Gap { from, have: have.map(|pages| pages.version) }),
         };
         for serial in &update.removed {
             if let Some(gone) = pages.by_serial.remove(serial) {
                 pages.by_login.remove(&gone.login);
+                pages.edition = edition + 1;
             }
         }
         for terminal in update.upserts {
+            if pages.by_serial.get(&terminal.serial).is_some_and(|listed| **listed == terminal) {
+                continue;
+            }
+            pages.edition = edition + 1;
             let terminal = Arc::new(terminal);
             if let Some(before) = pages.by_serial.insert(terminal.serial.clone(), Arc::clone(&terminal)) {
                 pages.by_login.remove(&before.login);
@@ -228,6 +249,25 @@ mod tests {
         assert!(matches!(directory.by_serial("C"), Lookup::Listed(_)));
         let gap = directory.apply(Update { from: Some(5), to: 6, upserts: vec![], removed: vec![] });
         assert_eq!(gap, Err(Gap { from: 5, have: Some(2) }));
+    }
+
+    #[test]
+    fn an_edition_is_new_when_somebody_is_listed_or_struck_and_only_then() {
+        let directory = Directory::default();
+        assert_eq!(directory.edition(), None);
+        let tell = |from, to, upserts, removed| {
+            directory.apply(Update { from, to, upserts, removed }).unwrap();
+            directory.edition().unwrap()
+        };
+        let first = tell(None, 1, vec![terminal("A"), terminal("B")], vec![]);
+        assert_eq!(tell(Some(1), 5, vec![], vec![]), first);
+        assert_eq!(tell(Some(5), 6, vec![terminal("A")], vec!["X".into()]), first);
+        // The version stands still while an old transaction runs; what is told with it counts.
+        let second = tell(Some(6), 6, vec![], vec!["B".into()]);
+        assert!(second > first && matches!(directory.by_login("B"), Lookup::Unlisted));
+        let third = tell(Some(6), 7, vec![Terminal { drill: true, ..terminal("A") }], vec![]);
+        assert!(third > second);
+        assert!(tell(None, 7, vec![terminal("A")], vec![]) > third);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod bus;
 pub mod centre;
 pub mod counters;
 pub mod directory;
+pub mod internal;
 pub mod notice;
 pub mod receipt;
 pub mod report;

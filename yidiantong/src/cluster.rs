@@ -231,9 +231,12 @@ impl Cluster {
     }
 
     /// Waits until nobody supervises it any more.
-    pub async fn over(&self) {
-        // It is never so; the wait ends when nobody is left to say so.
-        let _ = self.postmaster.clone().wait_for(|_| false).await;
+    pub fn over(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut postmaster = self.postmaster.clone();
+        async move {
+            // It is never so; the wait ends when nobody is left to say so.
+            let _ = postmaster.wait_for(|_| false).await;
+        }
     }
 
     /// The postmaster's process, `None` while it is being started.

@@ -1,5 +1,7 @@
 //! The one executable: `yidiantong serve`, and what administrators need beside it.
 
+mod arguments;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use yidiantong::admin::{self, Place};
 use yidiantong::demo::Wanted;
 use yidiantong::logs;
+use yidiantong::roles;
 use yidiantong::serve::{Options, serve};
 use yidiantong::settings::Settings;
 
@@ -39,10 +42,16 @@ enum Command {
     Import(admin::import::Import),
     Backup(admin::backup::Backup),
     Restore(admin::restore::Restore),
+    /// Run a front door with its bus alone: gateways and dispatchers are other processes.
+    Broker(arguments::Broker),
+    /// Run a gateway alone, on the buses of all brokers.
+    Gateway(arguments::Gateway),
+    /// Run desk, API and console alone; several share one database.
+    Dispatcher(arguments::Dispatcher),
 }
 
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the command line")]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 struct Serve {
     /// Where terminals connect (MQTT); port 0 takes a free one.
     #[arg(long)]
@@ -71,7 +80,8 @@ struct Serve {
 fn main() -> ExitCode {
     let Arguments { place, log_format, command } = Arguments::parse();
     // A command speaks for itself; a server tells what it does.
-    let is_server = matches!(command, Command::Serve(_));
+    let is_server =
+        matches!(command, Command::Serve(_) | Command::Broker(_) | Command::Gateway(_) | Command::Dispatcher(_));
     logs::begin(log_format, if is_server { "info,rumqttd=off" } else { "warn,sqlx=error" });
     run(&place, command).unwrap_or_else(|error| {
         admin::refuse(&error);
@@ -87,6 +97,11 @@ fn run(place: &Place, command: Command) -> anyhow::Result<ExitCode> {
             Command::Serve(arguments) => {
                 let (settings, options) = arguments.read(place)?;
                 serve(settings, options, stop).await?;
+            }
+            Command::Broker(arguments) => roles::broker::run(arguments.read(place)?, stop).await?,
+            Command::Gateway(arguments) => roles::gateway::run(arguments.read(place)?, stop).await?,
+            Command::Dispatcher(arguments) => {
+                roles::dispatcher::run(arguments.read(place)?, place.database_url.clone(), stop).await?;
             }
             Command::Config(config) => config.run(),
             Command::Migrate(migrate) => migrate.run(place, &stop).await?,

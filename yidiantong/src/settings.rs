@@ -12,10 +12,12 @@ use dispatcher::config::{CentreConfig, CentreError, Certificates, MailConfig, Ma
 use domain::incident::Centre;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wire::internal::{BadKey, Key};
 
 pub use document::document;
 
-/// Settings of `yidiantong serve`. Everything has a default that is safe on one machine.
+/// Settings of `yidiantong serve`, and of each role in a process of its own. Everything has a default that is safe on
+/// one machine.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -23,8 +25,6 @@ pub struct Settings {
     pub data: PathBuf,
     /// Where terminals connect (MQTT).
     pub mqtt_listen: SocketAddr,
-    /// The bus between broker and gateway: on the loopback only.
-    pub bus_listen: SocketAddr,
     /// Where the console and the API listen.
     pub http_listen: SocketAddr,
     /// How others reach the console and the API, when that is not `http_listen` itself.
@@ -37,9 +37,6 @@ pub struct Settings {
     pub centres: Vec<CentreSettings>,
     /// How e-mail to contacts leaves; nothing: it does not.
     pub mail: Option<MailSettings>,
-    /// A URL that is POSTed to when an alert cannot be stored.
-    #[schemars(example = "https://alarm.example/hook")]
-    pub alarm_hook: Option<String>,
     /// Where `yidiantong backup` puts its copies: best on another disk. Without it, `backups` in the data folder.
     #[schemars(example = "/mnt/other-disk/yidiantong")]
     pub backups: Option<PathBuf>,
@@ -47,6 +44,50 @@ pub struct Settings {
     pub backups_kept: NonZeroUsize,
     /// How maps are drawn on the consoles.
     pub map: MapConfig,
+    /// A URL that is POSTed to when an alert cannot be stored. When the roles run apart, gateways tell it as well as
+    /// dispatchers: the same alert may come several times.
+    #[schemars(example = "https://alarm.example/hook")]
+    pub alarm_hook: Option<String>,
+    /// What a broker or gateway in a process of its own is called: no other of its kind may be called so.
+    #[schemars(example = &"east")]
+    pub name: Option<String>,
+    /// Where a broker or gateway in a process of its own answers `/health` and `/metrics`.
+    #[schemars(example = "127.0.0.1:9090")]
+    pub health_listen: Option<SocketAddr>,
+    /// The bus between broker and gateways.
+    pub bus: BusSettings,
+    /// The hand-over between processes when the roles run apart.
+    pub internal: InternalSettings,
+}
+
+/// The bus between broker and gateways.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BusSettings {
+    /// Where a broker's bus listens: on the loopback or in a private network, because it is not encrypted.
+    pub listen: SocketAddr,
+    /// What gateways must know, at least 32 bytes; alike at brokers and gateways. In one process it is made anew at
+    /// each start.
+    #[schemars(example = "32 bytes and more that nobody can guess")]
+    pub key: Option<String>,
+    /// The buses that a gateway in a process of its own is on: one for each broker.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// The hand-over between processes.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct InternalSettings {
+    /// Where a dispatcher takes reports, and a gateway notices: on the loopback or in a private network, because it is
+    /// not encrypted.
+    pub listen: SocketAddr,
+    /// What all processes must know, at least 32 bytes.
+    #[schemars(example = "32 bytes and more that nobody can guess")]
+    pub key: Option<String>,
+    /// Where brokers and gateways find dispatchers, each such as `http://10.0.0.2:8090`.
+    pub dispatchers: Vec<String>,
+    /// Where dispatchers find gateways, each such as `http://10.0.0.3:8090`.
+    pub gateways: Vec<String>,
 }
 
 /// One centre.
@@ -88,18 +129,72 @@ impl Default for Settings {
         Self {
             data: crate::cluster::default_data_dir(),
             mqtt_listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
-            bus_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             http_listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
             call_back_phone: "0731-00000000".into(),
             centres: Vec::new(),
             mail: None,
             alarm_hook: None,
+            map: MapConfig::default(),
             backups: None,
             backups_kept: NonZeroUsize::new(14).unwrap_or(NonZeroUsize::MIN),
-            map: MapConfig::default(),
+            name: None,
+            health_listen: None,
+            bus: BusSettings::default(),
+            internal: InternalSettings::default(),
         }
     }
+}
+
+impl Default for BusSettings {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), key: None, addresses: Vec::new() }
+    }
+}
+
+impl BusSettings {
+    /// The key.
+    pub fn key(&self) -> Result<Key, KeyError> {
+        read_key("[bus] key (YDT_BUS_KEY)", self.key.as_deref())
+    }
+}
+
+impl Default for InternalSettings {
+    fn default() -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8090));
+        Self { listen, key: None, dispatchers: Vec::new(), gateways: Vec::new() }
+    }
+}
+
+impl InternalSettings {
+    /// The key.
+    pub fn key(&self) -> Result<Key, KeyError> {
+        read_key("[internal] key (YDT_INTERNAL_KEY)", self.key.as_deref())
+    }
+}
+
+fn read_key(setting: &'static str, text: Option<&str>) -> Result<Key, KeyError> {
+    let text = text.ok_or(KeyError::Missing { setting })?;
+    Key::new(text).map_err(|why| KeyError::Bad { setting, why })
+}
+
+/// Why there is no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// None is set.
+    #[error("{setting} is not set, without which processes do not let each other in; `openssl rand -hex 32` makes one")]
+    Missing {
+        /// Which.
+        setting: &'static str,
+    },
+    /// What is set is none.
+    #[error("{setting} {why}")]
+    Bad {
+        /// Which.
+        setting: &'static str,
+        /// What is wrong with it.
+        why: BadKey,
+    },
 }
 
 /// Why a settings file is no good.
@@ -327,6 +422,17 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_missing_or_short_is_refused_with_its_setting() {
+        let mut settings: Settings = toml::from_str("[bus]\nkey = \"short\"").unwrap();
+        let said = settings.internal.key().unwrap_err().to_string();
+        assert!(said.starts_with("[internal] key (YDT_INTERNAL_KEY) is not set"), "{said}");
+        let said = settings.bus.key().unwrap_err().to_string();
+        assert!(said.starts_with("[bus] key (YDT_BUS_KEY) has 5 bytes, 32 are the least"), "{said}");
+        settings.bus.key = Some("k".repeat(32));
+        assert!(settings.bus.key().is_ok());
+    }
+
+    #[test]
     fn a_centre_is_named_by_its_number_and_an_unknown_field_is_refused() {
         let settings: Settings = toml::from_str(
             r#"
@@ -342,6 +448,25 @@ mod tests {
         assert!(toml::from_str::<Settings>("mqtt_lisen = 3").is_err());
         let mail = "[mail]\nsmtp_url = \"smtps://u:p@mail.example\"\nfrom = \"a@mail.example\"";
         assert_eq!(toml::from_str::<Settings>(mail).unwrap().mail.unwrap().from, "a@mail.example");
+    }
+
+    #[test]
+    fn tiles_are_named_with_their_datum_or_not_at_all() {
+        let read = |text: &str| toml::from_str::<Settings>(text).map(|settings| settings.map);
+        assert_eq!(read("").unwrap(), MapConfig::default());
+        let map = read(
+            r#"
+            [map.tiles]
+            url = "https://tiles.example/{z}/{x}/{y}.png"
+            attribution = "© somebody"
+            datum = "gcj02"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(map.tiles.unwrap().datum, Datum::Gcj02);
+        assert!(
+            read("[map.tiles]\nurl = \"/tiles\"\nattribution = \"\"").unwrap_err().to_string().contains("https://")
+        );
     }
 
     fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -380,24 +505,5 @@ mod tests {
         assert!(Settings::read(None, &environment(&[("YDT_HTTP_LISTEN", "nowhere")])).is_err());
         let slip = environment(&[("YDT_HTTP_LISEN", ""), ("YDT_DATA", ""), ("HOME", "")]);
         assert_eq!(unknown_variables(&slip), ["YDT_HTTP_LISEN"]);
-    }
-
-    #[test]
-    fn tiles_are_named_with_their_datum_or_not_at_all() {
-        let read = |text: &str| toml::from_str::<Settings>(text).map(|settings| settings.map);
-        assert_eq!(read("").unwrap(), MapConfig::default());
-        let map = read(
-            r#"
-            [map.tiles]
-            url = "https://tiles.example/{z}/{x}/{y}.png"
-            attribution = "© somebody"
-            datum = "gcj02"
-            "#,
-        )
-        .unwrap();
-        assert_eq!(map.tiles.unwrap().datum, Datum::Gcj02);
-        assert!(
-            read("[map.tiles]\nurl = \"/tiles\"\nattribution = \"\"").unwrap_err().to_string().contains("https://")
-        );
     }
 }

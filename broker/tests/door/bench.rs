@@ -17,6 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 use wire::bus::{self, Alive, Downlink, Presence, Receipts, Uplink};
 use wire::directory::{Dialect, Directory, Terminal, Update, hash_secret};
+use wire::internal::Key;
 use wire::topics::Lane;
 
 /// Nothing here takes this long unless it never comes.
@@ -43,8 +44,13 @@ pub(crate) fn quick() -> Config {
         listen: loopback(),
         bus_listen: loopback(),
         revocation_every: Duration::from_millis(50),
-        ..Config::default()
+        ..Config::new("door", bus_key())
     }
+}
+
+/// What gateways must know.
+pub(crate) fn bus_key() -> Key {
+    Key::of([7; 32])
 }
 
 pub(crate) fn loopback() -> SocketAddr {
@@ -197,6 +203,7 @@ async fn listen(
 ) -> AsyncClient {
     let mut options = MqttOptions::new(name, bus.ip().to_string(), bus.port());
     options.set_max_packet_size(bus::PACKET_MAX, bus::PACKET_MAX);
+    options.set_credentials(bus::USER, bus_key().reveal());
     let (client, mut events) = AsyncClient::new(options, 1000);
     for filter in filters {
         client.subscribe(filter.as_str(), QoS::AtLeastOnce).await.unwrap();

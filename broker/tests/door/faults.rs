@@ -8,7 +8,7 @@ use rumqttc::v5::mqttbytes::v5::DisconnectReasonCode;
 use tokio_util::sync::CancellationToken;
 use wire::directory::Directory;
 
-use crate::bench::{Door, Raw, quick, soon, until};
+use crate::bench::{Door, Raw, bus_key, quick, soon, until};
 
 async fn start(config: Config) -> Result<broker::Broker, BrokerError> {
     broker::start(config, Arc::new(Directory::default()), CancellationToken::new()).await
@@ -52,10 +52,27 @@ async fn an_unreadable_message_on_the_bus_is_counted_and_hurts_nobody() {
 }
 
 #[tokio::test]
+async fn only_who_knows_the_key_comes_onto_the_bus() {
+    let door = Door::open(quick()).await;
+    let (key, bus) = (bus_key(), door.broker.bus_addr());
+    for login in [None, Some((wire::bus::USER, "password")), Some((wire::bus::USER, "")), Some(("root", key.reveal()))]
+    {
+        let mut options = rumqttc::MqttOptions::new("gateway", bus.ip().to_string(), bus.port());
+        if let Some((user, password)) = login {
+            options.set_credentials(user, password);
+        }
+        let (_client, mut events) = rumqttc::AsyncClient::new(options, 10);
+        let said = soon("an answer", events.poll()).await;
+        assert!(said.is_err(), "{login:?} was let in: {said:?}");
+    }
+    door.gateway("g1").await;
+}
+
+#[tokio::test]
 async fn a_door_that_cannot_open_says_why() {
     let world = SocketAddr::from(([0, 0, 0, 0], 0));
     let outcome = start(Config { bus_listen: world, ..quick() }).await;
-    assert!(matches!(outcome, Err(BrokerError::Bus(BusError::NotLoopback(_)))));
+    assert!(matches!(outcome, Err(BrokerError::Bus(BusError::NotPrivate(_)))));
     let outcome = start(Config { door: "a/b".into(), ..quick() }).await;
     assert!(matches!(outcome, Err(BrokerError::Door(_))));
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -10,7 +10,7 @@ pub struct MapConfig {
     /// What lies under our own layers.
     pub tiles: Option<Tiles>,
     /// Where a map begins that has no areas to show: longitude and latitude.
-    #[schemars(example = [112.98, 28.2])]
+    #[schemars(example = [112.97, 28.23])]
     pub center: Option<[f64; 2]>,
 }
 
@@ -24,13 +24,11 @@ pub struct Tiles {
     /// Whom to thank for them, in words.
     #[schemars(example = "© somebody")]
     pub attribution: String,
-    /// In which datum they are drawn: `wgs84` (satellites, OpenStreetMap), `gcj02` (高德, 腾讯), `bd09` (百度).
+    /// In which datum they are drawn.
     #[serde(default)]
-    #[schemars(with = "String", example = &"wgs84")]
     pub datum: Datum,
     /// The finest zoom that there are pictures for.
     #[serde(default = "max_zoom")]
-    #[schemars(example = 18)]
     pub max_zoom: u8,
 }
 
@@ -39,7 +37,7 @@ const fn max_zoom() -> u8 {
 }
 
 /// What a map's coordinates refer to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Datum {
     /// As satellites have it: OpenStreetMap; Tianditu within a metre.

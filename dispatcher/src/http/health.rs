@@ -12,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use wire::counters::{Kind, Sample};
 
-use super::Api;
 use super::errors::ApiError;
+use super::{Api, Counted};
 use crate::store::vitals::{self, Vitals};
 
 /// A database that takes longer does not do.
@@ -152,12 +152,15 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
         let answers = whole(answers.load(Ordering::Relaxed));
         page.line(&format!("ydt_http_answers_total{{class=\"{class}xx\"}}"), answers);
     }
-    for counted in api.counted() {
-        for sample in (counted.read)() {
-            page.sample(counted.part, &sample);
-        }
-    }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.0).into_response()
+    page.parts(api.counted());
+    page.into_response()
+}
+
+/// What these parts count, for the `/metrics` of a process without an API.
+pub fn numbers(counted: &[Counted]) -> Response {
+    let mut page = Page::default();
+    page.parts(counted);
+    page.into_response()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus knows floats only; exact to 2^53")]
@@ -180,6 +183,14 @@ impl Page {
         self.line(name, value);
     }
 
+    fn parts(&mut self, counted: &[Counted]) {
+        for counted in counted {
+            for sample in (counted.read)() {
+                self.sample(counted.part, &sample);
+            }
+        }
+    }
+
     fn sample(&mut self, part: &str, sample: &Sample) {
         let (ending, kind) = match sample.kind {
             Kind::Counter => ("_total", "counter"),
@@ -197,6 +208,12 @@ impl Page {
 
     fn line(&mut self, name: &str, value: f64) {
         let _ = writeln!(self.0, "{name} {value}");
+    }
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], self.0).into_response()
     }
 }
 

@@ -42,6 +42,8 @@ use tokio_util::sync::CancellationToken;
 use wire::counters::Sample;
 
 pub use self::assets::is_console_built;
+pub use self::health::numbers;
+
 use self::errors::ApiError;
 use self::health::Counters;
 use self::remembered::Remembered;

@@ -8,11 +8,13 @@ use super::StoreError;
 /// What has changed since version `from`, or everything.
 ///
 /// A version is the oldest transaction that was running when it was read: whatever that one or a later
-/// one changes is in the next update, though it be told twice.
+/// one changes is in the next update, though it be told twice. A version that is not reached yet is of another database,
+/// or of this one before an older copy took its place: whoever has it gets everything.
 pub async fn update_since(conn: &mut PgConnection, from: Option<i64>) -> Result<Update, StoreError> {
     let to = sqlx::query_scalar!(r#"select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as "xmin!""#)
         .fetch_one(&mut *conn)
         .await?;
+    let from = from.filter(|from| *from <= to);
     let rows = sqlx::query!(
         "select id, serial, login, secret_sha256, dialect, manual_publish_means_help, drill, revoked_at
          from terminal where changed_in >= $1::text::xid8",

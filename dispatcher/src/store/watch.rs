@@ -12,6 +12,11 @@ pub const JUMP_MIN: SignedDuration = SignedDuration::from_secs(2);
 /// Fixes have partitions this many days ahead.
 const PARTITION_DAYS: i32 = 3;
 
+/// The first half of our advisory locks' names. Locks named by one long number are of terminals.
+const LOCKS: i32 = 0x0079_6474;
+const PARTITIONS_LOCK: i32 = 1;
+const CLOCK_LOCK: i32 = 2;
+
 /// What the watchdog saw.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen {
@@ -47,10 +52,23 @@ pub async fn setting(conn: &mut PgConnection, name: &str) -> Result<String, Stor
     Ok(sqlx::query_scalar!(r#"select current_setting($1) as "value!""#, name).fetch_one(conn).await?)
 }
 
-/// Makes the partitions that fixes of the coming days go to.
-pub async fn ensure_partitions(conn: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query!(r#"select ensure_fix_partitions($1) is null as "done!""#, PARTITION_DAYS).fetch_one(conn).await?;
+/// Makes the partitions that fixes of the coming days go to. Dispatchers that start side by side do it one after the
+/// other; the turn ends with the transaction.
+pub async fn ensure_partitions(tx: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query!(r#"select pg_advisory_xact_lock($1, $2) is null as "locked!""#, LOCKS, PARTITIONS_LOCK)
+        .fetch_one(&mut *tx)
+        .await?;
+    sqlx::query!(r#"select ensure_fix_partitions($1) is null as "done!""#, PARTITION_DAYS).fetch_one(tx).await?;
     Ok(())
+}
+
+/// Tries to become the one dispatcher that moves deadlines when the clock jumps; the others see the same jump. It is
+/// so for as long as this connection lives.
+pub async fn take_the_clock(conn: &mut PgConnection) -> Result<bool, StoreError> {
+    let taken = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1, $2) as "taken!""#, LOCKS, CLOCK_LOCK)
+        .fetch_one(conn)
+        .await?;
+    Ok(taken)
 }
 
 /// Moves every armed deadline by as much as the clock jumped, so that what had 20 seconds left has 20

@@ -13,7 +13,7 @@ use domain::id::{IncidentId, OfferId};
 use domain::incident::{Authority, Input};
 use domain::press::AlertKind;
 use jiff::SignedDuration;
-use sqlx::PgPool;
+use sqlx::{Connection as _, PgPool};
 use tokio_util::sync::CancellationToken;
 use wire::notice::Notice;
 use wire::report::Event;
@@ -33,12 +33,7 @@ impl Terminals for NoTerminals {
 /// Runs the dispatcher until `is_so` finds what it waits for, at most 20 seconds.
 pub(crate) async fn run_until(district: &District, what: &str, is_so: &'static str) {
     let stop = CancellationToken::new();
-    let running = tokio::spawn(dispatcher::start::run(
-        district.desk.clone(),
-        Arc::new(NoTerminals),
-        Arc::default(),
-        stop.clone(),
-    ));
+    let running = tokio::spawn(dispatcher::start::run(district.desk.clone(), Arc::new(NoTerminals), stop.clone()));
     let waiting = async {
         loop {
             let found: bool = sqlx::query_scalar(is_so).fetch_one(&district.desk_pool).await.unwrap();
@@ -162,6 +157,34 @@ async fn deadlines_move_with_a_clock_that_jumps(pool: PgPool) {
     for (before, after) in before.into_iter().zip(read().await) {
         assert_eq!(after.to_jiff(), before.to_jiff() + jump);
     }
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn of_dispatchers_side_by_side_one_moves_deadlines_until_it_has_gone(pool: PgPool) {
+    let mut first = pool.acquire().await.unwrap().detach();
+    let mut second = pool.acquire().await.unwrap();
+    assert!(watch::take_the_clock(&mut first).await.unwrap());
+    assert!(!watch::take_the_clock(&mut second).await.unwrap());
+    first.close().await.unwrap();
+    let taking = async { while !watch::take_the_clock(&mut second).await.unwrap() {} };
+    tokio::time::timeout(Duration::from_secs(20), taking).await.expect("the clock is free once its holder has gone");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn the_directory_is_told_as_it_changes_and_anew_to_a_stranger(pool: PgPool) {
+    let district = District::new(pool).await;
+    let all = district.desk.directory_since(None).await.unwrap();
+    assert!(all.from.is_none() && all.upserts.iter().any(|terminal| terminal.serial == "P1"));
+    let quiet = district.desk.directory_since(Some(all.to)).await.unwrap();
+    assert!(!quiet.tells_something(), "{quiet:?}");
+    let desk = district.desk.clone();
+    let asking = tokio::spawn(async move { desk.directory_since(Some(quiet.to)).await });
+    execute(&district, "update terminal set revoked_at = now() where serial = 'P1'").await;
+    let told = asking.await.unwrap().unwrap();
+    assert_eq!((told.from, told.removed), (Some(quiet.to), vec!["P1".to_owned()]));
+    // A version that never was here is of another database.
+    let anew = district.desk.directory_since(Some(i64::MAX)).await.unwrap();
+    assert_eq!((anew.from, anew.upserts.len()), (None, all.upserts.len() - 1));
 }
 
 #[sqlx::test(migrations = "./migrations")]

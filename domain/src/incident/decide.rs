@@ -425,8 +425,9 @@ fn disown(draft: &mut Draft<'_>) {
     if draft.facts.policy.handover == HandoverPolicy::AtOnce {
         draft.call_centres(None);
     }
-    // A press after that would have asked somebody else since.
-    let was_helped = draft.next.offers.last().is_some_and(|offer| offer.state == OfferState::Done);
+    // Who was asked before the last press and has finished may have finished before it, too.
+    let round = draft.next.round;
+    let was_helped = draft.next.offers.iter().any(|offer| offer.state == OfferState::Done && offer.round == round);
     if asks_by_itself(draft) && !was_helped {
         draft.ask_next();
     }

@@ -644,3 +644,25 @@ fn who_has_finished_is_asked_again_when_everybody_else_is_silent() {
     incident = world.wake(&incident);
     assert_eq!((last_offer(&incident).responder, incident.shortfall), (WEI, None));
 }
+
+#[test]
+fn help_given_before_the_last_press_is_none_when_whoever_came_since_is_sent_home() {
+    let mut world = World::new();
+    let claimed = world.claimed();
+    let first = last_offer(&claimed).id;
+    world.later(30);
+    let incident = world.wake(&claimed);
+    let second = last_offer(&incident).id;
+    let mut incident = world.apply(&incident, Input::Accept { offer: second, minutes: 1 }).next;
+    for input in [Input::Arrive { offer: second }, Input::Finish { offer: second }] {
+        incident = world.apply(&incident, input).next;
+    }
+    // A late yes, then a press: somebody is going, so nobody else is asked.
+    incident = world.apply(&incident, Input::Accept { offer: first, minutes: 5 }).next;
+    incident.presses += 1;
+    incident = world.wake(&incident);
+    incident = world.apply(&incident, Input::Withdraw { by: OPERATOR, offer: first }).next;
+    let asked_before = incident.offers.len();
+    let released = world.apply(&incident, Input::Release { by: OPERATOR }).next;
+    assert_eq!(released.offers.len(), asked_before + 1, "nobody has helped since the press");
+}

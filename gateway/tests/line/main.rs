@@ -6,6 +6,7 @@ mod bus;
 mod dispatcher;
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wire::bus::Presence;
 use wire::directory::{Dialect, Directory, Terminal, Update};
+use wire::internal::Key;
 use wire::notice::{Delivered, News, Notice};
 use wire::report::{Event, Heard, Session};
 use wire::topics::Lane;
@@ -47,10 +49,14 @@ fn directory() -> Arc<Directory> {
     Arc::new(directory)
 }
 
+fn config(id: &str, bus: SocketAddr) -> Config {
+    Config::new(id, vec![bus], Key::of([7; 32]))
+}
+
 async fn line(mood: Mood, settings: impl FnOnce(&mut Config)) -> Line {
     let bus = Bus::start();
     let dispatcher = Arc::new(Fake::new(mood));
-    let mut config = Config::new("g1", bus.addr);
+    let mut config = config("g1", bus.addr);
     config.retry_first = Duration::from_millis(5);
     config.retry_most = Duration::from_millis(50);
     config.alive_every = Duration::from_millis(20);
@@ -284,7 +290,7 @@ async fn without_a_bus_it_waits_for_one_and_says_so_to_whom_it_concerns() {
     let addr = bus::free_addr();
     let stop = CancellationToken::new();
     let dispatcher = Arc::new(Fake::new(Mood::Well));
-    let gateway = gateway::start(Config::new("g1", addr), directory(), dispatcher, stop.clone()).await.unwrap();
+    let gateway = gateway::start(config("g1", addr), directory(), dispatcher, stop.clone()).await.unwrap();
     assert_eq!(gateway.notify(notice("P1")).await, Err(GatewayError::BusAway));
     let _bus = Bus::start_at(addr);
     gateway.ready().await.unwrap();
@@ -293,13 +299,44 @@ async fn without_a_bus_it_waits_for_one_and_says_so_to_whom_it_concerns() {
     gateway.stopped().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_door_is_answered_on_its_own_bus_and_news_goes_to_all_that_are_there() {
+    let (east, west, away) = (Bus::start(), Bus::start(), bus::free_addr());
+    let dispatcher = Arc::new(Fake::new(Mood::Well));
+    let config = Config { buses: vec![away, east.addr, west.addr], ..config("g1", east.addr) };
+    let config = Config { alive_every: Duration::from_millis(20), ..config };
+    let stop = CancellationToken::new();
+    let gateway = gateway::start(config, directory(), dispatcher.clone(), stop.clone()).await.unwrap();
+    let (east, west) = (Door::connect(&east, "east").await, Door::connect(&west, "west").await);
+    // It says so once alerts can reach it.
+    for door in [&east, &west] {
+        door.until(|heard| !heard.alive.is_empty()).await;
+    }
+    east.send(&uplink(1, "P1", Lane::Alert, SOS)).await;
+    west.send(&uplink(2, "P1", Lane::Alert, SOS)).await;
+    east.until(|heard| heard.receipts == [Uuid::from_u128(1)]).await;
+    west.until(|heard| heard.receipts == [Uuid::from_u128(2)]).await;
+    gateway.notify(notice("P1")).await.unwrap();
+    for door in [&east, &west] {
+        let heard = door.until(|heard| heard.down.iter().any(|down| down.notice.is_some())).await;
+        assert_eq!(heard.receipts.len(), 1, "an answer went to the wrong door");
+    }
+    let up: Vec<_> = gateway.buses().iter().map(gateway::BusState::is_up).collect();
+    assert!(!up[0], "nothing listens there");
+    stop.cancel();
+    gateway.stopped().await.unwrap();
+}
+
 #[tokio::test]
 async fn settings_that_cannot_work_are_refused() {
     let fake = || Arc::new(Fake::new(Mood::Well));
     let stop = CancellationToken::new();
-    let config = Config::new("a/b", bus::free_addr());
-    let refused = gateway::start(config, directory(), fake(), stop.clone()).await.unwrap_err();
+    let refused = gateway::start(config("a/b", bus::free_addr()), directory(), fake(), stop.clone()).await.unwrap_err();
     assert_eq!(refused, GatewayError::Id("a/b".into()));
-    let config = Config { shards: 0, ..Config::new("g1", bus::free_addr()) };
-    assert_eq!(gateway::start(config, directory(), fake(), stop).await.unwrap_err(), GatewayError::Zero("shards"));
+    let shards = Config { shards: 0, ..config("g1", bus::free_addr()) };
+    let buses = Config { buses: vec![], ..config("g1", bus::free_addr()) };
+    for (config, nothing) in [(shards, "shards"), (buses, "buses")] {
+        let refused = gateway::start(config, directory(), fake(), stop.clone()).await.unwrap_err();
+        assert_eq!(refused, GatewayError::Zero(nothing));
+    }
 }

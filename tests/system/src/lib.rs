@@ -2,6 +2,7 @@
 //! around it, with programs of other people wherever there are some.
 //!
 //! * [`server`] – `yidiantong serve`, started, killed, stopped; [`postgres`] – a database outside it.
+//! * [`apart`] – two of each role in processes of their own.
 //! * [`scene`] – a server with a simulated 120 centre; [`authority`] – who vouches for it over https; [`hook`] – where
 //!   its alarms go.
 //! * [`mosquitto`], [`paho`] – terminals; [`browser`] – an operator; [`console`], [`responder`] – the HTTP API;
@@ -15,6 +16,7 @@
 
 #![expect(clippy::missing_panics_doc, reason = "panicking is what a harness is for")]
 
+pub mod apart;
 pub mod authority;
 pub mod browser;
 pub mod chain;

@@ -349,7 +349,7 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> SocketAddr {
+pub(crate) fn free_port() -> SocketAddr {
     let mut rng = rand::rng();
     loop {
         let address = SocketAddr::from(([127, 0, 0, 1], rng.random_range(PORTS)));
@@ -359,11 +359,11 @@ fn free_port() -> SocketAddr {
     }
 }
 
-fn log(path: &Path) -> File {
+pub(crate) fn log(path: &Path) -> File {
     OpenOptions::new().create(true).append(true).open(path).expect("a log can be written")
 }
 
-fn tail(path: &Path) -> String {
+pub(crate) fn tail(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(60)..].join("\n")

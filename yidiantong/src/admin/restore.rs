@@ -63,7 +63,7 @@ impl Restore {
         let restored = self.put_in(&database, &dump, &manifest).await;
         if restored.is_ok() {
             // Who was logged in before is not any more.
-            let _ = std::fs::remove_file(settings.data.join(crate::serve::SESSIONS_FILE));
+            let _ = std::fs::remove_file(settings.data.join(crate::office::SESSIONS_FILE));
         }
         let left = database.leave().await;
         restored.and(left)

@@ -1,0 +1,19 @@
+//! The alarm that needs no database: a POST to wherever somebody hears it.
+
+use std::time::Duration;
+
+use tracing::error;
+use wire::report::Unstored;
+
+/// How long the far end may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Tells `hook` of an alert that could not be stored in time. Returns at once.
+pub fn fire(hook: String, alert: Unstored) {
+    tokio::spawn(async move {
+        let sent = reqwest::Client::new().post(&hook).timeout(ANSWER_WITHIN).json(&alert).send().await;
+        if let Err(cause) = sent.and_then(reqwest::Response::error_for_status) {
+            error!(cause = %cause.without_url(), "the alarm hook did not answer");
+        }
+    });
+}

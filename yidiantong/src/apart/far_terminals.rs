@@ -1,0 +1,47 @@
+//! Notices, dispatcher → gateway → terminal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::post;
+use axum::{Json, Router};
+use dispatcher::outbox::Terminals;
+use wire::internal::{Key, NOTICES};
+use wire::notice::Notice;
+
+use super::caller::{BadAddress, Begin, Caller};
+use super::served::Away;
+
+/// All gateways together; below the lease of a message in the outbox.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
+
+/// The gateways in other processes.
+#[derive(Debug)]
+pub(crate) struct FarTerminals(Caller);
+
+impl FarTerminals {
+    /// Gateways at these addresses. A notice that is repeated goes through another one each time: a gateway may have
+    /// lost the very bus that leads to the terminal, and be well otherwise.
+    pub(crate) fn new(gateways: &[String], key: Key) -> Result<Self, BadAddress> {
+        Caller::new(gateways, key, Begin::WithTheNext).map(Self)
+    }
+}
+
+#[async_trait]
+impl Terminals for FarTerminals {
+    async fn tell(&self, notice: Notice) -> Result<(), String> {
+        self.0.post(NOTICES, &notice, TOLD_WITHIN).await.map_err(|error| error.to_string())
+    }
+}
+
+/// What a gateway serves.
+pub(crate) fn router(terminals: Arc<dyn Terminals>) -> Router {
+    Router::new().route(NOTICES, post(tell)).with_state(terminals)
+}
+
+async fn tell(State(terminals): State<Arc<dyn Terminals>>, Json(notice): Json<Notice>) -> Result<StatusCode, Away> {
+    terminals.tell(notice).await.map(|()| StatusCode::NO_CONTENT).map_err(Away)
+}

@@ -1,0 +1,85 @@
+//! What a process with a desk needs around it: the far ends it is told of, its pool, its addresses.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use dispatcher::config::{CentreConfig, Config, MailConfig};
+use dispatcher::desk::Desk;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+use wire::internal::is_private;
+
+use crate::database::Database;
+use crate::settings::{CentreSettings, MailSettings, Settings};
+
+/// Connections to the database: deciders, outbox, intake, consoles.
+const CONNECTIONS_MAX: u32 = 24;
+/// In the data folder: who was logged in lately.
+pub(crate) const SESSIONS_FILE: &str = "console-sessions.json";
+
+/// The ways to far ends.
+#[derive(Debug)]
+pub(crate) struct Links {
+    /// The centres that are reached by data.
+    pub(crate) centres: Vec<CentreConfig>,
+    /// How e-mail leaves.
+    pub(crate) mail: Option<MailConfig>,
+}
+
+/// The links that are set up. Before anything opens: whoever has set one up wrongly is to see that, and nothing else.
+pub(crate) fn links(settings: &Settings) -> anyhow::Result<Links> {
+    let centres = settings.centres.iter().map(CentreSettings::link).collect::<Result<Vec<_>, _>>();
+    let centres = centres.context("a centre is not set up right")?;
+    let mail = settings.mail.as_ref().map(MailSettings::link).transpose().context("e-mail is not set up right")?;
+    Ok(Links { centres, mail })
+}
+
+/// Makes the data folder when it is not there.
+pub(crate) async fn make_data_folder(data: &Path) -> anyhow::Result<()> {
+    let made = tokio::fs::create_dir_all(data).await;
+    made.with_context(|| format!("the data folder {} cannot be made", data.display()))
+}
+
+/// Begins to listen.
+pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on"))
+}
+
+/// The same where only we are.
+pub(crate) async fn listen_inside(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    anyhow::ensure!(
+        is_private(address.ip()),
+        "[internal] listen must be a loopback or private address, because nothing is encrypted there; it is {address}"
+    );
+    listen(address).await
+}
+
+/// How others reach what is served on `listener`.
+pub(crate) fn public_url(settings: &Settings, listener: &TcpListener) -> anyhow::Result<String> {
+    match &settings.public_url {
+        Some(url) => Ok(url.clone()),
+        None => Ok(format!("http://{}", listener.local_addr()?)),
+    }
+}
+
+/// A desk, not open yet, with connections to a database that need not be there yet.
+pub(crate) fn desk(
+    settings: &Settings,
+    database: &Database,
+    public_url: String,
+    links: Links,
+) -> anyhow::Result<(PgPool, Desk)> {
+    let pool = dispatcher::start::connect(database.options()?, CONNECTIONS_MAX);
+    let config = Config {
+        public_url,
+        call_back_phone: settings.call_back_phone.clone(),
+        centres: links.centres,
+        mail: links.mail,
+        alarm_hook: settings.alarm_hook.clone(),
+        map: settings.map.clone(),
+        ..Config::default()
+    };
+    Ok((pool.clone(), Desk::new(pool, Arc::new(config))))
+}
