@@ -21,6 +21,10 @@ const KEPT_FOR: Duration = Duration::from_hours(24);
 /// So that the deletion never holds anything up for long.
 const FORGOTTEN_MAX: i64 = 10_000;
 
+/// The longest pause between two statements of a transaction. Below the five seconds in which a terminal hears of its
+/// press, with room for the call that waited.
+const STANDS_STILL_MAX: &str = "2s";
+
 /// Why the dispatcher does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -45,7 +49,11 @@ pub enum StartError {
 
 /// Connections to a database, which need not be there yet: each is made when it is needed, and made again when
 /// it is broken.
+///
+/// Whoever stands still in the middle of a transaction (a machine that is paused, or cut off) loses it after
+/// [`STANDS_STILL_MAX`]: otherwise nobody else could take in a press about the incident that it has locked.
 pub fn connect(options: PgConnectOptions, connections_max: u32) -> PgPool {
+    let options = options.options([("idle_in_transaction_session_timeout", STANDS_STILL_MAX)]);
     PgPoolOptions::new()
         .max_connections(connections_max)
         .acquire_timeout(Duration::from_secs(5))

@@ -63,11 +63,16 @@ pub async fn ensure_partitions(tx: &mut PgConnection) -> Result<(), StoreError> 
 }
 
 /// Tries to become the one dispatcher that moves deadlines when the clock jumps; the others see the same jump. It is
-/// so for as long as this connection lives.
+/// so for as long as this connection lives, and is heard of: a process that stands still for ten seconds is replaced.
 pub async fn take_the_clock(conn: &mut PgConnection) -> Result<bool, StoreError> {
     let taken = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1, $2) as "taken!""#, LOCKS, CLOCK_LOCK)
-        .fetch_one(conn)
+        .fetch_one(&mut *conn)
         .await?;
+    if taken {
+        sqlx::query!(r#"select set_config('idle_session_timeout', '10s', false) is null as "set!""#)
+            .fetch_one(conn)
+            .await?;
+    }
     Ok(taken)
 }
 

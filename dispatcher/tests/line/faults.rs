@@ -160,6 +160,18 @@ async fn deadlines_move_with_a_clock_that_jumps(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn a_dispatcher_that_stands_still_holds_up_no_press_for_long(pool: PgPool) {
+    let district = District::new(pool.clone()).await;
+    let incident = district.press("P1", 1).await;
+    let stuck = dispatcher::start::connect(pool.connect_options().as_ref().clone(), 1);
+    let mut locked = dispatcher::store::begin(&stuck).await.unwrap();
+    sqlx::query("select from incident for update").execute(&mut *locked).await.unwrap();
+    let pressing = tokio::time::timeout(Duration::from_secs(20), district.press("P1", 2));
+    assert_eq!(pressing.await.expect("the press is taken in"), incident);
+    assert!(locked.commit().await.is_err(), "whoever stood still has lost its transaction");
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn of_dispatchers_side_by_side_one_moves_deadlines_until_it_has_gone(pool: PgPool) {
     let mut first = pool.acquire().await.unwrap().detach();
     let mut second = pool.acquire().await.unwrap();

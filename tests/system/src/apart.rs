@@ -216,9 +216,21 @@ impl Apart {
         let brokers = [broker(0), broker(1)];
         let gateways = [gateway(0), gateway(1)];
         let dispatchers = [dispatcher(0), dispatcher(1)];
-        let _stop = stop.drop_guard();
-        let mut apart =
-            Self { brokers, gateways, dispatchers, demo, centre, hook, doors, buses, desks, postgres, folder, _stop };
+        let guard = stop.drop_guard();
+        let mut apart = Self {
+            brokers,
+            gateways,
+            dispatchers,
+            demo,
+            centre,
+            hook,
+            doors,
+            buses,
+            desks,
+            postgres,
+            folder,
+            _stop: guard,
+        };
         // All at once, in whatever order they come up.
         for role in apart.roles() {
             role.run();

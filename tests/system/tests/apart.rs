@@ -229,7 +229,7 @@ async fn strangers_are_refused(apart: &Apart) {
     let http = Client::builder().no_proxy().timeout(SOON).build().expect("a client can be made");
     let post = async |base: &str, key: Option<&str>| {
         let request = http.post(format!("{base}{REPORTS}")).json(&json!([]));
-        let request = key.iter().fold(request, |request, key| request.bearer_auth(key));
+        let request = key.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
         request.send().await.expect("it answers").status()
     };
     let inside = apart.internal(0);

@@ -16,8 +16,8 @@ const REASON_MAX: usize = 200;
 /// Where a call begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Begin {
-    /// With the far end that answered last.
-    WhereItWorked,
+    /// With the far end that was asked last: mostly it answered.
+    WithTheLast,
     /// With the one after that which the last call began with: what one cannot do, though it answers, another may.
     WithTheNext,
 }
@@ -104,20 +104,21 @@ impl Caller {
     async fn in_turn<A: DeserializeOwned>(&self, call: Call<'_>, within: Duration) -> Result<A, Unanswered> {
         let count = self.addresses.len();
         let first = match self.begin {
-            Begin::WhereItWorked => self.turn.load(Ordering::Relaxed),
+            Begin::WithTheLast => self.turn.load(Ordering::Relaxed),
             Begin::WithTheNext => self.turn.fetch_add(1, Ordering::Relaxed) % count,
         };
         let each = within / u32::try_from(count).unwrap_or(u32::MAX);
-        let mut answer = self.send(first, &call, each).await;
-        for step in 1..count {
+        let (mut at, mut answer) = (first, self.send(first, &call, each).await);
+        for _ in 1..count {
             if answer.is_ok() {
                 break;
             }
-            let at = (first + step) % count;
+            at = (at + 1) % count;
             answer = self.send(at, &call, each).await;
-            if answer.is_ok() && self.begin == Begin::WhereItWorked {
-                self.turn.store(at, Ordering::Relaxed);
-            }
+        }
+        if at != first && self.begin == Begin::WithTheLast {
+            // When nobody answered, the last is the best to begin with: the first may stand still.
+            self.turn.store(at, Ordering::Relaxed);
         }
         answer
     }
@@ -216,7 +217,7 @@ mod tests {
     #[tokio::test]
     async fn the_next_is_asked_when_one_does_not_answer_and_is_asked_first_from_then_on() {
         let ((east, east_ill, _east), (west, west_ill, west_stop)) = (far_end("east").await, far_end("west").await);
-        let caller = Caller::new(&[east, west], key(), Begin::WhereItWorked).unwrap();
+        let caller = Caller::new(&[east, west], key(), Begin::WithTheLast).unwrap();
         assert_eq!(name(&caller).await.as_deref(), Ok("east"));
         east_ill.send_replace(true);
         assert_eq!(name(&caller).await.as_deref(), Ok("west"));
@@ -242,14 +243,14 @@ mod tests {
     #[tokio::test]
     async fn whoever_does_not_know_the_key_is_refused() {
         let (address, _ill, _stop) = far_end("east").await;
-        let caller = Caller::new(&[address], Key::of([8; 32]), Begin::WhereItWorked).unwrap();
+        let caller = Caller::new(&[address], Key::of([8; 32]), Begin::WithTheLast).unwrap();
         let refused = "401 Unauthorized: the key is not the one that is expected here";
         assert_eq!(name(&caller).await, Err(refused.into()));
     }
 
     #[test]
     fn an_address_is_an_address_and_not_open_to_the_world() {
-        let caller = |address: &str| Caller::new(&[address.to_owned()], Key::of([7; 32]), Begin::WhereItWorked);
+        let caller = |address: &str| Caller::new(&[address.to_owned()], Key::of([7; 32]), Begin::WithTheLast);
         for good in
             ["http://127.0.0.1:8090", "http://10.0.0.1:8090/", "http://[::1]:1", "https://8.8.8.8", "http://desk:1"]
         {
@@ -259,6 +260,6 @@ mod tests {
         for bad in ["", "10.0.0.1:8090", "ftp://10.0.0.1", "http://10.0.0.1/path", "http://10.0.0.1/?q"] {
             assert!(matches!(caller(bad), Err(BadAddress::NoAddress(_))), "{bad}");
         }
-        assert!(matches!(Caller::new(&[], Key::of([7; 32]), Begin::WhereItWorked), Err(BadAddress::None)));
+        assert!(matches!(Caller::new(&[], Key::of([7; 32]), Begin::WithTheLast), Err(BadAddress::None)));
     }
 }

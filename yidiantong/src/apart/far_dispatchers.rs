@@ -55,7 +55,7 @@ impl FarDispatchers {
     /// Dispatchers at these addresses. An alert that rings is also told to the hook from here: the dispatchers may be
     /// what is away.
     pub(crate) fn new(dispatchers: &[String], key: Key, alarm_hook: Option<String>) -> Result<Self, BadAddress> {
-        let caller = Caller::new(dispatchers, key, Begin::WhereItWorked)?;
+        let caller = Caller::new(dispatchers, key, Begin::WithTheLast)?;
         Ok(Self { caller, alarm_hook, ringing: watch::channel(BTreeMap::new()).0 })
     }
 
