@@ -300,7 +300,8 @@ mod tests {
     fn pages_ask_nobody_else_but_for_the_tiles_that_somebody_has_set() {
         assert!(!policy(MapConfig::default()).contains("connect-src"));
         let url = "https://tiles.example/{z}/{x}/{y}.png".to_owned().try_into().unwrap();
-        let tiles = Tiles { url, attribution: String::new(), datum: Default::default(), max_zoom: 18 };
+        let tiles =
+            Tiles { url, attribution: String::new(), datum: crate::config::map::Datum::default(), max_zoom: 18 };
         let policy = policy(MapConfig { tiles: Some(tiles), center: None });
         assert!(policy.ends_with("; connect-src 'self' https://tiles.example; img-src 'self' https://tiles.example"));
         assert!(policy.starts_with("default-src 'self';"), "{policy}");
