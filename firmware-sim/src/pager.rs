@@ -95,16 +95,8 @@ pub enum Input {
     Located(Fix),
     /// It finds out how it is.
     Felt(Status),
-}
-
-impl From<Input> for Stimulus {
-    fn from(input: Input) -> Self {
-        match input {
-            Input::Pressed(key) => Self::Pressed(key),
-            Input::Located(fix) => Self::Located(fix),
-            Input::Felt(status) => Self::Felt(status),
-        }
-    }
+    /// It is switched off: it goes once everything that it has said is acknowledged.
+    SwitchedOff,
 }
 
 /// Why a pager does not start.
@@ -269,6 +261,8 @@ struct Driver {
     events: mpsc::Sender<Event>,
     stop: CancellationToken,
     line: Option<Line>,
+    /// It has been switched off, and has not gone yet.
+    leaving: bool,
 }
 
 /// One connection, as far as the device's publications are concerned.
@@ -321,7 +315,17 @@ impl Driver {
         let mut ticks = tokio::time::interval(config.tick_every.max(Duration::from_millis(1)));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let Config { stays_away, settled_after, .. } = config;
-        Self { device, inputs: Some(inputs), stays_away, settled_after, ticks, events, stop, line: None }
+        Self {
+            device,
+            inputs: Some(inputs),
+            stays_away,
+            settled_after,
+            ticks,
+            events,
+            stop,
+            line: None,
+            leaving: false,
+        }
     }
 
     async fn run(mut self, options: MqttOptions) {
@@ -383,6 +387,9 @@ impl Driver {
         let mut poll = pin!(connection.poll());
         let stop = self.stop.clone();
         loop {
+            if self.has_left() {
+                return Step::Stop;
+            }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Step::Stop,
@@ -401,6 +408,9 @@ impl Driver {
         let mut enough = pin!(tokio::time::sleep(wait));
         let stop = self.stop.clone();
         loop {
+            if self.has_left() {
+                return Waited::Stopped;
+            }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Waited::Stopped,
@@ -411,7 +421,7 @@ impl Driver {
     }
 
     async fn next_stimulus(&mut self) -> Stimulus {
-        let Self { inputs, ticks, .. } = self;
+        let Self { inputs, ticks, leaving, .. } = self;
         loop {
             let felt = async {
                 match inputs {
@@ -421,7 +431,13 @@ impl Driver {
             };
             tokio::select! {
                 input = felt => match input {
-                    Some(input) => return input.into(),
+                    Some(Input::Pressed(key)) => return Stimulus::Pressed(key),
+                    Some(Input::Located(fix)) => return Stimulus::Located(fix),
+                    Some(Input::Felt(status)) => return Stimulus::Felt(status),
+                    Some(Input::SwitchedOff) => {
+                        *leaving = true;
+                        return Stimulus::Tick;
+                    }
                     None => *inputs = None,
                 },
                 _ = ticks.tick() => return Stimulus::Tick,
@@ -499,6 +515,11 @@ impl Driver {
         }
     }
 
+    /// It has been switched off, and nothing that it said on this connection waits for an acknowledgement.
+    fn has_left(&self) -> bool {
+        self.leaving && self.line.as_ref().is_none_or(Line::is_quiet)
+    }
+
     async fn tell(&self, event: Event) {
         tokio::select! {
             biased;
@@ -525,6 +546,10 @@ impl Line {
         let press = self.queued.pop_front()?;
         self.under_way.insert(packet, (press, Instant::now()));
         press
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.queued.is_empty() && self.under_way.is_empty()
     }
 }
 

@@ -93,8 +93,7 @@ pub async fn run(config: Config, events: mpsc::Sender<Event>, stop: Cancellation
     }
     let client_id = client_id(&config.pager.device.serial);
     let pager = pager::Config { client_id, session: Session::Forgotten, ..config.pager };
-    let walked = stop.child_token();
-    let mut pager = Pager::start(pager, walked.clone())?;
+    let mut pager = Pager::start(pager, stop)?;
     let began = Instant::now();
     let mut looks = interval(config.fix_every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -110,7 +109,7 @@ pub async fn run(config: Config, events: mpsc::Sender<Event>, stop: Cancellation
                 let along_m = began.elapsed().as_secs_f64() * PACE_M_S * config.speed;
                 pager.put(Input::Located(look(&mut dice, &walk, along_m))).await;
                 if config.then == Then::Returns && along_m > 2.0 * out_m + ACCURACY_M {
-                    walked.cancel();
+                    pager.put(Input::SwitchedOff).await;
                 }
             }
         }
