@@ -19,6 +19,7 @@ export default defineConfig(({ mode }) => {
       // The page runs under a policy that allows no inline script and no data: address.
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },
+      rollupOptions: { input: ['index.html', 'api.html'] },
     },
     server: { proxy: { '/api': { target: api, changeOrigin: false } } },
     test: { include: ['test/**/*.test.ts'], environment: 'node' },

@@ -8,10 +8,11 @@
 
 use domain::word::{UnknownWord, Word};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// What somebody is over a subtree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Goes to residents; sees own offers only.
@@ -82,7 +83,7 @@ impl Deed for Administer {
 }
 
 /// One role over one subtree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Grant {
     /// What.
     pub role: Role,
@@ -91,7 +92,7 @@ pub struct Grant {
 }
 
 /// The top of a granted subtree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GrantedNode {
     /// Its identity.
     pub id: Uuid,

@@ -11,7 +11,7 @@ use tracing::{error, warn};
 
 use crate::desk::Desk;
 use crate::outbox::{self, Terminals};
-use crate::store::{self, StoreError, live, schema, telephone, users, watch};
+use crate::store::{self, StoreError, live, once, schema, users, watch};
 use crate::{ticker, watchdog};
 
 /// How often what nobody needs any longer is deleted.
@@ -113,7 +113,7 @@ async fn forget_old(desk: Desk, stop: CancellationToken) {
         let forgetting = async {
             let mut conn = desk.conn().await?;
             live::forget(&mut conn, KEPT_FOR, FORGOTTEN_MAX).await?;
-            telephone::forget_keys(&mut conn, KEPT_FOR).await?;
+            once::forget(&mut conn, KEPT_FOR).await?;
             users::forget_sessions(&mut conn).await
         };
         if let Err(cause) = forgetting.await {

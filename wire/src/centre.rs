@@ -9,6 +9,7 @@ use domain::place::Source;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// The version of [`Message`] that this code writes.
@@ -94,7 +95,7 @@ pub struct Place {
 }
 
 /// What a centre reports back.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, ToSchema)]
 pub struct Status {
     /// Where it stands.
     pub status: Progress,
@@ -113,7 +114,7 @@ pub struct Status {
 }
 
 /// An ambulance on its way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, ToSchema)]
 pub struct Vehicle {
     /// Its number plate.
     pub plate: String,
@@ -124,7 +125,7 @@ pub struct Vehicle {
 }
 
 /// How far a centre has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Progress {
     /// A person at the centre has taken it.

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Settings of the maps. The default asks nobody for anything.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,11 +16,12 @@ pub struct MapConfig {
 }
 
 /// A server of map pictures, which the consoles' browsers ask directly.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tiles {
     /// Where they are, with `{z}`, `{x}` and `{y}`.
     #[schemars(with = "String", example = "https://tiles.example/{z}/{x}/{y}.png")]
+    #[schema(value_type = String)]
     pub url: TileUrl,
     /// Whom to thank for them, in words.
     #[schemars(example = "© somebody")]
@@ -37,7 +39,7 @@ const fn max_zoom() -> u8 {
 }
 
 /// What a map's coordinates refer to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Datum {
     /// As satellites have it: OpenStreetMap; Tianditu within a metre.

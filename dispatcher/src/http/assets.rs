@@ -1,7 +1,7 @@
 //! The console's pages, built by Vite and kept inside the executable.
 
 use axum::body::Body;
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -14,6 +14,10 @@ use super::errors::ApiError;
 struct Console;
 
 const INDEX: &str = "index.html";
+/// Shows what the API says of itself; the library that does it has small pictures in its style sheet.
+const API: &str = "api.html";
+const API_POLICY: &str = "default-src 'self'; img-src 'self' data:; base-uri 'none'; object-src 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
 
 /// Whether the pages were there when this executable was built.
 pub fn is_console_built() -> bool {
@@ -46,7 +50,12 @@ fn file(path: &str, found: EmbeddedFile) -> Response {
     // Vite puts a hash of the content into the names below assets/; everything else keeps its name.
     let keep = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
     let kind = content_type(found.metadata.mimetype());
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, keep.to_owned())], Body::from(found.data)).into_response()
+    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, keep.to_owned())];
+    let mut response = (headers, Body::from(found.data)).into_response();
+    if path == API {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(API_POLICY));
+    }
+    response
 }
 
 fn content_type(mimetype: &str) -> String {

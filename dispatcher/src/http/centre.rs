@@ -14,10 +14,19 @@ use wire::signature;
 use super::Api;
 use super::errors::ApiError;
 use super::input::{At, NoWords, Words};
+use super::openapi::Conflict;
 use crate::clock;
 use crate::store::{handovers, incidents};
 
-/// `POST /handovers/{id}/status`, signed by the centre.
+/// What a centre reports about a hand-over
+///
+/// `docs/120.md` says how it is signed.
+#[utoipa::path(
+    post, path = "/api/v1/handovers/{id}/status", tag = "centres",
+    request_body = Status,
+    responses((status = 204, description = "Done"), Conflict),
+    security(("signature" = [])),
+)]
 pub(super) async fn status(
     State(api): State<Api>,
     At(id): At<Uuid>,

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::desk::DeskError;
 use crate::store::StoreError;
+use crate::store::fences::FENCES_MAX;
 
 /// Why a call did not do what was asked. The text is the sentence that the caller reads.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +56,21 @@ pub(crate) enum ApiError {
     /// Somebody has rated it.
     #[error("it was rated before")]
     RatedBefore,
+    /// More fences than anybody can keep an eye on.
+    #[error("{name} has {FENCES_MAX} fences already")]
+    TooManyFences {
+        /// The resident.
+        name: String,
+    },
     /// Somebody else has changed it since the caller saw it; here it is as it is now.
     #[error("somebody has changed this meanwhile: look at it as it is now, and save again")]
     EditedMeanwhile(serde_json::Value),
+    /// The key of this call was another call's.
+    #[error("this Idempotency-Key was given to another call: take a fresh one for each thing that is to be made")]
+    KeyUsed,
+    /// The same call is being made.
+    #[error("the same call is being made at this moment: ask again")]
+    UnderWay,
     /// The stream cannot be resumed there.
     #[error("the stream cannot be resumed there: start from the list")]
     CursorGone,
@@ -98,14 +111,19 @@ pub(crate) enum Cause {
 impl ApiError {
     const fn status(&self) -> StatusCode {
         match self {
-            Self::BadRequest(_) | Self::BadField { .. } => StatusCode::BAD_REQUEST,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::BadField { .. } | Self::KeyUsed => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BadCredentials | Self::NotLoggedIn => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::BadCsrf => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Refused(_) | Self::ResponderBusy | Self::NotOver | Self::RatedBefore | Self::EditedMeanwhile(_) => {
-                StatusCode::CONFLICT
-            }
+            Self::Refused(_)
+            | Self::ResponderBusy
+            | Self::NotOver
+            | Self::TooManyFences { .. }
+            | Self::RatedBefore
+            | Self::EditedMeanwhile(_)
+            | Self::UnderWay => StatusCode::CONFLICT,
             Self::CursorGone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::LockedOut => StatusCode::LOCKED,
@@ -118,15 +136,20 @@ impl ApiError {
     /// The stable code for programs.
     pub(crate) const fn code(&self) -> &'static str {
         match self {
-            Self::BadRequest(_) | Self::BadField { .. } => "bad_request",
+            Self::BadRequest(_) => "bad_request",
+            Self::BadField { .. } => "bad_field",
             Self::BadCredentials => "bad_credentials",
             Self::NotLoggedIn => "not_logged_in",
             Self::Forbidden => "forbidden",
             Self::BadCsrf => "bad_csrf",
             Self::NotFound(_) => "not_found",
             Self::NoSuchMethod => "no_such_method",
-            Self::Refused(_) | Self::ResponderBusy | Self::NotOver | Self::RatedBefore => "refused",
+            Self::Refused(_) | Self::ResponderBusy | Self::NotOver | Self::TooManyFences { .. } | Self::RatedBefore => {
+                "refused"
+            }
             Self::EditedMeanwhile(_) => "edited_meanwhile",
+            Self::KeyUsed => "key_used",
+            Self::UnderWay => "under_way",
             Self::CursorGone => "cursor_gone",
             Self::TooLarge => "too_large",
             Self::LockedOut => "locked_out",
@@ -141,6 +164,7 @@ impl ApiError {
             Self::Refused(refusal) => Some(refusal.code()),
             Self::ResponderBusy => Some("responder_busy"),
             Self::NotOver => Some("not_over"),
+            Self::TooManyFences { .. } => Some("too_many_fences"),
             Self::RatedBefore => Some("rated_before"),
             _ => None,
         }
@@ -164,7 +188,7 @@ impl IntoResponse for ApiError {
             _ => {}
         }
         let mut response = (self.status(), Json(json!({ "error": error }))).into_response();
-        if matches!(self, Self::Unavailable(_) | Self::TooMany) {
+        if matches!(self, Self::Unavailable(_) | Self::TooMany | Self::UnderWay) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }
         response

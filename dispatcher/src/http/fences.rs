@@ -7,25 +7,33 @@ use domain::fence::Shape;
 use domain::id::FenceId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
-use super::input::{At, IdempotencyKey, Told, Words};
+use super::input::{At, Told, Words};
+use super::once::{Creating, IdempotencyKey};
+use super::openapi::{Conflict, Unprocessable};
 use crate::access::{Administer, See};
 use crate::store::fences::{self, Drawn, FENCES_MAX, FenceView, Wanted, Whose};
-use crate::store::{StoreError, residents, telephone};
+use crate::store::{StoreError, residents};
 
 /// A fence further than this from where somebody lives is a mistake.
 const FAR_M: f64 = 100_000.0;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct FencesView {
     fences: Vec<FenceView>,
 }
 
-/// `GET /residents/{id}/fences`
+/// A resident's fences
+#[utoipa::path(
+    get, path = "/api/v1/residents/{id}/fences", tag = "fences",
+    responses((status = 200, body = FencesView)),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn list(
     State(api): State<Api>,
     who: May<See>,
@@ -39,7 +47,7 @@ pub(super) async fn list(
     Ok(Json(FencesView { fences }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Draft {
     name: Words<100>,
     shape: Drawn,
@@ -51,35 +59,39 @@ const fn active() -> bool {
     true
 }
 
-/// `POST /residents/{id}/fences`
+/// Draws a fence
+#[utoipa::path(
+    post, path = "/api/v1/residents/{id}/fences", tag = "fences",
+    params(IdempotencyKey),
+    request_body = Draft,
+    responses((status = 201, body = FenceView), Conflict, Unprocessable),
+    security(("session" = ["administer"])),
+)]
 pub(super) async fn create(
     State(api): State<Api>,
     who: May<Administer>,
     At(resident): At<Uuid>,
-    IdempotencyKey(key): IdempotencyKey,
-    Told(draft): Told<Draft>,
+    Creating { told: draft, once }: Creating<Draft>,
 ) -> Result<(StatusCode, Json<FenceView>), ApiError> {
     let mut tx = api.begin().await?;
     let whose = fences::whose(&mut tx, Some(resident), None, &who.scope).await?;
     let whose = whose.ok_or(ApiError::NotFound("resident"))?;
-    if let Some(key) = &key {
-        telephone::serialize(&mut tx, who.id(), key).await?;
-        if let Some(made) = fences::created_before(&mut tx, who.id(), key).await? {
-            let view = fences::one(&mut tx, made).await?.ok_or(ApiError::NotFound("fence"))?;
-            return Ok((StatusCode::CREATED, Json(view)));
-        }
+    if let Some(made) = once.made_before(&mut tx, who.id()).await? {
+        let view = fences::one(&mut tx, FenceId(made)).await?.ok_or(ApiError::NotFound("fence"))?;
+        return Ok((StatusCode::CREATED, Json(view)));
     }
     if whose.fences >= FENCES_MAX {
-        return Err(ApiError::BadRequest(format!("{} has {FENCES_MAX} fences already", whose.name)));
+        return Err(ApiError::TooManyFences { name: whose.name });
     }
     let wanted = draft.read(&whose)?;
-    let fence = fences::create(&mut tx, whose.resident, &wanted, Some(who.id()), key.as_deref()).await?;
+    let fence = fences::create(&mut tx, whose.resident, &wanted, Some(who.id())).await?;
+    once.made(&mut tx, who.id(), fence.0).await?;
     let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok((StatusCode::CREATED, Json(view)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Change {
     /// The version that the editor saw.
     version: i32,
@@ -87,7 +99,13 @@ pub(super) struct Change {
     draft: Draft,
 }
 
-/// `PUT /fences/{id}`
+/// Changes a fence that still is what its editor saw
+#[utoipa::path(
+    put, path = "/api/v1/fences/{id}", tag = "fences",
+    request_body = Change,
+    responses((status = 200, body = FenceView), Conflict, Unprocessable),
+    security(("session" = ["administer"])),
+)]
 pub(super) async fn change(
     State(api): State<Api>,
     who: May<Administer>,
@@ -107,7 +125,12 @@ pub(super) async fn change(
     Ok(Json(view))
 }
 
-/// `DELETE /fences/{id}`
+/// Deletes a fence
+#[utoipa::path(
+    delete, path = "/api/v1/fences/{id}", tag = "fences",
+    responses((status = 204, description = "Done")),
+    security(("session" = ["administer"])),
+)]
 pub(super) async fn delete(
     State(api): State<Api>,
     who: May<Administer>,

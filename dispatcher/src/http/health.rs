@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 use wire::counters::{Kind, Sample};
 
 use super::errors::ApiError;
@@ -62,7 +63,7 @@ impl Drop for Follower {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct HealthView {
     /// `ok` or `failing`.
     status: &'static str,
@@ -81,7 +82,11 @@ async fn vitals(api: &Api) -> Option<Vitals> {
     tokio::time::timeout(DATABASE_WITHIN, taking).await.ok().flatten()
 }
 
-/// `GET /health`: 200 when alerts are taken in and decided, else 503.
+/// Whether alerts are taken in and decided
+#[utoipa::path(
+    get, path = "/api/v1/health", tag = "operation",
+    responses((status = 200, body = HealthView), (status = 503, body = HealthView)),
+)]
 pub(super) async fn health(State(api): State<Api>) -> Response {
     let vitals = vitals(&api).await;
     let unstored = api.desk().live.unstored().0.len();
@@ -107,7 +112,11 @@ pub(super) async fn health(State(api): State<Api>) -> Response {
     (code, Json(view)).into_response()
 }
 
-/// `GET /metrics`, in Prometheus' text format 0.0.4.
+/// Counts, in Prometheus' text format 0.0.4
+#[utoipa::path(
+    get, path = "/api/v1/metrics", tag = "operation",
+    responses((status = 200, content_type = "text/plain", body = String)),
+)]
 pub(super) async fn metrics(State(api): State<Api>) -> Response {
     let vitals = vitals(&api).await;
     let counters = api.counters();

@@ -3,27 +3,31 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::id::{IncidentId, OfferId, ResponderId};
+use domain::id::{IncidentId, OfferId, ResponderId, UserId};
 use domain::incident::{Authority, Centre, Input, Outcome};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
-use super::input::{Asked, At, IdempotencyKey, Told, Words, maybe_words};
+use super::input::{Asked, At, Limit, Told, Words, maybe_words, maybe_words_schema, word_schema};
+use super::once::{Creating, IdempotencyKey, Once};
+use super::openapi::{Conflict, Problem, Unprocessable};
 use super::script::{Script, script};
 use crate::access::{Answer, Scope, See, TakeOver};
 use crate::store::live::Cursor;
 use crate::store::offers::{self, CandidatesView};
+use crate::store::page::Page;
 use crate::store::telephone::{self, About, Call};
-use crate::store::views::{self, Detail, Summary, Which};
+use crate::store::views::{self, Detail, EntryView, Summary};
 use crate::store::{live, residents, users};
 
 type Note = Words<4_000>;
 type Reason = Words<500>;
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum ListState {
     #[default]
@@ -31,37 +35,59 @@ enum ListState {
     Closed,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     #[serde(default)]
+    #[param(inline)]
     state: ListState,
+    /// Of closed ones: `next` of the page before.
+    after: Option<Uuid>,
+    /// Of closed ones.
+    #[serde(default)]
+    limit: Limit<100, 500>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct ListView {
     incidents: Vec<Summary>,
+    /// `after` of the next page; none when this is the last.
+    next: Option<Uuid>,
+    /// Where `GET /live` goes on from here.
+    #[schema(value_type = String)]
     cursor: Cursor,
 }
 
-/// `GET /incidents?state=open|closed`
+/// Incidents: the open ones, most urgent first, or the closed ones, newest first
+///
+/// Open ones come all at once: nobody is to be overlooked on a second page.
+#[utoipa::path(
+    get, path = "/api/v1/incidents", tag = "incidents",
+    params(ListQuery),
+    responses((status = 200, body = ListView)),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn list(
     State(api): State<Api>,
     who: May<See>,
-    Asked(ListQuery { state }): Asked<ListQuery>,
+    Asked(ListQuery { state, after, limit }): Asked<ListQuery>,
 ) -> Result<Json<ListView>, ApiError> {
-    let which = match state {
-        ListState::Open => Which::Open,
-        ListState::Closed => Which::Closed,
-    };
     let mut moment = api.moment().await?;
     // Before the list and in the same moment: what the list does not show yet comes after the cursor.
     let cursor = live::head(&mut moment).await?;
-    let incidents = views::list(&mut moment, which, &who.scope).await?;
-    Ok(Json(ListView { incidents, cursor }))
+    let (incidents, next) = match state {
+        ListState::Open => (views::open(&mut moment, &who.scope).await?, None),
+        ListState::Closed => {
+            let page = Page { after, limit: limit.get() };
+            let closed = views::closed(&mut moment, &who.scope, page).await?.ok_or(ApiError::NotFound("incident"))?;
+            (closed.things, closed.next)
+        }
+    };
+    Ok(Json(ListView { incidents, next, cursor }))
 }
 
 /// A card, with what to read out on the telephone.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct DetailView {
     #[serde(flatten)]
     detail: Detail,
@@ -91,29 +117,93 @@ pub(super) async fn apply(api: &Api, scope: &Scope, id: Uuid, input: Input) -> C
 }
 
 /// [`apply`] for calls that create something: one that is repeated with its key creates nothing more.
-async fn apply_once<D>(api: &Api, who: &May<D>, IdempotencyKey(key): IdempotencyKey, id: Uuid, input: Input) -> Card {
-    let Some(key) = key else { return apply(api, &who.scope, id, input).await };
-    if telephone::created_before(&mut *api.conn().await?, who.id(), &key).await? == Some(IncidentId(id)) {
+async fn apply_once<D>(api: &Api, who: &May<D>, once: &Once, id: Uuid, input: Input) -> Card {
+    if !once.has_key() {
+        return apply(api, &who.scope, id, input).await;
+    }
+    require_in_scope(api, &who.scope, IncidentId(id)).await?;
+    if once.made_before(&mut *api.conn().await?, who.id()).await?.is_some() {
         return show(api, &who.scope, IncidentId(id)).await;
     }
-    let card = apply(api, &who.scope, id, input).await?;
+    let card = apply(api, &who.scope, id, input).await;
+    let mut conn = api.conn().await?;
     // After it, not before: what is said twice is better than what is lost.
-    telephone::remember(&mut *api.conn().await?, who.id(), &key, IncidentId(id)).await?;
-    Ok(card)
+    match &card {
+        Ok(_) => once.made(&mut conn, who.id(), id).await?,
+        Err(_) => once.give_up(&mut conn, who.id()).await?,
+    }
+    card
 }
 
-/// `GET /incidents/{id}`
+/// A card: everything about an incident
+///
+/// It is written down who opened it.
+#[utoipa::path(
+    get, path = "/api/v1/incidents/{id}", tag = "incidents",
+    responses((status = 200, body = DetailView)),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn detail(State(api): State<Api>, who: May<See>, At(id): At<Uuid>) -> Card {
     let id = IncidentId(id);
     let card = show(&api, &who.scope, id).await?;
-    // Who is in need is helped also when it cannot be written down who looked.
-    if let Err(cause) = users::write_down_card(&mut *api.conn().await?, who.id(), id).await {
-        tracing::warn!(incident.id = %id, %cause, "it could not be written down who opened a card");
-    }
+    write_down_card(&api, who.id(), id).await;
     Ok(card)
 }
 
-/// `POST /incidents/{id}/claim`
+/// Who is in need is helped also when it cannot be written down who looked.
+async fn write_down_card(api: &Api, by: UserId, id: IncidentId) {
+    let writing = async { Ok::<_, ApiError>(users::write_down_card(&mut *api.conn().await?, by, id).await?) };
+    if let Err(cause) = writing.await {
+        tracing::warn!(incident.id = %id, %cause, "it could not be written down who opened a card");
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct TimelineQuery {
+    /// `next` of the page before: the `seq` before which this one ends.
+    before: Option<i32>,
+    #[serde(default)]
+    limit: Limit<200, 1_000>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct TimelineView {
+    /// Oldest first.
+    entries: Vec<EntryView>,
+    /// `before` of the next page, which is older; none when this is the last.
+    next: Option<i32>,
+}
+
+/// The timeline, from its end
+///
+/// A card holds the last thousand lines. It is written down who read it.
+#[utoipa::path(
+    get, path = "/api/v1/incidents/{id}/timeline", tag = "incidents",
+    params(TimelineQuery),
+    responses((status = 200, body = TimelineView)),
+    security(("session" = ["see"])),
+)]
+pub(super) async fn timeline(
+    State(api): State<Api>,
+    who: May<See>,
+    At(id): At<Uuid>,
+    Asked(TimelineQuery { before, limit }): Asked<TimelineQuery>,
+) -> Result<Json<TimelineView>, ApiError> {
+    let id = IncidentId(id);
+    require_in_scope(&api, &who.scope, id).await?;
+    let entries = views::timeline(&mut *api.moment().await?, id, before, limit.get()).await?;
+    write_down_card(&api, who.id(), id).await;
+    let next = entries.first().map(|entry| entry.seq).filter(|seq| *seq > 1);
+    Ok(Json(TimelineView { entries, next }))
+}
+
+/// Makes an incident the caller's own
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/claim", tag = "incidents",
+    responses((status = 200, body = DetailView), Conflict),
+    security(("session" = ["answer"])),
+)]
 pub(super) async fn claim(State(api): State<Api>, operator: May<Answer>, At(id): At<Uuid>) -> Card {
     let authority = match Scope::of::<TakeOver>(&operator.caller.user.grants) {
         Some(scope) if require_in_scope(&api, &scope, IncidentId(id)).await.is_ok() => Authority::Supervisor,
@@ -122,37 +212,54 @@ pub(super) async fn claim(State(api): State<Api>, operator: May<Answer>, At(id):
     apply(&api, &operator.scope, id, Input::Claim { by: operator.id(), authority }).await
 }
 
-/// `POST /incidents/{id}/release`
+/// Gives an incident back: it rings again
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/release", tag = "incidents",
+    responses((status = 200, body = DetailView), Conflict),
+    security(("session" = ["answer"])),
+)]
 pub(super) async fn release(State(api): State<Api>, operator: May<Answer>, At(id): At<Uuid>) -> Card {
     apply(&api, &operator.scope, id, Input::Release { by: operator.id() }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Ask {
     responder: Uuid,
 }
 
-/// `POST /incidents/{id}/ask`
+/// Asks a responder to go
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/ask", tag = "incidents",
+    params(IdempotencyKey),
+    request_body = Ask,
+    responses((status = 200, body = DetailView), Conflict, Unprocessable),
+    security(("session" = ["answer"])),
+)]
 pub(super) async fn ask(
     State(api): State<Api>,
     operator: May<Answer>,
     At(id): At<Uuid>,
-    key: IdempotencyKey,
-    Told(Ask { responder }): Told<Ask>,
+    Creating { told: Ask { responder }, once }: Creating<Ask>,
 ) -> Card {
     let responder = ResponderId(responder);
     if !offers::responder_exists(&mut *api.conn().await?, responder).await? {
         return Err(ApiError::NotFound("responder"));
     }
-    apply_once(&api, &operator, key, id, Input::Ask { by: operator.id(), responder }).await
+    apply_once(&api, &operator, &once, id, Input::Ask { by: operator.id(), responder }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Withdraw {
     offer: Uuid,
 }
 
-/// `POST /incidents/{id}/withdraw`
+/// Takes an offer back from a responder
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/withdraw", tag = "incidents",
+    request_body = Withdraw,
+    responses((status = 200, body = DetailView), Conflict),
+    security(("session" = ["answer"])),
+)]
 pub(super) async fn withdraw(
     State(api): State<Api>,
     operator: May<Answer>,
@@ -162,31 +269,45 @@ pub(super) async fn withdraw(
     apply(&api, &operator.scope, id, Input::Withdraw { by: operator.id(), offer: OfferId(offer) }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct HandOver {
     #[serde(deserialize_with = "wire::word::deserialize")]
+    #[schema(schema_with = word_schema::<Centre>)]
     centre: Centre,
 }
 
-/// `POST /incidents/{id}/hand-over`
+/// Hands an incident to a centre
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/hand-over", tag = "incidents",
+    params(IdempotencyKey),
+    request_body = HandOver,
+    responses((status = 200, body = DetailView), Conflict, Unprocessable),
+    security(("session" = ["answer"])),
+)]
 pub(super) async fn hand_over(
     State(api): State<Api>,
     operator: May<Answer>,
     At(id): At<Uuid>,
-    key: IdempotencyKey,
-    Told(HandOver { centre }): Told<HandOver>,
+    Creating { told: HandOver { centre }, once }: Creating<HandOver>,
 ) -> Card {
-    apply_once(&api, &operator, key, id, Input::HandOver { by: operator.id(), centre }).await
+    apply_once(&api, &operator, &once, id, Input::HandOver { by: operator.id(), centre }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct StandDown {
     #[serde(deserialize_with = "wire::word::deserialize")]
+    #[schema(schema_with = word_schema::<Centre>)]
     centre: Centre,
     reason: Reason,
 }
 
-/// `POST /incidents/{id}/stand-down`
+/// Tells a centre that it is not needed any more
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/stand-down", tag = "incidents",
+    request_body = StandDown,
+    responses((status = 200, body = DetailView), Conflict),
+    security(("session" = ["answer"])),
+)]
 pub(super) async fn stand_down(
     State(api): State<Api>,
     operator: May<Answer>,
@@ -196,15 +317,23 @@ pub(super) async fn stand_down(
     apply(&api, &operator.scope, id, Input::StandDown { by: operator.id(), centre, reason: reason.into_inner() }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct VoiceDone {
     #[serde(deserialize_with = "wire::word::deserialize")]
+    #[schema(schema_with = word_schema::<Centre>)]
     centre: Centre,
     #[serde(default, deserialize_with = "maybe_words")]
+    #[schema(schema_with = maybe_words_schema::<100>)]
     reference: Option<Words<100>>,
 }
 
-/// `POST /incidents/{id}/voice-done`
+/// A centre has been telephoned
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/voice-done", tag = "incidents",
+    request_body = VoiceDone,
+    responses((status = 200, body = DetailView), Conflict),
+    security(("session" = ["answer"])),
+)]
 pub(super) async fn voice_done(
     State(api): State<Api>,
     operator: May<Answer>,
@@ -215,15 +344,23 @@ pub(super) async fn voice_done(
     apply(&api, &operator.scope, id, Input::VoiceDone { by: operator.id(), centre, reference }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Close {
     #[serde(deserialize_with = "wire::word::deserialize")]
+    #[schema(schema_with = word_schema::<Outcome>)]
     outcome: Outcome,
     #[serde(default, deserialize_with = "maybe_words")]
+    #[schema(schema_with = maybe_words_schema::<4_000>)]
     note: Option<Note>,
 }
 
-/// `POST /incidents/{id}/close`
+/// Closes an incident
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/close", tag = "incidents",
+    request_body = Close,
+    responses((status = 200, body = DetailView), Conflict),
+    security(("session" = ["answer"])),
+)]
 pub(super) async fn close(
     State(api): State<Api>,
     operator: May<Answer>,
@@ -234,23 +371,34 @@ pub(super) async fn close(
     apply(&api, &operator.scope, id, Input::Close { by: operator.id(), outcome, note }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct NoteBody {
     text: Note,
 }
 
-/// `POST /incidents/{id}/note`
+/// Writes into the timeline
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/note", tag = "incidents",
+    params(IdempotencyKey),
+    request_body = NoteBody,
+    responses((status = 200, body = DetailView), Conflict, Unprocessable),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn note(
     State(api): State<Api>,
     operator: May<See>,
     At(id): At<Uuid>,
-    key: IdempotencyKey,
-    Told(NoteBody { text }): Told<NoteBody>,
+    Creating { told: NoteBody { text }, once }: Creating<NoteBody>,
 ) -> Card {
-    apply_once(&api, &operator, key, id, Input::Note { by: operator.id(), text: text.into_inner() }).await
+    apply_once(&api, &operator, &once, id, Input::Note { by: operator.id(), text: text.into_inner() }).await
 }
 
-/// `GET /incidents/{id}/candidates`
+/// Whom an operator could ask, the nearest first
+#[utoipa::path(
+    get, path = "/api/v1/incidents/{id}/candidates", tag = "incidents",
+    responses((status = 200, body = CandidatesView)),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn candidates(
     State(api): State<Api>,
     who: May<See>,
@@ -266,7 +414,7 @@ pub(super) async fn candidates(
 }
 
 /// What somebody telephoned about.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum CallBody {
     /// An emergency, of a resident or of anybody.
@@ -274,8 +422,10 @@ pub(super) enum CallBody {
         #[serde(default)]
         resident: Option<Uuid>,
         #[serde(default, deserialize_with = "maybe_words")]
+        #[schema(schema_with = maybe_words_schema::<500>)]
         place_in_words: Option<Words<500>>,
         #[serde(default, deserialize_with = "maybe_words")]
+        #[schema(schema_with = maybe_words_schema::<50>)]
         phone: Option<Words<50>>,
         note: Note,
         #[serde(default)]
@@ -285,14 +435,19 @@ pub(super) enum CallBody {
     Service {
         resident: Uuid,
         #[serde(default, deserialize_with = "maybe_words")]
+        #[schema(schema_with = maybe_words_schema::<100>)]
         category: Option<Words<100>>,
         #[serde(default, deserialize_with = "maybe_words")]
+        #[schema(schema_with = maybe_words_schema::<100>)]
         on_behalf_of: Option<Words<100>>,
         #[serde(default, deserialize_with = "maybe_words")]
+        #[schema(schema_with = maybe_words_schema::<500>)]
         place_in_words: Option<Words<500>>,
         #[serde(default, deserialize_with = "maybe_words")]
+        #[schema(schema_with = maybe_words_schema::<50>)]
         phone: Option<Words<50>>,
         #[serde(default, deserialize_with = "maybe_words")]
+        #[schema(schema_with = maybe_words_schema::<4_000>)]
         note: Option<Note>,
         #[serde(default)]
         drill: bool,
@@ -325,28 +480,37 @@ impl From<CallBody> for Call {
     }
 }
 
-/// `POST /incidents`: an emergency, or a request for daily help, that came by telephone.
+/// Opens what came by telephone: an emergency, or a request for daily help
+///
+/// A further call about the same person joins their open emergency.
+#[utoipa::path(
+    post, path = "/api/v1/incidents", tag = "incidents",
+    params(IdempotencyKey),
+    request_body = CallBody,
+    responses(
+        (status = 201, body = Summary),
+        (status = 404, body = Problem, description = "No such resident"),
+        Conflict,
+        Unprocessable,
+    ),
+    security(("session" = ["answer"])),
+)]
 pub(super) async fn open_by_telephone(
     State(api): State<Api>,
     operator: May<Answer>,
-    IdempotencyKey(key): IdempotencyKey,
-    Told(body): Told<CallBody>,
+    Creating { told, once }: Creating<CallBody>,
 ) -> Result<(StatusCode, Json<Summary>), ApiError> {
-    let call = Call::from(body);
-    let id = open(&api, &operator, key, &call).await?;
+    let id = open(&api, &operator, &once, &told.into()).await?;
     let mut moment = api.moment().await?;
     let summary = views::summaries(&mut moment, &[id.0]).await?.remove(&id.0).ok_or(ApiError::NotFound("incident"))?;
     Ok((StatusCode::CREATED, Json(summary)))
 }
 
-async fn open(api: &Api, who: &May<Answer>, key: Option<String>, call: &Call) -> Result<IncidentId, ApiError> {
+async fn open(api: &Api, who: &May<Answer>, once: &Once, call: &Call) -> Result<IncidentId, ApiError> {
     let by = who.id();
     let mut tx = api.begin().await?;
-    if let Some(key) = &key {
-        telephone::serialize(&mut tx, by, key).await?;
-        if let Some(id) = telephone::created_before(&mut tx, by, key).await? {
-            return Ok(id);
-        }
+    if let Some(opened) = once.made_before(&mut tx, by).await? {
+        return Ok(IncidentId(opened));
     }
     if let Some(resident) = call.resident
         && !residents::exists(&mut tx, resident, &who.scope).await?
@@ -356,9 +520,7 @@ async fn open(api: &Api, who: &May<Answer>, key: Option<String>, call: &Call) ->
     // Somebody whom nobody knows belongs to those who took the call.
     let node = who.scope.nodes().first().copied().ok_or(ApiError::Forbidden)?;
     let id = telephone::open(&mut tx, call, by, node).await?;
-    if let Some(key) = &key {
-        telephone::remember(&mut tx, by, key, id).await?;
-    }
+    once.made(&mut tx, by, id.0).await?;
     tx.commit().await?;
     api.desk().wake();
     Ok(id)

@@ -1,12 +1,18 @@
 //! What callers say, parsed at the edge into types that cannot be wrong.
 
+use std::borrow::Cow;
+
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use domain::word::Word;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use utoipa::openapi::schema::SchemaType;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::errors::ApiError;
 
@@ -20,16 +26,25 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Told<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let is_json = is_json(request.headers());
         let body = Bytes::from_request(request, state).await?;
-        // A form on a foreign page can send text, but not this type without being asked for leave.
-        if !body.is_empty() && !is_json {
-            return Err(ApiError::BadRequest("the body must be application/json".into()));
-        }
-        let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
-        serde_json::from_slice(body).map(Self).map_err(|error| ApiError::BadRequest(format!("the body: {error}")))
+        read(&body, is_json).map(Self)
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Reads a body that is a JSON object, or nothing.
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8], is_json: bool) -> Result<T, ApiError> {
+    // A form on a foreign page can send text, but not this type without being asked for leave.
+    if !body.is_empty() && !is_json {
+        return Err(ApiError::BadRequest("the body must be application/json".into()));
+    }
+    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
+    // An array would be read as an object's values in their order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(ApiError::BadRequest("the body must be a JSON object".into()));
+    }
+    serde_json::from_slice(body).map_err(|error| ApiError::BadRequest(format!("the body: {error}")))
+}
+
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -78,6 +93,42 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Asked<T
     }
 }
 
+/// How many things a page holds: `DEFAULT`, or as many as somebody asks for, from 1 to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit<const DEFAULT: u16, const MAX: u16>(u16);
+
+impl<const DEFAULT: u16, const MAX: u16> Limit<DEFAULT, MAX> {
+    pub(crate) const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl<const DEFAULT: u16, const MAX: u16> Default for Limit<DEFAULT, MAX> {
+    fn default() -> Self {
+        Self(DEFAULT)
+    }
+}
+
+impl<'de, const DEFAULT: u16, const MAX: u16> Deserialize<'de> for Limit<DEFAULT, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let limit = u16::deserialize(deserializer)?;
+        if (1..=MAX).contains(&limit) {
+            Ok(Self(limit))
+        } else {
+            Err(serde::de::Error::custom(format!("a number from 1 to {MAX}")))
+        }
+    }
+}
+
+impl<const DEFAULT: u16, const MAX: u16> PartialSchema for Limit<DEFAULT, MAX> {
+    fn schema() -> RefOr<Schema> {
+        let limit = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MAX));
+        limit.default(Some(DEFAULT.into())).into()
+    }
+}
+
+impl<const DEFAULT: u16, const MAX: u16> ToSchema for Limit<DEFAULT, MAX> {}
+
 /// Words that somebody wrote: trimmed, not empty, at most `MAX` characters, none of them U+0000,
 /// which the database cannot keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +169,31 @@ pub(crate) enum NoWords {
     TooLong(usize),
 }
 
+impl<const MAX: usize> PartialSchema for Words<MAX> {
+    fn schema() -> RefOr<Schema> {
+        let words = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(MAX));
+        // Something must be there that is no blank, and nothing that is U+0000.
+        words.pattern(Some(r"^[^\u0000]*[^\s\u0000][^\u0000]*$")).into()
+    }
+}
+
+impl<const MAX: usize> ToSchema for Words<MAX> {
+    fn name() -> Cow<'static, str> {
+        format!("WordsTo{MAX}").into()
+    }
+}
+
+/// The schema of what [`maybe_words`] reads.
+pub(crate) fn maybe_words_schema<const MAX: usize>() -> RefOr<Schema> {
+    let types = SchemaType::from_iter([Type::String, Type::Null]);
+    ObjectBuilder::new().schema_type(types).max_length(Some(MAX)).pattern(Some(r"^[^\u0000]*$")).into()
+}
+
+/// The schema of a closed vocabulary.
+pub(crate) fn word_schema<W: Word>() -> RefOr<Schema> {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(W::ALL.iter().map(|word| word.as_str()))).into()
+}
+
 impl<'de, const MAX: usize> Deserialize<'de> for Words<MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -134,23 +210,6 @@ pub(crate) fn maybe_words<'de, const MAX: usize, D: Deserializer<'de>>(
         None | Some(Err(NoWords::Empty)) => Ok(None),
         Some(Ok(words)) => Ok(Some(words)),
         Some(Err(error)) => Err(serde::de::Error::custom(format!("the text {error}"))),
-    }
-}
-
-/// The header by which a repeated call is known, and does nothing a second time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
-
-impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self(None)) };
-        let key = value.to_str().ok().filter(|key| (1..=200).contains(&key.len()));
-        match key {
-            Some(key) => Ok(Self(Some(key.to_owned()))),
-            None => Err(ApiError::BadRequest("Idempotency-Key must be 1 to 200 plain characters".into())),
-        }
     }
 }
 

@@ -14,6 +14,7 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 use tokio::time::{sleep, timeout};
+use utoipa::IntoParams;
 use uuid::Uuid;
 use wire::report::Unstored;
 
@@ -22,6 +23,7 @@ use super::caller::{Caller, May};
 use super::errors::ApiError;
 use super::health::Follower;
 use super::input::Asked;
+use super::openapi::Problem;
 use crate::access::{Scope, See};
 use crate::store::live::{self, Cursor, Resumption};
 use crate::store::users::Touch;
@@ -46,12 +48,25 @@ const READ_WITHIN: Duration = Duration::from_secs(5);
 /// A stream as it is answered.
 pub(super) type Answer = Sse<KeepAliveStream<BoxStream<'static, Result<Event, Infallible>>>>;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct After {
     after: Option<String>,
 }
 
-/// `GET /live?after=<cursor>`
+/// A stream of what changes
+///
+/// Server-sent events: `hello` with the cursor, `incident` with a summary whenever one changes, `unstored` for an
+/// alert that could not be stored. `after`, or the header `Last-Event-ID`, resumes where another stream ended.
+#[utoipa::path(
+    get, path = "/api/v1/live", tag = "incidents",
+    params(After),
+    responses(
+        (status = 200, content_type = "text/event-stream", body = String),
+        (status = 410, body = Problem, description = "It cannot be resumed there"),
+    ),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn follow(
     State(api): State<Api>,
     who: May<See>,

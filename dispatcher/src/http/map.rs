@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use domain::id::IncidentId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Api;
@@ -16,9 +17,9 @@ use super::input::{Asked, At};
 use crate::access::See;
 use crate::config::map::Tiles;
 use crate::store::audit;
-use crate::store::map::{self, Case, CaseMap, Collection, Responder};
+use crate::store::map::{self, Case, CaseMap, Collection, Node, Person, Responder, Station};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct SettingsView {
     tiles: Option<Tiles>,
     /// Longitude and latitude.
@@ -27,20 +28,35 @@ pub(super) struct SettingsView {
     bounds: Option<[[f64; 2]; 2]>,
 }
 
-/// `GET /settings/map`
+/// What lies under the layers, and where a map begins
+#[utoipa::path(
+    get, path = "/api/v1/settings/map", tag = "map",
+    responses((status = 200, body = SettingsView)),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn settings(State(api): State<Api>, who: May<See>) -> Result<Json<SettingsView>, ApiError> {
     let bounds = map::bounds(&mut *api.conn().await?, &who.scope).await?;
     let config = &api.config().map;
     Ok(Json(SettingsView { tiles: config.tiles.clone(), center: config.center, bounds }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct NodesQuery {
     #[serde(default)]
     level: Option<String>,
 }
 
-/// `GET /map/nodes?level=`
+/// The areas of the organisation, as GeoJSON
+#[utoipa::path(
+    get, path = "/api/v1/map/nodes", tag = "map",
+    params(NodesQuery),
+    responses(
+        (status = 200, body = Collection<Node>),
+        (status = 304, description = "As the caller knows it (If-None-Match)"),
+    ),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn nodes(
     State(api): State<Api>,
     who: May<See>,
@@ -51,13 +67,28 @@ pub(super) async fn nodes(
     unless_known(&headers, &nodes)
 }
 
-/// `GET /map/people`
+/// Homes, as GeoJSON
+#[utoipa::path(
+    get, path = "/api/v1/map/people", tag = "map",
+    responses(
+        (status = 200, body = Collection<Person>),
+        (status = 304, description = "As the caller knows it (If-None-Match)"),
+    ),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn people(State(api): State<Api>, who: May<See>, headers: HeaderMap) -> Result<Response, ApiError> {
     let people = map::people(&mut *api.conn().await?, &who.scope).await?;
     unless_known(&headers, &people)
 }
 
-/// `GET /map/incidents`
+/// Where open incidents are, as GeoJSON
+///
+/// It is written down who saw it.
+#[utoipa::path(
+    get, path = "/api/v1/map/incidents", tag = "map",
+    responses((status = 200, body = Collection<Case>)),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn incidents(State(api): State<Api>, who: May<See>) -> Result<Json<Collection<Case>>, ApiError> {
     let mut conn = api.conn().await?;
     let cases = map::cases(&mut conn, &who.scope).await?;
@@ -69,18 +100,38 @@ pub(super) async fn incidents(State(api): State<Api>, who: May<See>) -> Result<J
     Ok(Json(cases))
 }
 
-/// `GET /map/responders`
+/// Responders on duty or on a case, as GeoJSON
+#[utoipa::path(
+    get, path = "/api/v1/map/responders", tag = "map",
+    responses((status = 200, body = Collection<Responder>)),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn responders(State(api): State<Api>, who: May<See>) -> Result<Json<Collection<Responder>>, ApiError> {
     Ok(Json(map::responders(&mut *api.conn().await?, &who.scope).await?))
 }
 
-/// `GET /map/stations`
+/// Ambulance stations, as GeoJSON
+#[utoipa::path(
+    get, path = "/api/v1/map/stations", tag = "map",
+    responses(
+        (status = 200, body = Collection<Station>),
+        (status = 304, description = "As the caller knows it (If-None-Match)"),
+    ),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn stations(State(api): State<Api>, who: May<See>, headers: HeaderMap) -> Result<Response, ApiError> {
     let stations = map::stations(&mut *api.conn().await?, &who.scope).await?;
     unless_known(&headers, &stations)
 }
 
-/// `GET /incidents/{id}/map`
+/// Everything of one incident that has a place
+///
+/// It is written down who saw it.
+#[utoipa::path(
+    get, path = "/api/v1/incidents/{id}/map", tag = "map",
+    responses((status = 200, body = CaseMap)),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn case(State(api): State<Api>, who: May<See>, At(id): At<Uuid>) -> Result<Json<CaseMap>, ApiError> {
     let case = map::case(&mut *api.moment().await?, IncidentId(id), &who.scope).await?;
     let case = case.ok_or(ApiError::NotFound("incident"))?;

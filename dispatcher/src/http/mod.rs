@@ -14,6 +14,8 @@ mod input;
 mod live;
 mod map;
 mod offers;
+mod once;
+mod openapi;
 mod orders;
 pub mod password;
 mod remembered;
@@ -184,8 +186,7 @@ async fn connect<T>(connecting: impl Future<Output = Result<T, StoreError>>) -> 
 /// Everything that is answered over HTTP.
 pub fn router(api: Api) -> Router {
     let headers = security_headers(api.config());
-    routes::all()
-        .into_router()
+    routes::router()
         .fallback(assets::serve)
         .method_not_allowed_fallback(|| async { ApiError::NoSuchMethod })
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
@@ -278,7 +279,8 @@ fn security_headers(config: &Config) -> Headers {
 fn with_headers(mut response: Response, security: &Headers) -> Response {
     let headers = response.headers_mut();
     for (name, value) in security.iter() {
-        headers.insert(name.clone(), value.clone());
+        // The page that shows the API has a policy of its own.
+        headers.entry(name.clone()).or_insert(value.clone());
     }
     // What pages may keep says so itself.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

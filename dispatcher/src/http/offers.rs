@@ -13,13 +13,15 @@ use futures_util::stream::{self, Stream};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Api;
 use super::caller::ResponderCaller;
 use super::errors::ApiError;
-use super::input::{At, Told, Words, maybe_words};
+use super::input::{At, Told, Words, maybe_words, maybe_words_schema};
 use super::live::{self, Answer, event, wait_for_news};
+use super::openapi::Conflict;
 use crate::store::offers::{self, OwnOffers};
 use crate::store::{StoreError, registry};
 
@@ -30,12 +32,24 @@ const READ_WITHIN: Duration = Duration::from_secs(5);
 /// Nobody who needs longer than a day is on the way.
 const MINUTES_MAX: u16 = 24 * 60;
 
-/// `GET /offers`
+/// What is asked of the caller at this moment
+#[utoipa::path(
+    get, path = "/api/v1/offers", tag = "responders",
+    responses((status = 200, body = OwnOffers)),
+    security(("session" = ["respond"]), ("responder" = [])),
+)]
 pub(super) async fn list(State(api): State<Api>, responder: ResponderCaller) -> Result<Json<OwnOffers>, ApiError> {
     Ok(Json(offers::own(&mut *api.moment().await?, responder.id).await?))
 }
 
-/// `GET /offers/live`
+/// A stream of the same
+///
+/// Server-sent events: `offers`, whenever it changes.
+#[utoipa::path(
+    get, path = "/api/v1/offers/live", tag = "responders",
+    responses((status = 200, content_type = "text/event-stream", body = String)),
+    security(("session" = ["respond"]), ("responder" = [])),
+)]
 pub(super) async fn follow(State(api): State<Api>, responder: ResponderCaller) -> Result<Answer, ApiError> {
     let follower = api.counters().follower()?;
     let changes = api.desk().live.changes();
@@ -81,8 +95,9 @@ impl Reader {
 }
 
 /// How long it will take, by their own word.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Minutes {
+    #[schema(minimum = 0, maximum = 1_440)]
     minutes: Option<u16>,
 }
 
@@ -111,7 +126,13 @@ impl Minutes {
     }
 }
 
-/// `POST /offers/{id}/accept`
+/// The caller will go
+#[utoipa::path(
+    post, path = "/api/v1/offers/{id}/accept", tag = "responders",
+    request_body = Minutes,
+    responses((status = 200, body = OwnOffers), Conflict),
+    security(("session" = ["respond"]), ("responder" = [])),
+)]
 pub(super) async fn accept(
     State(api): State<Api>,
     responder: ResponderCaller,
@@ -122,13 +143,20 @@ pub(super) async fn accept(
     answer(&api, responder, id, |offer, likely| Input::Accept { offer, minutes: minutes.unwrap_or(likely) }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Decline {
     #[serde(default, deserialize_with = "maybe_words")]
+    #[schema(schema_with = maybe_words_schema::<500>)]
     reason: Option<Words<500>>,
 }
 
-/// `POST /offers/{id}/decline`
+/// The caller will not go
+#[utoipa::path(
+    post, path = "/api/v1/offers/{id}/decline", tag = "responders",
+    request_body = Decline,
+    responses((status = 200, body = OwnOffers), Conflict),
+    security(("session" = ["respond"]), ("responder" = [])),
+)]
 pub(super) async fn decline(
     State(api): State<Api>,
     responder: ResponderCaller,
@@ -139,7 +167,13 @@ pub(super) async fn decline(
     answer(&api, responder, id, |offer, _| Input::Decline { offer, reason }).await
 }
 
-/// `POST /offers/{id}/on-the-way`
+/// The caller has set out
+#[utoipa::path(
+    post, path = "/api/v1/offers/{id}/on-the-way", tag = "responders",
+    request_body = Minutes,
+    responses((status = 200, body = OwnOffers), Conflict),
+    security(("session" = ["respond"]), ("responder" = [])),
+)]
 pub(super) async fn on_the_way(
     State(api): State<Api>,
     responder: ResponderCaller,
@@ -150,25 +184,46 @@ pub(super) async fn on_the_way(
     answer(&api, responder, id, |offer, likely| Input::SetOut { offer, minutes: minutes.unwrap_or(likely) }).await
 }
 
-/// `POST /offers/{id}/arrived`
+/// The caller is there
+#[utoipa::path(
+    post, path = "/api/v1/offers/{id}/arrived", tag = "responders",
+    responses((status = 200, body = OwnOffers), Conflict),
+    security(("session" = ["respond"]), ("responder" = [])),
+)]
 pub(super) async fn arrived(State(api): State<Api>, responder: ResponderCaller, At(id): At<Uuid>) -> Answered {
     answer(&api, responder, id, |offer, _| Input::Arrive { offer }).await
 }
 
-/// `POST /offers/{id}/done`
+/// The caller has done what was to be done
+#[utoipa::path(
+    post, path = "/api/v1/offers/{id}/done", tag = "responders",
+    responses((status = 200, body = OwnOffers), Conflict),
+    security(("session" = ["respond"]), ("responder" = [])),
+)]
 pub(super) async fn done(State(api): State<Api>, responder: ResponderCaller, At(id): At<Uuid>) -> Answered {
     answer(&api, responder, id, |offer, _| Input::Finish { offer }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Place {
+    /// Degrees, WGS-84.
+    #[schema(minimum = -90, maximum = 90)]
     lat: f64,
+    /// Degrees, WGS-84.
+    #[schema(minimum = -180, maximum = 180)]
     lon: f64,
+    /// Radius in metres, when known.
     #[serde(default)]
     accuracy_m: Option<f64>,
 }
 
-/// `PUT /responder/position`
+/// Where the caller is
+#[utoipa::path(
+    put, path = "/api/v1/responder/position", tag = "responders",
+    request_body = Place,
+    responses((status = 204, description = "Done")),
+    security(("session" = ["respond"]), ("responder" = [])),
+)]
 pub(super) async fn position(
     State(api): State<Api>,
     responder: ResponderCaller,
@@ -181,12 +236,18 @@ pub(super) async fn position(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Duty {
     on: bool,
 }
 
-/// `PUT /responder/duty`
+/// Whether the caller is on duty
+#[utoipa::path(
+    put, path = "/api/v1/responder/duty", tag = "responders",
+    request_body = Duty,
+    responses((status = 204, description = "Done")),
+    security(("session" = ["respond"]), ("responder" = [])),
+)]
 pub(super) async fn duty(
     State(api): State<Api>,
     responder: ResponderCaller,

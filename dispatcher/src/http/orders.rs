@@ -5,34 +5,47 @@ use axum::extract::State;
 use domain::id::IncidentId;
 use domain::incident::{Category, Input};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Api;
 use super::caller::{Caller, May};
 use super::errors::ApiError;
-use super::incidents::{Card, apply, require_in_scope, show};
-use super::input::{At, IdempotencyKey, Told, Words, maybe_words};
+use super::incidents::{Card, DetailView, apply, require_in_scope, show};
+use super::input::{At, Told, Words, maybe_words, maybe_words_schema};
+use super::once::{Creating, IdempotencyKey};
+use super::openapi::{Conflict, Unprocessable};
 use crate::access::Answer;
 use crate::store::orders::{self, CategoryView, Rated, Stars};
-use crate::store::telephone;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct CategoriesView {
     categories: Vec<CategoryView>,
 }
 
-/// `GET /categories`
+/// What daily help can be ordered
+#[utoipa::path(
+    get, path = "/api/v1/categories", tag = "incidents",
+    responses((status = 200, body = CategoriesView)),
+    security(("session" = [])),
+)]
 pub(super) async fn categories(State(api): State<Api>, _: Caller) -> Result<Json<CategoriesView>, ApiError> {
     let categories = orders::categories(&mut *api.conn().await?).await?;
     Ok(Json(CategoriesView { categories }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Categorize {
     category: Words<100>,
 }
 
-/// `POST /incidents/{id}/category`
+/// Says what daily help is wanted
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/category", tag = "incidents",
+    request_body = Categorize,
+    responses((status = 200, body = DetailView), Conflict, Unprocessable),
+    security(("session" = ["answer"])),
+)]
 pub(super) async fn categorize(
     State(api): State<Api>,
     operator: May<Answer>,
@@ -41,37 +54,42 @@ pub(super) async fn categorize(
 ) -> Card {
     let word = category.into_inner();
     if !orders::categories(&mut *api.conn().await?).await?.iter().any(|category| category.word == word) {
-        return Err(ApiError::BadRequest("category: none that GET /categories lists".into()));
+        return Err(ApiError::BadField { field: "category", why: "none that GET /categories lists".into() });
     }
     apply(&api, &operator.scope, id, Input::Categorize { by: operator.id(), category: Category(word) }).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Rating {
+    #[schema(minimum = 1, maximum = 5)]
     stars: i16,
     #[serde(default, deserialize_with = "maybe_words")]
+    #[schema(schema_with = maybe_words_schema::<1_000>)]
     comment: Option<Words<1_000>>,
 }
 
-/// `POST /incidents/{id}/rating`: what the person who was helped said on the telephone.
+/// Notes what the person who was helped said of it
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/rating", tag = "incidents",
+    params(IdempotencyKey),
+    request_body = Rating,
+    responses((status = 200, body = DetailView), Conflict, Unprocessable),
+    security(("session" = ["answer"])),
+)]
 pub(super) async fn rate(
     State(api): State<Api>,
     operator: May<Answer>,
     At(id): At<Uuid>,
-    IdempotencyKey(key): IdempotencyKey,
-    Told(Rating { stars, comment }): Told<Rating>,
+    Creating { told: Rating { stars, comment }, once }: Creating<Rating>,
 ) -> Card {
     let stars = Stars::new(stars).ok_or_else(|| ApiError::BadRequest("stars: a number from 1 to 5".into()))?;
     let (id, by) = (IncidentId(id), operator.id());
     require_in_scope(&api, &operator.scope, id).await?;
     let mut tx = api.begin().await?;
-    if let Some(key) = &key {
-        telephone::serialize(&mut tx, by, key).await?;
-        if telephone::created_before(&mut tx, by, key).await? == Some(id) {
-            return show(&api, &operator.scope, id).await;
-        }
-        telephone::remember(&mut tx, by, key, id).await?;
+    if once.made_before(&mut tx, by).await?.is_some() {
+        return show(&api, &operator.scope, id).await;
     }
+    once.made(&mut tx, by, id.0).await?;
     let comment = comment.map(Words::into_inner);
     match orders::rate(&mut tx, id, stars, comment.as_deref(), by).await?.ok_or(ApiError::NotFound("incident"))? {
         Rated::Given => tx.commit().await?,

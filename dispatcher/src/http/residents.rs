@@ -3,44 +3,72 @@
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
-use super::input::{Asked, At, NoWords, Told, Words};
+use super::input::{Asked, At, Limit, NoWords, Told, Words};
 use crate::access::{Answer, See};
+use crate::store::page::Page;
 use crate::store::residents::{self, Found, Kept};
 use crate::store::views::PlaceView;
 use crate::store::{StoreError, audit};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct SearchQuery {
+    /// A part of a name, an address or a telephone number.
     #[serde(default)]
+    #[param(max_length = 100, pattern = r"^[^\\u0000]*$")]
     q: String,
+    /// `next` of the page before.
+    after: Option<Uuid>,
+    #[serde(default)]
+    limit: Limit<20, 200>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct FoundView {
     residents: Vec<Found>,
+    /// `after` of the next page; none when this is the last.
+    next: Option<Uuid>,
 }
 
-/// `GET /residents?q=`
+/// Residents by name, address or telephone
+///
+/// Without `q` everybody, by name.
+#[utoipa::path(
+    get, path = "/api/v1/residents", tag = "residents",
+    params(SearchQuery),
+    responses((status = 200, body = FoundView)),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn search(
     State(api): State<Api>,
     who: May<See>,
-    Asked(SearchQuery { q }): Asked<SearchQuery>,
+    Asked(SearchQuery { q, after, limit }): Asked<SearchQuery>,
 ) -> Result<Json<FoundView>, ApiError> {
-    let residents = match Words::<100>::new(&q) {
-        Ok(words) => residents::search(&mut *api.conn().await?, &words.into_inner(), &who.scope).await?,
-        // Nothing asked, nothing found.
-        Err(NoWords::Empty) => Vec::new(),
+    let text = match Words::<100>::new(&q) {
+        Ok(words) => words.into_inner(),
+        Err(NoWords::Empty) => String::new(),
         Err(why) => return Err(ApiError::BadRequest(format!("q {why}"))),
     };
-    Ok(Json(FoundView { residents }))
+    let page = Page { after, limit: limit.get() };
+    let found = residents::search(&mut *api.moment().await?, &text, &who.scope, page).await?;
+    let found = found.ok_or(ApiError::NotFound("resident"))?;
+    Ok(Json(FoundView { residents: found.things, next: found.next }))
 }
 
-/// `GET /residents/{id}`
+/// What is kept of a resident, but where they are
+///
+/// It is written down who asked.
+#[utoipa::path(
+    get, path = "/api/v1/residents/{id}", tag = "residents",
+    responses((status = 200, body = Kept)),
+    security(("session" = ["see"])),
+)]
 pub(super) async fn kept(State(api): State<Api>, who: May<See>, At(id): At<Uuid>) -> Result<Json<Kept>, ApiError> {
     let mut tx = api.begin().await?;
     let kept = residents::kept(&mut tx, id, &who.scope).await?.ok_or(ApiError::NotFound("resident"))?;
@@ -49,18 +77,25 @@ pub(super) async fn kept(State(api): State<Api>, who: May<See>, At(id): At<Uuid>
     Ok(Json(kept))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Why {
     reason: Words<500>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct LocatedView {
     place: Option<PlaceView>,
 }
 
-/// `POST /residents/{id}/locate`: where somebody is, although nothing has happened. Not told to anybody
-/// before it is written down who asks, and why.
+/// Where a resident is, although nothing has happened
+///
+/// Not told to anybody before it is written down who asks, and why.
+#[utoipa::path(
+    post, path = "/api/v1/residents/{id}/locate", tag = "residents",
+    request_body = Why,
+    responses((status = 200, body = LocatedView)),
+    security(("session" = ["answer"])),
+)]
 pub(super) async fn locate(
     State(api): State<Api>,
     who: May<Answer>,

@@ -1,11 +1,13 @@
-//! Every route there is, in one list that can be asked.
+//! Every route there is, in one list that can be asked: what a handler says of itself is its route.
 
 use axum::Router;
-use axum::handler::Handler;
 use axum::http::Method;
-use axum::routing::{MethodFilter, on};
+use axum::routing::get;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::{Api, centre, fences, health, incidents, live, map, offers, orders, residents, sessions};
+use super::{Api, centre, fences, health, incidents, live, map, offers, openapi, orders, residents, sessions};
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,105 +15,90 @@ pub struct Route {
     /// The method.
     pub method: Method,
     /// The path, with `{id}` where an id goes.
-    pub path: &'static str,
+    pub path: String,
+    /// What a session's role must allow, by the description: `see`, `answer`, `administer`, `respond`. None: any session does,
+    /// or none is asked for.
+    pub deed: Option<String>,
 }
 
-/// The router in the making, with the list of what is in it.
-pub(super) struct Routes {
-    router: Router<Api>,
-    list: Vec<Route>,
+/// Where probes and Prometheus look by habit, besides the paths that the description names.
+const HABITS: [&str; 2] = ["/health", "/metrics"];
+
+fn all() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(openapi::empty())
+        .routes(routes!(sessions::log_in))
+        .routes(routes!(sessions::who_am_i))
+        .routes(routes!(sessions::log_out))
+        .routes(routes!(sessions::present))
+        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::open_by_telephone))
+        .routes(routes!(incidents::detail))
+        .routes(routes!(incidents::timeline))
+        .routes(routes!(incidents::claim))
+        .routes(routes!(incidents::release))
+        .routes(routes!(incidents::ask))
+        .routes(routes!(incidents::withdraw))
+        .routes(routes!(incidents::hand_over))
+        .routes(routes!(incidents::stand_down))
+        .routes(routes!(incidents::voice_done))
+        .routes(routes!(incidents::close))
+        .routes(routes!(incidents::note))
+        .routes(routes!(orders::categorize))
+        .routes(routes!(orders::rate))
+        .routes(routes!(incidents::candidates))
+        .routes(routes!(map::case))
+        .routes(routes!(orders::categories))
+        .routes(routes!(residents::search))
+        .routes(routes!(residents::kept))
+        .routes(routes!(residents::locate))
+        .routes(routes!(map::settings))
+        .routes(routes!(map::nodes))
+        .routes(routes!(map::people))
+        .routes(routes!(map::incidents))
+        .routes(routes!(map::responders))
+        .routes(routes!(map::stations))
+        .routes(routes!(fences::list))
+        .routes(routes!(fences::create))
+        .routes(routes!(fences::change))
+        .routes(routes!(fences::delete))
+        .routes(routes!(live::follow))
+        .routes(routes!(offers::list))
+        .routes(routes!(offers::follow))
+        .routes(routes!(offers::accept))
+        .routes(routes!(offers::decline))
+        .routes(routes!(offers::on_the_way))
+        .routes(routes!(offers::arrived))
+        .routes(routes!(offers::done))
+        .routes(routes!(offers::position))
+        .routes(routes!(offers::duty))
+        .routes(routes!(centre::status))
+        .routes(routes!(health::health))
+        .routes(routes!(health::metrics))
+        .routes(routes!(openapi::document))
 }
 
-impl Routes {
-    fn route<T: 'static>(mut self, method: Method, path: &'static str, handler: impl Handler<T, Api>) -> Self {
-        let filter = match method {
-            Method::GET => MethodFilter::GET,
-            Method::POST => MethodFilter::POST,
-            Method::PUT => MethodFilter::PUT,
-            Method::DELETE => MethodFilter::DELETE,
-            _ => unreachable!("the list below has no other methods"),
-        };
-        self.router = self.router.route(path, on(filter, handler));
-        self.list.push(Route { method, path });
-        self
-    }
+pub(super) fn router() -> Router<Api> {
+    let [health, metrics] = HABITS;
+    Router::from(all()).route(health, get(health::health)).route(metrics, get(health::metrics))
+}
 
-    fn get<T: 'static>(self, path: &'static str, handler: impl Handler<T, Api>) -> Self {
-        self.route(Method::GET, path, handler)
-    }
-
-    fn post<T: 'static>(self, path: &'static str, handler: impl Handler<T, Api>) -> Self {
-        self.route(Method::POST, path, handler)
-    }
-
-    fn put<T: 'static>(self, path: &'static str, handler: impl Handler<T, Api>) -> Self {
-        self.route(Method::PUT, path, handler)
-    }
-
-    fn delete<T: 'static>(self, path: &'static str, handler: impl Handler<T, Api>) -> Self {
-        self.route(Method::DELETE, path, handler)
-    }
-
-    pub(super) fn into_router(self) -> Router<Api> {
-        self.router
-    }
+/// What the API says of itself.
+pub fn document() -> OpenApi {
+    let mut document = all().into_openapi();
+    openapi::complete(&mut document);
+    document
 }
 
 /// Every route but the console's pages.
 pub fn list() -> Vec<Route> {
-    all().list
-}
-
-pub(super) fn all() -> Routes {
-    Routes { router: Router::new(), list: Vec::new() }
-        .post("/api/v1/session", sessions::log_in)
-        .get("/api/v1/session", sessions::who_am_i)
-        .delete("/api/v1/session", sessions::log_out)
-        .post("/api/v1/presence", sessions::present)
-        .get("/api/v1/incidents", incidents::list)
-        .post("/api/v1/incidents", incidents::open_by_telephone)
-        .get("/api/v1/incidents/{id}", incidents::detail)
-        .post("/api/v1/incidents/{id}/claim", incidents::claim)
-        .post("/api/v1/incidents/{id}/release", incidents::release)
-        .post("/api/v1/incidents/{id}/ask", incidents::ask)
-        .post("/api/v1/incidents/{id}/withdraw", incidents::withdraw)
-        .post("/api/v1/incidents/{id}/hand-over", incidents::hand_over)
-        .post("/api/v1/incidents/{id}/stand-down", incidents::stand_down)
-        .post("/api/v1/incidents/{id}/voice-done", incidents::voice_done)
-        .post("/api/v1/incidents/{id}/close", incidents::close)
-        .post("/api/v1/incidents/{id}/note", incidents::note)
-        .post("/api/v1/incidents/{id}/category", orders::categorize)
-        .post("/api/v1/incidents/{id}/rating", orders::rate)
-        .get("/api/v1/incidents/{id}/candidates", incidents::candidates)
-        .get("/api/v1/incidents/{id}/map", map::case)
-        .get("/api/v1/categories", orders::categories)
-        .get("/api/v1/residents", residents::search)
-        .get("/api/v1/residents/{id}", residents::kept)
-        .post("/api/v1/residents/{id}/locate", residents::locate)
-        .get("/api/v1/settings/map", map::settings)
-        .get("/api/v1/map/nodes", map::nodes)
-        .get("/api/v1/map/people", map::people)
-        .get("/api/v1/map/incidents", map::incidents)
-        .get("/api/v1/map/responders", map::responders)
-        .get("/api/v1/map/stations", map::stations)
-        .get("/api/v1/residents/{id}/fences", fences::list)
-        .post("/api/v1/residents/{id}/fences", fences::create)
-        .put("/api/v1/fences/{id}", fences::change)
-        .delete("/api/v1/fences/{id}", fences::delete)
-        .get("/api/v1/live", live::follow)
-        .get("/api/v1/offers", offers::list)
-        .get("/api/v1/offers/live", offers::follow)
-        .post("/api/v1/offers/{id}/accept", offers::accept)
-        .post("/api/v1/offers/{id}/decline", offers::decline)
-        .post("/api/v1/offers/{id}/on-the-way", offers::on_the_way)
-        .post("/api/v1/offers/{id}/arrived", offers::arrived)
-        .post("/api/v1/offers/{id}/done", offers::done)
-        .put("/api/v1/responder/position", offers::position)
-        .put("/api/v1/responder/duty", offers::duty)
-        .post("/api/v1/handovers/{id}/status", centre::status)
-        .get("/api/v1/health", health::health)
-        .get("/api/v1/metrics", health::metrics)
-        // Where probes and Prometheus look by habit.
-        .get("/health", health::health)
-        .get("/metrics", health::metrics)
+    let paths = document().paths.paths;
+    let documented = paths.into_iter().flat_map(|(path, item)| {
+        openapi::operations(item).map(move |(method, operation)| Route {
+            method,
+            path: path.clone(),
+            deed: openapi::deed(&operation),
+        })
+    });
+    let habits = HABITS.map(|path| Route { method: Method::GET, path: path.to_owned(), deed: None });
+    documented.chain(habits).collect()
 }

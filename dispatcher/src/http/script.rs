@@ -2,12 +2,13 @@
 //! there asks. Where first, because a call may break off.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::letters::kind_in_zh;
 use crate::store::views::Detail;
 
 /// The same in both languages of the console.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Script {
     zh: String,
     en: String,

@@ -7,11 +7,13 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Api;
 use super::caller::{COOKIE, Caller, hash_token};
 use super::errors::{ApiError, Cause};
 use super::input::Told;
+use super::openapi::Problem;
 use super::password;
 use crate::clock;
 use crate::store::users::{self, Login, SESSION_LASTS, User};
@@ -19,19 +21,30 @@ use crate::store::users::{self, Login, SESSION_LASTS, User};
 /// Longer passwords only make work.
 const PASSWORD_MAX_BYTES: usize = 1024;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Credentials {
     login: String,
     password: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SessionView {
     user: User,
     csrf: String,
 }
 
-/// `POST /session`
+/// Logs in
+///
+/// The answer sets the cookie `ydt_session`; calls that change something need `csrf` from its body as well.
+#[utoipa::path(
+    post, path = "/api/v1/session", tag = "session",
+    request_body = Credentials,
+    responses(
+        (status = 200, body = SessionView),
+        (status = 401, body = Problem, description = "Login and password do not belong together"),
+        (status = 423, body = Problem, description = "Too many wrong passwords for this login"),
+    ),
+)]
 pub(super) async fn log_in(
     State(api): State<Api>,
     Told(Credentials { login, password }): Told<Credentials>,
@@ -71,12 +84,22 @@ async fn open(api: &Api, user: User) -> Result<Response, ApiError> {
     Ok(([(header::SET_COOKIE, cookie)], Json(SessionView { user, csrf })).into_response())
 }
 
-/// `GET /session`
+/// Who is logged in
+#[utoipa::path(
+    get, path = "/api/v1/session", tag = "session",
+    responses((status = 200, body = SessionView)),
+    security(("session" = [])),
+)]
 pub(super) async fn who_am_i(caller: Caller) -> Response {
     Json(SessionView { user: caller.user, csrf: caller.csrf }).into_response()
 }
 
-/// `DELETE /session`
+/// Logs out
+#[utoipa::path(
+    delete, path = "/api/v1/session", tag = "session",
+    responses((status = 204, description = "Done")),
+    security(("session" = [])),
+)]
 pub(super) async fn log_out(State(api): State<Api>, caller: Caller) -> Result<Response, ApiError> {
     // Before the database is asked: a console that is left must not live on from memory.
     api.remembered().forget(&caller.token);
@@ -87,7 +110,12 @@ pub(super) async fn log_out(State(api): State<Api>, caller: Caller) -> Result<Re
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, set_cookie(&api, "", 0))]).into_response())
 }
 
-/// `POST /presence`: being called is all; the session was touched on the way in.
+/// Says that somebody sits at the console
+#[utoipa::path(
+    post, path = "/api/v1/presence", tag = "session",
+    responses((status = 204, description = "Done")),
+    security(("session" = [])),
+)]
 pub(super) async fn present(_: Caller) -> StatusCode {
     StatusCode::NO_CONTENT
 }

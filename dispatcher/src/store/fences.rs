@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use tracing::error;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::StoreError;
@@ -25,7 +26,7 @@ pub const FENCES_MAX: i64 = 20;
 // ---- shapes ------------------------------------------------------------------------------------
 
 /// A shape as it is told: longitude first, as in GeoJSON.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Drawn {
     /// Within a distance of a point.
@@ -357,7 +358,7 @@ impl Witness {
 // ---- keeping -----------------------------------------------------------------------------------
 
 /// A fence as it is shown.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct FenceView {
     /// Its identity.
     pub id: Uuid,
@@ -485,27 +486,18 @@ pub async fn whose(
     }))
 }
 
-/// The fence that the same creating call has led to before.
-pub async fn created_before(conn: &mut PgConnection, by: UserId, key: &str) -> Result<Option<FenceId>, StoreError> {
-    let id = sqlx::query_scalar!("select id from fence where created_by = $1 and created_key = $2", by.0, key)
-        .fetch_optional(conn)
-        .await?;
-    Ok(id.map(FenceId))
-}
-
 /// Makes a fence; nobody's doing is that of a seed or an import.
 pub async fn create(
     conn: &mut PgConnection,
     resident: ResidentId,
     wanted: &Wanted,
     by: Option<UserId>,
-    key: Option<&str>,
 ) -> Result<FenceId, StoreError> {
     let id = clock::fresh_id();
     let (area, radius_m) = columns(&wanted.shape);
     sqlx::query!(
-        "insert into fence (id, resident_id, name, kind, area, radius_m, active, created_by, created_key)
-         values ($1, $2, $3, $4, st_geomfromgeojson($5::jsonb)::geography, $6, $7, $8, $9)",
+        "insert into fence (id, resident_id, name, kind, area, radius_m, active, created_by)
+         values ($1, $2, $3, $4, st_geomfromgeojson($5::jsonb)::geography, $6, $7, $8)",
         id,
         resident.0,
         wanted.name,
@@ -514,7 +506,6 @@ pub async fn create(
         radius_m,
         wanted.active,
         by.map(|by| by.0),
-        key,
     )
     .execute(&mut *conn)
     .await?;

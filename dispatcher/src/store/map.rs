@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::StoreError;
@@ -29,7 +30,7 @@ const SIMPLER_DEG: f64 = 0.000_05;
 const STATIONS_MAX: i64 = 3;
 
 /// A GeoJSON feature collection.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "type", rename = "FeatureCollection")]
 pub struct Collection<P> {
     /// The features.
@@ -39,7 +40,7 @@ pub struct Collection<P> {
 }
 
 /// A GeoJSON feature.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "type", rename = "Feature")]
 pub struct Feature<P> {
     /// Where; null when nobody knows.
@@ -76,7 +77,8 @@ fn age_s(at: Timestamp, now: Timestamp) -> i64 {
 }
 
 /// A node.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = NodeOnMap)]
 pub struct Node {
     /// Its identity.
     pub id: Uuid,
@@ -129,7 +131,8 @@ pub async fn bounds(conn: &mut PgConnection, scope: &Scope) -> Result<Option<[[f
 }
 
 /// Somebody at home.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = PersonOnMap)]
 pub struct Person {
     /// Their identity.
     pub id: Uuid,
@@ -166,7 +169,8 @@ pub async fn people(conn: &mut PgConnection, scope: &Scope) -> Result<Collection
 }
 
 /// Where a case is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = CaseOnMap)]
 pub struct Case {
     /// The incident.
     pub id: Uuid,
@@ -201,7 +205,8 @@ pub async fn cases(conn: &mut PgConnection, scope: &Scope) -> Result<Collection<
 }
 
 /// Somebody who could be asked, or goes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ResponderOnMap)]
 pub struct Responder {
     /// Who.
     pub id: Uuid,
@@ -243,7 +248,8 @@ pub async fn responders(conn: &mut PgConnection, scope: &Scope) -> Result<Collec
 }
 
 /// An ambulance station.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = StationOnMap)]
 pub struct Station {
     /// Its identity.
     pub id: Uuid,
@@ -270,7 +276,7 @@ pub async fn stations(conn: &mut PgConnection, scope: &Scope) -> Result<Collecti
 }
 
 /// Everything of one case that has a place.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct CaseMap {
     /// Where the person is, or was when the case ended.
     pub place: Option<PlaceView>,
@@ -279,7 +285,7 @@ pub struct CaseMap {
 }
 
 /// What a feature of a case is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Thing {
     /// A node around the place.

@@ -8,6 +8,7 @@ use domain::word::Word as _;
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::StoreError;
@@ -24,7 +25,7 @@ const MINUTES_MIN: u16 = 2;
 const MINUTES_UNKNOWN: u16 = 15;
 
 /// What a responder needs to know of a case.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct OwnIncident {
     /// Where, in words.
     pub address: Option<String>,
@@ -51,7 +52,7 @@ pub struct OwnIncident {
 }
 
 /// An offer to the responder who reads it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct OwnOffer {
     /// The offer.
     #[serde(flatten)]
@@ -61,7 +62,7 @@ pub struct OwnOffer {
 }
 
 /// What is asked of a responder at this moment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct OwnOffers {
     /// Oldest first.
     pub offers: Vec<OwnOffer>,
@@ -223,7 +224,7 @@ pub async fn set_duty(conn: &mut PgConnection, responder: ResponderId, on_duty: 
 }
 
 /// Somebody whom an operator could ask.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct CandidateView {
     /// Who.
     pub responder: Uuid,
@@ -244,7 +245,7 @@ pub struct CandidateView {
 }
 
 /// Whom an operator could ask.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct CandidatesView {
     /// The free ones first, the nearest of them first.
     pub candidates: Vec<CandidateView>,

@@ -4,12 +4,13 @@ use domain::id::{IncidentId, UserId};
 use serde::Serialize;
 use serde_json::json;
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 
 use super::timeline::{self, Line};
 use super::{StoreError, facts};
 
 /// Something that can be ordered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CategoryView {
     /// The word for it, in contracts and on the wire.
     pub word: String,

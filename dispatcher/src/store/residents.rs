@@ -3,19 +3,19 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::page::{Page, Paged};
 use super::views::{ContactView, PlaceView, TerminalView};
 use crate::access::Scope;
 
-/// More than that is no answer: the caller has to say more.
-const FOUND_MAX: i64 = 20;
 /// How many of a resident's cases their page lists.
 const INCIDENTS_MAX: i64 = 100;
 
 /// A resident who may be meant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Found {
     /// Their identity.
     pub id: Uuid,
@@ -29,9 +29,19 @@ pub struct Found {
     pub phone: Option<String>,
 }
 
-/// Residents whose name, address, telephone or a contact's telephone holds `text`; those whose name
-/// begins with it first.
-pub async fn search(conn: &mut PgConnection, text: &str, scope: &Scope) -> Result<Vec<Found>, StoreError> {
+/// A page of the residents whose name, address, telephone or a contact's telephone holds `text`: those whose name
+/// begins with it first, then by name. `None` when there is none that it could come after.
+pub async fn search(
+    conn: &mut PgConnection,
+    text: &str,
+    scope: &Scope,
+    page: Page,
+) -> Result<Option<Paged<Found>>, StoreError> {
+    if let Some(after) = page.after
+        && !exists(conn, after, scope).await?
+    {
+        return Ok(None);
+    }
     let found = sqlx::query_as!(
         Found,
         r#"select r.id, r.name, r.address, r.phone,
@@ -41,16 +51,20 @@ pub async fn search(conn: &mut PgConnection, text: &str, scope: &Scope) -> Resul
          where lies_below(r.serving_node, $4)
             and (r.name ilike $1 or r.address ilike $1 or r.phone like $1
                 or exists (select from contact k where k.resident_id = r.id and k.phone like $1))
-         order by r.name ilike $2 desc, r.name, r.id
+            and ($5::uuid is null
+                or (r.name not ilike $2, r.name, r.id)
+                    > (select a.name not ilike $2, a.name, a.id from resident a where a.id = $5))
+         order by r.name not ilike $2, r.name, r.id
          limit $3"#,
         format!("%{}%", literal(text)),
         format!("{}%", literal(text)),
-        FOUND_MAX,
+        i64::from(page.limit) + 1,
         scope.nodes(),
+        page.after,
     )
     .fetch_all(conn)
     .await?;
-    Ok(found)
+    Ok(Some(Paged::of(found, page.limit, |found| found.id)))
 }
 
 /// Whether there is such a resident in a scope.
@@ -66,7 +80,7 @@ pub async fn exists(conn: &mut PgConnection, resident: Uuid, scope: &Scope) -> R
 }
 
 /// Everything that is kept of a resident, but where they are.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Kept {
     /// Their identity.
     pub id: Uuid,
@@ -103,14 +117,14 @@ pub struct Kept {
 }
 
 /// Degrees, WGS-84.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 pub struct Home {
     lat: f64,
     lon: f64,
 }
 
 /// A node on the way from the root.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct NodeName {
     /// Its identity.
     pub id: Uuid,
@@ -121,7 +135,7 @@ pub struct NodeName {
 }
 
 /// One of a resident's cases.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PastIncident {
     /// Its identity.
     pub id: Uuid,

@@ -1,7 +1,5 @@
 //! What comes by telephone: an operator opens what a press would have opened.
 
-use std::time::Duration;
-
 use domain::id::{IncidentId, UserId};
 use domain::incident::{Class, Origin};
 use domain::press::AlertKind;
@@ -44,47 +42,6 @@ pub struct Call {
     pub note: Option<String>,
     /// An exercise.
     pub drill: bool,
-}
-
-/// What the same creating call led to before.
-pub async fn created_before(conn: &mut PgConnection, by: UserId, key: &str) -> Result<Option<IncidentId>, StoreError> {
-    let id = sqlx::query_scalar!("select incident_id from idempotency where user_id = $1 and key = $2", by.0, key)
-        .fetch_optional(conn)
-        .await?;
-    Ok(id.map(IncidentId))
-}
-
-/// Remembers what a creating call led to.
-pub async fn remember(conn: &mut PgConnection, by: UserId, key: &str, incident: IncidentId) -> Result<(), StoreError> {
-    sqlx::query!(
-        "insert into idempotency (user_id, key, incident_id) values ($1, $2, $3) on conflict do nothing",
-        by.0,
-        key,
-        incident.0,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Forgets keys of calls that were made longer ago than anybody repeats one.
-pub async fn forget_keys(conn: &mut PgConnection, keep_for: Duration) -> Result<(), StoreError> {
-    sqlx::query!("delete from idempotency where at < now() - make_interval(secs => $1)", keep_for.as_secs_f64())
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
-/// Makes calls with the same key wait for each other until the transaction ends.
-pub async fn serialize(conn: &mut PgConnection, by: UserId, key: &str) -> Result<(), StoreError> {
-    sqlx::query!(
-        r#"select pg_advisory_xact_lock(hashtextextended($1::uuid::text || $2::text, 1)) is null as "done!""#,
-        by.0,
-        key
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(())
 }
 
 /// Opens an emergency, or appends the call to the open one of the same resident or telephone; daily help

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::StoreError;
@@ -23,10 +24,11 @@ pub const SESSION_LASTS: Duration = Duration::from_hours(12);
 const SEEN_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Somebody who is logged in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct User {
     /// Their identity.
     #[serde(serialize_with = "user_id")]
+    #[schema(value_type = Uuid)]
     pub id: UserId,
     /// The name that they log in with.
     pub login: String,

@@ -12,31 +12,22 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgConnection;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::fences::{self, FenceView};
 use super::live::{self, Cursor};
+use super::page::{Page, Paged};
 use super::{StoreError, incidents};
 use crate::access::Scope;
 
 /// More open incidents than anybody can look at; the most urgent are within.
 const OPEN_MAX: i64 = 5_000;
-/// How many closed incidents a list shows.
-const CLOSED_MAX: i64 = 100;
 /// How many lines of a timeline a card shows: the last ones. A stuck key can write thousands.
-const ENTRIES_MAX: i64 = 1_000;
-
-/// Which list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// Not over, most urgent first.
-    Open,
-    /// Over, newest first, the last hundred.
-    Closed,
-}
+const ENTRIES_MAX: u16 = 1_000;
 
 /// Somebody by name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Person {
     /// Their identity.
     pub id: Uuid,
@@ -45,7 +36,7 @@ pub struct Person {
 }
 
 /// Whom an incident is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Subject {
     /// `resident`, `terminal`, `source` or `caller`.
     pub kind: String,
@@ -60,7 +51,7 @@ pub struct Subject {
 }
 
 /// One hand-over in a summary.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HandoverView {
     /// Its identity.
     pub id: Uuid,
@@ -79,7 +70,7 @@ pub struct HandoverView {
 }
 
 /// How an incident ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ClosedView {
     /// The word for it.
     pub outcome: &'static str,
@@ -90,7 +81,7 @@ pub struct ClosedView {
 }
 
 /// What a category is called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CategoryName {
     /// In Chinese.
     pub zh: String,
@@ -99,7 +90,7 @@ pub struct CategoryName {
 }
 
 /// What the person who was helped said of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct RatingView {
     /// From 1 to 5.
     pub stars: i16,
@@ -110,7 +101,7 @@ pub struct RatingView {
 }
 
 /// An incident in a list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Summary {
     /// Its identity.
     pub id: Uuid,
@@ -153,11 +144,12 @@ pub struct Summary {
     /// What the person who was helped said of it.
     pub rating: Option<RatingView>,
     /// Where the stream stands after the last change of it.
+    #[schema(value_type = String)]
     pub cursor: Cursor,
 }
 
 /// Where the person is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct PlaceView {
     /// Degrees, WGS-84.
     pub lat: f64,
@@ -194,7 +186,7 @@ impl PlaceView {
 }
 
 /// Somebody to telephone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ContactView {
     /// Name.
     pub name: String,
@@ -205,7 +197,7 @@ pub struct ContactView {
 }
 
 /// The terminal that pressed last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TerminalView {
     /// Its serial.
     pub serial: String,
@@ -218,7 +210,7 @@ pub struct TerminalView {
 }
 
 /// One question to one responder.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct OfferView {
     /// Its identity.
     pub id: Uuid,
@@ -245,7 +237,7 @@ pub struct OfferView {
 }
 
 /// One line of the timeline.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct EntryView {
     /// Its number in the incident, from 1.
     pub seq: i32,
@@ -262,7 +254,7 @@ pub struct EntryView {
 }
 
 /// News to the wearer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct NoticeView {
     /// Its identity.
     pub id: Uuid,
@@ -275,7 +267,7 @@ pub struct NoticeView {
 }
 
 /// A letter to a contact.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct MessageView {
     /// Its identity.
     pub id: Uuid,
@@ -296,7 +288,7 @@ pub struct MessageView {
 }
 
 /// What a far end said to one attempt.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct AnswerView {
     /// When.
     pub at: Timestamp,
@@ -307,7 +299,7 @@ pub struct AnswerView {
 }
 
 /// Everything that a card shows.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Detail {
     /// What the list shows.
     #[serde(flatten)]
@@ -358,39 +350,60 @@ pub async fn in_scope(conn: &mut PgConnection, incidents: &[Uuid], scope: &Scope
     Ok(ids.into_iter().collect())
 }
 
-/// A list of incidents in a scope, in its order.
-pub async fn list(conn: &mut PgConnection, which: Which, scope: &Scope) -> Result<Vec<Summary>, StoreError> {
-    let ids = match which {
-        Which::Open => {
-            sqlx::query_scalar!(
-                "select id from incident where closed_at is null and nodes_above(node_id, resident_id) && $2
-                 order by class = 'emergency' desc, owner_id is null desc, opened_at
-                 limit $1",
-                OPEN_MAX,
-                scope.nodes(),
-            )
-            .fetch_all(&mut *conn)
-            .await?
-        }
-        Which::Closed => {
-            sqlx::query_scalar!(
-                "select id from incident where closed_at is not null and nodes_above(node_id, resident_id) && $2
-                 order by closed_at desc
-                 limit $1",
-                CLOSED_MAX,
-                scope.nodes(),
-            )
-            .fetch_all(&mut *conn)
-            .await?
-        }
-    };
+/// The open incidents in a scope, most urgent first: all of them, for nobody is to be overlooked on a second page.
+pub async fn open(conn: &mut PgConnection, scope: &Scope) -> Result<Vec<Summary>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "select id from incident where closed_at is null and nodes_above(node_id, resident_id) && $2
+         order by class = 'emergency' desc, owner_id is null desc, opened_at
+         limit $1",
+        OPEN_MAX,
+        scope.nodes(),
+    )
+    .fetch_all(&mut *conn)
+    .await?;
     let mut summaries: Vec<Summary> = summaries(conn, &ids).await?.into_values().collect();
-    match which {
-        Which::Open => summaries.sort_by_key(|summary| (-summary.urgency, summary.opened_at, summary.id)),
-        Which::Closed => summaries
-            .sort_by_key(|summary| (std::cmp::Reverse(summary.closed.as_ref().map(|closed| closed.at)), summary.id)),
-    }
+    summaries.sort_by_key(|summary| (-summary.urgency, summary.opened_at, summary.id));
     Ok(summaries)
+}
+
+/// A page of the closed incidents in a scope, newest first; `None` when there is none that it could come after.
+pub async fn closed(conn: &mut PgConnection, scope: &Scope, page: Page) -> Result<Option<Paged<Summary>>, StoreError> {
+    let Some(after) = page.after else { return closed_after(conn, scope, (None, None), page.limit).await.map(Some) };
+    let after = sqlx::query!(
+        "select closed_at, id from incident
+         where id = $1 and closed_at is not null and nodes_above(node_id, resident_id) && $2",
+        after,
+        scope.nodes(),
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(after) = after else { return Ok(None) };
+    closed_after(conn, scope, (after.closed_at, Some(after.id)), page.limit).await.map(Some)
+}
+
+async fn closed_after(
+    conn: &mut PgConnection,
+    scope: &Scope,
+    (at, id): (Option<jiff_sqlx::Timestamp>, Option<Uuid>),
+    limit: u16,
+) -> Result<Paged<Summary>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "select id from incident
+         where closed_at is not null and nodes_above(node_id, resident_id) && $2
+            and ($3::timestamptz is null or (closed_at, id) < ($3, $4::uuid))
+         order by closed_at desc, id desc
+         limit $1",
+        i64::from(limit) + 1,
+        scope.nodes(),
+        at,
+        id,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let ids = Paged::of(ids, limit, |id| *id);
+    let mut summaries = summaries(conn, &ids.things).await?;
+    let things = ids.things.iter().filter_map(|id| summaries.remove(id)).collect();
+    Ok(Paged { things, next: ids.next })
 }
 
 /// What surrounds an incident in a summary.
@@ -644,7 +657,7 @@ pub async fn detail(conn: &mut PgConnection, id: IncidentId, scope: &Scope) -> R
         terminal,
         fences: active_fences(conn, row.resident_id).await?,
         offers: offers(conn, id, class, now).await?,
-        timeline: timeline(conn, id).await?,
+        timeline: timeline(conn, id, None, ENTRIES_MAX).await?,
         notices: notices(conn, id).await?,
         messages: messages(conn, id).await?,
     }))
@@ -709,13 +722,21 @@ pub(super) fn answer_by(asked_at: Timestamp, answer_by: Option<jiff_sqlx::Timest
     answer_by.map_or(asked_at + Policy::default().window(class), jiff_sqlx::Timestamp::to_jiff)
 }
 
-async fn timeline(conn: &mut PgConnection, incident: IncidentId) -> Result<Vec<EntryView>, StoreError> {
+/// The last lines of an incident's timeline, or the last ones before one of them.
+pub async fn timeline(
+    conn: &mut PgConnection,
+    incident: IncidentId,
+    before: Option<i32>,
+    limit: u16,
+) -> Result<Vec<EntryView>, StoreError> {
     let rows = sqlx::query!(
         r#"select seq as "seq!", at as "at!", what as "what!", who_id, data, hash as "hash!"
-         from (select * from incident_entry where incident_id = $1 order by seq desc limit $2) latest
+         from (select * from incident_entry
+               where incident_id = $1 and seq < coalesce($3, 2147483647) order by seq desc limit $2) latest
          order by seq"#,
         incident.0,
-        ENTRIES_MAX,
+        i64::from(limit),
+        before,
     )
     .fetch_all(&mut *conn)
     .await?;

@@ -115,7 +115,7 @@ async fn a_fence_that_cannot_be_is_refused_with_its_field_and_a_sentence(pool: P
     ];
     for (shape, sentence) in cases {
         let answer = draw(&house, &admin, shape).await;
-        assert_eq!((answer.status, answer.code()), (StatusCode::BAD_REQUEST, "bad_request"), "{answer:?}");
+        assert_eq!((answer.status, answer.code()), (StatusCode::UNPROCESSABLE_ENTITY, "bad_field"), "{answer:?}");
         assert_eq!(answer.body["error"]["message"], sentence);
         assert_eq!(answer.body["error"]["field"], "shape");
     }
@@ -127,5 +127,8 @@ async fn a_fence_that_cannot_be_is_refused_with_its_field_and_a_sentence(pool: P
         assert_eq!(draw(&house, &admin, circle(112.938, 28.228, 300.0)).await.status, StatusCode::CREATED);
     }
     let one_more = draw(&house, &admin, circle(112.938, 28.228, 300.0)).await;
-    assert_eq!(one_more.body["error"]["message"], "陈秀英 has 20 fences already");
+    assert_eq!(
+        (one_more.reason(), &one_more.body["error"]["message"]),
+        ("too_many_fences", &json!("陈秀英 has 20 fences already"))
+    );
 }

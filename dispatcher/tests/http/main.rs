@@ -12,4 +12,5 @@ mod map;
 mod offers;
 mod orders;
 mod pages;
+mod repeats;
 mod sessions;
