@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
-use super::input::{At, Told, Words};
+use super::input::{At, Told, Words, whole};
 use super::once::{Creating, IdempotencyKey};
 use super::openapi::{Conflict, Unprocessable};
 use crate::access::{Administer, See};
@@ -94,6 +94,7 @@ pub(super) async fn create(
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Change {
     /// The version that the editor saw.
+    #[serde(deserialize_with = "whole")]
     version: i32,
     #[serde(flatten)]
     draft: Draft,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
-use super::input::{Asked, At, Limit, Told, Words, maybe_words, maybe_words_schema, word_schema};
+use super::input::{Asked, At, Limit, Told, Words, maybe_id_schema, maybe_words, maybe_words_schema, word_schema};
 use super::once::{Creating, IdempotencyKey, Once};
 use super::openapi::{Conflict, Problem, Unprocessable};
 use super::script::{Script, script};
@@ -45,6 +45,7 @@ pub(super) struct ListQuery {
     after: Option<Uuid>,
     /// Of closed ones.
     #[serde(default)]
+    #[param(inline)]
     limit: Limit<100, 500>,
 }
 
@@ -64,7 +65,7 @@ pub(super) struct ListView {
 #[utoipa::path(
     get, path = "/api/v1/incidents", tag = "incidents",
     params(ListQuery),
-    responses((status = 200, body = ListView)),
+    responses((status = 200, body = ListView), (status = 404, body = Problem, description = "No such `after`")),
     security(("session" = ["see"])),
 )]
 pub(super) async fn list(
@@ -164,6 +165,7 @@ pub(super) struct TimelineQuery {
     /// `next` of the page before: the `seq` before which this one ends.
     before: Option<i32>,
     #[serde(default)]
+    #[param(inline)]
     limit: Limit<200, 1_000>,
 }
 
@@ -420,6 +422,7 @@ pub(super) enum CallBody {
     /// An emergency, of a resident or of anybody.
     Telephone {
         #[serde(default)]
+        #[schema(schema_with = maybe_id_schema)]
         resident: Option<Uuid>,
         #[serde(default, deserialize_with = "maybe_words")]
         #[schema(schema_with = maybe_words_schema::<500>)]

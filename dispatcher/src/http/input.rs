@@ -10,8 +10,8 @@ use axum::http::{HeaderMap, header};
 use domain::word::Word;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use utoipa::openapi::schema::SchemaType;
-use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::openapi::schema::{KnownFormat, SchemaFormat, SchemaType};
+use utoipa::openapi::{ObjectBuilder, OneOfBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::errors::ApiError;
@@ -187,6 +187,31 @@ impl<const MAX: usize> ToSchema for Words<MAX> {
 pub(crate) fn maybe_words_schema<const MAX: usize>() -> RefOr<Schema> {
     let types = SchemaType::from_iter([Type::String, Type::Null]);
     ObjectBuilder::new().schema_type(types).max_length(Some(MAX)).pattern(Some(r"^[^\u0000]*$")).into()
+}
+
+/// The schema of an id that need not be told.
+pub(crate) fn maybe_id_schema() -> RefOr<Schema> {
+    let id = ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
+    OneOfBuilder::new().item(id).item(ObjectBuilder::new().schema_type(Type::Null)).into()
+}
+
+/// A whole number, also one that is told as `3.0`: JSON has numbers of one kind only.
+pub(crate) fn whole<'de, T: TryFrom<i64>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let told_as_fraction =
+        || number.as_f64().filter(|told| told.fract() == 0.0).and_then(|told| told.to_string().parse().ok());
+    let whole = number.as_i64().or_else(told_as_fraction);
+    whole
+        .and_then(|whole| T::try_from(whole).ok())
+        .ok_or_else(|| serde::de::Error::custom(format!("{number} is no whole number, or too large a one")))
+}
+
+/// The same, where nothing may be told.
+pub(crate) fn maybe_whole<'de, T: TryFrom<i64>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(bound = "T: TryFrom<i64>")]
+    struct Whole<T>(#[serde(deserialize_with = "whole")] T);
+    Ok(Option::<Whole<T>>::deserialize(deserializer)?.map(|Whole(whole)| whole))
 }
 
 /// The schema of a closed vocabulary.

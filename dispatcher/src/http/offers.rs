@@ -19,9 +19,9 @@ use uuid::Uuid;
 use super::Api;
 use super::caller::ResponderCaller;
 use super::errors::ApiError;
-use super::input::{At, Told, Words, maybe_words, maybe_words_schema};
+use super::input::{At, Told, Words, maybe_whole, maybe_words, maybe_words_schema};
 use super::live::{self, Answer, event, wait_for_news};
-use super::openapi::Conflict;
+use super::openapi::{Conflict, Unprocessable};
 use crate::store::offers::{self, OwnOffers};
 use crate::store::{StoreError, registry};
 
@@ -36,7 +36,7 @@ const MINUTES_MAX: u16 = 24 * 60;
 #[utoipa::path(
     get, path = "/api/v1/offers", tag = "responders",
     responses((status = 200, body = OwnOffers)),
-    security(("session" = ["respond"]), ("responder" = [])),
+    security(("responder" = []), ("session" = ["respond"])),
 )]
 pub(super) async fn list(State(api): State<Api>, responder: ResponderCaller) -> Result<Json<OwnOffers>, ApiError> {
     Ok(Json(offers::own(&mut *api.moment().await?, responder.id).await?))
@@ -48,7 +48,7 @@ pub(super) async fn list(State(api): State<Api>, responder: ResponderCaller) -> 
 #[utoipa::path(
     get, path = "/api/v1/offers/live", tag = "responders",
     responses((status = 200, content_type = "text/event-stream", body = String)),
-    security(("session" = ["respond"]), ("responder" = [])),
+    security(("responder" = []), ("session" = ["respond"])),
 )]
 pub(super) async fn follow(State(api): State<Api>, responder: ResponderCaller) -> Result<Answer, ApiError> {
     let follower = api.counters().follower()?;
@@ -97,6 +97,7 @@ impl Reader {
 /// How long it will take, by their own word.
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Minutes {
+    #[serde(default, deserialize_with = "maybe_whole")]
     #[schema(minimum = 0, maximum = 1_440)]
     minutes: Option<u16>,
 }
@@ -131,7 +132,7 @@ impl Minutes {
     post, path = "/api/v1/offers/{id}/accept", tag = "responders",
     request_body = Minutes,
     responses((status = 200, body = OwnOffers), Conflict),
-    security(("session" = ["respond"]), ("responder" = [])),
+    security(("responder" = []), ("session" = ["respond"])),
 )]
 pub(super) async fn accept(
     State(api): State<Api>,
@@ -155,7 +156,7 @@ pub(super) struct Decline {
     post, path = "/api/v1/offers/{id}/decline", tag = "responders",
     request_body = Decline,
     responses((status = 200, body = OwnOffers), Conflict),
-    security(("session" = ["respond"]), ("responder" = [])),
+    security(("responder" = []), ("session" = ["respond"])),
 )]
 pub(super) async fn decline(
     State(api): State<Api>,
@@ -172,7 +173,7 @@ pub(super) async fn decline(
     post, path = "/api/v1/offers/{id}/on-the-way", tag = "responders",
     request_body = Minutes,
     responses((status = 200, body = OwnOffers), Conflict),
-    security(("session" = ["respond"]), ("responder" = [])),
+    security(("responder" = []), ("session" = ["respond"])),
 )]
 pub(super) async fn on_the_way(
     State(api): State<Api>,
@@ -188,7 +189,7 @@ pub(super) async fn on_the_way(
 #[utoipa::path(
     post, path = "/api/v1/offers/{id}/arrived", tag = "responders",
     responses((status = 200, body = OwnOffers), Conflict),
-    security(("session" = ["respond"]), ("responder" = [])),
+    security(("responder" = []), ("session" = ["respond"])),
 )]
 pub(super) async fn arrived(State(api): State<Api>, responder: ResponderCaller, At(id): At<Uuid>) -> Answered {
     answer(&api, responder, id, |offer, _| Input::Arrive { offer }).await
@@ -198,7 +199,7 @@ pub(super) async fn arrived(State(api): State<Api>, responder: ResponderCaller, 
 #[utoipa::path(
     post, path = "/api/v1/offers/{id}/done", tag = "responders",
     responses((status = 200, body = OwnOffers), Conflict),
-    security(("session" = ["respond"]), ("responder" = [])),
+    security(("responder" = []), ("session" = ["respond"])),
 )]
 pub(super) async fn done(State(api): State<Api>, responder: ResponderCaller, At(id): At<Uuid>) -> Answered {
     answer(&api, responder, id, |offer, _| Input::Finish { offer }).await
@@ -221,16 +222,16 @@ pub(super) struct Place {
 #[utoipa::path(
     put, path = "/api/v1/responder/position", tag = "responders",
     request_body = Place,
-    responses((status = 204, description = "Done")),
-    security(("session" = ["respond"]), ("responder" = [])),
+    responses((status = 204, description = "Done"), Unprocessable),
+    security(("responder" = []), ("session" = ["respond"])),
 )]
 pub(super) async fn position(
     State(api): State<Api>,
     responder: ResponderCaller,
     Told(place): Told<Place>,
 ) -> Result<StatusCode, ApiError> {
-    let position =
-        Position::new(place.lat, place.lon).map_err(|why| ApiError::BadRequest(format!("lat and lon: {why}")))?;
+    let position = Position::new(place.lat, place.lon)
+        .map_err(|why| ApiError::BadField { field: "lat, lon", why: why.to_string() })?;
     let accuracy_m = place.accuracy_m.filter(|accuracy_m| accuracy_m.is_finite() && *accuracy_m >= 0.0);
     registry::place_responder(&mut *api.conn().await?, responder.id, position, accuracy_m, None).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -246,7 +247,7 @@ pub(super) struct Duty {
     put, path = "/api/v1/responder/duty", tag = "responders",
     request_body = Duty,
     responses((status = 204, description = "Done")),
-    security(("session" = ["respond"]), ("responder" = [])),
+    security(("responder" = []), ("session" = ["respond"])),
 )]
 pub(super) async fn duty(
     State(api): State<Api>,

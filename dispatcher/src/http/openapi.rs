@@ -10,7 +10,8 @@ use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ContentBuilder, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Required, Response as Answer, ResponseBuilder, Type,
+    Components, ContentBuilder, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Required, Response as Answer,
+    ResponseBuilder, Schema, Type,
 };
 use utoipa::{IntoResponses, Modify, OpenApi as _, ToSchema};
 
@@ -128,6 +129,7 @@ impl Modify for Schemes {
 
 /// Adds what goes for every operation of its kind, so that no handler has to say it.
 pub(super) fn complete(document: &mut OpenApi) {
+    let schemas = document.components.take().unwrap_or_default();
     for (path, item) in &mut document.paths.paths {
         let has_id = path.contains("{id}");
         let changing = [&mut item.post, &mut item.put, &mut item.delete];
@@ -136,12 +138,31 @@ pub(super) fn complete(document: &mut OpenApi) {
         }
         for operation in changing.into_iter().flatten() {
             complete_one(operation, has_id);
+            need_no_body(operation, &schemas);
             for way in operation.security.iter_mut().flatten() {
                 if scopes(way, SESSION).is_some() {
                     *way = std::mem::take(way).add(CSRF, Vec::<String>::new());
                 }
             }
         }
+    }
+    document.components = Some(schemas);
+}
+
+/// A call that need not say anything may go without a body.
+fn need_no_body(operation: &mut Operation, components: &Components) {
+    let Some(RefOr::T(body)) = &mut operation.request_body else { return };
+    let schemas = body.content.values().filter_map(|content| match content {
+        RefOr::T(content) => content.schema.as_ref(),
+        RefOr::Ref(_) => None,
+    });
+    let needs_something = schemas.into_iter().any(|schema| {
+        let RefOr::Ref(named) = schema else { return true };
+        let name = named.ref_location.rsplit('/').next().unwrap_or_default();
+        !matches!(components.schemas.get(name), Some(RefOr::T(Schema::Object(object))) if object.required.is_empty())
+    });
+    if !needs_something {
+        body.required = Some(Required::False);
     }
 }
 

@@ -12,7 +12,7 @@ use super::Api;
 use super::caller::{Caller, May};
 use super::errors::ApiError;
 use super::incidents::{Card, DetailView, apply, require_in_scope, show};
-use super::input::{At, Told, Words, maybe_words, maybe_words_schema};
+use super::input::{At, Told, Words, maybe_words, maybe_words_schema, whole};
 use super::once::{Creating, IdempotencyKey};
 use super::openapi::{Conflict, Unprocessable};
 use crate::access::Answer;
@@ -61,6 +61,7 @@ pub(super) async fn categorize(
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Rating {
+    #[serde(deserialize_with = "whole")]
     #[schema(minimum = 1, maximum = 5)]
     stars: i16,
     #[serde(default, deserialize_with = "maybe_words")]

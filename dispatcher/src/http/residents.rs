@@ -10,6 +10,7 @@ use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
 use super::input::{Asked, At, Limit, NoWords, Told, Words};
+use super::openapi::Problem;
 use crate::access::{Answer, See};
 use crate::store::page::Page;
 use crate::store::residents::{self, Found, Kept};
@@ -21,11 +22,12 @@ use crate::store::{StoreError, audit};
 pub(super) struct SearchQuery {
     /// A part of a name, an address or a telephone number.
     #[serde(default)]
-    #[param(max_length = 100, pattern = r"^[^\\u0000]*$")]
+    #[param(max_length = 100, pattern = r"^[^\u0000]*$")]
     q: String,
     /// `next` of the page before.
     after: Option<Uuid>,
     #[serde(default)]
+    #[param(inline)]
     limit: Limit<20, 200>,
 }
 
@@ -42,7 +44,7 @@ pub(super) struct FoundView {
 #[utoipa::path(
     get, path = "/api/v1/residents", tag = "residents",
     params(SearchQuery),
-    responses((status = 200, body = FoundView)),
+    responses((status = 200, body = FoundView), (status = 404, body = Problem, description = "No such `after`")),
     security(("session" = ["see"])),
 )]
 pub(super) async fn search(

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use tracing::error;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 use uuid::Uuid;
 
 use super::StoreError;
@@ -27,11 +28,12 @@ pub const FENCES_MAX: i64 = 20;
 
 /// A shape as it is told: longitude first, as in GeoJSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum Drawn {
     /// Within a distance of a point.
     Circle {
         /// Longitude and latitude.
+        #[schema(schema_with = lon_lat)]
         center: [f64; 2],
         /// Metres.
         radius_m: f64,
@@ -39,8 +41,17 @@ pub enum Drawn {
     /// An outline and its holes.
     Polygon {
         /// Rings of longitude and latitude: the outline, then the holes.
+        #[schema(schema_with = rings)]
         coordinates: Vec<Vec<[f64; 2]>>,
     },
+}
+
+fn lon_lat() -> ArrayBuilder {
+    ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::Number)).min_items(Some(2)).max_items(Some(2))
+}
+
+fn rings() -> ArrayBuilder {
+    ArrayBuilder::new().items(ArrayBuilder::new().items(lon_lat()))
 }
 
 /// Why what was drawn is no shape.
