@@ -4,7 +4,9 @@
 //   {"do":"gone","testid","within_ms"}           {"do":"click","testid"}
 //   {"do":"fill","testid","text"}                {"do":"read","testid"}
 //   {"do":"key","key"}                           {"do":"shot","path"}
-//   {"do":"complaints"}
+//   {"do":"complaints"}                          {"do":"go","path"}
+//
+// Where a page is not ours, and has no testid, there is {"selector"} instead.
 //
 // Answers {"done":true,...} or {"done":false,"why"}. Ends with its input.
 
@@ -31,7 +33,8 @@ page.on('console', (message) => {
   if (message.type() === 'error' && !/Failed to load resource|ERR_/.test(message.text())) complaints.push(message.text())
 })
 
-function locate({ testid, attributes = {} }) {
+function locate({ testid, selector, attributes = {} }) {
+  if (selector) return page.locator(selector).first()
   const conditions = Object.entries({ 'data-testid': testid, ...attributes })
   return page.locator(conditions.map(([name, value]) => `[${name}=${JSON.stringify(value)}]`).join('')).first()
 }
@@ -47,6 +50,9 @@ const skills = {
     // An empty queue has no height.
     await page.getByTestId('queue').waitFor({ state: 'attached' })
     await page.locator('[data-testid="live"][data-state="open"]').waitFor()
+  },
+  async go({ path }) {
+    await page.goto(new URL(path, page.url()).href)
   },
   async see(order) {
     await locate(order).waitFor({ state: 'visible', ...within(order) })

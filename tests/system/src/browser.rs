@@ -84,6 +84,27 @@ impl Browser {
         answer["text"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// Goes to another of the server's pages.
+    pub async fn goes_to(&mut self, path: &str) {
+        self.does(json!({ "do": "go", "path": path }), STARTS_WITHIN).await;
+    }
+
+    /// Clicks something on a page that is not ours.
+    pub async fn clicks_at(&mut self, selector: &str) {
+        self.does(json!({ "do": "click", "selector": selector }), STARTS_WITHIN).await;
+    }
+
+    /// Writes into a field of a page that is not ours.
+    pub async fn writes_at(&mut self, selector: &str, text: &str) {
+        self.does(json!({ "do": "fill", "selector": selector, "text": text }), SOON).await;
+    }
+
+    /// Reads a part of a page that is not ours, once it is there.
+    pub async fn reads_at(&mut self, selector: &str) -> String {
+        let answer = self.does(json!({ "do": "read", "selector": selector }), SOON).await;
+        answer["text"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Opens an incident from the queue, and waits for its card.
     pub async fn opens(&mut self, incident: &str) {
         self.clicks(&format!("incident-{incident}")).await;

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use serde_json::{Value, json};
+use system::browser::Browser;
 use system::console::{Console, list, text};
 use system::mosquitto::Version;
 use system::places;
@@ -65,4 +66,22 @@ async fn the_api_does_what_its_description_says() {
         .collect();
     assert!(matches!(counts[..], [asked, all] if asked > 40 && all - asked == 3), "{told}");
     println!("{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_that_shows_the_api_makes_calls_with_the_session_of_its_browser() {
+    let scene = Scene::open(sends_a_vehicle(8)).await;
+    let mut reader = Browser::log_in(scene.ready(), "operator").await;
+    reader.goes_to("/api.html").await;
+    let call = "#operations-incidents-incidents_open_by_telephone";
+    reader.clicks_at(&format!("{call} .opblock-summary-control")).await;
+    reader.clicks_at(&format!("{call} .try-out__btn")).await;
+    reader.writes_at(&format!("{call} textarea"), r#"{"kind":"telephone","note":"有人摔倒"}"#).await;
+    reader.clicks_at(&format!("{call} .execute")).await;
+    let status = reader.reads_at(&format!("{call} .live-responses-table tbody .response-col_status")).await;
+    assert!(status.starts_with("201"), "{status}");
+    let operator = scene.operator().await;
+    assert_eq!(operator.open_incidents().await.len(), 1);
+    assert_eq!(reader.complaints().await, json!([]));
+    reader.closes().await;
 }
