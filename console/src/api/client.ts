@@ -154,7 +154,9 @@ export async function logOut(): Promise<void> {
 export const sayPresent = () => post<void>('/presence')
 
 export const openIncidents = () => call<{ incidents: Summary[]; cursor: string }>('/incidents?state=open')
-export const closedIncidents = () => call<{ incidents: Summary[]; cursor: string }>('/incidents?state=closed')
+/** A page of what is over, newest first; `after` is the `next` of the page before. */
+export const closedIncidents = (after: string | null = null) =>
+  call<{ incidents: Summary[]; next: string | null }>(`/incidents?state=closed${after ? `&after=${after}` : ''}`)
 export const incident = (id: string) => call<Detail>(`/incidents/${encodeURIComponent(id)}`).then(whole)
 export const openByTelephone = (told: TelephoneCall | ServiceCall, key: string) => post<Summary>('/incidents', told, key)
 
@@ -193,7 +195,7 @@ export const categories = () => call<{ categories: Category[] }>('/categories')
 
 export const candidates = (id: string) => call<Candidates>(`/incidents/${encodeURIComponent(id)}/candidates`)
 export const residents = (q: string) =>
-  call<{ residents: ResidentFound[] }>(`/residents?q=${encodeURIComponent(q)}`)
+  call<{ residents: ResidentFound[]; next: string | null }>(`/residents?q=${encodeURIComponent(q)}`)
 
 export const resident = (id: string) => call<Resident>(`/residents/${encodeURIComponent(id)}`)
 /** The last place of somebody without an open incident: asked for with a reason, which is written down. */

@@ -43,6 +43,7 @@ export const en: Messages = {
     empty: 'No open incidents',
     empty_hint: 'When somebody presses for help, it rings here at once.',
     empty_closed: 'Nothing has been closed yet',
+    older: 'Older ones',
     more: '{n} less urgent incidents are not shown',
     ringing: '{n} ringing',
     ringing_none: 'Nothing rings',

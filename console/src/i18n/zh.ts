@@ -41,6 +41,7 @@ export const zh = {
     empty: '没有进行中的事件',
     empty_hint: '有人按键求助时，这里会立即响铃。',
     empty_closed: '还没有办结的事件',
+    older: '更早的',
     more: '另有 {n} 件较不紧急的事件未显示',
     ringing: '{n} 件正在呼叫',
     ringing_none: '无呼叫',
