@@ -6,7 +6,9 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::incident::Refusal;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::desk::DeskError;
 use crate::store::StoreError;
@@ -64,7 +66,7 @@ pub(crate) enum ApiError {
     },
     /// Somebody else has changed it since the caller saw it; here it is as it is now.
     #[error("somebody has changed this meanwhile: look at it as it is now, and save again")]
-    EditedMeanwhile(serde_json::Value),
+    EditedMeanwhile(Value),
     /// The key of this call was another call's.
     #[error("this Idempotency-Key was given to another call: take a fresh one for each thing that is to be made")]
     KeyUsed,
@@ -106,6 +108,29 @@ pub(crate) enum Cause {
     /// A task of ours came to no end.
     #[error("a task ended early: {0}")]
     Task(#[from] tokio::task::JoinError),
+}
+
+/// What an answer says that is not the one that was asked for.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Problem {
+    error: Told,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Told {
+    /// For programs; stays as it is.
+    code: &'static str,
+    /// For people; a sentence.
+    message: String,
+    /// Which rule said no, when `code` is `refused`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// Which field of the body is meant, when it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+    /// The thing as it is now, when `code` is `edited_meanwhile`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<Value>,
 }
 
 impl ApiError {
@@ -178,16 +203,13 @@ impl IntoResponse for ApiError {
             Self::Unavailable(Some(cause)) => tracing::warn!(%cause, detail = ?cause, "a call found no database"),
             _ => {}
         }
-        let mut error = json!({ "code": self.code(), "message": self.to_string() });
-        if let Some(reason) = self.reason() {
-            error["reason"] = json!(reason);
-        }
-        match &self {
-            Self::BadField { field, .. } => error["field"] = json!(field),
-            Self::EditedMeanwhile(current) => error["current"] = current.clone(),
-            _ => {}
-        }
-        let mut response = (self.status(), Json(json!({ "error": error }))).into_response();
+        let (field, current) = match &self {
+            Self::BadField { field, .. } => (Some(*field), None),
+            Self::EditedMeanwhile(current) => (None, Some(current.clone())),
+            _ => (None, None),
+        };
+        let error = Told { code: self.code(), message: self.to_string(), reason: self.reason(), field, current };
+        let mut response = (self.status(), Json(Problem { error })).into_response();
         if matches!(self, Self::Unavailable(_) | Self::TooMany | Self::UnderWay) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }

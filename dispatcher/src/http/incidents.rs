@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use super::Api;
 use super::caller::May;
-use super::errors::ApiError;
+use super::errors::{ApiError, Problem};
 use super::input::{Asked, At, Limit, Told, Words, maybe_id_schema, maybe_words, maybe_words_schema, word_schema};
 use super::once::{Creating, IdempotencyKey, Once};
-use super::openapi::{Conflict, Problem, Unprocessable};
+use super::openapi::{Conflict, Unprocessable};
 use super::script::{Script, script};
 use crate::access::{Answer, Scope, See, TakeOver};
 use crate::store::live::Cursor;

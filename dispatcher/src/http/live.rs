@@ -20,10 +20,9 @@ use wire::report::Unstored;
 
 use super::Api;
 use super::caller::{Caller, May};
-use super::errors::ApiError;
+use super::errors::{ApiError, Problem};
 use super::health::Follower;
 use super::input::Asked;
-use super::openapi::Problem;
 use crate::access::{Scope, See};
 use crate::store::live::{self, Cursor, Resumption};
 use crate::store::users::Touch;

@@ -1,11 +1,11 @@
 //! The API's own description: what stands beside the handlers, and what goes for many of them.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use axum::Json;
-use axum::http::{HeaderValue, Method, header};
+use axum::body::Bytes;
+use axum::http::{Method, header};
 use axum::response::{IntoResponse as _, Response};
-use serde::Serialize;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, SchemaFormat};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
@@ -13,35 +13,16 @@ use utoipa::openapi::{
     Components, ContentBuilder, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Required, Response as Answer,
     ResponseBuilder, Schema, Type,
 };
-use utoipa::{IntoResponses, Modify, OpenApi as _, ToSchema};
+use utoipa::{IntoResponses, Modify, OpenApi as _};
 
 use super::caller::COOKIE;
+use super::errors::Problem;
 use super::routes;
 
 /// The scheme of those who are logged in; its scopes are deeds ([`crate::access`]).
 const SESSION: &str = "session";
 /// What such a call needs as well when it changes something.
 const CSRF: &str = "csrf";
-
-/// What an answer says that is not the one that was asked for.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Problem {
-    error: Told,
-}
-
-#[derive(Serialize, ToSchema)]
-struct Told {
-    /// For programs; stays as it is.
-    code: String,
-    /// For people; a sentence.
-    message: String,
-    /// Which rule said no, when `code` is `refused`.
-    reason: Option<String>,
-    /// Which field of the body is meant, when it is one.
-    field: Option<String>,
-    /// The thing as it is now, when `code` is `edited_meanwhile`.
-    current: Option<serde_json::Value>,
-}
 
 /// It cannot be done as things are.
 pub(super) struct Conflict;
@@ -103,8 +84,9 @@ pub(super) fn empty() -> OpenApi {
     responses((status = 200, body = serde_json::Value)),
 )]
 pub(super) async fn document() -> Response {
-    let keep = [(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
-    (keep, Json(routes::document())).into_response()
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| serde_json::to_vec(&routes::document()).unwrap_or_default().into());
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
+    (headers, TEXT.clone()).into_response()
 }
 
 struct Schemes;

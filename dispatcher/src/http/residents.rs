@@ -8,9 +8,8 @@ use uuid::Uuid;
 
 use super::Api;
 use super::caller::May;
-use super::errors::ApiError;
+use super::errors::{ApiError, Problem};
 use super::input::{Asked, At, Limit, NoWords, Told, Words};
-use super::openapi::Problem;
 use crate::access::{Answer, See};
 use crate::store::page::Page;
 use crate::store::residents::{self, Found, Kept};

@@ -11,9 +11,8 @@ use utoipa::ToSchema;
 
 use super::Api;
 use super::caller::{COOKIE, Caller, hash_token};
-use super::errors::{ApiError, Cause};
+use super::errors::{ApiError, Cause, Problem};
 use super::input::Told;
-use super::openapi::Problem;
 use super::password;
 use crate::clock;
 use crate::store::users::{self, Login, SESSION_LASTS, User};
