@@ -4,7 +4,7 @@
 //   {"do":"gone","testid","within_ms"}           {"do":"click","testid"}
 //   {"do":"fill","testid","text"}                {"do":"read","testid"}
 //   {"do":"key","key"}                           {"do":"shot","path"}
-//   {"do":"complaints"}
+//   {"do":"look","url","words","within_ms"}      {"do":"complaints"}
 //
 // Answers {"done":true,...} or {"done":false,"why"}. Ends with its input.
 
@@ -68,6 +68,16 @@ const skills = {
   },
   async shot({ path }) {
     await page.screenshot({ path, animations: 'allow' })
+  },
+  async look({ url, words, ...order }) {
+    const other = await context.newPage()
+    try {
+      await other.goto(url)
+      await other.getByText(words).first().waitFor({ state: 'visible', ...within(order) })
+      return { text: await other.locator('body').innerText() }
+    } finally {
+      await other.close()
+    }
   },
   async complaints() {
     return { complaints }
