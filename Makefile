@@ -46,7 +46,7 @@ mutants: ## break the core on purpose and demand that the simulation notices
 	scripts/mutants
 
 .PHONY: chaos
-chaos: packages-test console venv ## a hundred rounds of kill -9
+chaos: packages-test console venv ## a hundred rounds of kill -9, with everybody's pager on
 	cargo build --workspace --all-targets
 	CHAOS_ROUNDS=$${CHAOS_ROUNDS:-100} cargo test --workspace --test chaos -- --nocapture
 

@@ -353,6 +353,7 @@ mod tests {
                         assert!(matches!(key, Key::CheckIn | Key::Request { .. }), "{key:?}");
                         presses += 1;
                     }
+                    Input::SwitchedOff => panic!("{} switches their pager off", who.name),
                 }
             }
             out += usize::from(went_out);

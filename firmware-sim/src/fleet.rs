@@ -4,6 +4,7 @@
 //! A pager of the fleet gives way. When somebody else connects in its name ([`client_id`]), it takes that
 //! for the same pager in another hand: it stays away, looks in again after a while, and is thrown out again
 //! without having said a word. So one wearer of a living district can be led astray by `firmware-sim wander`.
+//! Where nobody takes pagers, they can be told to come back at once ([`ThrownOut`]).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -57,6 +58,16 @@ pub struct Wearer {
     pub haunts: Vec<Haunt>,
 }
 
+/// What a pager does when its connection breaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ThrownOut {
+    /// Gives way to whoever may have taken its place.
+    #[default]
+    StaysAway,
+    /// Takes it that the server was away, and looks again soon.
+    ComesBack,
+}
+
 /// How a fleet lives.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -70,12 +81,21 @@ pub struct Config {
     pub starts_at: SimTime,
     /// How many calls for help a simulated hour brings, on the whole.
     pub sos_per_hour: f64,
+    /// What its pagers do when their connections break.
+    pub thrown_out: ThrownOut,
 }
 
 impl Config {
     /// An ordinary morning in real time.
     pub fn new(broker: impl Into<String>) -> Self {
-        Self { broker: broker.into(), seed: town::SEED, speed: 1.0, starts_at: 8 * 3600 + 1800, sos_per_hour: 0.0 }
+        Self {
+            broker: broker.into(),
+            seed: town::SEED,
+            speed: 1.0,
+            starts_at: 8 * 3600 + 1800,
+            sos_per_hour: 0.0,
+            thrown_out: ThrownOut::default(),
+        }
     }
 }
 
@@ -136,15 +156,20 @@ pub async fn run(config: Config, wearers: Vec<Wearer>, stop: CancellationToken) 
 }
 
 fn pager_of(config: &Config, wearer: &Wearer) -> pager::Config {
+    let ordinary = pager::Config::new(&config.broker, &wearer.serial, Secret::from(wearer.secret.as_str()));
+    let (stays_away, settled_after) = match config.thrown_out {
+        ThrownOut::StaysAway => (Backoff::new(AWAY_FIRST, AWAY_MOST), SETTLED_AFTER),
+        ThrownOut::ComesBack => (ordinary.stays_away.clone(), ordinary.settled_after),
+    };
     pager::Config {
         login: wearer.login.clone(),
         client_id: client_id(&wearer.serial),
         session: Session::Forgotten,
         device: Settings::new(&wearer.serial, clock::boot()),
         tick_every: Duration::from_secs(5),
-        stays_away: Backoff::new(AWAY_FIRST, AWAY_MOST),
-        settled_after: SETTLED_AFTER,
-        ..pager::Config::new(&config.broker, &wearer.serial, Secret::from(wearer.secret.as_str()))
+        stays_away,
+        settled_after,
+        ..ordinary
     }
 }
 

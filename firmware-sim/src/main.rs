@@ -124,6 +124,9 @@ struct FleetArgs {
     /// How many of them call for help in an hour of theirs.
     #[arg(long, default_value_t = 0.0)]
     sos_per_hour: f64,
+    /// Comes back at once when a connection breaks, instead of giving way to whoever may have taken a pager's place.
+    #[arg(long)]
+    comes_back: bool,
 }
 
 #[derive(Debug, Args)]
@@ -378,6 +381,7 @@ async fn live(args: FleetArgs, stop: CancellationToken) -> anyhow::Result<ExitCo
         speed: args.speed,
         starts_at,
         sos_per_hour: args.sos_per_hour,
+        thrown_out: if args.comes_back { fleet::ThrownOut::ComesBack } else { fleet::ThrownOut::StaysAway },
     };
     fleet::run(config, wearers.collect(), stop).await?;
     Ok(ExitCode::SUCCESS)

@@ -45,7 +45,7 @@ async fn the_district_tiles_in_the_database_too_and_everybody_belongs_to_where_t
         ("select count(*) from resident where node_at(home) is distinct from serving_node", 0),
         ("select count(*) from resident r where not exists (select from medical_card m where m.resident_id = r.id)", 0),
         ("select count(*) from resident r where not exists (select from contact c where c.resident_id = r.id)", 0),
-        // Everybody is inside their own; and the one who is let wander off has one.
+        // Everybody is inside their own; and the one who is let wander off has one that is soon left, and an elder's years.
         (
             "select count(*) from fence f join resident r on r.id = f.resident_id
              where not st_dwithin(r.home, f.area, coalesce(f.radius_m, 0))",
@@ -53,7 +53,8 @@ async fn the_district_tiles_in_the_database_too_and_everybody_belongs_to_where_t
         ),
         (
             "select count(*) from fence f join terminal_assignment a on a.resident_id = f.resident_id
-             join terminal t on t.id = a.terminal_id where t.serial = 'P1042'",
+             join terminal t on t.id = a.terminal_id join resident r on r.id = f.resident_id
+             where t.serial = 'P1016' and f.radius_m <= 300 and r.born_in < 1950",
             1,
         ),
         ("select count(*) from resident where handover_policy = 'operator_first' and category <> '智障'", 0),

@@ -32,6 +32,8 @@ export class MapView {
   private readonly datum: Datum
   private readonly waiting = new globalThis.Map<string, FeatureCollection>()
   private ready = false
+  /** Whose the view is: the page keeps what matters in sight until somebody moves the map by hand. */
+  private held: 'by_the_page' | 'by_hand' = 'by_the_page'
 
   /** Throws when this browser cannot draw it. */
   constructor(
@@ -65,6 +67,9 @@ export class MapView {
       this.waiting.clear()
       became('ready')
     })
+    this.map.on('movestart', (event) => {
+      if ('originalEvent' in event && event.originalEvent) this.held = 'by_hand'
+    })
     // A tile that does not come leaves a hole in the ground; everything of ours is still there.
     this.map.on('error', ({ error }) => console.warn('map', error.message))
     this.map.on('webglcontextlost', () => became('missing'))
@@ -84,8 +89,20 @@ export class MapView {
   /** Moves so that all of it is seen, no nearer than makes sense. */
   frame(around: Bounds | null, how: 'at_once' | 'gently' = 'at_once', nearest = 16.5): void {
     if (around === null) return
+    this.held = 'by_the_page'
     const duration = how === 'at_once' ? 0 : 600
     this.map.fitBounds(this.corners(around), { padding: EDGE_PX, maxZoom: nearest, duration })
+  }
+
+  /** Frames it again when some of it has gone out of sight, unless somebody has moved the map by hand. */
+  keep(around: Bounds | null): void {
+    if (around === null || this.held === 'by_hand') return
+    const { clientWidth: width, clientHeight: height } = this.map.getContainer()
+    const inSight = (corner: [number, number]) => {
+      const { x, y } = this.map.project(corner)
+      return x > EDGE_PX / 2 && x < width - EDGE_PX / 2 && y > EDGE_PX / 2 && y < height - EDGE_PX / 2
+    }
+    if (!this.corners(around).every(inSight)) this.frame(around, 'gently')
   }
 
   /** Moves there when it is out of sight. */
@@ -95,6 +112,7 @@ export class MapView {
   }
 
   zoom(by: 1 | -1): void {
+    this.held = 'by_hand'
     this.map.zoomTo(this.map.getZoom() + by, { duration: 200 })
   }
 

@@ -4,9 +4,13 @@
 //   {"do":"gone","testid","within_ms"}           {"do":"click","testid"}
 //   {"do":"fill","testid","text"}                {"do":"read","testid"}
 //   {"do":"key","key"}                           {"do":"shot","path"}
+<<<<<<< HEAD
 //   {"do":"complaints"}                          {"do":"go","path"}
 //
 // Where a page is not ours, and has no testid, there is {"selector"} instead.
+=======
+//   {"do":"look","url","words","within_ms"}      {"do":"complaints"}
+>>>>>>> story
 //
 // Answers {"done":true,...} or {"done":false,"why"}. Ends with its input.
 
@@ -74,6 +78,16 @@ const skills = {
   },
   async shot({ path }) {
     await page.screenshot({ path, animations: 'allow' })
+  },
+  async look({ url, words, ...order }) {
+    const other = await context.newPage()
+    try {
+      await other.goto(url)
+      await other.getByText(words).first().waitFor({ state: 'visible', ...within(order) })
+      return { text: await other.locator('body').innerText() }
+    } finally {
+      await other.close()
+    }
   },
   async complaints() {
     return { complaints }

@@ -285,6 +285,7 @@ impl Apart {
             http: format!("http://{}", self.desks[dispatcher]),
             pid: 0,
             database: self.postgres.url().into(),
+            mailbox: None,
             demo: self.demo.clone(),
         };
         Console::log_in(&ready, "operator").await

@@ -105,6 +105,12 @@ impl Browser {
         answer["text"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// Looks at another page until these words stand there, and reads it.
+    pub async fn looks_at(&mut self, url: &str, words: &str, within: Duration) -> String {
+        let answer = self.does(json!({ "do": "look", "url": url, "words": words }), within).await;
+        answer["text"].as_str().unwrap_or_default().to_owned()
+    }
+
     /// Opens an incident from the queue, and waits for its card.
     pub async fn opens(&mut self, incident: &str) {
         self.clicks(&format!("incident-{incident}")).await;

@@ -73,6 +73,8 @@ pub struct Ready {
     pub pid: u32,
     /// How to reach the database.
     pub database: String,
+    /// Where a person sees what contacts are written, when the server plays the far ends.
+    pub mailbox: Option<String>,
     /// The district.
     pub demo: Demo,
 }

@@ -1,5 +1,6 @@
 //! The crash test: presses flow from real clients while the process, and PostgreSQL, are killed with -9.
-//! Whatever a client was told is stored is stored, each press once, and every open incident has its deadline.
+//! Whatever a client was told is stored is stored, each press once, and every open incident has its deadline. Meanwhile
+//! everybody else in the district wears a pager that tells where they are; all of them come back after each kill.
 //!
 //! `CHAOS_ROUNDS` says how many kills (10), `CHAOS_SEED` which.
 
@@ -10,18 +11,23 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use firmware_sim::centre::Behaviour;
+use firmware_sim::clock;
 use firmware_sim::device::{Key, Settings};
 use firmware_sim::pager::{self, Event, Pager};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use rustix::process::Signal;
 use serde_json::json;
+use system::console::Console;
 use system::mosquitto::{Mosquitto, Version};
 use system::paho::Paho;
+use system::places;
+use system::program::Program;
 use system::records::{Press, Records};
 use system::scene::{Scene, sends_a_vehicle};
 use system::server::{Server, Setup, Terminal, signal};
 use system::wait::{SOON, until, until_so};
+use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +37,16 @@ const FLOWS_AGAIN_WITHIN: Duration = Duration::from_mins(1);
 const PATIENCE: Duration = Duration::from_secs(8);
 /// The boot number of terminals that cannot restart.
 const BOOT: u32 = 7;
+/// Everybody who wears a pager.
+const FLEET: usize = 277;
+/// Beside the fleet, these sessions are open for good: paho's two, and the simulated pager's.
+const BY_HAND: usize = 3;
+/// How many times faster than real the fleet's days go, so that it has something to say at every moment.
+const DAYS_FASTER: &str = "30";
+/// So many positions of the fleet are filed between two kills.
+const HEARD_MIN: i64 = 20;
+/// Who was heard while the database was away is told to it by the next minute's round.
+const TOLD_WITHIN: Duration = Duration::from_mins(2);
 
 /// What the wearers know.
 #[derive(Debug, Default)]
@@ -132,6 +148,42 @@ async fn press_on_a_pager(door: SocketAddr, terminal: Terminal, ledger: Arc<Ledg
     pager.stopped().await;
 }
 
+/// Everybody's pager: an ordinary day, and back at once when the server was away.
+#[derive(Debug)]
+struct Fleet {
+    _pagers: Program,
+    console: Console,
+    killed_at: String,
+}
+
+impl Fleet {
+    async fn start(server: &Server) -> Self {
+        // A test that is itself killed leaves no fleet behind.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM"]).arg(places::executable("firmware-sim"));
+        command.args(["fleet", "--comes-back", "--speed", DAYS_FASTER, "--broker", &server.mqtt().to_string()]);
+        command.arg("--wearers").arg(server.data().join("demo.json")).env("RUST_LOG", "warn");
+        let pagers = Program::start("the fleet", &mut command);
+        let console = Console::log_in(server.ready(), "supervisor").await;
+        Self { _pagers: pagers, console, killed_at: clock::now().to_string() }
+    }
+
+    /// Waits until all of them have sessions, and what they say since the last kill is on disk.
+    async fn is_back(&self, server: &Server) {
+        until_so("everybody's pager is back", FLOWS_AGAIN_WITHIN, async || {
+            let sessions = self.console.metric("ydt_broker_sessions").await;
+            sessions.parse::<usize>().expect("a gauge is a number") >= FLEET + BY_HAND
+        })
+        .await;
+        let mut records = Records::of(server.ready()).await;
+        until_so("the fleet is heard", FLOWS_AGAIN_WITHIN, async || {
+            let filed = "select count(*) from fix where received_at > $1::timestamptz";
+            records.count(filed, &[&self.killed_at]).await >= HEARD_MIN
+        })
+        .await;
+    }
+}
+
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
@@ -229,14 +281,17 @@ async fn what_was_acknowledged_survives_every_kill_and_nothing_is_doubled() {
     let terminals = vec![scene.terminal("P1005"), scene.terminal("P1006")];
     wearers.spawn(press_with_paho(door, terminals, Arc::clone(&ledger)));
     wearers.spawn(press_on_a_pager(door, scene.terminal("P1007"), Arc::clone(&ledger)));
+    let mut fleet = Fleet::start(&scene.server).await;
 
     for round in 1..=rounds {
         // A random moment while presses flow: after some more of them, and a little time.
         let enough = ledger.count() + random.random_range(3..25);
         until_so("presses flow", FLOWS_AGAIN_WITHIN, async || ledger.count() >= enough).await;
+        fleet.is_back(&scene.server).await;
         tokio::time::sleep(Duration::from_millis(random.random_range(0..150))).await;
         let victim = VICTIMS[random.random_range(0..VICTIMS.len())];
         eprintln!("round {round}: {} presses acknowledged, killing {victim:?}", ledger.count());
+        fleet.killed_at = clock::now().to_string();
         kill(&mut scene.server, victim, &mut random).await;
         while let Some(ended) = wearers.try_join_next() {
             ended.expect("no wearer gives up");
@@ -244,6 +299,7 @@ async fn what_was_acknowledged_survives_every_kill_and_nothing_is_doubled() {
     }
     let enough = ledger.count() + 10;
     until_so("presses flow after the last kill", FLOWS_AGAIN_WITHIN, async || ledger.count() >= enough).await;
+    fleet.is_back(&scene.server).await;
     ledger.is_over.store(true, Ordering::Relaxed);
     while let Some(ended) = wearers.join_next().await {
         ended.expect("no wearer gives up");
@@ -252,15 +308,18 @@ async fn what_was_acknowledged_survives_every_kill_and_nothing_is_doubled() {
     let mut records = scene.records().await;
     let acknowledged = ledger.acknowledged.lock().expect("nobody panicked").clone();
     assert_eq!(acknowledged, *ledger.begun.lock().expect("nobody panicked"), "every press was repeated to its end");
-    let stored = records.presses().await;
-    let lost: Vec<&Press> = acknowledged.iter().filter(|press| !stored.contains_key(*press)).collect();
-    assert!(lost.is_empty(), "seed {seed}: acknowledged and lost: {lost:?}");
-    let doubled: Vec<(&Press, &i64)> = stored.iter().filter(|(_, times)| **times != 1).collect();
+    let all_stored = records.presses().await;
+    let doubled: Vec<(&Press, &i64)> = all_stored.iter().filter(|(_, times)| **times != 1).collect();
     assert!(doubled.is_empty(), "seed {seed}: stored more than once: {doubled:?}");
-    let invented: Vec<&Press> = stored.keys().filter(|press| !acknowledged.contains(*press)).collect();
+    // The fleet orders meals and repairs, and keeps no ledger.
+    let stored: BTreeSet<&Press> = all_stored.keys().filter(|(_, boot, _)| *boot == i64::from(BOOT)).collect();
+    let lost: Vec<&Press> = acknowledged.iter().filter(|press| !stored.contains(press)).collect();
+    assert!(lost.is_empty(), "seed {seed}: acknowledged and lost: {lost:?}");
+    let invented: Vec<&&Press> = stored.iter().filter(|press| !acknowledged.contains(**press)).collect();
     assert!(invented.is_empty(), "seed {seed}: stored and never pressed: {invented:?}");
     let counted = records.count("select coalesce(sum(presses), 0)::bigint from incident", &[]).await;
-    assert_eq!(counted, i64::try_from(stored.len()).expect("a count"), "seed {seed}: presses that incidents count");
+    assert_eq!(counted, i64::try_from(all_stored.len()).expect("a count"), "seed {seed}: presses that incidents count");
+    check_the_fleet(&mut records, &fleet).await;
 
     let mut broken = Vec::new();
     until_so(format!("seed {seed}: every promise is kept again, but {broken:?}"), SOON, async || {
@@ -272,7 +331,21 @@ async fn what_was_acknowledged_survives_every_kill_and_nothing_is_doubled() {
         records.timeline(&incident.to_string()).await;
         check_what_120_has(&scene, &mut records, &incident.to_string()).await;
     }
-    eprintln!("{} presses, each acknowledged and stored once", acknowledged.len());
+    let ordered = all_stored.len() - stored.len();
+    eprintln!("{} presses, each acknowledged and stored once; {ordered} orders of the fleet", acknowledged.len());
+}
+
+/// The database knows that everybody's pager is on, and no kill has led anybody astray.
+async fn check_the_fleet(records: &mut Records, fleet: &Fleet) {
+    until_so("the database knows of everybody", TOLD_WITHIN, async || {
+        let on = "select count(*) from terminal_state s join terminal t on t.id = s.terminal_id
+            where t.dialect = 'ydt' and s.session_open and s.heard_at > $1::timestamptz";
+        records.count(on, &[&fleet.killed_at]).await == i64::try_from(FLEET).expect("a count")
+    })
+    .await;
+    assert_eq!(records.count("select count(*) from incident where class = 'wandering'", &[]).await, 0);
+    let fixes = records.count("select count(*) from fix", &[]).await;
+    eprintln!("the fleet of {FLEET} is back; {fixes} positions were filed");
 }
 
 /// However often it was told: one case under one key, unless it is not to be called yet.

@@ -87,6 +87,6 @@ async fn every_line_that_the_demonstration_prints_works_as_printed() {
     hears(&walking, "connected", SOON).await;
     let away = "select count(*) from terminal_state s join terminal t on t.id = s.terminal_id
         join terminal_assignment a on a.terminal_id = t.id and a.until is null join resident r on r.id = a.resident_id
-        where t.serial = 'P1042' and st_distance(s.place, r.home) > 100";
+        where t.serial = 'P1016' and st_distance(s.place, r.home) > 100";
     until_so("the wanderer is seen to go", COMING_WITHIN, async || records.count(away, &[]).await == 1).await;
 }

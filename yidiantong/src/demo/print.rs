@@ -4,8 +4,8 @@ use wire::directory::Dialect;
 
 use crate::serve::Ready;
 
-/// Somebody with a fence.
-const WANDERER: &str = "P1042";
+/// An elder with a fence close around their home: that they have left it is known within a minute.
+const WANDERER: &str = "P1016";
 
 /// Tells a person where everything is and what to type.
 #[expect(clippy::print_stdout, reason = "this is what the person at the terminal reads")]

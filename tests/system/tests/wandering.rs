@@ -1,0 +1,141 @@
+//! Somebody wanders off in the demonstration's district, while everybody else there lives an ordinary day: the
+//! fence notices, an operator at a browser sends somebody, and the family is written.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use system::browser::Browser;
+use system::console::{Console, entries, list, text};
+use system::places;
+use system::program::Program;
+use system::records::Records;
+use system::server::{FarEnds, Server, Setup, Terminal};
+use system::wait::{SOON, until};
+use tokio::process::Command;
+
+/// Some hundred metres at ten times an old person's pace, and two fixes outside, on a machine that is busy.
+const NOTICED_WITHIN: Duration = Duration::from_mins(2);
+/// Simulated responders think, set off, and cover a few kilometres at ten times the speed of a bicycle.
+const THERE_WITHIN: Duration = Duration::from_mins(3);
+/// A map is drawn in software here, and the district's has hundreds of things on it.
+const DRAWN_WITHIN: Duration = Duration::from_mins(1);
+/// One in four responders is busy: nobody has to ask so many.
+const ASKED_MOST: usize = 6;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wanders_off_is_found_with_an_operator_at_a_browser_and_the_family_is_written() {
+    let server = Server::start(Setup { far_ends: FarEnds::Inside, ..Setup::default() }).await;
+    let mailbox = server.ready().mailbox.clone().expect("the demonstration has a mailbox");
+    let watcher = Console::log_in(server.ready(), "supervisor").await;
+    let mut operator = Browser::log_in(server.ready(), "operator").await;
+
+    // The line that the demonstration prints, and the same way each time.
+    let printed = server.printed().await;
+    let is_it = |line: &&str| line.contains("/firmware-sim wander ");
+    let line = format!("{} --seed 4", printed.lines().find(is_it).expect("a line lets somebody wander").trim());
+    let is_named = |terminal: &&Terminal| line.contains(&format!("--serial {} ", terminal.serial));
+    let Terminal { serial, wearer, .. } =
+        server.ready().demo.terminals.iter().find(is_named).expect("a pager is named");
+    let walking = Program::start(&line, Command::new("sh").args(["-c", &line]));
+    walking.hear("connected", SOON, |said| said.contains("connected").then_some(())).await;
+
+    let everybody = json!({ "data-state": "ready", "data-people": "277", "data-responders": "120" });
+    operator.sees("map", everybody, DRAWN_WITHIN).await;
+
+    // The case opens by nobody's hand: it rings, and stands on the map.
+    let left = |incident: &Value| incident["class"] == "wandering" && incident["serial"] == *serial;
+    let incident = watcher.incident("somebody is missed", NOTICED_WITHIN, left).await;
+    let (row, mark) = (format!("incident-{incident}"), format!("mark-{incident}"));
+    operator.sees(&row, json!({ "data-class": "wandering", "data-ring": "operators" }), SOON).await;
+    operator.sees("ringing", json!({ "data-ring": "operators", "data-heard": "operators" }), SOON).await;
+    operator.sees(&mark, json!({ "data-headline": "ringing" }), DRAWN_WITHIN).await;
+    operator.clicks(&mark).await;
+    operator.sees("card", json!({ "data-incident": incident }), SOON).await;
+    assert!(operator.reads("who").await.contains(wearer), "the card is somebody else's");
+
+    // Their pager tells where they are; the way that they took out of the fence is drawn.
+    operator.sees("case-map", json!({ "data-state": "ready", "data-place": "gnss" }), DRAWN_WITHIN).await;
+    let drawn = json!({ "data-seen-person": "1", "data-seen-track": "1", "data-seen-fence-area": "1" });
+    operator.sees("case-map", drawn, DRAWN_WITHIN).await;
+    let card = watcher.card(&incident).await;
+    assert_eq!((&card["kinds"], entries(&card, "left_fence").len()), (&json!(["fence_exit"]), 1));
+    assert_eq!(
+        (&card["handovers"], &card["offers"]),
+        (&json!([]), &json!([])),
+        "somebody was sent without an operator"
+    );
+
+    // The first of the family is written at once, and the ledger holds what the far end said.
+    let told = |card: &Value| card["messages"][0]["state"] == "sent";
+    let card = watcher.card_when(&incident, "the ledger has a letter that was taken", SOON, told).await;
+    assert!(text(&card["messages"][0]["answers"][0]["answer"]).starts_with("250 "), "{:#}", card["messages"]);
+    let alarmed = operator.looks_at(&mailbox, &format!("{wearer} 求助：离开安全区域"), SOON).await;
+    assert!(alarmed.contains(text(&card["messages"][0]["to"])), "whom is it to? {alarmed}");
+
+    // The operator has it, and asks the nearest who can go. All of them are seen on the case's map.
+    operator.clicks("claim").await;
+    operator.sees(&row, json!({ "data-ring": "none" }), SOON).await;
+    let responder = asks_until_somebody_goes(&mut operator, &watcher, &incident).await;
+    operator
+        .sees("case-map", json!({ "data-going": "1", "data-seen-person": "1", "data-seen-mover": "1" }), SOON)
+        .await;
+    operator.takes_picture(&places::shots().join("wandering.png")).await;
+    let is_there = |card: &Value| !entries_of_arrival(card, &responder).is_empty();
+    watcher.card_when(&incident, "the responder is there", THERE_WITHIN, is_there).await;
+    let reached = json!({ "data-headline": "on_scene" });
+    operator.sees("headline", reached, SOON).await;
+
+    // Found, and closed; the family hears that too.
+    operator.clicks("close").await;
+    operator.clicks("outcome-found").await;
+    operator.clicks("confirm").await;
+    operator.sees_no(&row, SOON).await;
+    operator.sees_no(&mark, SOON).await;
+    let relieved = operator.looks_at(&mailbox, &format!("{wearer} 的求助已办结"), SOON).await;
+    assert!(relieved.contains("人已找到"), "{relieved}");
+    assert_eq!(operator.complaints().await, json!([]));
+    operator.closes().await;
+
+    let card = watcher.card(&incident).await;
+    assert_eq!(card["closed"]["outcome"], "found");
+    let words = Records::of(server.ready()).await.timeline(&incident).await;
+    let place = |word: &str| words.iter().position(|written| written == word);
+    let places = ["left_fence", "rung", "contacted", "claimed", "asked", "answered", "closed"].map(place);
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{words:?}");
+}
+
+/// The state of the last question to this responder.
+fn offer_of<'c>(card: &'c Value, responder: &str) -> Option<&'c str> {
+    list(&card["offers"]).iter().rev().find(|offer| offer["responder"] == responder).map(|offer| text(&offer["state"]))
+}
+
+/// What the timeline says of this responder's arrival.
+fn entries_of_arrival<'c>(card: &'c Value, responder: &str) -> Vec<&'c Value> {
+    let is_it = |data: &Value| data["responder"] == responder && data["state"] == "on_scene";
+    entries(card, "answered").into_iter().filter(|entry| is_it(&entry["data"])).collect()
+}
+
+/// Asks the nearest, and while they decline the next; tells who goes.
+async fn asks_until_somebody_goes(operator: &mut Browser, watcher: &Console, incident: &str) -> String {
+    let mut asked = Vec::new();
+    while asked.len() < ASKED_MOST {
+        operator.clicks("ask").await;
+        let found = watcher.get(&format!("/incidents/{incident}/candidates")).await;
+        let is_new =
+            |candidate: &&Value| candidate["busy"] != true && !asked.iter().any(|one| candidate["responder"] == *one);
+        let nearest = list(&found["candidates"]).iter().find(is_new).expect("somebody is left to ask");
+        let responder = text(&nearest["responder"]).to_owned();
+        operator.clicks(&format!("ask-{responder}")).await;
+        operator.sees_no("dialog", SOON).await;
+        let answered = until("they answer", SOON, async || {
+            let state = offer_of(&watcher.card(incident).await, &responder).map(str::to_owned)?;
+            (state != "asked").then_some(state)
+        });
+        if answered.await != "declined" {
+            return responder;
+        }
+        operator.sees(&format!("offer-{responder}"), json!({ "data-state": "declined" }), SOON).await;
+        asked.push(responder);
+    }
+    panic!("nobody goes; asked were {asked:?}")
+}
