@@ -4,13 +4,10 @@
 //   {"do":"gone","testid","within_ms"}           {"do":"click","testid"}
 //   {"do":"fill","testid","text"}                {"do":"read","testid"}
 //   {"do":"key","key"}                           {"do":"shot","path"}
-<<<<<<< HEAD
-//   {"do":"complaints"}                          {"do":"go","path"}
+//   {"do":"look","url","words","within_ms"}      {"do":"complaints"}
+//   {"do":"go","path"}
 //
 // Where a page is not ours, and has no testid, there is {"selector"} instead.
-=======
-//   {"do":"look","url","words","within_ms"}      {"do":"complaints"}
->>>>>>> story
 //
 // Answers {"done":true,...} or {"done":false,"why"}. Ends with its input.
 
