@@ -592,6 +592,7 @@ mod tests {
             called_at: Timestamp::UNIX_EPOCH,
             person: None,
             address: None,
+            home_address: None,
             place: None,
             door_access: None,
             call_back: String::new(),

@@ -75,6 +75,7 @@ impl Town {
             called_at: now,
             person: None,
             address: Some("长沙市岳麓区".into()),
+            home_address: None,
             place: None,
             door_access: None,
             call_back: "0731-0000000".into(),

@@ -40,6 +40,9 @@ pub struct Message {
     pub person: Option<Person>,
     /// Where, in words.
     pub address: Option<String>,
+    /// Where the person lives, when they are elsewhere.
+    #[serde(default)]
+    pub home_address: Option<String>,
     /// Where, as coordinates.
     pub place: Option<Place>,
     /// How to get in: door code, who has a key.

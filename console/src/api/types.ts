@@ -301,6 +301,8 @@ export interface ServiceCall {
 export interface OwnOffer extends Offer {
   incident: {
     address?: string | null
+    /** Where they live, when `address` is another place. */
+    home_address?: string | null
     place?: Place | null
     person_name?: string | null
     door_access?: string | null

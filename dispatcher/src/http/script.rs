@@ -28,6 +28,10 @@ pub(super) fn script(detail: &Detail, call_back: &str) -> Script {
         zh.push(format!("地址：{address}。"));
         en.push(format!("Address: {address}."));
     }
+    if let Some(home) = &detail.home_address {
+        zh.push(format!("不在住处，住址是：{home}。"));
+        en.push(format!("Not at home; home is: {home}."));
+    }
     if let Some(place) = &detail.place {
         let (lat, lon) = (place.lat, place.lon);
         let accuracy_zh = place.accuracy_m.map_or(String::new(), |metres| format!("，误差约 {metres:.0} 米"));

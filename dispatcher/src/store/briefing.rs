@@ -35,8 +35,8 @@ pub async fn for_centre(
     let row = sqlx::query!(
         r#"select
             st_y(p.place::geometry) as lat, st_x(p.place::geometry) as lon, p.accuracy_m, p.source, p.at as placed_at,
-            i.place_in_words, i.caller_phone,
-            r.name as "name?", r.born_in as "born_in?", r.sex as "sex?", r.phone as "phone?", r.address as "address?",
+            p.address, p.home_address, i.caller_phone,
+            r.name as "name?", r.born_in as "born_in?", r.sex as "sex?", r.phone as "phone?",
             r.door_access as "door_access?", m.card as "card?"
          from incident i
          join incident_place p on p.incident_id = i.id
@@ -54,7 +54,6 @@ pub async fn for_centre(
         age_s: row.placed_at.map_or(0, |at| now.duration_since(at.to_jiff()).as_secs().max(0)),
         source: row.source.as_deref().and_then(|source| Source::parse(source).ok()).unwrap_or(Source::Unknown),
     });
-    let address = row.place_in_words.clone().or(row.address.clone());
     let person = row.name.map(|name| Person {
         name,
         born_in: row.born_in,
@@ -63,7 +62,8 @@ pub async fn for_centre(
         medical_card: row.card,
     });
     let kinds: Vec<String> = incident.kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
-    let briefing = brief(handover, &kinds, person.as_ref(), address.as_deref(), incident.drill);
+    let place_in_words = whereabouts(row.address.as_deref(), row.home_address.as_deref());
+    let briefing = brief(handover, &kinds, person.as_ref(), &place_in_words, incident.drill);
     Ok(Message {
         version: VERSION,
         handover: handover.id.0,
@@ -75,7 +75,8 @@ pub async fn for_centre(
         kinds,
         called_at: incident.opened_at,
         person,
-        address,
+        address: row.address,
+        home_address: row.home_address,
         place,
         door_access: row.door_access,
         call_back: config.call_back_phone.clone(),
@@ -84,10 +85,15 @@ pub async fn for_centre(
     })
 }
 
-fn brief(handover: &Handover, kinds: &[String], person: Option<&Person>, address: Option<&str>, drill: bool) -> String {
+/// Where to go, in words.
+fn whereabouts(address: Option<&str>, home_address: Option<&str>) -> String {
+    let address = address.unwrap_or("地址不详，见坐标");
+    home_address.map_or_else(|| address.to_owned(), |home| format!("{address}（不在住处；住址：{home}）"))
+}
+
+fn brief(handover: &Handover, kinds: &[String], person: Option<&Person>, address: &str, drill: bool) -> String {
     let drill = if drill { "【演练】" } else { "" };
     let who = person.map_or("身份不明者", |person| person.name.as_str());
-    let address = address.unwrap_or("地址不详，见坐标");
     if let HandoverState::StoodDown { reason } = &handover.state {
         return format!("{drill}取消：{who}，{address}，无需出动。原因：{reason}");
     }

@@ -53,9 +53,10 @@ pub(super) async fn write(
     (now, not_after): (Timestamp, Timestamp),
 ) -> Result<Option<(Message, Letter)>, StoreError> {
     let row = sqlx::query!(
-        r#"select c.name, c.relation, c.language, r.name as resident, coalesce(i.place_in_words, r.address) as address,
+        r#"select c.name, c.relation, c.language, r.name as resident, p.address,
             to_char(i.opened_at at time zone coalesce(n.time_zone, 'Asia/Shanghai'), 'YYYY-MM-DD HH24:MI') as "called_at!"
          from incident i
+         join incident_place p on p.incident_id = i.id
          join resident r on r.id = i.resident_id
          join contact c on c.resident_id = r.id and c.rank = $2
          left join org_node n on n.id = i.node_id

@@ -29,6 +29,8 @@ const MINUTES_UNKNOWN: u16 = 15;
 pub struct OwnIncident {
     /// Where, in words.
     pub address: Option<String>,
+    /// The home, where the person is elsewhere.
+    pub home_address: Option<String>,
     /// Where.
     pub place: Option<PlaceView>,
     /// Who.
@@ -120,9 +122,9 @@ pub async fn own(conn: &mut PgConnection, responder: ResponderId) -> Result<OwnO
         r#"select o.id as "id!", r.name as "responder_name!", pr.name as "provider!", r.phone as "responder_phone!",
             o.state as "state!", o.asked_at as "asked_at!", o.answer_by, o.expected_at, o.distance_m,
             i.class as "class!", coalesce(i.service, i.category) as category, c.zh as "category_zh?", c.en as "category_en?",
-            i.kinds as "kinds!", i.drill as "drill!", i.place_in_words, i.caller_phone,
+            i.kinds as "kinds!", i.drill as "drill!", p.address, p.home_address, i.caller_phone,
             st_y(p.place::geometry) as lat, st_x(p.place::geometry) as lon, p.accuracy_m, p.source, p.at as placed_at,
-            who.name as "name?", who.address as "address?", who.door_access as "door_access?", who.phone as "phone?",
+            who.name as "name?", who.door_access as "door_access?", who.phone as "phone?",
             (select e.data ->> 'text' from incident_entry e
              where e.incident_id = i.id and e.what in ('telephoned', 'requested')
              order by e.seq desc limit 1) as note,
@@ -148,7 +150,8 @@ pub async fn own(conn: &mut PgConnection, responder: ResponderId) -> Result<OwnO
             // A door's code goes to one who comes, not to everybody who is asked.
             let is_coming = row.state != "asked";
             let incident = OwnIncident {
-                address: row.place_in_words.or(row.address),
+                address: row.address,
+                home_address: row.home_address,
                 class: row.class,
                 place: PlaceView::new((row.lat, row.lon), row.accuracy_m, row.source, row.placed_at, now),
                 person_name: row.name,

@@ -306,9 +306,10 @@ pub struct Detail {
     pub summary: Summary,
     /// Where the person is.
     pub place: Option<PlaceView>,
-    /// The same in words: as told for this case, else the home.
+    /// The same in words: as told for this case; else the areas around the place, when that is not at home; else the
+    /// home.
     pub address: Option<String>,
-    /// The home, where the case was told to be elsewhere.
+    /// The home, where the person is elsewhere.
     pub home_address: Option<String>,
     /// How to get in.
     pub door_access: Option<String>,
@@ -618,8 +619,8 @@ pub async fn detail(conn: &mut PgConnection, id: IncidentId, scope: &Scope) -> R
     let row = sqlx::query!(
         r#"select
             st_y(p.place::geometry) as lat, st_x(p.place::geometry) as lon, p.accuracy_m, p.source, p.at as placed_at,
-            i.place_in_words, i.caller_phone, i.resident_id,
-            r.born_in as "born_in?", r.sex as "sex?", r.phone as "phone?", r.address as "address?",
+            p.address, p.home_address, i.caller_phone, i.resident_id,
+            r.born_in as "born_in?", r.sex as "sex?", r.phone as "phone?",
             r.door_access as "door_access?", m.card as "card?",
             t.serial as "serial?", t.model as "model?", s.battery_pct as "battery_pct?", s.heard_at as "heard_at?",
             now() as "now!"
@@ -645,8 +646,8 @@ pub async fn detail(conn: &mut PgConnection, id: IncidentId, scope: &Scope) -> R
     Ok(Some(Detail {
         summary,
         place: PlaceView::new((row.lat, row.lon), row.accuracy_m, row.source, row.placed_at, now),
-        home_address: row.address.clone().filter(|_| row.place_in_words.is_some()),
-        address: row.place_in_words.or(row.address),
+        address: row.address,
+        home_address: row.home_address,
         door_access: row.door_access,
         phone: row.phone.or_else(|| row.caller_phone.clone()),
         caller_phone: row.caller_phone,

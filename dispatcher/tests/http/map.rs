@@ -296,3 +296,33 @@ async fn a_case_nobody_knows_the_place_of_is_listed_without_one(pool: PgPool) {
     let id = IncidentId(opened.as_str().unwrap().parse().unwrap());
     assert_eq!(case(&house, &operator, id).await["place"], Value::Null);
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn whoever_is_elsewhere_is_not_looked_for_at_home(pool: PgPool) {
+    let house = House::open(pool).await;
+    survey(&house).await;
+    let operator = house.log_in("operator").await;
+    let id = house.press().await;
+    let home = json!("湘雅路 1 号");
+    let around = json!("开福区 江湾社区 一带");
+    for (what, seen, words, beside) in [
+        ("at the door", "(112.9385, 28.2285, 8, '0 s')", &home, &Value::Null),
+        ("three kilometres away", "(112.97, 28.22, 20, '0 s')", &around, &home),
+        ("perhaps at home", "(112.97, 28.22, 5000, '0 s')", &home, &Value::Null),
+        ("away, an hour ago", "(112.97, 28.22, 20, '1 h')", &home, &Value::Null),
+        ("away, where no area of ours is", "(113.2, 28.22, 20, '0 s')", &Value::Null, &home),
+    ] {
+        let sql = format!(
+            "update terminal_state set place = st_point(lon, lat)::geography, place_accuracy_m = accuracy_m,
+                place_received_at = now() - ago::interval
+             from (values {seen}) as seen (lon, lat, accuracy_m, ago)"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&house.pool).await.unwrap();
+        // The press came with no place of its own, some minutes before.
+        house.execute("update incident set place = null, last_press_at = now() - interval '5 minutes'").await;
+        let card = house.get(&operator, &format!("/api/v1/incidents/{id}")).await.body;
+        assert_eq!((&card["address"], &card["home_address"]), (words, beside), "{what}");
+        let script = card["script"]["zh"].as_str().unwrap();
+        assert_eq!(script.contains("不在住处"), !beside.is_null(), "{what}: {script}");
+    }
+}
