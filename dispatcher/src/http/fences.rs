@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
-use super::input::{At, IdempotencyKey, Told, Words};
+use super::input::{Asked, At, IdempotencyKey, Told, Words};
 use crate::access::{Administer, See};
 use crate::store::fences::{self, Drawn, FENCES_MAX, FenceView, Wanted, Whose};
 use crate::store::{StoreError, residents, telephone};
@@ -107,15 +107,28 @@ pub(super) async fn change(
     Ok(Json(view))
 }
 
-/// `DELETE /fences/{id}`
+#[derive(Deserialize)]
+pub(super) struct Seen {
+    /// The version that was seen; none: whichever it is.
+    version: Option<i32>,
+}
+
+/// `DELETE /fences/{id}?version=`
 pub(super) async fn delete(
     State(api): State<Api>,
     who: May<Administer>,
     At(fence): At<Uuid>,
+    Asked(Seen { version }): Asked<Seen>,
 ) -> Result<StatusCode, ApiError> {
     let fence = FenceId(fence);
     let mut tx = api.begin().await?;
     let whose = fences::whose(&mut tx, None, Some(fence), &who.scope).await?.ok_or(ApiError::NotFound("fence"))?;
+    if let Some(version) = version {
+        let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
+        if view.version != version {
+            return Err(ApiError::EditedMeanwhile(json!(view)));
+        }
+    }
     fences::delete(&mut tx, whose.resident, fence, who.id()).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(StatusCode::NO_CONTENT)

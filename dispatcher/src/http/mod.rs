@@ -16,6 +16,7 @@ mod map;
 mod offers;
 mod orders;
 pub mod password;
+mod records;
 mod remembered;
 mod residents;
 pub mod routes;

@@ -5,7 +5,7 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, on};
 
-use super::{Api, centre, fences, health, incidents, live, map, offers, orders, residents, sessions};
+use super::{Api, centre, fences, health, incidents, live, map, offers, orders, records, residents, sessions};
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +87,7 @@ pub(super) fn all() -> Routes {
         .get("/api/v1/categories", orders::categories)
         .get("/api/v1/residents", residents::search)
         .get("/api/v1/residents/{id}", residents::kept)
+        .put("/api/v1/residents/{id}", records::change)
         .post("/api/v1/residents/{id}/locate", residents::locate)
         .get("/api/v1/settings/map", map::settings)
         .get("/api/v1/map/nodes", map::nodes)

@@ -20,6 +20,7 @@ pub mod map;
 pub mod offers;
 pub mod orders;
 pub mod outbox;
+pub mod record;
 pub mod registry;
 pub mod residents;
 pub mod roll;

@@ -12,4 +12,5 @@ mod map;
 mod offers;
 mod orders;
 mod pages;
+mod records;
 mod sessions;
