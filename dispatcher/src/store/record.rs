@@ -219,5 +219,5 @@ fn differences(before: &Record, after: &Record) -> Vec<String> {
         (before.medical_card != after.medical_card, "medical_card"),
         (before.contacts != after.contacts, "contacts"),
     ];
-    differs.into_iter().filter_map(|(differs, name)| differs.then(|| name.to_owned())).collect()
+    differs.into_iter().filter(|(differs, _)| *differs).map(|(_, name)| name.to_owned()).collect()
 }

@@ -116,36 +116,22 @@ pub(super) fn plan(sheet: &Sheet, columns: &Columns<Key>, around: &Surroundings<
             continue;
         };
 
-        let is_theirs = |other: &Responder| other.provider == *provider;
-        let by_phone = |other: &Responder| phone.as_ref().is_some_and(|phone| other.phone == *phone);
-        let ours = || around.there.iter().filter(|(_, other)| is_theirs(other));
-        let namesakes: Vec<_> = ours().filter(|(_, other)| other.name == name).collect();
-        let before = match (ours().find(|(_, other)| by_phone(other)), &namesakes[..]) {
-            (Some(same), _) => Some(same),
-            (None, []) => None,
-            (None, [one]) => Some(*one),
-            (None, several) => {
-                problem(Key::Name, &format!("may be {} people of this provider: write the telephone", several.len()));
+        let before = match whom(around.there, *provider, &name, phone.as_deref()) {
+            Ok(before) => before,
+            Err(why) => {
+                problem(Key::Name, &why);
                 None
             }
         };
-        let is_same = |(_, other): &&(u64, Responder)| is_theirs(other) && (by_phone(other) || other.name == name);
+        let is_same = |(_, other): &&(u64, Responder)| {
+            other.provider == *provider && (Some(&other.phone) == phone.as_ref() || other.name == name)
+        };
         if let Some((earlier, _)) = seen.iter().find(is_same) {
             problem(Key::Name, &format!("is the same responder as row {earlier}"));
         }
         let login = text(Key::Login).map(str::to_owned);
-        if let Some(login) = &login {
-            let own = before.and_then(|(_, before)| before.login.as_ref());
-            if own.is_some_and(|own| own != login) {
-                problem(Key::Login, &"is another login than theirs; one is enough");
-            } else if own.is_none() && around.logins.contains(login) {
-                problem(Key::Login, &"is somebody's login already");
-            } else if login.chars().any(|character| character.is_whitespace() || character.is_control()) {
-                problem(Key::Login, &"has a space in it");
-            }
-            if let Some((earlier, _)) = seen.iter().find(|(_, other)| other.login.as_ref() == Some(login)) {
-                problem(Key::Login, &format!("is the login of row {earlier} already"));
-            }
+        if let Some(why) = login.as_deref().and_then(|login| login_fault(login, before, around.logins, &seen)) {
+            problem(Key::Login, &why);
         }
         let known_phone = phone.clone().or_else(|| before.map(|(_, before)| before.phone.clone()));
         if known_phone.is_none() && text(Key::Phone).is_none() {
@@ -179,6 +165,45 @@ pub(super) fn plan(sheet: &Sheet, columns: &Columns<Key>, around: &Surroundings<
         }
     }
     plan
+}
+
+/// Who of those who are there a row is about; the error says why that cannot be told.
+fn whom<'t>(
+    there: &'t [(Uuid, Responder)],
+    provider: Uuid,
+    name: &str,
+    phone: Option<&str>,
+) -> Result<Option<&'t (Uuid, Responder)>, String> {
+    let theirs = || there.iter().filter(|(_, other)| other.provider == provider);
+    if let Some(same) = theirs().find(|(_, other)| Some(other.phone.as_str()) == phone) {
+        return Ok(Some(same));
+    }
+    match theirs().filter(|(_, other)| other.name == name).collect::<Vec<_>>()[..] {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        ref several => Err(format!("may be {} people of this provider: write the telephone", several.len())),
+    }
+}
+
+/// Why a login cannot be theirs.
+fn login_fault(
+    login: &str,
+    before: Option<&(Uuid, Responder)>,
+    logins: &[String],
+    seen: &[(u64, Responder)],
+) -> Option<String> {
+    let own = before.and_then(|(_, before)| before.login.as_deref());
+    if own.is_some_and(|own| own != login) {
+        return Some("is another login than theirs; one is enough".to_owned());
+    }
+    if own.is_none() && logins.iter().any(|other| other == login) {
+        return Some("is somebody's login already".to_owned());
+    }
+    if login.chars().any(|character| character.is_whitespace() || character.is_control()) {
+        return Some("has a space in it".to_owned());
+    }
+    let earlier = seen.iter().find(|(_, other)| other.login.as_deref() == Some(login));
+    earlier.map(|(row, _)| format!("is the login of row {row} already"))
 }
 
 fn differences(before: &Responder, after: &Responder) -> Vec<&'static str> {
