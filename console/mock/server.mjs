@@ -5,7 +5,7 @@
 //   YDT_MOCK_PORT=0           any free port; the address is printed
 //
 // POST /mock/<what> makes things happen: press, drill, doubtful, unstored, stored, cut, forget,
-// refuse-120, ask-me, refence. `npm run look` drives them.
+// refuse-120, ask-me, refence, reedit, expire. `npm run look` drives them.
 
 import { createHash, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -257,6 +257,9 @@ function caseMap(incident) {
   return { place: { ...place, age_s: Math.round((Date.now() - Date.parse(place.at)) / 1000) }, features: features(all) }
 }
 
+/** What was changed of residents. */
+const EDITS = new Map()
+
 function residentPage(id) {
   const kept = RESIDENTS.find((each) => each.id === id)
   const home = district.people.find((each) => each.properties.id === id)
@@ -265,9 +268,10 @@ function residentPage(id) {
   const serving = district.around(at).map(({ properties: { id, level, name } }) => ({ id, level, name }))
   const past = [...incidents.values()].filter((each) => each.subject.id === id)
   return {
-    id, version: 1, ...(kept ?? { ...home.properties, address: home.properties.community, contacts: [] }),
+    id, version: 1, ...(kept ?? { ...home.properties, address: home.properties.community, contacts: [{ rank: 1, name: '陈明', relation: 'son', phone: '13800000101', email: 'ming@mail.example' }] }),
     home: { lon: at[0], lat: at[1] }, serving, registered: id === 'p2' ? [{ id: 'x', level: 'community', name: '天心区坡子街社区' }] : serving,
     terminals: kept ? [{ serial: kept.serial, model: 'YD-P2 挂件', battery_pct: 71, last_heard_at: inSeconds(-140) }] : [],
+    ...EDITS.get(id),
     incidents: past.map(({ id, class: cls, kinds, opened_at, closed, drill }) => ({ id, class: cls, kinds, opened_at, closed_at: closed?.at ?? null, outcome: closed?.outcome ?? null, drill })),
   }
 }
@@ -285,9 +289,9 @@ const ownOffers = () => ({
 })
 
 class Wrong extends Error {
-  constructor(status, code, message, reason) {
+  constructor(status, code, message, reason, current) {
     super(message)
-    Object.assign(this, { status, code, reason })
+    Object.assign(this, { status, code, reason, current })
   }
 }
 const find = (id) => incidents.get(id) ?? raise(new Wrong(404, 'not_found', 'no such incident'))
@@ -394,6 +398,11 @@ const MOCK = {
   cut: () => [...streams, ...offerStreams].forEach((stream) => stream.destroy()),
   forget: () => (forgotten = log.length),
   refence: () => FENCES.forEach((fence) => (fence.version += 1)),
+  reedit: () => RESIDENTS.forEach((each) => (EDITS.set(each.id, { ...EDITS.get(each.id), version: (EDITS.get(each.id)?.version ?? 1) + 1, door_access: '门禁 2468#' }))),
+  expire: () => {
+    sessions.clear()
+    MOCK.cut()
+  },
 }
 let down = false
 
@@ -486,6 +495,12 @@ async function answer(request, response, url) {
     return json(200, {})
   }
   if (kind === 'residents') {
+    if (!act && request.method === 'PUT') {
+      const now = residentPage(id)
+      if (body.version !== now.version) raise(new Wrong(409, 'edited_meanwhile', 'somebody has changed this meanwhile', undefined, now))
+      EDITS.set(id, { ...body, version: now.version + 1, contacts: body.contacts.map((each, index) => ({ ...each, rank: index + 1 })) })
+      return json(200, residentPage(id))
+    }
     if (!act) return json(200, residentPage(id))
     if (act === 'locate') {
       const kept = RESIDENTS.find((each) => each.id === id)
@@ -498,7 +513,7 @@ async function answer(request, response, url) {
   }
   if (kind === 'fences') {
     const fence = FENCES.get(id) ?? raise(new Wrong(404, 'not_found', 'there is no such fence'))
-    if (request.method === 'PUT' && body.version !== fence.version) raise(new Wrong(409, 'edited_meanwhile', 'somebody has edited it meanwhile'))
+    if (request.method === 'PUT' && body.version !== fence.version) raise(new Wrong(409, 'edited_meanwhile', 'somebody has edited it meanwhile', undefined, fence))
     if (request.method === 'DELETE') {
       FENCES.delete(id)
       return json(204)
@@ -563,7 +578,7 @@ const server = createServer(async (request, response) => {
     const status = error.status ?? 500
     if (status === 500) console.error(error)
     response.writeHead(status, { 'content-type': 'application/json' })
-    response.end(JSON.stringify({ error: { code: error.code ?? 'internal', message: error.message, reason: error.reason } }))
+    response.end(JSON.stringify({ error: { code: error.code ?? 'internal', message: error.message, reason: error.reason, current: error.current } }))
   }
 })
 server.listen(Number(process.env.YDT_MOCK_PORT ?? 8470), '127.0.0.1', () => {

@@ -9,6 +9,7 @@ import { EMPTY, inOrder, ringing, step, type Input } from './model/queue'
 import { somebodyThere, TELL_EACH_MS } from './model/presence'
 import { serverNow } from './model/time'
 import { now } from './now'
+import { again, ended } from './session'
 import * as sound from './sound'
 
 /** Lost for longer than this is heard, too. */
@@ -70,7 +71,10 @@ export function useBoard(user: User) {
       loaded.value = true
     },
     take: read,
-    denied: client.loggedOut,
+    denied: () => {
+      client.loggedOut()
+      return again()
+    },
     became: (state) => {
       const back = state.is === 'open' && live.value.is === 'lost'
       live.value = state
@@ -83,11 +87,12 @@ export function useBoard(user: User) {
   const order = computed(() => inOrder(queue.value.incidents.values()))
   const unstored = computed(() => [...queue.value.unstored.values()])
   const ring = computed(() => ringing(queue.value, user))
-  watch(() => ring.value.ring, sound.setRing, { immediate: true })
+  // Whoever has to log in again hears nothing meanwhile, and afterwards what rings.
+  watch(() => (ended.value ? 'none' : ring.value.ring), sound.setRing, { immediate: true })
 
   const lost_ms = computed(() => (live.value.is === 'lost' ? Math.max(0, now.value - live.value.since) : 0))
   watch(
-    () => lost_ms.value > WARN_AFTER_MS,
+    () => lost_ms.value > WARN_AFTER_MS && !ended.value,
     (late) => sound.setWarning(late ? 'on' : 'off'),
   )
 

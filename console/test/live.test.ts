@@ -260,4 +260,34 @@ describe('the live stream', () => {
     await page.over
     expect(page.denials()).toBe(1)
   })
+  it('goes on where it was when somebody has logged in again', async () => {
+    const server = new Server()
+    server.press('a')
+    let logIn = () => {}
+    const taken: string[] = []
+    const states: LiveState[] = []
+    const live = new Live({
+      url: () => `/live?after=${taken.length + 1}`,
+      take: (message) => void taken.push(message.id ?? ''),
+      denied: () => new Promise<void>((resolve) => (logIn = resolve)),
+      became: (state) => states.push(state),
+      fetch: server.fetch,
+    })
+    const over = live.run()
+    await settle()
+    server.refuse = 401
+    server.cut()
+    await settle(60_000)
+    const tries = server.asked.length
+    expect(states.at(-1)).toMatchObject({ is: 'lost' })
+    server.press('b')
+    server.refuse = null
+    logIn()
+    await settle()
+    expect(server.asked.length).toBe(tries + 1)
+    expect(states.at(-1)).toEqual({ is: 'open' })
+    expect(taken).toEqual(['2'])
+    live.stop()
+    await over
+  })
 })

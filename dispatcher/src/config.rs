@@ -6,6 +6,7 @@ pub mod map;
 
 use std::time::Duration;
 
+pub(crate) use centre::is_private_url;
 pub use centre::{CentreConfig, CentreError, Certificates};
 pub(crate) use mail::TAKEN_WITHIN as MAIL_TAKEN_WITHIN;
 pub use mail::{MailConfig, MailError};

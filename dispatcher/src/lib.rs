@@ -9,6 +9,7 @@ pub mod access;
 pub mod alarm;
 pub mod clock;
 pub mod config;
+pub mod contact;
 pub mod desk;
 mod directory;
 mod fences;

@@ -14,6 +14,7 @@ import type {
   OwnOffers,
   Place,
   Resident,
+  ResidentDraft,
   ResidentFound,
   ServiceCall,
   Session,
@@ -28,6 +29,10 @@ export class ApiError extends Error {
     readonly code: string,
     message: string,
     readonly reason?: string,
+    /** What somebody else has made of it meanwhile (409 `edited_meanwhile`). */
+    readonly current?: unknown,
+    /** Which field of the body cannot be. */
+    readonly field?: string,
   ) {
     super(message)
     this.name = 'ApiError'
@@ -67,6 +72,7 @@ interface Asked {
 
 async function call<T>(path: string, asked: Asked = {}, again = true): Promise<T> {
   const method = asked.method ?? 'GET'
+  const as_whom = csrf
   const headers: Record<string, string> = { accept: 'application/json' }
   if (asked.body !== undefined) headers['content-type'] = 'application/json'
   if (method !== 'GET' && csrf) headers['x-csrf-token'] = csrf
@@ -98,7 +104,8 @@ async function call<T>(path: string, asked: Asked = {}, again = true): Promise<T
     csrf = (await call<Session>('/session')).csrf
     return call<T>(path, asked, false)
   }
-  if (error.code === 'not_logged_in' && path !== '/session') loggedOut()
+  // Unless somebody has logged in while this was under way.
+  if (error.code === 'not_logged_in' && path !== '/session' && csrf === as_whom) loggedOut()
   throw error
 }
 
@@ -106,16 +113,23 @@ async function readError(response: Response): Promise<ApiError> {
   let code = response.status >= 500 ? 'internal' : 'bad_request'
   let message = response.statusText
   let reason: string | undefined
+  let current: unknown
+  let field: string | undefined
   try {
-    const body = (await response.json()) as { error?: { code?: string; message?: string; reason?: string }; reason?: string }
+    const body = (await response.json()) as {
+      error?: { code?: string; message?: string; reason?: string; current?: unknown; field?: string }
+      reason?: string
+    }
     code = body.error?.code ?? code
     message = body.error?.message ?? message
     reason = body.error?.reason ?? body.reason
+    current = body.error?.current
+    field = body.error?.field
   } catch {
     // Not ours: a proxy's page. The status says enough.
     if (response.status === 503 || response.status === 502 || response.status === 504) code = 'unavailable'
   }
-  return new ApiError(response.status, code, message, reason)
+  return new ApiError(response.status, code, message, reason, current, field)
 }
 
 function post<T>(path: string, body: unknown = {}, key?: string): Promise<T> {
@@ -198,6 +212,8 @@ export const residents = (q: string) =>
   call<{ residents: ResidentFound[]; next: string | null }>(`/residents?q=${encodeURIComponent(q)}`)
 
 export const resident = (id: string) => call<Resident>(`/residents/${encodeURIComponent(id)}`)
+export const saveResident = (id: string, version: number, draft: ResidentDraft) =>
+  call<Resident>(`/residents/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
 /** The last place of somebody without an open incident: asked for with a reason, which is written down. */
 export const locate = (id: string, reason: string) =>
   post<{ place: Place | null }>(`/residents/${encodeURIComponent(id)}/locate`, { reason })
@@ -206,7 +222,9 @@ export const addFence = (resident: string, draft: FenceDraft, key: string) =>
   post<Fence>(`/residents/${encodeURIComponent(resident)}/fences`, draft, key)
 export const saveFence = (id: string, version: number, draft: FenceDraft) =>
   call<Fence>(`/fences/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
-export const removeFence = (id: string) => call<void>(`/fences/${encodeURIComponent(id)}`, { method: 'DELETE' })
+/** Deletes the version that was seen, and no newer one. */
+export const removeFence = (id: string, version: number) =>
+  call<void>(`/fences/${encodeURIComponent(id)}?version=${version}`, { method: 'DELETE' })
 
 export const mapSettings = () => call<MapSettings>('/settings/map')
 export const mapNodes = () => call<MapFeatures>('/map/nodes', { kept: 'yes' })

@@ -58,8 +58,8 @@ export interface LiveOptions {
   load?(): Promise<void>
   /** Takes one message in. The cursor counts as taken only when this has returned. */
   take(message: Message): void
-  /** Nobody is logged in (401) or this page is none of ours (403). */
-  denied(): void
+  /** Nobody is logged in (401) or this page is none of ours (403). It is over, or goes on when a promise has come true. */
+  denied(): unknown
   /** Told at each change. */
   became(state: LiveState): void
   now?(): number
@@ -84,7 +84,7 @@ export class Live {
 
   constructor(private readonly options: LiveOptions) {}
 
-  /** Runs until [`stop`] or until it is denied. */
+  /** Runs until [`stop`] or until it is denied for good. */
   async run(): Promise<void> {
     let failures = 0
     let has_state = this.options.load === undefined
@@ -100,14 +100,16 @@ export class Live {
           failures = 0
         })
         if (end === 'denied') {
-          this.options.denied()
-          return
+          if (!(await this.letInAgain())) return
+          failures = 0
+          continue
         }
         if (end === 'unknown_cursor') has_state = false
       } catch (error) {
         if (isDenied(error)) {
-          this.options.denied()
-          return
+          if (!(await this.letInAgain())) return
+          failures = 0
+          continue
         }
         // Whatever it was, the answer is the same: say so, wait, try again.
       }
@@ -117,6 +119,16 @@ export class Live {
       this.options.became({ is: 'lost', since: this.lost_since })
       await this.pause(backoff(failures))
     }
+  }
+
+  /** Whether the stream goes on after nobody was logged in. */
+  private async letInAgain(): Promise<boolean> {
+    this.lost_since ??= (this.options.now ?? Date.now)()
+    const promised = this.options.denied()
+    if (!(promised instanceof Promise)) return false
+    this.options.became({ is: 'lost', since: this.lost_since })
+    await promised
+    return !this.stopped
   }
 
   stop(): void {

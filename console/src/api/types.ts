@@ -360,6 +360,45 @@ export interface PastIncident {
   drill: boolean
 }
 
+/** A contact with all the ways to them. */
+export interface KeptContact {
+  /** The first to be told is 1. */
+  rank: number
+  name: string
+  relation: string
+  phone: string
+  email?: string | null
+  /** Told to administrators only: the address may be a secret in itself. */
+  webhook_url?: string | null
+}
+
+/** A contact as an administrator writes them down; the first to be told comes first. */
+export interface ContactDraft {
+  /** Under which rank the editor saw them; null: new. */
+  was: number | null
+  name: string
+  relation: string
+  phone: string
+  email: string | null
+  webhook_url: string | null
+  /** Null: as before, while the address is. */
+  webhook_secret: string | null
+}
+
+/** A resident as an administrator writes them down: the whole, not a difference. */
+export interface ResidentDraft {
+  name: string
+  sex: string | null
+  born_in: number | null
+  phone: string | null
+  category: string | null
+  address: string
+  door_access: string | null
+  home: { lat: number; lon: number } | null
+  medical_card: string | null
+  contacts: ContactDraft[]
+}
+
 /** Everything that is kept of a resident, but where they are. */
 export interface Resident {
   id: string
@@ -376,7 +415,7 @@ export interface Resident {
   serving: NodeName[]
   registered: NodeName[]
   medical_card?: string | null
-  contacts: Contact[]
+  contacts: KeptContact[]
   terminals: Terminal[]
   /** Newest first; the open ones before them. */
   incidents: PastIncident[]

@@ -133,7 +133,11 @@ fn trusting(roots: Option<&[Certificate]>) -> reqwest::ClientBuilder {
 
 /// https, or http to this machine.
 fn is_private(url: &str) -> bool {
-    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    reqwest::Url::parse(url).is_ok_and(|url| is_private_url(&url))
+}
+
+/// The same of an address that was read.
+pub(crate) fn is_private_url(url: &reqwest::Url) -> bool {
     let is_loopback = match url.host_str() {
         Some("localhost" | "[::1]") => true,
         Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),

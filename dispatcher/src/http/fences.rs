@@ -7,13 +7,13 @@ use domain::fence::Shape;
 use domain::id::FenceId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
-use super::input::{At, Told, Words, whole};
+use super::input::{Asked, At, Told, Words, whole};
 use super::once::{Creating, IdempotencyKey};
 use super::openapi::{Conflict, Unprocessable};
 use crate::access::{Administer, See};
@@ -126,20 +126,35 @@ pub(super) async fn change(
     Ok(Json(view))
 }
 
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Seen {
+    /// The version that was seen; none: whichever it is.
+    version: Option<i32>,
+}
+
 /// Deletes a fence
 #[utoipa::path(
     delete, path = "/api/v1/fences/{id}", tag = "fences",
-    responses((status = 204, description = "Done")),
+    params(Seen),
+    responses((status = 204, description = "Done"), Conflict),
     security(("session" = ["administer"])),
 )]
 pub(super) async fn delete(
     State(api): State<Api>,
     who: May<Administer>,
     At(fence): At<Uuid>,
+    Asked(Seen { version }): Asked<Seen>,
 ) -> Result<StatusCode, ApiError> {
     let fence = FenceId(fence);
     let mut tx = api.begin().await?;
     let whose = fences::whose(&mut tx, None, Some(fence), &who.scope).await?.ok_or(ApiError::NotFound("fence"))?;
+    if let Some(version) = version {
+        let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
+        if view.version != version {
+            return Err(ApiError::EditedMeanwhile(json!(view)));
+        }
+    }
     fences::delete(&mut tx, whose.resident, fence, who.id()).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(StatusCode::NO_CONTENT)

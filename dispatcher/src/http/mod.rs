@@ -18,6 +18,7 @@ mod once;
 mod openapi;
 mod orders;
 pub mod password;
+mod records;
 mod remembered;
 mod residents;
 pub mod routes;

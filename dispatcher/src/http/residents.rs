@@ -10,7 +10,7 @@ use super::Api;
 use super::caller::May;
 use super::errors::{ApiError, Problem};
 use super::input::{Asked, At, Limit, NoWords, Told, Words};
-use crate::access::{Answer, See};
+use crate::access::{Administer, Answer, Scope, See};
 use crate::store::page::Page;
 use crate::store::residents::{self, Found, Kept};
 use crate::store::views::PlaceView;
@@ -72,7 +72,9 @@ pub(super) async fn search(
 )]
 pub(super) async fn kept(State(api): State<Api>, who: May<See>, At(id): At<Uuid>) -> Result<Json<Kept>, ApiError> {
     let mut tx = api.begin().await?;
-    let kept = residents::kept(&mut tx, id, &who.scope).await?.ok_or(ApiError::NotFound("resident"))?;
+    let administers = Scope::of::<Administer>(&who.caller.user.grants);
+    let kept =
+        residents::kept(&mut tx, id, &who.scope, administers.as_ref()).await?.ok_or(ApiError::NotFound("resident"))?;
     audit::opened_resident(&mut tx, who.id(), id).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Json(kept))

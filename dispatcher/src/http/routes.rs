@@ -7,7 +7,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Api, centre, fences, health, incidents, live, map, offers, openapi, orders, residents, sessions};
+use super::{Api, centre, fences, health, incidents, live, map, offers, openapi, orders, records, residents, sessions};
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(orders::categories))
         .routes(routes!(residents::search))
         .routes(routes!(residents::kept))
+        .routes(routes!(records::change))
         .routes(routes!(residents::locate))
         .routes(routes!(map::settings))
         .routes(routes!(map::nodes))

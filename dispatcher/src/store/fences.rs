@@ -459,7 +459,7 @@ pub struct Whose {
     pub resident: ResidentId,
     /// Their name.
     pub name: String,
-    /// Their home, else the middle of where they are served.
+    /// Their home, else the middle of where they are served, else of everybody's homes.
     pub lives_at: Option<Position>,
     /// How many fences they have.
     pub fences: i64,
@@ -479,7 +479,8 @@ pub async fn whose(
          cross join lateral (select coalesce(r.home, (
             select st_centroid(above.area) from org_node n join org_node above on above.id = any(n.path)
             where n.id = r.serving_node and above.area is not null
-            order by cardinality(above.path) desc limit 1)) as place) home
+            order by cardinality(above.path) desc limit 1),
+            (select st_geometricmedian(st_collect(home::geometry))::geography from resident)) as place) home
          where (r.id = $1 or r.id = (select resident_id from fence where id = $2))
             and lies_below(r.serving_node, $3)
          for no key update of r"#,

@@ -22,6 +22,7 @@ pub mod once;
 pub mod orders;
 pub mod outbox;
 pub mod page;
+pub mod record;
 pub mod registry;
 pub mod residents;
 pub mod roll;

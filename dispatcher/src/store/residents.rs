@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::page::{Page, Paged};
-use super::views::{ContactView, PlaceView, TerminalView};
+use super::views::{PlaceView, TerminalView};
 use crate::access::Scope;
 
 /// How many of a resident's cases their page lists.
@@ -109,11 +109,28 @@ pub struct Kept {
     /// Illnesses, medicines, allergies.
     pub medical_card: Option<String>,
     /// Whom to telephone, nearest first.
-    pub contacts: Vec<ContactView>,
+    pub contacts: Vec<KeptContact>,
     /// What they wear.
     pub terminals: Vec<TerminalView>,
     /// Their cases: the open ones, then the newest.
     pub incidents: Vec<PastIncident>,
+}
+
+/// A contact with all the ways to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct KeptContact {
+    /// The first to be told is 1.
+    pub rank: i16,
+    /// Their name.
+    pub name: String,
+    /// What they are to the resident.
+    pub relation: String,
+    /// Their telephone.
+    pub phone: String,
+    /// Where mails go.
+    pub email: Option<String>,
+    /// Where a webhook is posted. For administrators only: the address may be a secret in itself.
+    pub webhook_url: Option<String>,
 }
 
 /// Degrees, WGS-84.
@@ -153,8 +170,13 @@ pub struct PastIncident {
     pub drill: bool,
 }
 
-/// What is kept of a resident; `None` when there is none in the scope.
-pub async fn kept(conn: &mut PgConnection, resident: Uuid, scope: &Scope) -> Result<Option<Kept>, StoreError> {
+/// What is kept of a resident; `None` when there is none in the scope. `administers` is where the reader may change it.
+pub async fn kept(
+    conn: &mut PgConnection,
+    resident: Uuid,
+    scope: &Scope,
+    administers: Option<&Scope>,
+) -> Result<Option<Kept>, StoreError> {
     let row = sqlx::query!(
         r#"select r.id, r.version, r.name, r.sex, r.born_in, r.phone, r.category, r.address, r.door_access,
             st_y(r.home::geometry) as lat, st_x(r.home::geometry) as lon, r.serving_node, r.registered_node,
@@ -181,10 +203,30 @@ pub async fn kept(conn: &mut PgConnection, resident: Uuid, scope: &Scope) -> Res
         serving: path_of(conn, row.serving_node).await?,
         registered: path_of(conn, row.registered_node).await?,
         medical_card: row.card,
-        contacts: super::views::contacts(conn, Some(resident)).await?,
+        contacts: contacts(conn, resident, administers).await?,
         terminals: terminals(conn, resident).await?,
         incidents: incidents(conn, resident).await?,
     }))
+}
+
+async fn contacts(
+    conn: &mut PgConnection,
+    resident: Uuid,
+    administers: Option<&Scope>,
+) -> Result<Vec<KeptContact>, StoreError> {
+    let contacts = sqlx::query_as!(
+        KeptContact,
+        "select c.rank, c.name, c.relation, c.phone, c.email,
+            case when lies_below(r.serving_node, $2) then c.webhook_url end as webhook_url
+         from contact c join resident r on r.id = c.resident_id
+         where c.resident_id = $1
+         order by c.rank",
+        resident,
+        administers.map_or(&[][..], Scope::nodes),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(contacts)
 }
 
 async fn path_of(conn: &mut PgConnection, node: Uuid) -> Result<Vec<NodeName>, StoreError> {

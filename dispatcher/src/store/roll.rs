@@ -1,4 +1,4 @@
-//! The roll of residents and providers, brought in from lists: who is there already, and what of a row is new.
+//! The roll of residents, providers and responders, brought in from lists: who is there already, and what of a row is new.
 
 use domain::place::Position;
 use sqlx::PgConnection;
@@ -62,6 +62,10 @@ pub struct Contact {
     pub phone: String,
     /// Where mails go, if anywhere.
     pub email: Option<String>,
+    /// Where a webhook is posted, if anywhere.
+    pub webhook_url: Option<String>,
+    /// What signs it.
+    pub webhook_secret: Option<String>,
 }
 
 /// Every resident there is.
@@ -72,7 +76,8 @@ pub async fn residents(conn: &mut PgConnection) -> Result<Vec<(Uuid, Resident)>,
             r.serving_node as "serving_node!", r.registered_node as "registered_node!",
             r.handover_policy, m.card as "card?",
             (select coalesce(json_agg(json_build_object(
-                'rank', c.rank, 'name', c.name, 'relation', c.relation, 'phone', c.phone, 'email', c.email) order by c.rank), '[]')
+                'rank', c.rank, 'name', c.name, 'relation', c.relation, 'phone', c.phone, 'email', c.email,
+                'webhook_url', c.webhook_url, 'webhook_secret', c.webhook_secret) order by c.rank), '[]')
              from contact c where c.resident_id = r.id) as "contacts!: sqlx::types::Json<Vec<Contact>>"
          from resident r left join medical_card m on m.resident_id = r.id"#
     )
@@ -148,15 +153,19 @@ pub async fn put_resident(conn: &mut PgConnection, id: Option<Uuid>, new: &Resid
 
 async fn put_contact(conn: &mut PgConnection, resident: Uuid, contact: &Contact) -> Result<(), StoreError> {
     sqlx::query!(
-        "insert into contact (resident_id, rank, name, relation, phone, email) values ($1, $2, $3, $4, $5, $6)
+        "insert into contact (resident_id, rank, name, relation, phone, email, webhook_url, webhook_secret)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (resident_id, rank) do update set name = excluded.name, relation = excluded.relation,
-            phone = excluded.phone, email = excluded.email",
+            phone = excluded.phone, email = excluded.email, webhook_url = excluded.webhook_url,
+            webhook_secret = excluded.webhook_secret",
         resident,
         contact.rank,
         contact.name,
         contact.relation,
         contact.phone,
         contact.email,
+        contact.webhook_url,
+        contact.webhook_secret,
     )
     .execute(conn)
     .await?;
@@ -228,6 +237,87 @@ pub async fn put_provider(conn: &mut PgConnection, id: Option<Uuid>, new: &Provi
         id,
         new.node,
         &new.categories,
+    )
+    .execute(conn)
+    .await?;
+    Ok(id)
+}
+
+/// Nobody may add or change a responder or an account until the transaction is over.
+pub async fn hold_responders(conn: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query!("lock table provider, responder, app_user, role_grant in share row exclusive mode")
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// A responder as a list can say it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Responder {
+    /// Their company.
+    pub provider: Uuid,
+    /// Name.
+    pub name: String,
+    /// Telephone.
+    pub phone: String,
+    /// The place that they belong to.
+    pub node: Uuid,
+    /// Whether they can be asked now.
+    pub on_duty: bool,
+    /// The name that they log in with, if they do.
+    pub login: Option<String>,
+    /// Whether an application of theirs has a token.
+    pub has_token: bool,
+}
+
+/// Every responder there is.
+pub async fn responders(conn: &mut PgConnection) -> Result<Vec<(Uuid, Responder)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select r.id as "id!", r.provider_id as "provider_id!", r.name as "name!", r.phone as "phone!",
+            r.node_id as "node_id!", r.on_duty as "on_duty!", u.login as "login?",
+            r.token_sha256 is not null as "has_token!"
+         from responder r left join app_user u on u.id = r.user_id"#
+    )
+    .fetch_all(conn)
+    .await?;
+    let responder = rows.into_iter().map(|row| {
+        let responder = Responder {
+            provider: row.provider_id,
+            name: row.name,
+            phone: row.phone,
+            node: row.node_id,
+            on_duty: row.on_duty,
+            login: row.login,
+            has_token: row.has_token,
+        };
+        (row.id, responder)
+    });
+    Ok(responder.collect())
+}
+
+/// Writes a responder, new when there is no such identity. Their login is there already; a token that is not given
+/// stays.
+pub async fn put_responder(
+    conn: &mut PgConnection,
+    id: Option<Uuid>,
+    new: &Responder,
+    token_sha256: Option<[u8; 32]>,
+) -> Result<Uuid, StoreError> {
+    let id = id.unwrap_or_else(clock::fresh_id);
+    sqlx::query!(
+        "insert into responder (id, provider_id, name, phone, node_id, on_duty, user_id, token_sha256)
+         values ($1, $2, $3, $4, $5, $6, (select id from app_user where login = $7), $8)
+         on conflict (id) do update set provider_id = excluded.provider_id, name = excluded.name,
+            phone = excluded.phone, node_id = excluded.node_id, on_duty = excluded.on_duty,
+            user_id = excluded.user_id, token_sha256 = coalesce(excluded.token_sha256, responder.token_sha256)",
+        id,
+        new.provider,
+        new.name,
+        new.phone,
+        new.node,
+        new.on_duty,
+        new.login,
+        token_sha256.as_ref().map(<[u8; 32]>::as_slice),
     )
     .execute(conn)
     .await?;

@@ -119,6 +119,12 @@ pub enum Misdrawn {
     },
 }
 
+/// Nobody else may draw until the transaction is over: two areas that are judged at a time could overlap.
+pub async fn hold(conn: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query!("lock table org_node in share row exclusive mode").execute(conn).await?;
+    Ok(())
+}
+
 /// Says everything that keeps an area (GeoJSON, a polygon or several, in WGS-84) from being that of a node: an
 /// existing one, or one that is to be added below `parent`.
 pub async fn judge_area(
@@ -164,16 +170,28 @@ pub async fn judge_area(
         return Ok(vec![fault]);
     }
     let others = sqlx::query!(
-        r#"with drawn as (select st_setsrid(st_geomfromgeojson($1), 4326) as g)
-         select n.name, n.parent_id is not distinct from $3 and n.parent_id is not null as "is_sibling!",
-            n.id is not distinct from $3 as "is_parent!",
-            n.parent_id is not distinct from $2 and $2 is not null as "is_child!",
-            st_area(st_intersection(drawn.g, n.area::geometry)::geography) as "shared_m2!",
-            st_area(drawn.g::geography) as "own_m2!", st_area(n.area) as "their_m2!"
-         from org_node n, drawn
-         where n.area is not null and n.id is distinct from $2
-            and (n.parent_id is not distinct from $3 or n.id is not distinct from $3 or n.parent_id is not distinct from $2)
-         order by n.name"#,
+        r#"with drawn as (select st_setsrid(st_geomfromgeojson($1), 4326) as g),
+         -- What is drawn lies in the nearest node above that has an area.
+         outer_node as (
+            select above.id from org_node n join org_node above on above.id = any(n.path)
+            where n.id = $3 and above.area is not null
+            order by cardinality(above.path) desc limit 1),
+         judged as (
+            select n.id, n.name, n.path, n.area,
+                case when n.id = (select id from outer_node) then 'above'
+                    when $2 = any(n.path) then 'below' else 'beside' end as stands
+            from org_node n
+            where n.area is not null and n.id is distinct from $2
+                and not exists (select from org_node p where p.id = $3 and n.id = any(p.path)
+                    and n.id is distinct from (select id from outer_node))
+                and (not exists (select from outer_node) or (select id from outer_node) = any(n.path)))
+         select j.name, j.stands as "stands!",
+            st_area(st_intersection(drawn.g, j.area::geometry)::geography) as "shared_m2!",
+            st_area(drawn.g::geography) as "own_m2!", st_area(j.area) as "their_m2!"
+         from judged j, drawn
+         -- The highest of them with an area speaks for all that lie in it.
+         where not exists (select from judged k where k.stands = j.stands and k.id = any(j.path) and k.id <> j.id)
+         order by j.name"#,
         geojson,
         node,
         parent,
@@ -183,12 +201,17 @@ pub async fn judge_area(
     let mut faults = Vec::new();
     for other in others {
         let (shared, own, their) = (other.shared_m2, other.own_m2, other.their_m2);
-        if other.is_parent && own - shared > own * SLIVER {
-            faults.push(Misdrawn::OutsideParent { parent: other.name, share_pct: (own - shared) / own * 100.0 });
-        } else if other.is_child && their - shared > their * SLIVER {
-            faults.push(Misdrawn::LeavesOut { child: other.name, share_pct: (their - shared) / their * 100.0 });
-        } else if other.is_sibling && shared > own.min(their) * SLIVER {
-            faults.push(Misdrawn::Overlaps { sibling: other.name, area_m2: shared });
+        match other.stands.as_str() {
+            "above" if own - shared > own * SLIVER => {
+                faults.push(Misdrawn::OutsideParent { parent: other.name, share_pct: (own - shared) / own * 100.0 });
+            }
+            "below" if their - shared > their * SLIVER => {
+                faults.push(Misdrawn::LeavesOut { child: other.name, share_pct: (their - shared) / their * 100.0 });
+            }
+            "beside" if shared > own.min(their) * SLIVER => {
+                faults.push(Misdrawn::Overlaps { sibling: other.name, area_m2: shared });
+            }
+            _ => {}
         }
     }
     Ok(faults)

@@ -671,7 +671,7 @@ async fn active_fences(conn: &mut PgConnection, resident: Option<Uuid>) -> Resul
     Ok(fences)
 }
 
-pub(super) async fn contacts(conn: &mut PgConnection, resident: Option<Uuid>) -> Result<Vec<ContactView>, StoreError> {
+async fn contacts(conn: &mut PgConnection, resident: Option<Uuid>) -> Result<Vec<ContactView>, StoreError> {
     let contacts = sqlx::query_as!(
         ContactView,
         "select name, relation, phone from contact where resident_id = $1 order by rank",

@@ -37,6 +37,10 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
     let fence = json!({
         "name": "家", "version": 1, "shape": { "type": "circle", "center": [112.938, 28.228], "radius_m": 300.0 },
     });
+    let record = json!({
+        "version": 1, "name": "陈秀英", "sex": null, "born_in": null, "phone": null, "category": null, "address": "x",
+        "door_access": null, "home": null, "medical_card": null, "contacts": [],
+    });
     let get = |path, may| (Method::GET, path, may, Value::Null);
     let post = |path, may, body| (Method::POST, path, may, body);
     vec![
@@ -63,6 +67,7 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         get("/api/v1/incidents/{id}/map", May::Seers),
         get("/api/v1/residents", May::Seers),
         get("/api/v1/residents/{id}", May::Seers),
+        (Method::PUT, "/api/v1/residents/{id}", May::Administrators, record),
         post("/api/v1/residents/{id}/locate", May::Operators, json!({ "reason": "x" })),
         get("/api/v1/settings/map", May::Seers),
         get("/api/v1/map/nodes", May::Seers),

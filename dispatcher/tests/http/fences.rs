@@ -90,6 +90,32 @@ async fn two_people_who_change_the_same_fence_lose_nothing_in_silence(pool: PgPo
     assert_eq!((late.status, late.code()), (StatusCode::CONFLICT, "edited_meanwhile"), "{late:?}");
     let current = &late.body["error"]["current"];
     assert_eq!((&current["name"], &current["version"]), (&json!("前院"), &json!(2)));
+    // Nor does whoever deletes what they have not seen.
+    let unseen = house.call(&admin, Method::DELETE, &format!("{path}?version=1"), None).await;
+    assert_eq!((unseen.status, unseen.code()), (StatusCode::CONFLICT, "edited_meanwhile"), "{unseen:?}");
+    assert_eq!(unseen.body["error"]["current"]["name"], "前院");
+    let seen = house.call(&admin, Method::DELETE, &format!("{path}?version=2"), None).await;
+    assert_eq!(seen.status, StatusCode::NO_CONTENT);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn without_a_home_a_fence_is_measured_from_where_the_others_live(pool: PgPool) {
+    let house = House::open(pool).await;
+    let admin = house.log_in("admin").await;
+    house
+        .execute(
+            "insert into resident (id, name, address, home, serving_node, registered_node)
+        select gen_random_uuid(), '邻居', 'x', home, serving_node, registered_node from resident",
+        )
+        .await;
+    house.execute("update resident set home = null where name = '陈秀英'").await;
+    let far = draw(&house, &admin, circle(2.35, 48.85, 300.0)).await;
+    assert_eq!(
+        (far.status, &far.body["error"]["field"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("shape")),
+        "{far:?}"
+    );
+    assert_eq!(draw(&house, &admin, circle(112.938, 28.228, 300.0)).await.status, StatusCode::CREATED);
 }
 
 #[sqlx::test(migrations = "./migrations")]

@@ -280,3 +280,15 @@ async fn residents_are_found_by_what_a_caller_can_say(pool: PgPool) {
         assert_eq!(found["residents"].as_array().unwrap().len(), count, "{q}: {found}");
     }
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_provider_without_a_contract_where_somebody_is_is_not_asked(pool: PgPool) {
+    let house = House::open(pool).await;
+    let operator = house.log_in("operator").await;
+    // A contract elsewhere, which is the same as none here.
+    house.execute("update contract set node_id = (select id from org_node where name = '江湾社区')").await;
+    let id = house.press().await;
+    let told = house.get(&operator, &path(id, "candidates")).await;
+    assert_eq!((told.status, &told.body["candidates"]), (StatusCode::OK, &json!([])), "{told:?}");
+    assert_ne!(told.body["shortfall"], Value::Null, "somebody is told that there is nobody");
+}

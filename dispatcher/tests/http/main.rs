@@ -12,5 +12,6 @@ mod map;
 mod offers;
 mod orders;
 mod pages;
+mod records;
 mod repeats;
 mod sessions;

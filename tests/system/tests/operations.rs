@@ -207,11 +207,27 @@ async fn a_district_is_set_up_from_a_shell_and_what_is_wrong_is_said_with_what_t
         let refused =
             shell.refuses(&["node", "add", "开福区", "江湾社区", "--level", "community", "--area", path(&file)]);
         assert!(refused.contains(why), "{}: {refused}", file.display());
+        let is_about_another = why.contains("和平社区") || why.contains("开福区");
+        assert!(!is_about_another || refused.contains("开福区/江湾社区"), "both are named: {refused}");
     }
+    // Below a node without an area, what counts is the area above that.
+    shell.says(&["node", "add", "开福区", "沿江街道", "--level", "street"]);
+    for (file, why) in [
+        (area("o2", 112.95, 28.1, 113.05, 28.2), "overlaps 和平社区"),
+        (area("o3", 113.05, 28.2, 113.15, 28.3), "outside 开福区"),
+    ] {
+        let refused =
+            shell.refuses(&["node", "add", "沿江街道", "堤社区", "--level", "community", "--area", path(&file)]);
+        assert!(refused.contains(why), "{}: {refused}", file.display());
+    }
+    shell.says(&["node", "area", "沿江街道", path(&area("street", 112.9, 28.2, 113.1, 28.3))]);
+    let refused = shell.refuses(&["node", "area", "开福区", path(&area("less", 112.9, 28.1, 113.1, 28.25))]);
+    assert!(refused.contains("50 % of 沿江街道") && !refused.contains("和平社区"), "{refused}");
     let bay = area("bay", 113.0, 28.1, 113.1, 28.2);
     shell.says(&["node", "add", "开福区", "江湾社区", "--level", "community", "--area", path(&bay)]);
 
     bring_in_residents(&shell, work.path(), postgres.url()).await;
+    bring_in_helpers(&shell, work.path(), postgres.url()).await;
 
     // Terminals, from a list; their secrets in a file that only we can read.
     let list = work.path().join("terminals.csv");
@@ -235,7 +251,11 @@ async fn a_district_is_set_up_from_a_shell_and_what_is_wrong_is_said_with_what_t
     assert_eq!(password.len(), 26);
     shell.says(&["user", "grant", "boss", "operator", "--node", "和平社区"]);
     let who: Value = serde_json::from_str(&shell.says(&["user", "list", "--json"])).expect("JSON");
-    assert_eq!(who[0]["grants"].as_array().map(Vec::len), Some(2));
+    let grants = |login: &str| {
+        let one = who.as_array().expect("a list").iter().find(|one| one["login"] == login).expect("they are there");
+        one["grants"].as_array().map(Vec::len)
+    };
+    assert_eq!((grants("boss"), grants("liu")), (Some(2), Some(1)));
     assert!(!who.to_string().contains("argon2"), "a list tells no secrets");
 
     let findings: Value = serde_json::from_str(&shell.says(&["doctor", "--json"])).expect("JSON");
@@ -297,4 +317,59 @@ async fn bring_in_residents(shell: &Shell, work: &Path, database: &str) {
     let again = shell.says(&["import", "residents", path(&list), "--apply", "--skip-problems"]);
     assert!(again.contains("0 new, 0 changed; unchanged: 2"), "{again}");
     assert_eq!(records.count(versions, &[]).await, before, "a second time changes nothing");
+}
+
+async fn bring_in_helpers(shell: &Shell, work: &Path, database: &str) {
+    let list = |name: &str, text: &str| {
+        let file = work.join(name);
+        std::fs::write(&file, format!("\u{feff}{text}")).expect("a list");
+        file
+    };
+    let providers = list("providers.csv", "名称,区域,类别\n康乐,和平社区,紧急\n无处,,送餐\n");
+    let refused = shell.refuses(&["import", "providers", path(&providers), "--apply"]);
+    assert!(refused.contains("nothing was written"), "{refused}");
+    let preview = shell.says(&["import", "providers", path(&providers)]);
+    assert!(preview.contains("row 3, 区域: has no area"), "{preview}");
+    shell.says(&["import", "providers", path(&providers), "--apply", "--skip-problems"]);
+
+    let responders = list(
+        "responders.csv",
+        "姓名,服务商,电话,登录名,应用令牌,在岗\n刘芳,康乐,138 0000 0201,liu,,是\n张伟,康乐,13800000202,,是,\n赵敏,无处,13800000203,,,\n",
+    );
+    let preview = shell.says(&["import", "responders", path(&responders)]);
+    for words in ["2 new", "row 4, 服务商 “无处”: is no provider", "--credentials FILE"] {
+        assert!(preview.contains(words), "{words}: {preview}");
+    }
+    let apply = ["import", "responders", path(&responders), "--apply", "--skip-problems"];
+    let refused = shell.refuses(&apply);
+    assert!(refused.contains("2 passwords, tokens or keys are to be made"), "{refused}");
+    let mut records = Records::at(database).await;
+    assert_eq!(records.count("select count(*) from responder", &[]).await, 0, "all or nothing");
+    let credentials = work.join("helpers-secrets.csv");
+    let mut with_secrets = apply.to_vec();
+    with_secrets.extend(["--credentials", path(&credentials)]);
+    shell.says(&with_secrets);
+    let mode = std::fs::metadata(&credentials).expect("the secrets").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let secrets = std::fs::read_to_string(&credentials).expect("the secrets");
+    assert!(secrets.contains("2,刘芳,password,liu,") && secrets.contains("3,张伟,token,张伟,"), "{secrets}");
+    let there = "select count(*) from responder r join provider p on p.id = r.provider_id
+        left join app_user u on u.id = r.user_id
+        where p.name = '康乐' and (r.on_duty, coalesce(u.login, ''), r.token_sha256 is null)
+            in ((true, 'liu', true), (false, '', false))";
+    assert_eq!(records.count(there, &[]).await, 2);
+    let again = shell.says(&apply);
+    assert!(again.contains("0 new, 0 changed; unchanged: 2"), "{again}");
+
+    // A contact's addresses, with a key that is made for the one who brings none.
+    let contacts = list(
+        "contacts.csv",
+        "姓名,电话,联系人,联系人电话,联系人邮箱,推送地址\n陈秀英,0731-80001001,陈明,13800000101,ming@mail.example,https://hook.example/1\n",
+    );
+    let credentials = work.join("contacts-secrets.csv");
+    shell.says(&["import", "residents", path(&contacts), "--apply", "--credentials", path(&credentials)]);
+    let reached = "select count(*) from contact where email = 'ming@mail.example'
+        and webhook_url = 'https://hook.example/1' and length(webhook_secret) = 26";
+    assert_eq!(records.count(reached, &[]).await, 1);
+    assert!(shell.says(&["import", "residents", path(&contacts), "--apply"]).contains("unchanged: 1"));
 }

@@ -2,22 +2,24 @@
 //!
 //! Without `--apply` nothing is written: every problem is told with its row, field and value. With it, everything is
 //! written in one transaction, or nothing. [`sheet`] turns bytes into rows, [`cell`] reads what a cell says,
-//! [`residents`] and [`providers`] know what the columns mean; all of them are pure. Terminals come by
-//! `yidiantong terminal add --from`, because they come with secrets.
+//! [`residents`], [`providers`] and [`responders`] know what the columns mean; all of them are pure; [`written`] puts a
+//! row into the database, and makes the secrets that it needs. Terminals come by `yidiantong terminal add --from`.
 
 pub(super) mod cell;
 mod columns;
 mod providers;
 mod residents;
+mod responders;
 pub(super) mod sheet;
+mod written;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use dispatcher::store::orders;
-use dispatcher::store::roll::{self, Provider, Resident};
-use dispatcher::store::{self, tree};
+use dispatcher::store::roll::{self, Resident};
+use dispatcher::store::{self, accounts, tree};
 use domain::datum::Datum;
 use domain::place::Position;
 use serde::Serialize;
@@ -27,10 +29,11 @@ use uuid::Uuid;
 
 use self::columns::Columns;
 use self::sheet::{Row, Sheet};
+use self::written::{Made, Written};
 use super::node::{Tree, datum};
 use super::{Over, Place, say, say_json, with_database, write_private};
 
-/// Bring in a list of residents or providers. Without --apply it is only looked at.
+/// Bring in a list of residents, providers or responders. Without --apply it is only looked at.
 #[derive(Debug, clap::Args)]
 pub struct Import {
     /// What it is a list of.
@@ -49,6 +52,9 @@ pub struct Import {
     /// In which terms places are said where no column says it.
     #[arg(long, value_parser = datum, default_value = "wgs84")]
     datum: Datum,
+    /// Where to write the passwords, tokens and webhook keys that are made for rows: a new file that only you can read.
+    #[arg(long, requires = "apply")]
+    credentials: Option<PathBuf>,
     /// Tell everything as JSON.
     #[arg(long)]
     json: bool,
@@ -60,6 +66,8 @@ enum Kind {
     Residents,
     /// Companies whose people go.
     Providers,
+    /// The people who go.
+    Responders,
 }
 
 /// What bringing a list in would do.
@@ -138,7 +146,10 @@ impl Import {
         with_database(place, stop, async |_, database| {
             let mut tx = store::begin(&database.pool).await?;
             // Held while it is only looked at, too, but then for a moment only.
-            roll::hold(&mut tx).await?;
+            match self.kind {
+                Kind::Residents | Kind::Providers => roll::hold(&mut tx).await?,
+                Kind::Responders => roll::hold_responders(&mut tx).await?,
+            }
             let known = Tree::read(&mut tx).await?;
             let default_node = self.node.as_deref().map(|text| known.find(text)).transpose()?.map(|node| node.id);
             match self.kind {
@@ -146,7 +157,7 @@ impl Import {
                     let columns = residents::columns(&sheet)?;
                     needs(&columns, residents::Key::Name, "姓名")?;
                     let plan = self.plan_residents(&mut tx, &sheet, &columns, &known, default_node).await?;
-                    self.carry_out(tx, &sheet, &columns.unknown, plan, put_resident).await
+                    self.carry_out(tx, &sheet, &columns.unknown, plan).await
                 }
                 Kind::Providers => {
                     let columns = providers::columns(&sheet)?;
@@ -154,7 +165,22 @@ impl Import {
                     let there = roll::providers(&mut tx).await?;
                     let services = providers::Services(orders::categories(&mut tx).await?);
                     let plan = providers::plan(&sheet, &columns, &known, &services, default_node, &there);
-                    self.carry_out(tx, &sheet, &columns.unknown, plan, put_provider).await
+                    self.carry_out(tx, &sheet, &columns.unknown, plan).await
+                }
+                Kind::Responders => {
+                    let columns = responders::columns(&sheet)?;
+                    needs(&columns, responders::Key::Name, "姓名")?;
+                    needs(&columns, responders::Key::Provider, "服务商")?;
+                    let logins = accounts::list(&mut tx).await?.into_iter().map(|account| account.login);
+                    let around = responders::Surroundings {
+                        tree: &known,
+                        default_node,
+                        providers: &roll::providers(&mut tx).await?,
+                        logins: &logins.collect::<Vec<_>>(),
+                        there: &roll::responders(&mut tx).await?,
+                    };
+                    let plan = responders::plan(&sheet, &columns, &around);
+                    self.carry_out(tx, &sheet, &columns.unknown, plan).await
                 }
             }
         })
@@ -195,13 +221,12 @@ impl Import {
     }
 
     /// Tells of a plan, and carries it out when that is wanted.
-    async fn carry_out<T>(
+    async fn carry_out<T: Written>(
         &self,
         mut tx: sqlx::Transaction<'static, sqlx::Postgres>,
         sheet: &Sheet,
         unknown: &[String],
         plan: Plan<T>,
-        put: impl AsyncFn(&mut PgConnection, &Planned<T>) -> Result<(), store::StoreError>,
     ) -> anyhow::Result<()> {
         let has_problems = !plan.problems.is_empty();
         let is_applied = self.apply && (self.skip_problems || !has_problems);
@@ -219,8 +244,13 @@ impl Import {
             repairs: &plan.repairs,
             applied: is_applied,
         };
+        let secrets: usize = plan.planned.iter().map(T::secrets_needed).sum();
         let mut left_out = None;
         if is_applied {
+            anyhow::ensure!(
+                secrets == 0 || self.credentials.is_some(),
+                "nothing was written: {secrets} passwords, tokens or keys are to be made; say with --credentials FILE where to"
+            );
             if has_problems {
                 // First: a file that cannot be written leaves the database as it was.
                 let path = problems_path(&self.file);
@@ -228,8 +258,15 @@ impl Import {
                     .with_context(|| format!("{} cannot be written; nothing was changed", path.display()))?;
                 left_out = Some(path);
             }
+            let mut made = Vec::new();
             for planned in &plan.planned {
-                put(&mut tx, planned).await.with_context(|| format!("row {}: nothing was changed", planned.row))?;
+                let put = T::put(&mut tx, planned, &mut made).await;
+                put.with_context(|| format!("row {}: nothing was changed", planned.row))?;
+            }
+            // Before the commit: secrets that nobody could read would be lost.
+            if let (Some(path), false) = (&self.credentials, made.is_empty()) {
+                write_private(path, &Made::csv(&made)?, Over::Refuse)
+                    .with_context(|| format!("{} cannot be written; nothing was changed", path.display()))?;
             }
             tx.commit().await.context("nothing was changed")?;
         }
@@ -240,24 +277,20 @@ impl Import {
             if let Some(path) = &left_out {
                 say(format_args!("the rows that were left out are in {}", path.display()));
             }
+            if let (Some(path), true, true) = (&self.credentials, is_applied, secrets > 0) {
+                say(format_args!("{secrets} passwords, tokens or keys were made; they are in {}", path.display()));
+            }
         }
         if has_problems && !is_applied && self.apply {
             anyhow::bail!("nothing was written: put the rows above right, or leave them out with --skip-problems");
         }
         if !self.apply && !self.json {
             let apply = if has_problems { "--apply --skip-problems" } else { "--apply" };
-            say(format_args!("\nNothing was written. The same with {apply} writes it."));
+            let credentials = if secrets > 0 { " --credentials FILE" } else { "" };
+            say(format_args!("\nNothing was written. The same with {apply}{credentials} writes it."));
         }
         Ok(())
     }
-}
-
-async fn put_resident(conn: &mut PgConnection, planned: &Planned<Resident>) -> Result<(), store::StoreError> {
-    roll::put_resident(conn, planned.id, &planned.entry).await.map(drop)
-}
-
-async fn put_provider(conn: &mut PgConnection, planned: &Planned<Provider>) -> Result<(), store::StoreError> {
-    roll::put_provider(conn, planned.id, &planned.entry).await.map(drop)
 }
 
 fn needs<F: Copy + PartialEq>(columns: &Columns<F>, field: F, heading: &str) -> anyhow::Result<()> {

@@ -89,6 +89,9 @@ impl Node {
     pub async fn run(self, place: &Place, stop: &CancellationToken) -> anyhow::Result<()> {
         with_database(place, stop, async |_, database| {
             let mut tx = store::begin(&database.pool).await?;
+            if !matches!(self.deed, Deed::List { .. }) {
+                tree::hold(&mut tx).await?;
+            }
             let known = Tree::read(&mut tx).await?;
             match self.deed {
                 Deed::List { json } => return known.list(json),
@@ -99,7 +102,7 @@ impl Node {
                     anyhow::ensure!(known.find(&path).is_err(), "{path} is there already");
                     let area = area.map(|file| read_area(&file, datum)).transpose()?;
                     if let Some(area) = &area {
-                        judge(&mut tx, None, Some(parent.id), area).await?;
+                        judge(&mut tx, &path, (None, Some(parent.id)), area).await?;
                     }
                     let handover_policy = handover_policy.as_deref();
                     let new = NewNode { parent: parent.id, level: &level, name, handover_policy };
@@ -123,7 +126,7 @@ impl Node {
                 Deed::Area { node, file, datum, check } => {
                     let node = known.find(&node)?;
                     let area = read_area(&file, datum)?;
-                    judge(&mut tx, Some(node.id), node.parent, &area).await?;
+                    judge(&mut tx, &node.path, (Some(node.id), node.parent), &area).await?;
                     if check {
                         say(format_args!("this can be the area of {}", node.path));
                         return Ok(());
@@ -140,8 +143,8 @@ impl Node {
 
 async fn judge(
     conn: &mut PgConnection,
-    node: Option<uuid::Uuid>,
-    parent: Option<uuid::Uuid>,
+    path: &str,
+    (node, parent): (Option<uuid::Uuid>, Option<uuid::Uuid>),
     area: &str,
 ) -> anyhow::Result<()> {
     let faults = tree::judge_area(conn, node, parent, area).await.context("PostGIS cannot read the area")?;
@@ -149,7 +152,7 @@ async fn judge(
         return Ok(());
     }
     let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    anyhow::bail!("this area is refused:\n  - {}", faults.join("\n  - "))
+    anyhow::bail!("this area of {path} is refused:\n  - {}", faults.join("\n  - "))
 }
 
 fn checked_name(name: &str) -> anyhow::Result<&str> {

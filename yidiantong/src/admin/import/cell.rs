@@ -1,6 +1,7 @@
 //! What a cell of a list says: dates, telephone numbers, places, in the shapes in which people write them. Pure; what
 //! cannot be understood is refused with a sentence, never guessed.
 
+use dispatcher::contact::{self, BadAddress};
 use domain::datum::Datum;
 use domain::place::Position;
 use jiff::civil::Date;
@@ -44,9 +45,12 @@ pub(crate) enum BadCell {
     /// Neither of the two.
     #[error("is no order for 120: 立即 (at_once) or 坐席先看 (operator_first)")]
     NoPolicy,
-    /// No address.
-    #[error("is no e-mail address")]
-    NoEmail,
+    /// A contact cannot be written to there.
+    #[error(transparent)]
+    NoAddress(#[from] BadAddress),
+    /// Neither of the two.
+    #[error("is neither 是 nor 否")]
+    NoYes,
     /// Needed, and empty.
     #[error("is empty")]
     Missing,
@@ -169,13 +173,25 @@ pub(crate) fn phone(text: &str) -> Result<String, BadCell> {
 
 /// An address as the database takes it.
 pub(crate) fn email(text: &str) -> Result<String, BadCell> {
-    let text = narrow(text).trim().to_owned();
-    let is_odd = |character: char| character.is_whitespace() || matches!(character, '<' | '>');
-    match text.split_once('@') {
-        Some((who, host)) if !who.is_empty() && !host.is_empty() && !host.contains('@') && !text.contains(is_odd) => {
-            Ok(text)
-        }
-        _ => Err(BadCell::NoEmail),
+    Ok(contact::email(narrow(text).trim())?)
+}
+
+/// Where a webhook is posted.
+pub(crate) fn webhook(text: &str) -> Result<String, BadCell> {
+    Ok(contact::webhook(text)?)
+}
+
+/// What signs a webhook's messages.
+pub(crate) fn webhook_secret(text: &str) -> Result<String, BadCell> {
+    Ok(contact::secret(text)?)
+}
+
+/// Yes or no.
+pub(crate) fn yes(text: &str) -> Result<bool, BadCell> {
+    match narrow(text).trim().to_lowercase().as_str() {
+        "是" | "有" | "在岗" | "需要" | "yes" | "y" | "true" | "1" | "√" => Ok(true),
+        "否" | "无" | "不在岗" | "离岗" | "不需要" | "no" | "n" | "false" | "0" | "×" => Ok(false),
+        _ => Err(BadCell::NoYes),
     }
 }
 
@@ -365,17 +381,21 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_something_on_both_sides_of_its_sign() {
-        assert_eq!(email("chen＠mail.example"), Ok("chen@mail.example".to_owned()));
-        for text in ["chen", "@mail", "chen@", "a b@c", "a@b@c", "<a@b>"] {
-            assert_eq!(email(text), Err(BadCell::NoEmail), "{text}");
-        }
+    fn an_address_is_read_as_a_keyboard_makes_it() {
+        assert_eq!(email(" chen＠mail.example "), Ok("chen@mail.example".to_owned()));
+        assert_eq!(email("chen"), Err(BadCell::NoAddress(BadAddress::NoEmail)));
+    }
+
+    #[test]
+    fn yes_and_no_are_read_in_both_languages() {
+        assert_eq!((yes("是"), yes("No"), yes("也许")), (Ok(true), Ok(false), Err(BadCell::NoYes)));
     }
 
     proptest! {
         #[test]
         fn no_text_makes_a_reader_panic(text in "\\PC{0,40}", other in "\\PC{0,40}") {
             let _ = (born_in(&text, 2026), phone(&text), sex(&text), policy(&text), datum(&text), email(&text));
+            let _ = (webhook(&text), webhook_secret(&text), yes(&text));
             let _ = (place(&text, &other, Datum::Bd09), place_in_one(&text, Datum::Gcj02));
         }
 

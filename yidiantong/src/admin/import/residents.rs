@@ -44,6 +44,8 @@ pub(super) enum Key {
     ContactRelation(u8),
     ContactPhone(u8),
     ContactEmail(u8),
+    ContactWebhook(u8),
+    ContactSecret(u8),
 }
 
 const FIELDS: &[Field<Key>] = &[
@@ -134,14 +136,26 @@ const FIELDS: &[Field<Key>] = &[
         Key::ContactEmail(1),
         &["联系人1邮箱", "联系人邮箱", "邮箱", "紧急联系人邮箱", "contact1email", "contactemail", "email"],
     ),
+    (
+        Key::ContactWebhook(1),
+        &["联系人1推送地址", "联系人推送地址", "推送地址", "contact1webhook", "contactwebhook", "webhook"],
+    ),
+    (
+        Key::ContactSecret(1),
+        &["联系人1推送密钥", "联系人推送密钥", "推送密钥", "contact1secret", "contactsecret", "secret"],
+    ),
     (Key::ContactName(2), &["联系人2", "联系人2姓名", "contact2", "contact2name"]),
     (Key::ContactRelation(2), &["联系人2关系", "contact2relation"]),
     (Key::ContactPhone(2), &["联系人2电话", "contact2phone"]),
     (Key::ContactEmail(2), &["联系人2邮箱", "contact2email"]),
+    (Key::ContactWebhook(2), &["联系人2推送地址", "contact2webhook"]),
+    (Key::ContactSecret(2), &["联系人2推送密钥", "contact2secret"]),
     (Key::ContactName(3), &["联系人3", "联系人3姓名", "contact3", "contact3name"]),
     (Key::ContactRelation(3), &["联系人3关系", "contact3relation"]),
     (Key::ContactPhone(3), &["联系人3电话", "contact3phone"]),
     (Key::ContactEmail(3), &["联系人3邮箱", "contact3email"]),
+    (Key::ContactWebhook(3), &["联系人3推送地址", "contact3webhook"]),
+    (Key::ContactSecret(3), &["联系人3推送密钥", "contact3secret"]),
 ];
 
 /// What a list is read against.
@@ -346,12 +360,27 @@ fn merged(before: Option<&Resident>, said: Said, node: Uuid) -> Resident {
     after.born_in = said.born_in.or(after.born_in);
     for contact in said.contacts {
         match after.contacts.iter_mut().find(|other| other.rank == contact.rank) {
-            Some(other) => *other = Contact { email: contact.email.or(other.email.take()), ..contact },
+            Some(other) => *other = reached(other, contact),
             None => after.contacts.push(contact),
         }
     }
     after.contacts.sort_by_key(|contact| contact.rank);
     after
+}
+
+/// A contact of the list in the place of one who is there: the same person is reached as before where the list does not
+/// say otherwise; somebody else is not written to at the other's addresses.
+fn reached(before: &Contact, mut said: Contact) -> Contact {
+    if before.name != said.name {
+        return said;
+    }
+    if said.webhook_url.is_none() {
+        said.webhook_url.clone_from(&before.webhook_url);
+    }
+    if said.webhook_url == before.webhook_url && said.webhook_secret.is_none() {
+        said.webhook_secret.clone_from(&before.webhook_secret);
+    }
+    Contact { email: said.email.or_else(|| before.email.clone()), ..said }
 }
 
 /// What changes, in the words of the list.
@@ -489,8 +518,24 @@ impl Reader<'_> {
         let has_phone = self.text(Key::ContactPhone(rank)).is_some();
         let relation = self.owned(Key::ContactRelation(rank)).unwrap_or_default();
         let email = self.parsed(Key::ContactEmail(rank), cell::email);
+        let webhook_url = self.parsed(Key::ContactWebhook(rank), cell::webhook);
+        let webhook_secret = self.parsed(Key::ContactSecret(rank), cell::webhook_secret);
+        let is_written_to =
+            [Key::ContactEmail(rank), Key::ContactWebhook(rank)].into_iter().find(|key| self.text(*key).is_some());
         match (name, phone) {
-            (Some(name), Some(phone)) => Some(Contact { rank: rank.into(), name, relation, phone, email }),
+            (Some(name), Some(phone)) => {
+                // A key without an address would never be used; one with a bad address is told of with that.
+                if webhook_secret.is_some() && self.text(Key::ContactWebhook(rank)).is_none() {
+                    self.problem(Key::ContactSecret(rank), "belongs to no address: the webhook's is missing");
+                    return None;
+                }
+                Some(Contact { rank: rank.into(), name, relation, phone, email, webhook_url, webhook_secret })
+            }
+            (None, None) if is_written_to.is_some() && !has_phone => {
+                let key = is_written_to.unwrap_or(Key::ContactEmail(rank));
+                self.problem(key, "belongs to nobody: the contact's name and telephone number are missing");
+                None
+            }
             (Some(_), None) if !has_phone => {
                 self.problem(Key::ContactName(rank), "has no telephone number: a contact needs one");
                 None
@@ -629,6 +674,48 @@ mod tests {
             (Some(Uuid::from_u128(13)), &["社区"][..])
         );
         assert_eq!(planned("编号,姓名,社区,住址\nK8,王建国,和平社区,1栋\n", &numbered).planned[0].id, None);
+    }
+
+    #[test]
+    fn a_contact_keeps_their_addresses_and_whoever_takes_their_place_does_not_get_them() {
+        let heading = "姓名,社区,住址,联系人,联系人电话,联系人邮箱,推送地址,推送密钥\n";
+        let row = |contact: &str| format!("{heading}陈秀英,和平社区,1栋,{contact}\n");
+        let key = "0123456789abcdef";
+        let plan = planned(&row(&format!("陈明,13800000101,ming@mail.example,https://hook.example/1,{key}")), &[]);
+        assert_eq!(whys(&plan), []);
+        let there = applied(&plan, &[]);
+        let contact = |plan: &Plan<Resident>| plan.planned[0].entry.contacts[0].clone();
+        assert_eq!(contact(&plan).webhook_secret.as_deref(), Some(key));
+
+        assert_eq!(planned(&row("陈明,13800000101,,,"), &there).unchanged, 1);
+        let moved = contact(&planned(&row("陈明,13800000102,,https://hook.example/1,"), &there));
+        assert_eq!(moved.email.as_deref(), Some("ming@mail.example"));
+        assert_eq!(moved.webhook_secret.as_deref(), Some(key), "the same address is signed with the same key");
+        let elsewhere = contact(&planned(&row("陈明,13800000101,,https://hook.example/2,"), &there));
+        assert_eq!(elsewhere.webhook_secret, None, "another address gets a key of its own");
+        let other = contact(&planned(&row("陈丽,13800000109,,,"), &there));
+        assert_eq!((other.email, other.webhook_url, other.webhook_secret), (None, None, None));
+    }
+
+    #[test]
+    fn an_address_that_reaches_nobody_is_a_problem_of_its_field() {
+        let plan = planned(
+            "姓名,社区,住址,联系人,联系人电话,联系人邮箱,推送地址,推送密钥\n\
+             甲,和平社区,1栋,乙,13800000101,yi,http://hook.example/,short\n\
+             丙,和平社区,2栋,,,bing@mail.example,,\n\
+             丁,和平社区,3栋,戊,13800000102,,,0123456789abcdef\n",
+            &[],
+        );
+        assert_eq!(
+            whys(&plan),
+            [
+                (2, "联系人邮箱", "is no e-mail address"),
+                (2, "推送地址", "is no address of a webhook: it begins with https:// (http:// to this machine only)"),
+                (2, "推送密钥", "is no key for a webhook: it takes 16 to 200 plain characters"),
+                (3, "联系人邮箱", "belongs to nobody: the contact's name and telephone number are missing"),
+                (4, "推送密钥", "belongs to no address: the webhook's is missing"),
+            ]
+        );
     }
 
     #[test]
