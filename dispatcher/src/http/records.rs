@@ -47,7 +47,7 @@ struct Draft {
     #[schema(required = true)]
     sex: Option<Sex>,
     #[serde(deserialize_with = "maybe_whole")]
-    #[schema(required = true)]
+    #[schema(required = true, minimum = 0, maximum = 9_999)]
     born_in: Option<i16>,
     #[serde(deserialize_with = "maybe_words")]
     #[schema(schema_with = maybe_words_schema::<40>, required = true)]
@@ -95,6 +95,7 @@ struct Home {
 struct ContactDraft {
     /// Under which rank the editor saw them: what is not said here stays as it was. None: new.
     #[serde(default, deserialize_with = "maybe_whole")]
+    #[schema(minimum = 1, maximum = 32_767)]
     was: Option<i16>,
     name: Words<100>,
     #[serde(default)]
