@@ -172,8 +172,9 @@ pub(crate) enum NoWords {
 impl<const MAX: usize> PartialSchema for Words<MAX> {
     fn schema() -> RefOr<Schema> {
         let words = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(MAX));
-        // Something must be there that is no blank, and nothing that is U+0000.
-        words.pattern(Some(r"^[^\u0000]*[^\s\u0000][^\u0000]*$")).into()
+        // Something must be there that is no blank (U+0085 is one, which JavaScript does not know), and nothing that
+        // is U+0000.
+        words.pattern(Some(r"^[^\u0000]*[^\s\u0085\u0000][^\u0000]*$")).into()
     }
 }
 

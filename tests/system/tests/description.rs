@@ -50,6 +50,9 @@ async fn the_api_does_what_its_description_says() {
     asking.args(["run", &format!("{}/api/v1/openapi.json", ready.http), "--no-color"]);
     // The same questions each time.
     asking.args(["--seed", "20101120", "--max-examples", "8", "--request-timeout", "15"]);
+    // What it remembers of one run is nothing to the next.
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    asking.current_dir(folder.path());
     asking.env("YDT_SESSION", cookie).env("YDT_CSRF", csrf).env("YDT_RESPONDER", responder);
     asking.env("YDT_INCIDENT", &incident).env("YDT_RESIDENT", &resident);
     asking.env("YDT_OFFER", text(&offer["id"])).env("YDT_FENCE", text(&fence["id"]));
