@@ -5,9 +5,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use rand::Rng as _;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -352,9 +353,11 @@ impl Drop for Server {
 }
 
 pub(crate) fn free_port() -> SocketAddr {
-    let mut rng = rand::rng();
+    // Each is given out once: two tests that draw the same one would both find it free, until one of them listens.
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(rand::random_range(0..PORTS.end - PORTS.start)));
     loop {
-        let address = SocketAddr::from(([127, 0, 0, 1], rng.random_range(PORTS)));
+        let next = NEXT.fetch_add(1, Ordering::Relaxed) % (PORTS.end - PORTS.start);
+        let address = SocketAddr::from(([127, 0, 0, 1], PORTS.start + next));
         if TcpListener::bind(address).is_ok() {
             return address;
         }
