@@ -9,6 +9,11 @@ use uuid::Uuid;
 
 /// Checks an incident's timeline, and gives its words in order.
 pub async fn verify(conn: &mut PgConnection, incident: Uuid) -> Vec<String> {
+    // Both at one moment: the case may go on meanwhile.
+    let say = async |conn: &mut PgConnection, words| {
+        sqlx::query(words).execute(conn).await.expect("a transaction begins and ends");
+    };
+    say(&mut *conn, "begin isolation level repeatable read, read only").await;
     let head = sqlx::query("select entries, chain_head from incident where id = $1")
         .bind(incident)
         .fetch_one(&mut *conn)
@@ -19,9 +24,10 @@ pub async fn verify(conn: &mut PgConnection, incident: Uuid) -> Vec<String> {
          from incident_entry where incident_id = $1 order by seq",
     )
     .bind(incident)
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await
     .expect("the timeline can be read");
+    say(conn, "commit").await;
 
     let mut before = Vec::new();
     let mut words = Vec::new();
