@@ -85,6 +85,27 @@ impl<T> Default for Plan<T> {
     }
 }
 
+impl<T: PartialEq> Plan<T> {
+    /// Plans what a row makes of whoever was there before: under which identity, and as what.
+    fn take(
+        &mut self,
+        row: u64,
+        before: Option<(Option<Uuid>, &T)>,
+        after: T,
+        differences: impl FnOnce(&T, &T) -> Vec<&'static str>,
+    ) {
+        let (id, changes) = match before {
+            Some((_, before)) if *before == after => {
+                self.unchanged += 1;
+                return;
+            }
+            Some((id, before)) => (id, differences(before, &after)),
+            None => (None, Vec::new()),
+        };
+        self.planned.push(Planned { row, id, changes, entry: after });
+    }
+}
+
 /// A row that is to be written.
 #[derive(Debug)]
 struct Planned<T> {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::cell::{self, BadCell};
 use super::columns::{Columns, Field, SameTwice};
 use super::sheet::{Row, Sheet};
-use super::{Plan, Planned, Problem, Repair};
+use super::{Plan, Problem, Repair};
 use crate::admin::node::Tree;
 
 /// A home that lies further from the district than this is a slip, in metres.
@@ -255,21 +255,14 @@ pub(super) fn plan(
         if let Some(code) = &after.code {
             known.by_code.insert(code.clone(), index);
         }
-        match before {
-            None => {
-                if after.address.is_empty() {
-                    plan.problems.push(problem(Key::Address, BadCell::Missing.to_string()));
-                    continue;
-                }
-                known.add(None, after.clone());
-                plan.planned.push(Planned { row: row.line, id: None, changes: Vec::new(), entry: after });
+        if before.is_none() {
+            if after.address.is_empty() {
+                plan.problems.push(problem(Key::Address, BadCell::Missing.to_string()));
+                continue;
             }
-            Some((_, before)) if before == after => plan.unchanged += 1,
-            Some((id, before)) => {
-                let changes = differences(&before, &after);
-                plan.planned.push(Planned { row: row.line, id, changes, entry: after });
-            }
+            known.add(None, after.clone());
         }
+        plan.take(row.line, before.as_ref().map(|(id, before)| (*id, before)), after, differences);
     }
     plan.problems.sort_by_key(|problem| problem.row);
     plan

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::cell::{self, BadCell};
 use super::columns::{Columns, Field, SameTwice};
 use super::sheet::Sheet;
-use super::{Plan, Planned, Problem};
+use super::{Plan, Problem};
 use crate::admin::node::Tree;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,14 +155,7 @@ pub(super) fn plan(sheet: &Sheet, columns: &Columns<Key>, around: &Surroundings<
             has_token: had_token || wants_token == Some(true),
         };
         seen.push((row.line, after.clone()));
-        match before {
-            Some((_, before)) if *before == after => plan.unchanged += 1,
-            Some((id, before)) => {
-                let changes = differences(before, &after);
-                plan.planned.push(Planned { row: row.line, id: Some(*id), changes, entry: after });
-            }
-            None => plan.planned.push(Planned { row: row.line, id: None, changes: Vec::new(), entry: after }),
-        }
+        plan.take(row.line, before.map(|(id, before)| (Some(*id), before)), after, differences);
     }
     plan
 }
