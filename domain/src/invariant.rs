@@ -46,6 +46,10 @@ words! {
         OrderSeenTo = "INV-11",
         /// Daily help is handed over to no centre and alarms no contact.
         OrderStaysHere = "INV-12",
+        /// Whoever goes is looked at again, and nobody else is.
+        GoingIsWatched = "INV-13",
+        /// Nobody is waited for while somebody is asked or goes, nor beyond the policy's patience.
+        WaitsForNobodyLong = "INV-14",
     }
 }
 
@@ -55,7 +59,7 @@ words! {
 /// the input was, no deadline is left behind.
 pub fn broken(incident: &Incident, policy: &Policy, now: Timestamp, lag: SignedDuration) -> Vec<Invariant> {
     let since = now - lag;
-    let checks: [(bool, Invariant); 12] = [
+    let checks: [(bool, Invariant); 14] = [
         (deadline_armed(incident), Invariant::DeadlineArmed),
         (!incident.is_open() || deadlines(incident).iter().all(|deadline| *deadline >= since), Invariant::DeadlineKept),
         (unclaimed_rings(incident), Invariant::UnclaimedRings),
@@ -68,6 +72,8 @@ pub fn broken(incident: &Incident, policy: &Policy, now: Timestamp, lag: SignedD
         (incident.is_open() || closed_is_quiet(incident), Invariant::ClosedIsQuiet),
         (order_seen_to(incident), Invariant::OrderSeenTo),
         (order_stays_here(incident), Invariant::OrderStaysHere),
+        (going_is_watched(incident), Invariant::GoingIsWatched),
+        (waits_for_nobody_long(incident, policy, now), Invariant::WaitsForNobodyLong),
     ];
     checks.into_iter().filter_map(|(holds, invariant)| (!holds).then_some(invariant)).collect()
 }
@@ -83,6 +89,8 @@ fn deadlines(incident: &Incident) -> Vec<Timestamp> {
         Ring::Ringing { next_at, .. } => all.push(next_at),
     }
     all.extend(incident.tell_next_at);
+    all.extend(incident.waits_until);
+    all.extend(incident.offers.iter().filter_map(|offer| offer.watch).map(|watch| watch.look_at));
     if let Ownership::Claimed { check_at, .. } = incident.ownership {
         all.push(check_at);
     }
@@ -122,7 +130,9 @@ fn order_seen_to(incident: &Incident) -> bool {
     let is_engaged = incident.offers.iter().any(|offer| offer.state.is_live());
     let is_order = incident.class == Class::Service;
     match incident.ring {
-        Ring::Held { .. } => is_order && is_unclaimed(incident) && is_engaged,
+        Ring::Held { .. } => {
+            is_order && is_unclaimed(incident) && (is_engaged || incident.waits_until.is_some())
+        }
         Ring::Quiet => !is_order || !is_unclaimed(incident),
         Ring::Ringing { .. } => true,
     }
@@ -199,6 +209,7 @@ fn somebody_asked(incident: &Incident) -> bool {
     let is_help_wanted = wants(incident, Centre::Ambulance) || wants(incident, Centre::Fire);
     !(is_in_the_policys_hands(incident) && is_help_wanted)
         || incident.shortfall.is_some()
+        || incident.waits_until.is_some()
         || incident.offers.iter().any(|offer| offer.state.is_live() || offer.state == OfferState::Done)
 }
 
@@ -214,6 +225,22 @@ fn voice_after_silence(incident: &Incident, since: Timestamp) -> bool {
             };
             !is_in_vain || handover.voice != Voice::NotNeeded
         })
+}
+
+fn going_is_watched(incident: &Incident) -> bool {
+    incident.offers.iter().all(|offer| {
+        let goes = matches!(offer.state, OfferState::Accepted { .. } | OfferState::OnTheWay { .. });
+        goes == offer.watch.is_some()
+    })
+}
+
+fn waits_for_nobody_long(incident: &Incident, policy: &Policy, now: Timestamp) -> bool {
+    let patience = match incident.class {
+        Class::Service => policy.service_wait_max,
+        Class::Emergency | Class::Wandering | Class::Welfare => policy.wait_max,
+    };
+    let is_alone = !incident.offers.iter().any(|offer| offer.state.is_live()) && incident.shortfall.is_none();
+    incident.waits_until.is_none_or(|until| is_alone && incident.is_open() && until <= now + patience)
 }
 
 fn closed_is_quiet(incident: &Incident) -> bool {
@@ -251,6 +278,8 @@ mod tests {
             responder: ResponderId(Uuid::from_u128(3)),
             round: 0,
             asked_at: NOW,
+            by: None,
+            watch: None,
             state: OfferState::Asked { answer_by: SOON },
         });
         incident
@@ -299,6 +328,15 @@ mod tests {
         check(|it| (it.ownership, it.closure) = (owned, closed), &[Invariant::ClosedIsQuiet]);
         check(|it| it.ring = Ring::Held { until: SOON }, &[Invariant::UnclaimedRings, Invariant::OrderSeenTo]);
         check(|it| it.class = Class::Service, &[Invariant::OrderStaysHere]);
+        check(|it| it.offers[0].state = OfferState::Accepted { expected_at: SOON }, &[Invariant::GoingIsWatched]);
+        check(|it| it.waits_until = Some(SOON), &[Invariant::WaitsForNobodyLong]);
+        check(
+            |it| {
+                it.offers.clear();
+                it.waits_until = Some(NOW + SignedDuration::from_hours(1));
+            },
+            &[Invariant::WaitsForNobodyLong],
+        );
         check(
             |it| {
                 it.class = Class::Service;

@@ -8,6 +8,7 @@
 //! Start with [`incident`]: the life of a call for help.
 
 pub mod datum;
+pub mod dispatch;
 pub mod fence;
 pub mod id;
 pub mod incident;

@@ -3,13 +3,10 @@
 use super::draft::Draft;
 use super::{
     Category, Centre, Class, ClosedBy, Effect, Entry, Facts, HandoverPolicy, HandoverState, Helper, Incident, Level,
-    News, OfferState, Origin, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts,
+    News, OfferState, Origin, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts, offers,
 };
 use crate::id::{HandoverId, OfferId, ResponderId, UserId};
 use jiff::{SignedDuration, Timestamp};
-
-/// An arrival that is expected this much sooner or later is news to a wearer.
-const NEWS_WORTH: SignedDuration = SignedDuration::from_secs(60);
 
 /// What can happen to an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,7 +180,7 @@ pub enum CentreWord {
 }
 
 /// What follows from an input.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// The incident afterwards.
     pub next: Incident,
@@ -292,9 +289,9 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
         | Input::Accept { .. }
         | Input::Decline { .. }
         | Input::SetOut { .. }
-        | Input::Arrive { .. } => hear_about_offer(&mut draft, input)?,
+        | Input::Arrive { .. } => offers::hear(&mut draft, input)?,
         Input::Finish { .. } => {
-            hear_about_offer(&mut draft, input)?;
+            offers::hear(&mut draft, input)?;
             if let Some(by) = who_finished_the_order(&draft) {
                 draft.close(ClosedBy::Responder(by), Outcome::ServiceDone, None);
                 return Ok(draft.finish());
@@ -367,13 +364,11 @@ fn catch_up(draft: &mut Draft<'_>) {
     // Whatever made earlier decisions fail, this one does not.
     draft.next.operator_decides = false;
     check_owner(draft);
-    expire_offers(draft);
+    offers::expire(draft);
+    offers::look(draft);
     expire_handovers(draft);
     answer_presses(draft);
-    if draft.next.shortfall.is_some() && asks_by_itself(draft) {
-        // Somebody may have come near or become free since, or the place has become known.
-        draft.ask_next();
-    }
+    offers::heed_advice(draft);
     draft.hold_order();
     climb_ladder(draft);
     contacts::tell_next(draft);
@@ -433,33 +428,6 @@ fn disown(draft: &mut Draft<'_>) {
     }
 }
 
-fn expire_offers(draft: &mut Draft<'_>) {
-    let now = draft.now();
-    let silent: Vec<OfferId> = draft
-        .next
-        .offers
-        .iter()
-        .filter(|offer| matches!(offer.state, OfferState::Asked { answer_by } if answer_by <= now))
-        .map(|offer| offer.id)
-        .collect();
-    for id in &silent {
-        draft.move_offer(*id, OfferState::Silent);
-        draft.emit(Effect::DismissResponder(*id));
-    }
-    if !silent.is_empty() {
-        pass_on(draft);
-    }
-}
-
-/// Somebody will not go. The policy asks the next; where it may not, a person must know.
-fn pass_on(draft: &mut Draft<'_>) {
-    if asks_by_itself(draft) {
-        draft.ask_next();
-    } else if !draft.is_anybody_engaged() {
-        draft.ring_operators();
-    }
-}
-
 fn expire_handovers(draft: &mut Draft<'_>) {
     let now = draft.now();
     let late: Vec<HandoverId> = draft
@@ -509,7 +477,7 @@ fn answer_presses(draft: &mut Draft<'_>) {
 /// Whether the policy may ask responders without an operator: for somebody we know, when what was
 /// raised calls for a centre too, or when it is known what daily help is wanted. A message that nobody
 /// could read is looked at by a person first.
-fn asks_by_itself(draft: &Draft<'_>) -> bool {
+pub(super) fn asks_by_itself(draft: &Draft<'_>) -> bool {
     let is_clear = match draft.next.class {
         Class::Service => draft.next.category.is_some(),
         Class::Emergency | Class::Wandering | Class::Welfare => !draft.next.centres_wanted().is_empty(),
@@ -599,7 +567,7 @@ fn claim(draft: &mut Draft<'_>, by: UserId, authority: Authority) -> Result<(), 
     Ok(())
 }
 
-fn require_owner(draft: &Draft<'_>, by: UserId) -> Result<(), Refusal> {
+pub(super) fn require_owner(draft: &Draft<'_>, by: UserId) -> Result<(), Refusal> {
     match draft.next.owner() {
         None => Err(Refusal::NotClaimed),
         Some(owner) if owner == by => Ok(()),
@@ -608,7 +576,7 @@ fn require_owner(draft: &Draft<'_>, by: UserId) -> Result<(), Refusal> {
 }
 
 /// An owner who does something has evidently heard the ring and is there.
-fn act_as_owner(draft: &mut Draft<'_>, by: UserId) -> Result<(), Refusal> {
+pub(super) fn act_as_owner(draft: &mut Draft<'_>, by: UserId) -> Result<(), Refusal> {
     require_owner(draft, by)?;
     draft.quieten();
     if let Ownership::Claimed { by, since, .. } = draft.next.ownership {
@@ -618,133 +586,8 @@ fn act_as_owner(draft: &mut Draft<'_>, by: UserId) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn expected(draft: &Draft<'_>, minutes: u16) -> Timestamp {
+pub(super) fn expected(draft: &Draft<'_>, minutes: u16) -> Timestamp {
     draft.after(SignedDuration::from_mins(i64::from(minutes)))
-}
-
-fn hear_about_offer(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> {
-    let find = |draft: &Draft<'_>, id: OfferId| {
-        draft.next.offers.iter().find(|offer| offer.id == id).cloned().ok_or(Refusal::NoSuchOffer)
-    };
-    match input {
-        Input::Ask { by, responder } => {
-            act_as_owner(draft, by)?;
-            if draft.next.offers.iter().any(|offer| offer.responder == responder && offer.state.is_live()) {
-                return Err(Refusal::AlreadyAsked);
-            }
-            draft.ask(responder, Some(by));
-        }
-        Input::Withdraw { by, offer: id } => {
-            act_as_owner(draft, by)?;
-            if !find(draft, id)?.state.is_live() {
-                return Err(Refusal::OfferOver);
-            }
-            draft.move_offer(id, OfferState::Withdrawn);
-            draft.emit(Effect::DismissResponder(id));
-        }
-        Input::Accept { offer: id, minutes } => {
-            let offer = find(draft, id)?;
-            match offer.state {
-                OfferState::Asked { .. } => {}
-                // A yes that comes late is still a yes, unless somebody else is going.
-                OfferState::Silent if !draft.next.offers.iter().any(|other| other.state.is_accepted()) => {}
-                OfferState::Silent => return Err(Refusal::Taken),
-                // Said twice: the answer to the first was lost.
-                ref state if state.is_accepted() => return Ok(()),
-                _ => return Err(Refusal::OfferOver),
-            }
-            let expected_at = expected(draft, minutes);
-            draft.move_offer(id, OfferState::Accepted { expected_at });
-            draft.next.shortfall = None;
-            dismiss_asked(draft, id, offer.responder);
-            see_to_order(draft, None);
-            let who = Helper::Responder(offer.responder);
-            draft.emit(Effect::TellWearer(News::Coming { who, expected_at: Some(expected_at) }));
-        }
-        Input::Decline { offer: id, reason } => {
-            let offer = find(draft, id)?;
-            match offer.state {
-                OfferState::Declined { .. } => return Ok(()),
-                OfferState::Silent => draft.move_offer(id, OfferState::Declined { reason }),
-                state if state.is_live() => {
-                    draft.move_offer(id, OfferState::Declined { reason });
-                    // Who had said yes and now says no leaves a hole that a person should know of, and
-                    // that those may fill who were sent home because of that yes.
-                    if state.is_accepted() {
-                        draft.next.round += 1;
-                        if draft.next.class != Class::Service || draft.next.owner().is_some() {
-                            draft.ring_operators();
-                        }
-                    }
-                    pass_on(draft);
-                }
-                _ => return Err(Refusal::OfferOver),
-            }
-        }
-        Input::SetOut { offer: id, minutes } => {
-            let offer = find(draft, id)?;
-            let told = match offer.state {
-                OfferState::Accepted { expected_at } | OfferState::OnTheWay { expected_at } => expected_at,
-                OfferState::OnScene => return Ok(()),
-                _ => return Err(Refusal::OfferOver),
-            };
-            let expected_at = expected(draft, minutes);
-            draft.move_offer(id, OfferState::OnTheWay { expected_at });
-            see_to_order(draft, None);
-            // A pager that chimes for the same minutes twice tells nothing.
-            if expected_at.duration_since(told).abs() >= NEWS_WORTH {
-                let who = Helper::Responder(offer.responder);
-                draft.emit(Effect::TellWearer(News::Coming { who, expected_at: Some(expected_at) }));
-            }
-        }
-        Input::Arrive { offer: id } => {
-            let offer = find(draft, id)?;
-            match offer.state {
-                OfferState::Accepted { .. } | OfferState::OnTheWay { .. } => {}
-                OfferState::OnScene => return Ok(()),
-                _ => return Err(Refusal::OfferOver),
-            }
-            draft.move_offer(id, OfferState::OnScene);
-            see_to_order(draft, Some(draft.after(draft.facts.policy.service_lasts)));
-            draft.emit(Effect::TellWearer(News::Arrived { who: Helper::Responder(offer.responder) }));
-        }
-        Input::Finish { offer: id } => {
-            let offer = find(draft, id)?;
-            match offer.state {
-                OfferState::Done => return Ok(()),
-                ref state if state.is_accepted() => draft.move_offer(id, OfferState::Done),
-                _ => return Err(Refusal::OfferOver),
-            }
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Somebody sees to an order that nobody owns: whoever was rung about it need not come. Held until then,
-/// or as long as their own word allows.
-fn see_to_order(draft: &mut Draft<'_>, until: Option<Timestamp>) {
-    if draft.next.class == Class::Service && draft.next.owner().is_none() {
-        draft.next.ring = until.map_or(Ring::Quiet, |until| Ring::Held { until });
-    }
-}
-
-/// First to accept wins: the others who were asked are told. Who was asked anew and says yes to the
-/// earlier question must not hear that they are not needed.
-fn dismiss_asked(draft: &mut Draft<'_>, winner: OfferId, responder: ResponderId) {
-    let asked: Vec<(OfferId, ResponderId)> = draft
-        .next
-        .offers
-        .iter()
-        .filter(|offer| offer.id != winner && matches!(offer.state, OfferState::Asked { .. }))
-        .map(|offer| (offer.id, offer.responder))
-        .collect();
-    for (id, asked) in asked {
-        draft.move_offer(id, OfferState::Withdrawn);
-        if asked != responder {
-            draft.emit(Effect::DismissResponder(id));
-        }
-    }
 }
 
 fn settle_voice(draft: &mut Draft<'_>, id: HandoverId) {

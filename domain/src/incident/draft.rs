@@ -3,10 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Candidate, Centre, Class, ClosedBy, Closure, ContactNews, Effect, Entry, Facts, Handover, HandoverState, Incident,
-    Level, News, Offer, OfferState, Outcome, Ownership, Presence, Ring, Shortfall, Step, ToldState, Voice,
+    Centre, Class, ClosedBy, Closure, ContactNews, Effect, Entry, Facts, Handover, HandoverState, Incident,
+    Level, News, OfferState, Outcome, Ownership, Presence, Ring, Shortfall, Step, ToldState, Voice,
 };
-use crate::id::{HandoverId, OfferId, ResponderId, UserId};
+use crate::id::{HandoverId, UserId};
 
 /// The incident while a decision is being made about it.
 pub(super) struct Draft<'f> {
@@ -50,7 +50,7 @@ impl<'f> Draft<'f> {
         }
     }
 
-    fn fresh(&mut self) -> uuid::Uuid {
+    pub(super) fn fresh(&mut self) -> uuid::Uuid {
         let id = self.facts.fresh[self.used];
         self.used += 1;
         id
@@ -159,85 +159,9 @@ impl<'f> Draft<'f> {
             OfferState::OnScene => Some(held_until.unwrap_or(self.after(policy.service_lasts))),
             _ => None,
         });
-        match until.min() {
+        match until.chain(self.next.waits_until).min() {
             Some(until) if until > self.now() => self.next.ring = Ring::Held { until },
             _ => self.ring_operators(),
-        }
-    }
-
-    // ---- offers -------------------------------------------------------------------------------
-
-    pub(super) fn ask(&mut self, responder: ResponderId, by: Option<UserId>) {
-        let offer = Offer {
-            id: OfferId(self.fresh()),
-            responder,
-            round: self.next.round,
-            asked_at: self.now(),
-            state: OfferState::Asked { answer_by: self.after(self.facts.policy.window(self.next.class)) },
-        };
-        self.next.shortfall = None;
-        self.write(Entry::Asked { offer: offer.id, responder, by });
-        self.emit(Effect::AskResponder(offer.id));
-        self.next.offers.push(offer);
-    }
-
-    /// Whether somebody is being asked, or going.
-    pub(super) fn is_anybody_engaged(&self) -> bool {
-        self.next.offers.iter().any(|offer| offer.state.is_live())
-    }
-
-    /// Asks the nearest who has neither declined nor been asked in this round; when nobody is left,
-    /// says so loudly.
-    pub(super) fn ask_next(&mut self) {
-        if self.is_anybody_engaged() {
-            return;
-        }
-        match self.choose() {
-            Ok(candidate) => self.ask(candidate.responder, None),
-            Err(shortfall) => {
-                if self.next.shortfall != Some(shortfall) {
-                    self.next.shortfall = Some(shortfall);
-                    self.write(Entry::NobodyLeft { shortfall });
-                    self.ring_operators();
-                }
-            }
-        }
-    }
-
-    fn choose(&self) -> Result<Candidate, Shortfall> {
-        let candidates = self.facts.candidates.as_ref().ok_or(Shortfall::PlaceUnknown)?;
-        let offers_to = |responder| self.next.offers.iter().filter(move |offer| offer.responder == responder);
-        let is_spent = |responder| {
-            offers_to(responder)
-                .any(|offer| offer.round == self.next.round || matches!(offer.state, OfferState::Declined { .. }))
-        };
-        // Who kept silent comes after everybody who did not, however near, and among themselves in the
-        // order in which they were asked: nobody is asked twice while somebody waits to be asked once.
-        let asked_in_vain_at = |responder| {
-            offers_to(responder).filter(|offer| offer.state == OfferState::Silent).map(|offer| offer.asked_at).max()
-        };
-        candidates
-            .iter()
-            .copied()
-            .filter(|candidate| !is_spent(candidate.responder))
-            .min_by_key(|candidate| asked_in_vain_at(candidate.responder))
-            .ok_or(if self.next.offers.is_empty() { Shortfall::NobodyNear } else { Shortfall::AllAsked })
-    }
-
-    pub(super) fn move_offer(&mut self, id: OfferId, state: OfferState) {
-        let Some(offer) = self.next.offers.iter_mut().find(|offer| offer.id == id) else { return };
-        offer.state = state.clone();
-        let responder = offer.responder;
-        self.write(Entry::Answered { offer: id, responder, state });
-    }
-
-    /// Tells everybody who is still engaged that they are not needed.
-    pub(super) fn dismiss_all(&mut self) {
-        let live: Vec<OfferId> =
-            self.next.offers.iter().filter(|offer| offer.state.is_live()).map(|offer| offer.id).collect();
-        for id in live {
-            self.move_offer(id, OfferState::Withdrawn);
-            self.emit(Effect::DismissResponder(id));
         }
     }
 
@@ -305,6 +229,7 @@ impl<'f> Draft<'f> {
         self.next.closure = Closure::Closed { outcome, at: self.now(), by };
         self.quieten();
         self.next.tell_next_at = None;
+        self.next.waits_until = None;
         self.write(Entry::Closed { by, outcome, note });
         for told in self.next.told.clone() {
             if matches!(told.state, ToldState::Told | ToldState::Reached) {

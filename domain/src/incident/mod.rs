@@ -13,6 +13,7 @@
 mod contacts;
 mod decide;
 mod draft;
+mod offers;
 #[cfg(test)]
 mod tests;
 
@@ -158,7 +159,7 @@ words! {
 pub struct Category(pub String);
 
 /// One case.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a fact of its own, and any of them may hold beside any other"
@@ -190,6 +191,8 @@ pub struct Incident {
     pub round: u32,
     /// Why nobody could be asked, while that is so.
     pub shortfall: Option<Shortfall>,
+    /// Nobody is asked until then, because somebody who would be there sooner is about to be free.
+    pub waits_until: Option<Timestamp>,
     /// Which centres it was handed to, in order.
     pub handovers: Vec<Handover>,
     /// Which contacts have had their turn, in order.
@@ -263,7 +266,7 @@ impl Ring {
 }
 
 /// One question to one responder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
     /// Its identity.
     pub id: OfferId,
@@ -273,8 +276,21 @@ pub struct Offer {
     pub round: u32,
     /// When.
     pub asked_at: Timestamp,
+    /// By an operator, or by the policy.
+    pub by: Option<UserId>,
+    /// How it is noticed that somebody who goes does not come: while they go, and only then.
+    pub watch: Option<Watch>,
     /// Where it stands.
     pub state: OfferState,
+}
+
+/// A look at somebody who goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Watch {
+    /// When they are looked at next.
+    pub look_at: Timestamp,
+    /// How far they had to go at the last look, when that was known.
+    pub left: Option<Metres>,
 }
 
 /// Where an offer stands.
@@ -306,8 +322,23 @@ pub enum OfferState {
     },
     /// Did not answer in time.
     Silent,
+    /// Said yes, and does not come.
+    Lost {
+        /// How that was noticed.
+        by: LostBy,
+    },
     /// No longer needed.
     Withdrawn,
+}
+
+words! {
+    /// How it was noticed that somebody who said yes does not come.
+    pub enum LostBy ("way of getting lost") {
+        /// Nothing is heard of where they are.
+        NoPosition = "no_position",
+        /// They have not come nearer, and can no longer be there when they said.
+        NotMoving = "not_moving",
+    }
 }
 
 impl OfferState {
@@ -319,6 +350,14 @@ impl OfferState {
     /// Whether somebody said yes.
     pub const fn is_accepted(&self) -> bool {
         matches!(self, Self::Accepted { .. } | Self::OnTheWay { .. } | Self::OnScene)
+    }
+
+    /// When somebody who is not there yet said that they will be.
+    pub const fn expected_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Accepted { expected_at } | Self::OnTheWay { expected_at } => Some(*expected_at),
+            _ => None,
+        }
     }
 }
 
@@ -529,6 +568,14 @@ pub struct Policy {
     pub contact_every: SignedDuration,
     /// How long a centre has to acknowledge before somebody telephones.
     pub acknowledge_within: SignedDuration,
+    /// How often somebody who goes is looked at.
+    pub look_every: SignedDuration,
+    /// Nothing heard for so long of where somebody is who goes: they are lost.
+    pub heard_within: SignedDuration,
+    /// Nobody is waited for longer than this while somebody else could be asked…
+    pub wait_max: SignedDuration,
+    /// …and for daily help.
+    pub service_wait_max: SignedDuration,
     /// How often it is checked that an owner is still there.
     pub check_owner_every: SignedDuration,
 }
@@ -547,6 +594,10 @@ impl Default for Policy {
             service_lasts: SignedDuration::from_hours(4),
             contact_every: SignedDuration::from_secs(60),
             acknowledge_within: SignedDuration::from_secs(15),
+            look_every: SignedDuration::from_secs(60),
+            heard_within: SignedDuration::from_mins(5),
+            wait_max: SignedDuration::from_mins(20),
+            service_wait_max: SignedDuration::from_mins(50),
             check_owner_every: SignedDuration::from_secs(30),
         }
     }
@@ -560,6 +611,14 @@ impl Policy {
             Class::Emergency | Class::Wandering | Class::Welfare => self.offer_window,
         }
     }
+
+    /// How long an incident of this class may wait for somebody while somebody else could be asked.
+    pub const fn patience(&self, class: Class) -> SignedDuration {
+        match class {
+            Class::Service => self.service_wait_max,
+            Class::Emergency | Class::Wandering | Class::Welfare => self.wait_max,
+        }
+    }
 }
 
 /// Somebody who could go: on duty, not engaged elsewhere, within reach, position fresh.
@@ -569,6 +628,31 @@ pub struct Candidate {
     pub responder: ResponderId,
     /// How far away, as the crow flies.
     pub distance: Metres,
+}
+
+/// What the plan for everybody ([`crate::dispatch`]) says of one incident. Without any, whoever would be
+/// there first is asked, one at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Advice {
+    /// Whom to ask, also beside somebody who was asked or goes.
+    pub ask: Option<ResponderId>,
+    /// Who is needed more elsewhere.
+    pub let_go: Option<ResponderId>,
+    /// Somebody who is about to be free then would be there sooner than anybody who is free now.
+    pub wait_until: Option<Timestamp>,
+}
+
+/// Where somebody is who was asked or goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Whereabouts {
+    /// Who.
+    pub responder: ResponderId,
+    /// How far they still have to go, as the crow flies.
+    pub distance: Metres,
+    /// How long that is likely to take them.
+    pub way: SignedDuration,
+    /// How old the position is.
+    pub age: SignedDuration,
 }
 
 /// Whether somebody is at a console.
@@ -595,6 +679,10 @@ pub struct Facts {
     pub supervisors: Presence,
     /// Who could go, nearest first; `None` when the place is not known.
     pub candidates: Option<Vec<Candidate>>,
+    /// What is best for everybody.
+    pub advice: Advice,
+    /// Where those are who were asked or go, as far as that is known.
+    pub whereabouts: Vec<Whereabouts>,
     /// Who is to be told of incidents of this class, in order of rank.
     pub contacts: Vec<Contact>,
     /// New identities for what the decision creates.
@@ -653,6 +741,11 @@ pub enum Entry {
         by: UserId,
         /// What.
         category: Category,
+    },
+    /// Nobody is asked yet: somebody who is about to be free would be there sooner.
+    Waits {
+        /// No longer than until then.
+        until: Timestamp,
     },
     /// Nobody can be asked.
     NobodyLeft {
@@ -800,6 +893,7 @@ impl Incident {
             offers: Vec::new(),
             round: 0,
             shortfall: None,
+            waits_until: None,
             handovers: Vec::new(),
             told: Vec::new(),
             tell_next_at: None,
@@ -838,7 +932,7 @@ impl Incident {
         };
         let offers = self.offers.iter().filter_map(|offer| match offer.state {
             OfferState::Asked { answer_by } => Some(answer_by),
-            _ => None,
+            _ => offer.watch.map(|watch| watch.look_at),
         });
         let handovers = self.handovers.iter().filter_map(|handover| match (handover.voice, &handover.state) {
             (Voice::Due { ring_at }, _) => Some(ring_at),
@@ -847,7 +941,7 @@ impl Incident {
             }
             _ => None,
         });
-        [unanswered, self.ring.next_at(), owner, self.tell_next_at]
+        [unanswered, self.ring.next_at(), owner, self.tell_next_at, self.waits_until]
             .into_iter()
             .flatten()
             .chain(offers)

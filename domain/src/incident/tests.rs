@@ -24,6 +24,8 @@ struct World {
     operators: Presence,
     supervisors: Presence,
     candidates: Option<Vec<Candidate>>,
+    advice: Advice,
+    whereabouts: Vec<Whereabouts>,
     contacts: Vec<Contact>,
     ids: Cell<u128>,
 }
@@ -40,6 +42,8 @@ impl World {
                 Candidate { responder: WEI, distance: Metres(200.0) },
                 Candidate { responder: LAN, distance: Metres(900.0) },
             ]),
+            advice: Advice::default(),
+            whereabouts: Vec::new(),
             contacts: Vec::new(),
             ids: Cell::new(100),
         }
@@ -61,6 +65,8 @@ impl World {
             operators: self.operators,
             supervisors: self.supervisors,
             candidates: self.candidates.clone(),
+            advice: self.advice,
+            whereabouts: self.whereabouts.clone(),
             contacts: self.contacts.clone(),
             fresh,
         }
