@@ -130,9 +130,7 @@ fn order_seen_to(incident: &Incident) -> bool {
     let is_engaged = incident.offers.iter().any(|offer| offer.state.is_live());
     let is_order = incident.class == Class::Service;
     match incident.ring {
-        Ring::Held { .. } => {
-            is_order && is_unclaimed(incident) && (is_engaged || incident.waits_until.is_some())
-        }
+        Ring::Held { .. } => is_order && is_unclaimed(incident) && (is_engaged || incident.waits_until.is_some()),
         Ring::Quiet => !is_order || !is_unclaimed(incident),
         Ring::Ringing { .. } => true,
     }

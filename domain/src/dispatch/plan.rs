@@ -252,9 +252,7 @@ impl<'b> Scale<'b> {
         let asking = weights.answer + (1.0 - person.yes) * weights.in_vain + seconds(person.handicap);
         let (wait_s, at) = match candidate.chance {
             Chance::Now => (0.0, person.at),
-            Chance::Later { free_at, at } => {
-                (seconds(free_at.duration_since(self.board.now)) + weights.wait_gain, at)
-            }
+            Chance::Later { free_at, at } => (seconds(free_at.duration_since(self.board.now)) + weights.wait_gain, at),
         };
         let way = travel_s(at, case.at, person.mode);
         let (mut wait, mut elsewhere) = match (candidate.chance, person.standing) {
@@ -307,7 +305,8 @@ impl<'b> Scale<'b> {
             Urgency::Urgent => self.weights.foresight_urgent,
             Urgency::Routine => 1.0,
         } * self.weights.foresight;
-        let left = self.board.people[index].until.map_or(f64::INFINITY, |until| seconds(until.duration_since(self.board.now)));
+        let left =
+            self.board.people[index].until.map_or(f64::INFINITY, |until| seconds(until.duration_since(self.board.now)));
         foresight * self.loss[index] * (way + seconds(case.lasts)).min(left.max(0.0))
     }
 }

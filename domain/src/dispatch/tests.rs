@@ -206,9 +206,8 @@ fn any_board() -> impl Strategy<Value = Board> {
         let mut board = Board { now: NOW, cases: made, people: helpers, likely: Vec::new(), calls_an_hour: 6.0 };
         for (case, (_, _, skip)) in board.cases.iter_mut().zip(&cases) {
             let engaged: Vec<ResponderId> = case.asked.iter().chain(&case.going).map(|(who, _)| *who).collect();
-            let is_able = |index: &usize| {
-                index % 4 != usize::from(*skip) && !engaged.contains(&board.people[*index].responder)
-            };
+            let is_able =
+                |index: &usize| index % 4 != usize::from(*skip) && !engaged.contains(&board.people[*index].responder);
             case.able = (0..board.people.len()).filter(is_able).collect();
         }
         board.likely = board

@@ -277,7 +277,7 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
         };
     }
     match input {
-        Input::Wake => {}
+        Input::Wake => offers::let_go(&mut draft),
         Input::Claim { by, authority } => claim(&mut draft, by, authority)?,
         Input::Release { by } => {
             require_owner(&draft, by)?;

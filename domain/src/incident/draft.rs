@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Centre, Class, ClosedBy, Closure, ContactNews, Effect, Entry, Facts, Handover, HandoverState, Incident,
-    Level, News, OfferState, Outcome, Ownership, Presence, Ring, Shortfall, Step, ToldState, Voice,
+    Centre, Class, ClosedBy, Closure, ContactNews, Effect, Entry, Facts, Handover, HandoverState, Incident, Level,
+    News, OfferState, Outcome, Ownership, Presence, Ring, Shortfall, Step, ToldState, Voice,
 };
 use crate::id::{HandoverId, UserId};
 
@@ -36,6 +36,11 @@ impl<'f> Draft<'f> {
 
     pub(super) fn write(&mut self, entry: Entry) {
         self.entries.push(entry);
+    }
+
+    /// Whether this very decision has asked somebody: one question a decision is enough.
+    pub(super) fn has_asked(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry, Entry::Asked { .. }))
     }
 
     pub(super) fn emit(&mut self, effect: Effect) {

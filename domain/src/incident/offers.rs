@@ -53,6 +53,9 @@ impl Draft<'_> {
     /// Asks whom the plan names; without a plan, and while nobody is asked or goes, whoever would be there
     /// first and has neither declined nor been asked in this round. When nobody is left, says so loudly.
     pub(super) fn ask_next(&mut self) {
+        if self.has_asked() {
+            return;
+        }
         if let Some(responder) = self.named() {
             self.ask(responder, None);
             return;
@@ -90,7 +93,9 @@ impl Draft<'_> {
         let is_candidate = self.facts.candidates.as_ref()?.iter().any(|candidate| candidate.responder == named);
         let live = || self.next.offers.iter().filter(|offer| offer.state.is_live());
         let is_settled = live().any(|offer| offer.state == OfferState::OnScene || offer.by.is_some());
-        (is_candidate && !is_settled && live().count() < ASKED_MAX && !self.is_spent(named)).then_some(named)
+        let is_engaged = live().any(|offer| offer.responder == named);
+        let has_room = !is_settled && !is_engaged && live().count() < ASKED_MAX;
+        (is_candidate && has_room && !self.is_spent(named)).then_some(named)
     }
 
     /// Until when nobody is asked although somebody could be: as long as the plan says, but no longer than
@@ -107,10 +112,17 @@ impl Draft<'_> {
         self.next.offers.iter().filter(move |offer| offer.responder == responder)
     }
 
-    /// Whether somebody has been asked in this round, or has ever said no.
+    /// Whether somebody has been asked in this round, has ever said no, or is needed elsewhere.
     fn is_spent(&self, responder: ResponderId) -> bool {
-        self.offers_to(responder)
-            .any(|offer| offer.round == self.next.round || matches!(offer.state, OfferState::Declined { .. }))
+        self.is_needed_elsewhere(responder)
+            || self
+                .offers_to(responder)
+                .any(|offer| offer.round == self.next.round || matches!(offer.state, OfferState::Declined { .. }))
+    }
+
+    /// From daily help only: whoever may hang between life and death keeps whom they have.
+    fn is_needed_elsewhere(&self, responder: ResponderId) -> bool {
+        self.next.class == Class::Service && self.facts.advice.let_go == Some(responder)
     }
 
     fn choose(&self) -> Result<Candidate, Shortfall> {
@@ -175,8 +187,7 @@ impl Draft<'_> {
 /// Whoever has not answered in time is not waited for.
 pub(super) fn expire(draft: &mut Draft<'_>) {
     let now = draft.now();
-    let silent =
-        draft.offers_that(|offer| matches!(offer.state, OfferState::Asked { answer_by } if answer_by <= now));
+    let silent = draft.offers_that(|offer| matches!(offer.state, OfferState::Asked { answer_by } if answer_by <= now));
     for id in &silent {
         draft.move_offer(*id, OfferState::Silent);
         draft.emit(Effect::DismissResponder(*id));
@@ -246,25 +257,32 @@ fn pass_on(draft: &mut Draft<'_>) {
     }
 }
 
-/// Does what the plan for everybody says of this incident, and looks again for somebody to ask while there
-/// is nobody.
-pub(super) fn heed_advice(draft: &mut Draft<'_>) {
-    if let Some(needed) = draft.facts.advice.let_go
-        && draft.next.class == Class::Service
-    {
-        let is_free_to_go = |offer: &Offer| {
-            offer.responder == needed
-                && offer.by.is_none()
-                && offer.state.is_live()
-                && offer.state != OfferState::OnScene
-        };
-        for id in draft.offers_that(is_free_to_go) {
-            draft.withdraw(id);
-        }
+/// Lets go of whom the plan needs elsewhere: from daily help, and not whom an operator chose or who is
+/// there.
+pub(super) fn let_go(draft: &mut Draft<'_>) {
+    let is_free_to_go = |offer: &Offer| {
+        draft.is_needed_elsewhere(offer.responder)
+            && offer.by.is_none()
+            && offer.state.is_live()
+            && offer.state != OfferState::OnScene
+    };
+    let ids = draft.offers_that(is_free_to_go);
+    for id in &ids {
+        draft.withdraw(*id);
     }
+    if !ids.is_empty() {
+        // Those may go now who were sent home because of this one.
+        draft.next.round += 1;
+        pass_on(draft);
+    }
+}
+
+/// Asks whom the plan names beside whoever was asked before, and looks again for somebody while there is
+/// nobody.
+pub(super) fn heed_advice(draft: &mut Draft<'_>) {
     let is_alone = draft.next.shortfall.is_some() || draft.next.waits_until.is_some();
-    let is_let_alone = draft.facts.advice.let_go.is_some() && !draft.is_anybody_engaged();
-    if asks_by_itself(draft) && (is_alone || is_let_alone || draft.facts.advice.ask.is_some()) && wants_somebody(draft) {
+    let is_named = draft.facts.advice.ask.is_some() && wants_somebody(draft);
+    if asks_by_itself(draft) && (is_alone || is_named) {
         draft.ask_next();
     }
 }
@@ -378,7 +396,11 @@ fn decline(draft: &mut Draft<'_>, id: OfferId, reason: String) -> Result<(), Ref
         }
         state if state.is_live() => {
             draft.move_offer(id, OfferState::Declined { reason });
-            if state.is_accepted() { leave_a_hole(draft) } else { pass_on(draft) }
+            if state.is_accepted() {
+                leave_a_hole(draft)
+            } else {
+                pass_on(draft)
+            }
             Ok(())
         }
         _ => Err(Refusal::OfferOver),

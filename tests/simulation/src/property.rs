@@ -32,7 +32,8 @@ pub enum Property {
     AtOnceIsAtOnce,
     /// Every press is answered within the ticker's time, and the wearer is told that it was received.
     PressesAnswered,
-    /// Nobody says yes beside somebody who is going, unless an operator asked for them.
+    /// Nobody says yes beside somebody who is going, unless an operator asked for them, or they are there
+    /// sooner and the other need not come.
     OneGoes,
     /// The wearer is told of everybody who is coming or there, of every claim, and last, once, that it
     /// is over.
@@ -44,8 +45,9 @@ pub enum Property {
     /// No rung is climbed for nobody: with the operators gone the supervisors ring, with them gone too
     /// the centres are called.
     NoDeafRung,
-    /// By itself the policy asks one at a time: the nearest, then those who kept silent, longest ago
-    /// first, nobody twice in a round, nobody who said no.
+    /// By itself the policy asks whom the plan names, three at once at most; without a plan one at a time:
+    /// the nearest, then those who kept silent or got lost, longest ago first. Nobody twice in a round,
+    /// nobody who said no.
     AskedInOrder,
     /// Whoever is asked, dismissed, called or stood down gets a message, once, and nobody else does.
     EffectsMatch,
@@ -74,11 +76,15 @@ pub enum Property {
     /// Contacts have their turn in their order, once each: the first at once, the next when its time has
     /// come and not somebody has the case and a contact knows, or when the one before is lost.
     ContactsInOrder,
+    /// Whom the plan names is asked, and whom it needs elsewhere is let go, from daily help only.
+    AdviceHeeded,
+    /// Somebody who has never ceased to come is not given up.
+    WhoComesIsWaitedFor,
 }
 
 impl Property {
     /// All of them, for whoever lists them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::NothingByItself,
         Self::Progress,
         Self::LeftAloneIsHandedOver,
@@ -102,6 +108,8 @@ impl Property {
         Self::TickerNeverRefused,
         Self::OnlyForward,
         Self::ContactsInOrder,
+        Self::AdviceHeeded,
+        Self::WhoComesIsWaitedFor,
     ];
 }
 
@@ -242,6 +250,8 @@ pub(crate) fn check(history: &mut History, decision: &Decision<'_>) -> Result<()
     hole_rings(decision)?;
     only_forward(decision)?;
     contacts_in_order(decision)?;
+    advice_heeded(decision)?;
+    who_comes_is_waited_for(decision)?;
     only_the_owner_acts(decision)
 }
 
@@ -396,7 +406,8 @@ fn at_once_is_at_once(history: &History, decision: &Decision<'_>) -> Result<(), 
     if !was_answered(decision) || !asks_by_itself(next) {
         return Ok(());
     }
-    let is_asked = next.shortfall.is_some() || next.offers.iter().any(|offer| offer.state.is_live());
+    let is_asked =
+        next.shortfall.is_some() || next.waits_until.is_some() || next.offers.iter().any(|offer| offer.state.is_live());
     hold(is_asked, Property::AtOnceIsAtOnce, || "a press, and nobody is asked".into())?;
     for centre in CENTRES {
         let is_due =
@@ -419,12 +430,17 @@ fn received_is_told(decision: &Decision<'_>) -> Result<(), Broken> {
 }
 
 fn one_goes(history: &History, decision: &Decision<'_>) -> Result<(), Broken> {
-    let Decision { before, step, .. } = decision;
+    let Decision { before, input, step, .. } = decision;
     for offer in step.next.offers.iter().filter(|offer| offer.state.is_accepted()) {
         let was = before.offers.iter().find(|was| was.id == offer.id);
         let is_new = was.is_none_or(|was| !was.state.is_accepted());
-        let goes_already = before.offers.iter().any(|other| other.id != offer.id && other.state.is_accepted());
-        let is_wanted = history.asked_by_operator.contains(&offer.id);
+        let goes_already = before
+            .offers
+            .iter()
+            .filter(|other| other.id != offer.id && other.state.is_accepted())
+            .any(|other| step.next.offers.iter().any(|is| is.id == other.id && is.state.is_accepted()));
+        // Who was given up and stands at the door all the same is there.
+        let is_wanted = history.asked_by_operator.contains(&offer.id) || matches!(input, Input::Arrive { .. });
         hold(!(is_new && goes_already) || is_wanted, Property::OneGoes, || format!("{offer:?}"))?;
     }
     Ok(())
@@ -534,7 +550,8 @@ fn change_written(decision: &Decision<'_>) -> Result<(), Broken> {
         matches!(entry, Entry::Released { .. } | Entry::OwnerGone { .. })
     })?;
     let level = next.ring.level();
-    let is_seen_to = next.class == Class::Service && next.offers.iter().any(|offer| offer.state.is_live());
+    let is_engaged = next.offers.iter().any(|offer| offer.state.is_live());
+    let is_seen_to = next.class == Class::Service && (is_engaged || next.waits_until.is_some());
     let must_ring = was_answered(decision) && owner == owner_was && !is_seen_to;
     written(level > before.ring.level() || must_ring, &"the ring", &|entry| *entry == Entry::Rung { level })?;
     written(
@@ -550,6 +567,11 @@ fn change_written(decision: &Decision<'_>) -> Result<(), Broken> {
         )?;
     }
     written(next.ring == Ring::Quiet && before.ring != Ring::Quiet, &"the silence", &|_| true)?;
+    written(
+        next.waits_until.is_some() && next.waits_until != before.waits_until,
+        &"the wait",
+        &|entry| matches!(entry, Entry::Waits { until } if Some(*until) == next.waits_until),
+    )?;
     written(
         next.shortfall.is_some() && next.shortfall != before.shortfall,
         &"the shortfall",
@@ -599,7 +621,10 @@ fn asked_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
         .collect();
     let Some((id, responder)) = asked.first().copied() else { return Ok(()) };
     let others: Vec<_> = next.offers.iter().filter(|offer| offer.id != id).collect();
-    let alone = asked.len() == 1 && !others.iter().any(|offer| offer.state.is_live());
+    let live = || others.iter().filter(|offer| offer.state.is_live());
+    let is_named = facts.advice.ask == Some(responder);
+    let may_be_beside = is_named && live().count() < 3;
+    let alone = asked.len() == 1 && (may_be_beside || live().next().is_none());
     hold(alone, Property::AskedInOrder, || format!("not one at a time: {:?}", next.offers))?;
     let round = next.offers.iter().find(|offer| offer.id == id).map_or(0, |offer| offer.round);
     let offers_to = |candidate: &Candidate| {
@@ -607,16 +632,28 @@ fn asked_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
         others.iter().filter(move |offer| offer.responder == responder)
     };
     let may_be_asked = |candidate: &&Candidate| {
-        !offers_to(candidate).any(|offer| offer.round == round || matches!(offer.state, OfferState::Declined { .. }))
+        let is_spent = |offer: &Offer| offer.round == round || matches!(offer.state, OfferState::Declined { .. });
+        !is_needed_elsewhere(decision, candidate) && !offers_to(candidate).any(|offer| is_spent(offer))
     };
     let in_vain_at = |candidate: &&Candidate| {
-        offers_to(candidate).filter(|offer| offer.state == OfferState::Silent).map(|offer| offer.asked_at).max()
+        let in_vain = |state: &OfferState| matches!(state, OfferState::Silent | OfferState::Lost { .. });
+        offers_to(candidate).filter(|offer| in_vain(&offer.state)).map(|offer| offer.asked_at).max()
     };
     let candidates = facts.candidates.as_deref().unwrap_or_default();
+    if is_named {
+        let may_be = candidates.iter().filter(may_be_asked).any(|candidate| candidate.responder == responder);
+        return hold(may_be, Property::AskedInOrder, || format!("{responder}, named and not to be asked"));
+    }
     let right = candidates.iter().filter(may_be_asked).min_by_key(in_vain_at);
     hold(right.map(|candidate| candidate.responder) == Some(responder), Property::AskedInOrder, || {
         format!("{responder} instead of {right:?}")
     })
+}
+
+/// Nobody is taken to daily help from where they are needed more.
+fn is_needed_elsewhere(decision: &Decision<'_>, candidate: &Candidate) -> bool {
+    let is_daily_help = decision.step.next.class == Class::Service;
+    is_daily_help && decision.facts.advice.let_go == Some(candidate.responder)
 }
 
 fn effects_match(decision: &Decision<'_>) -> Result<(), Broken> {
@@ -625,7 +662,10 @@ fn effects_match(decision: &Decision<'_>) -> Result<(), Broken> {
     for offer in &step.next.offers {
         match before.offers.iter().find(|was| was.id == offer.id) {
             None => expected.push(Effect::AskResponder(offer.id)),
-            Some(was) if was.state.is_live() && matches!(offer.state, OfferState::Silent | OfferState::Withdrawn) => {
+            Some(was)
+                if was.state.is_live()
+                    && matches!(offer.state, OfferState::Silent | OfferState::Withdrawn | OfferState::Lost { .. }) =>
+            {
                 // Who goes must never hear that they are not needed.
                 let goes = |other: &&Offer| other.responder == offer.responder && other.state.is_accepted();
                 if !step.next.offers.iter().any(|other| goes(&other)) {
@@ -695,11 +735,9 @@ fn only_people_silence(decision: &Decision<'_>) -> Result<(), Broken> {
 
 fn hole_rings(decision: &Decision<'_>) -> Result<(), Broken> {
     let Decision { before, input, step, .. } = decision;
-    let gave_up = before
-        .offers
-        .iter()
-        .zip(&step.next.offers)
-        .any(|(was, is)| was.state.is_accepted() && matches!(is.state, OfferState::Declined { .. }));
+    let gave_up = before.offers.iter().zip(&step.next.offers).any(|(was, is)| {
+        was.state.is_accepted() && matches!(is.state, OfferState::Declined { .. } | OfferState::Lost { .. })
+    });
     let fell_out = before.handovers.iter().zip(&step.next.handovers).any(|(was, is)| {
         let is_out = match is.state {
             HandoverState::Refused { .. } => true,
@@ -712,12 +750,13 @@ fn hole_rings(decision: &Decision<'_>) -> Result<(), Broken> {
     });
     let has_declined = |candidate: &&Candidate| {
         let theirs = step.next.offers.iter().filter(|offer| offer.responder == candidate.responder);
-        theirs.into_iter().any(|offer| matches!(offer.state, OfferState::Declined { .. }))
+        is_needed_elsewhere(decision, candidate)
+            || theirs.into_iter().any(|offer| matches!(offer.state, OfferState::Declined { .. }))
     };
     let candidates = decision.facts.candidates.as_deref().unwrap_or_default();
     let next_to_ask = candidates.iter().find(|candidate| !has_declined(candidate));
     let asks = asks_by_itself(&step.next);
-    let is_filled = step.next.offers.iter().any(|offer| offer.state.is_live());
+    let is_filled = step.next.waits_until.is_some() || step.next.offers.iter().any(|offer| offer.state.is_live());
     hold(!(gave_up && asks) || is_filled || next_to_ask.is_none(), Property::HoleRings, || {
         format!("{next_to_ask:?} is not asked")
     })?;
@@ -734,14 +773,15 @@ fn only_forward(decision: &Decision<'_>) -> Result<(), Broken> {
         hold(holds, Property::OnlyForward, || back(&(was, is)))?;
     }
     for (was, is) in before.offers.iter().zip(&step.next.offers) {
-        use OfferState::{Accepted, Asked, Declined, Done, OnScene, OnTheWay, Silent, Withdrawn};
+        use OfferState::{Accepted, Asked, Declined, Done, Lost, OnScene, OnTheWay, Silent, Withdrawn};
         let may_follow = match &was.state {
             Asked { .. } => true,
             Accepted { .. } | OnTheWay { .. } => {
-                matches!(is.state, OnTheWay { .. } | OnScene | Done | Declined { .. } | Withdrawn)
+                matches!(is.state, OnTheWay { .. } | OnScene | Done | Declined { .. } | Withdrawn | Lost { .. })
             }
             OnScene => matches!(is.state, Done | Declined { .. } | Withdrawn),
             Silent => matches!(is.state, Accepted { .. } | Declined { .. }),
+            Lost { .. } => matches!(is.state, Accepted { .. } | OnTheWay { .. } | OnScene | Declined { .. }),
             Done | Declined { .. } | Withdrawn => false,
         };
         let holds = was.id == is.id && (was.state == is.state || may_follow);
@@ -778,6 +818,77 @@ fn contacts_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
     let is_lost = |incident: &Incident| incident.told.iter().filter(|told| told.state == ToldState::Lost).count();
     let passes_on = is_lost(next) > is_lost(before) && before.told.len() < order.len() && !was_enough;
     hold(!passes_on || is_further, Property::ContactsInOrder, broken)
+}
+
+fn advice_heeded(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, input, facts, step } = decision;
+    let next = &step.next;
+    if !next.is_open() {
+        return Ok(());
+    }
+    if let Some(needed) = facts.advice.let_go {
+        let is_kept = |offer: &&Offer| {
+            offer.responder == needed
+                && offer.by.is_none()
+                && offer.state.is_live()
+                && offer.state != OfferState::OnScene
+                && before.offers.iter().any(|was| was.id == offer.id)
+        };
+        let kept = next.offers.iter().find(is_kept);
+        hold(kept.is_none() || next.class != Class::Service || *input != &Input::Wake, Property::AdviceHeeded, || {
+            format!("{kept:?} is kept")
+        })?;
+        let let_go = before
+            .offers
+            .iter()
+            .zip(&next.offers)
+            .any(|(was, is)| is.responder == needed && was.state.is_live() && is.state == OfferState::Withdrawn);
+        let is_for_advice = let_go && *input == &Input::Wake && facts.advice.ask.is_none();
+        hold(!is_for_advice || next.class == Class::Service, Property::AdviceHeeded, || {
+            format!("{needed} is taken from what may be a matter of life")
+        })?;
+    }
+    let Some(named) = facts.advice.ask else { return Ok(()) };
+    let may_be_asked = facts.candidates.iter().flatten().any(|candidate| candidate.responder == named)
+        && !next.offers.iter().any(|offer| {
+            offer.responder == named
+                && (offer.round == next.round || matches!(offer.state, OfferState::Declined { .. }))
+        });
+    let live = || next.offers.iter().filter(|offer| offer.state.is_live());
+    let is_settled =
+        live().any(|offer| offer.state == OfferState::OnScene || offer.by.is_some() || offer.responder == named);
+    let was_helped = next.offers.iter().any(|offer| offer.state == OfferState::Done && offer.round == next.round);
+    let is_wanted_here = facts.advice.let_go != Some(named) || next.class != Class::Service;
+    let is_due =
+        asks_by_itself(next) && is_wanted_here && may_be_asked && !is_settled && !was_helped && live().count() < 3;
+    // One question a decision.
+    let asks_another = step.entries.iter().any(|entry| matches!(entry, Entry::Asked { .. }));
+    hold(!is_due || asks_another, Property::AdviceHeeded, || format!("{named} is not asked"))
+}
+
+/// Whoever was declared lost was looked at, and was not seen to come.
+fn who_comes_is_waited_for(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, facts, step, .. } = decision;
+    for (was, is) in before.offers.iter().zip(&step.next.offers) {
+        if !matches!(is.state, OfferState::Lost { .. }) || was.state == is.state {
+            continue;
+        }
+        let seen = facts.whereabouts.iter().find(|seen| seen.responder == is.responder);
+        let left = was.watch.and_then(|watch| watch.left);
+        let comes = match (left, seen) {
+            // Nothing was ever known.
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(left), Some(seen)) => {
+                let is_heard = seen.age <= facts.policy.heard_within;
+                let is_nearer = left.0 - seen.distance.0 >= 30.0 || seen.distance.0 <= 100.0;
+                let is_in_time = was.state.expected_at().is_some_and(|at| facts.now + seen.way <= at);
+                is_heard && (is_nearer || is_in_time)
+            }
+        };
+        hold(!comes, Property::WhoComesIsWaitedFor, || format!("{was:?}, {seen:?}"))?;
+    }
+    Ok(())
 }
 
 /// A message that failed is no further than one that was sent: the centre may have it all the same.

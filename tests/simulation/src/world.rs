@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::id::{HandoverId, IncidentId, ResponderId, UserId};
 use domain::incident::{
-    Authority, Candidate, Category, Centre, Class, Closure, Contact, ContactNews, Effect, Entry, Facts, HandoverPolicy,
-    Incident, Input, Level, Offer, OfferState, Origin, Outcome, Policy, Presence, Rank, Reach, Refusal, Ring, Step,
-    ToldState, decide,
+    Advice, Authority, Candidate, Category, Centre, Class, Closure, Contact, ContactNews, Effect, Entry, Facts,
+    HandoverPolicy, Incident, Input, Level, LostBy, Offer, OfferState, Origin, Outcome, Policy, Presence, Rank, Reach,
+    Refusal, Ring, Step, ToldState, Whereabouts, decide,
 };
 use domain::place::Metres;
 use domain::press::AlertKind;
@@ -47,6 +47,8 @@ pub(crate) struct Responder {
     pub(crate) id: ResponderId,
     temper: Temper,
     is_on_duty: bool,
+    /// Never tells where they are.
+    is_hidden: bool,
     /// Since when no offer engages them.
     free_since: Timestamp,
 }
@@ -503,7 +505,9 @@ impl World {
         history.remember(&decision);
         property::check(history, &decision)?;
         property::invariants(&step.next, &policy, self.now, SignedDuration::ZERO)?;
-        if self.dice.chance(25) {
+        // Nobody is let go but by the ticker: what is said while a yes comes in waits for the next look.
+        let is_whole = facts.advice.let_go.is_none() || input == Input::Wake;
+        if is_whole && self.dice.chance(25) {
             self.count("decision repeated");
             let mut again = facts.clone();
             again.fresh = std::array::from_fn(|_| self.dice.id());
@@ -563,6 +567,9 @@ impl World {
             presence(self.staff.iter().any(|staff| staff.authority == authority && staff.gone_since.is_none()))
         };
         let owner = case.incident.owner();
+        let (policy, contacts) = (wearer.policy, wearer.contacts.clone());
+        let owner = presence(self.staff.iter().any(|staff| Some(staff.id) == owner && staff.gone_since.is_none()));
+        let (operators, supervisors) = (is_seated(Authority::Operator), is_seated(Authority::Supervisor));
         let mut candidates: Vec<Candidate> = self
             .responders
             .iter()
@@ -575,14 +582,62 @@ impl World {
         candidates.sort_by(|a, b| a.distance.0.total_cmp(&b.distance.0).then(a.responder.cmp(&b.responder)));
         Facts {
             now: self.now,
-            policy: wearer.policy,
-            owner: presence(self.staff.iter().any(|staff| Some(staff.id) == owner && staff.gone_since.is_none())),
-            operators: is_seated(Authority::Operator),
-            supervisors: is_seated(Authority::Supervisor),
-            candidates: wearer.is_located.then_some(candidates),
-            contacts: wearer.contacts.clone(),
+            policy,
+            owner,
+            operators,
+            supervisors,
+            advice: self.advice(&candidates),
+            whereabouts: self.whereabouts(index),
+            candidates: self.wearers[self.cases[index].wearer].is_located.then_some(candidates),
+            contacts,
             fresh: std::array::from_fn(|_| self.dice.id()),
         }
+    }
+
+    /// A plan as good, as bad and as late as any: mostly it says nothing of this incident.
+    fn advice(&mut self, candidates: &[Candidate]) -> Advice {
+        let mut advice = Advice::default();
+        if self.dice.chance(20) && !candidates.is_empty() {
+            advice.ask = Some(candidates[self.dice.index(candidates.len())].responder);
+        }
+        if self.dice.chance(6) && !self.responders.is_empty() {
+            advice.let_go = Some(self.responders[self.dice.index(self.responders.len())].id);
+        }
+        if self.dice.chance(10) {
+            advice.wait_until = Some(self.now + self.dice.span(-5_000, 200_000));
+        }
+        advice
+    }
+
+    /// Where those are who were asked or go: whoever means to come comes nearer, whoever vanishes does
+    /// not, and of some nothing is ever known, or nothing any more.
+    fn whereabouts(&mut self, index: usize) -> Vec<Whereabouts> {
+        let case = &self.cases[index];
+        let distances = &self.wearers[case.wearer].distances;
+        let mut seen = Vec::new();
+        for offer in case.incident.offers.iter().filter(|offer| offer.state.is_live()) {
+            let Some((responder, Some(far))) =
+                self.responders.iter().zip(distances).find(|(responder, _)| responder.id == offer.responder)
+            else {
+                continue;
+            };
+            if responder.is_hidden {
+                continue;
+            }
+            let gone_for = self.now.duration_since(offer.asked_at);
+            let stays = responder.temper == Temper::Vanishing || matches!(offer.state, OfferState::Asked { .. });
+            let came = if stays { 0.0 } else { 5.0 * gone_for.as_secs_f64() };
+            let left = (f64::from(*far) - came).max(0.0);
+            let is_mute = responder.temper == Temper::Vanishing && offer.asked_at.as_second() % 2 == 0;
+            seen.push(Whereabouts {
+                responder: offer.responder,
+                distance: Metres(left),
+                #[expect(clippy::cast_possible_truncation, reason = "a few minutes")]
+                way: SignedDuration::from_secs((left * 1.3 / 5.0) as i64),
+                age: if is_mute { gone_for } else { SignedDuration::from_secs(5) },
+            });
+        }
+        seen
     }
 
     fn is_engaged(&self, responder: ResponderId) -> bool {
@@ -658,8 +713,12 @@ impl World {
             if state == Some(&OfferState::Silent) {
                 self.count("late yes");
             }
-            if before.offers.iter().any(|other| other.state.is_accepted()) {
-                self.count("second yes, asked for by an operator");
+            let heard = step.next.offers.iter().find(|is| is.id == *offer).map(|is| &is.state);
+            if heard == Some(&OfferState::Withdrawn) {
+                self.count("yes that is not needed");
+            } else if before.offers.iter().any(|other| other.state.is_accepted()) {
+                let replaces = step.next.offers.iter().filter(|other| other.state.is_accepted()).count() == 1;
+                self.count(if replaces { "nearer yes" } else { "second yes, asked for by an operator" });
             }
         }
         for entry in &step.entries {
@@ -669,6 +728,13 @@ impl World {
                 Entry::Released { .. } => self.count("release"),
                 Entry::OwnerGone { .. } => self.count("owner gone"),
                 Entry::NobodyLeft { .. } => self.count("nobody left"),
+                Entry::Waits { .. } => self.count("wait for somebody better"),
+                Entry::Answered { state: OfferState::Lost { by: LostBy::NoPosition }, .. } => {
+                    self.count("lost, unheard")
+                }
+                Entry::Answered { state: OfferState::Lost { by: LostBy::NotMoving }, .. } => {
+                    self.count("lost, unmoved")
+                }
                 Entry::HandedOver { centre: Centre::Fire, by: None, .. } => self.count("119 by itself"),
                 Entry::HandedOver { by: None, .. } if before.presses_answered == before.presses => {
                     self.count("120 by the ladder");
@@ -700,6 +766,9 @@ impl World {
         let rings_owner = next.owner().is_some() && before.ring == Ring::Quiet && next.ring != Ring::Quiet;
         if *input == Input::Wake && rings_owner && next.offers.iter().any(is_late) {
             self.count("somebody late");
+        }
+        if before.waits_until.is_some_and(|until| until <= self.now) && next.waits_until.is_none() {
+            self.count("wait that is over");
         }
         if next.round > before.round {
             self.count("new round");
@@ -747,7 +816,13 @@ fn millis(span: SignedDuration) -> i64 {
 
 fn responder(dice: &mut Dice, began_at: Timestamp) -> Responder {
     let temper = if dice.chance(30) { Temper::Willing } else { dice.pick(&Temper::ALL) };
-    Responder { id: ResponderId(dice.id()), temper, is_on_duty: dice.chance(75), free_since: began_at }
+    Responder {
+        id: ResponderId(dice.id()),
+        temper,
+        is_on_duty: dice.chance(75),
+        is_hidden: dice.chance(20),
+        free_since: began_at,
+    }
 }
 
 fn wearer(dice: &mut Dice, responders: usize) -> Wearer {
@@ -766,6 +841,10 @@ fn wearer(dice: &mut Dice, responders: usize) -> Wearer {
         contact_every: seconds(dice.pick(&[30, 60, 60])),
         acknowledge_within: seconds(dice.pick(&[10, 15, 15, 30])),
         check_owner_every: seconds(dice.pick(&[20, 30, 30, 60])),
+        look_every: seconds(dice.pick(&[30, 60])),
+        heard_within: seconds(dice.pick(&[60, 180])),
+        wait_max: seconds(dice.pick(&[30, 60])),
+        service_wait_max: seconds(dice.pick(&[60, 120])),
     };
     Wearer {
         origin: if dice.chance(85) { Origin::Listed } else { Origin::Unlisted },

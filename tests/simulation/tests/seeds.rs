@@ -12,7 +12,7 @@ use simulation::{Failure, Keep, Outcome, play};
 const SEEDS: u64 = 6_000;
 
 /// What must have happened somewhere, or the simulation proves less than it says.
-const MUST_HAPPEN: [&str; 41] = [
+const MUST_HAPPEN: [&str; 47] = [
     "119 by itself",
     "120 anew",
     "120 by the ladder",
@@ -32,6 +32,9 @@ const MUST_HAPPEN: [&str; 41] = [
     "decision repeated",
     "late yes",
     "late yes, and taken",
+    "lost, unheard",
+    "lost, unmoved",
+    "nearer yes",
     "new round",
     "nobody left",
     "nobody to go",
@@ -54,6 +57,9 @@ const MUST_HAPPEN: [&str; 41] = [
     "unlisted source",
     "voice done",
     "voice due",
+    "wait for somebody better",
+    "wait that is over",
+    "yes that is not needed",
 ];
 
 type Tally = BTreeMap<&'static str, u64>;
