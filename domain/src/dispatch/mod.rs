@@ -28,10 +28,19 @@ pub struct Board {
     pub cases: Vec<Case>,
     /// Everybody on duty whose place is known, and whoever is engaged.
     pub people: Vec<Person>,
-    /// Where help is likely to be wanted next.
-    pub likely: Vec<Likely>,
+    /// What is likely to be wanted next, and where.
+    pub outlook: Outlook,
+}
+
+/// What is likely to be wanted next, and where: from what was wanted before. Empty: nobody knows.
+#[derive(Debug, Clone, Default)]
+pub struct Outlook {
     /// How many calls are likely to come in an hour, in all.
     pub calls_an_hour: f64,
+    /// Places of calls, one as likely as the other.
+    pub places: Vec<Position>,
+    /// Kinds of calls.
+    pub kinds: Vec<Kind>,
 }
 
 /// A case that somebody is to go to.
@@ -112,16 +121,14 @@ pub enum Standing {
     },
 }
 
-/// A place where help has been wanted before.
+/// A kind of call.
 #[derive(Debug, Clone)]
-pub struct Likely {
-    /// Where.
-    pub at: Position,
-    /// How much a second of waiting would count there.
+pub struct Kind {
+    /// How much a second of waiting would count.
     pub urgency: Urgency,
     /// Its share of all calls, from 0 to 1.
     pub share: f64,
-    /// Who could be sent there, by their index in [`Board::people`].
+    /// Who could be sent, by their index in [`Board::people`].
     pub able: Vec<usize>,
 }
 

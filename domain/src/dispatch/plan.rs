@@ -6,12 +6,11 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::arrival::travel_s;
+use super::arrival::{Plane, Spot, travel_s};
 use super::matching::{Costs, assign};
-use super::{Board, Case, Likely, Person, Standing, Urgency};
+use super::{Board, Case, Kind, Outlook, Person, Standing, Urgency};
 use crate::id::{IncidentId, ResponderId};
 use crate::incident::Advice;
-use crate::place::Position;
 
 /// How long a case waits for another one to let go of somebody.
 const HANDING_ON: SignedDuration = SignedDuration::from_secs(5);
@@ -128,12 +127,13 @@ const NOBODY: f64 = 1e5;
 /// The plan looks ahead, but only what is to be done at once comes out of it. Asked again with the moves
 /// made it says nothing more, so every incident may look at it for itself.
 pub fn plan(board: &Board, weights: &Weights) -> Plan {
-    let columns = columns(board, weights);
     let is_anybody_free = board.people.iter().any(|person| person.standing == Standing::Free);
     if board.cases.is_empty() || !is_anybody_free && board.cases.iter().all(|case| case.going.is_some()) {
         return Plan::default();
     }
-    let scale = Scale::new(board, weights);
+    let plane = Plane::around(board.cases[0].at);
+    let columns = columns(board, weights, plane);
+    let scale = Scale::new(board, weights, plane);
     let rows = board.cases.len();
     let mut costs = Costs::new(rows, columns.len() + rows);
     for (row, case) in board.cases.iter().enumerate() {
@@ -145,7 +145,7 @@ pub fn plan(board: &Board, weights: &Weights) -> Plan {
             able
         };
         for (column, candidate) in columns.iter().enumerate() {
-            if let Some(cost) = scale.cost(case, candidate, able[candidate.index]) {
+            if let Some(cost) = scale.cost(case, plane.spot(case.at), candidate, able[candidate.index]) {
                 costs.set(row, column, cost);
             }
         }
@@ -170,9 +170,12 @@ pub fn plan(board: &Board, weights: &Weights) -> Plan {
 }
 
 /// Somebody, now or at their next opportunity.
+#[derive(Clone, Copy)]
 struct Candidate<'b> {
     index: usize,
     person: &'b Person,
+    /// From where they would set out.
+    from: Spot,
     chance: Chance,
 }
 
@@ -181,31 +184,33 @@ enum Chance {
     /// As things stand.
     Now,
     /// When they have finished what they do.
-    Later { free_at: Timestamp, at: Position },
+    Later { free_at: Timestamp },
 }
 
-fn columns<'b>(board: &'b Board, weights: &Weights) -> Vec<Candidate<'b>> {
+fn columns<'b>(board: &'b Board, weights: &Weights, plane: Plane) -> Vec<Candidate<'b>> {
     let cases: HashMap<IncidentId, &Case> = board.cases.iter().map(|case| (case.incident, case)).collect();
     let is_on = |person: &Person, at: Timestamp| person.until.is_none_or(|until| at < until);
     let mut columns = Vec::new();
     for (index, person) in board.people.iter().enumerate() {
-        let later = |free_at: Timestamp, at: Position| {
+        let from = plane.spot(person.at);
+        let now = Candidate { index, person, from, chance: Chance::Now };
+        let later = |free_at: Timestamp, from: Spot| {
             // Whoever should have finished by now has at least a little left to do.
             let free_at = free_at.max(board.now + SignedDuration::from_mins(1));
             let is_soon = seconds(free_at.duration_since(board.now)) < weights.wait;
-            let chance = Chance::Later { free_at, at };
-            (is_soon && is_on(person, free_at)).then_some(Candidate { index, person, chance })
+            let chance = Chance::Later { free_at };
+            (is_soon && is_on(person, free_at)).then_some(Candidate { index, person, from, chance })
         };
         match person.standing {
-            Standing::Busy { free_at } => columns.extend(later(free_at, person.at)),
+            Standing::Busy { free_at } => columns.extend(later(free_at, from)),
             Standing::Free if !is_on(person, board.now) => {}
-            Standing::Free | Standing::Asked(_) => columns.push(Candidate { index, person, chance: Chance::Now }),
+            Standing::Free | Standing::Asked(_) => columns.push(now),
             Standing::Going(incident) => {
-                columns.push(Candidate { index, person, chance: Chance::Now });
+                columns.push(now);
                 if let Some(case) = cases.get(&incident)
                     && let Some((_, expected_at)) = case.going
                 {
-                    columns.extend(later(expected_at.max(board.now) + case.lasts, case.at));
+                    columns.extend(later(expected_at.max(board.now) + case.lasts, plane.spot(case.at)));
                 }
             }
         }
@@ -225,7 +230,7 @@ struct Scale<'b> {
 }
 
 impl<'b> Scale<'b> {
-    fn new(board: &'b Board, weights: &'b Weights) -> Self {
+    fn new(board: &'b Board, weights: &'b Weights, plane: Plane) -> Self {
         let waiting = board.cases.iter().filter(|case| case.going.is_none() && case.asked.is_empty()).count();
         #[expect(clippy::cast_precision_loss, reason = "a few thousand at most")]
         let queue = waiting.saturating_sub(1) as f64 / board.people.len().max(1) as f64;
@@ -233,7 +238,7 @@ impl<'b> Scale<'b> {
             board,
             weights,
             urgency_of: board.cases.iter().map(|case| (case.incident, case.urgency)).collect(),
-            loss: loss(board, weights),
+            loss: loss(board, weights, plane),
             queue,
         }
     }
@@ -246,15 +251,15 @@ impl<'b> Scale<'b> {
     }
 
     /// What it costs to have a case served by somebody; `None` where that cannot be, or is not done.
-    fn cost(&self, case: &Case, candidate: &Candidate<'_>, is_able: bool) -> Option<f64> {
+    fn cost(&self, case: &Case, there: Spot, candidate: &Candidate<'_>, is_able: bool) -> Option<f64> {
         let (weights, person) = (self.weights, candidate.person);
         let is_urgent = case.urgency == Urgency::Urgent;
         let asking = weights.answer + (1.0 - person.yes) * weights.in_vain + seconds(person.handicap);
-        let (wait_s, at) = match candidate.chance {
-            Chance::Now => (0.0, person.at),
-            Chance::Later { free_at, at } => (seconds(free_at.duration_since(self.board.now)) + weights.wait_gain, at),
+        let wait_s = match candidate.chance {
+            Chance::Now => 0.0,
+            Chance::Later { free_at } => seconds(free_at.duration_since(self.board.now)) + weights.wait_gain,
         };
-        let way = travel_s(at, case.at, person.mode);
+        let way = travel_s(candidate.from, there, person.mode);
         let (mut wait, mut elsewhere) = match (candidate.chance, person.standing) {
             // What was promised.
             (Chance::Now, Standing::Going(incident)) if incident == case.incident => {
@@ -314,45 +319,49 @@ impl<'b> Scale<'b> {
 /// For each free person: what a second without them is likely to cost, in seconds of waiting. For each
 /// place where help is likely to be wanted, whoever would be there first is missed by as much as the
 /// second would take longer.
-fn loss(board: &Board, weights: &Weights) -> Vec<f64> {
+fn loss(board: &Board, weights: &Weights, plane: Plane) -> Vec<f64> {
     let mut loss = vec![0.0; board.people.len()];
-    if weights.foresight <= 0.0 {
+    let Outlook { calls_an_hour, places, kinds } = &board.outlook;
+    if weights.foresight <= 0.0 || places.is_empty() {
         return loss;
     }
     let cases: HashMap<IncidentId, &Case> = board.cases.iter().map(|case| (case.incident, case)).collect();
     // From where each person could set out, and after how long; `None` for whoever may be off again.
-    let starts: Vec<Option<(Position, f64)>> = board
+    let starts: Vec<Option<(Spot, f64)>> = board
         .people
         .iter()
         .map(|person| match person.standing {
-            Standing::Free => Some((person.at, 0.0)),
+            Standing::Free => Some((plane.spot(person.at), 0.0)),
             Standing::Asked(_) => None,
-            Standing::Busy { free_at } => Some((person.at, seconds(free_at.duration_since(board.now)).max(120.0))),
+            Standing::Busy { free_at } => Some((plane.spot(person.at), seconds(free_at.duration_since(board.now)).max(120.0))),
             Standing::Going(incident) => {
                 let case = cases.get(&incident)?;
                 let (_, expected_at) = case.going?;
-                Some((case.at, seconds(expected_at.duration_since(board.now)).max(0.0) + seconds(case.lasts)))
+                Some((plane.spot(case.at), seconds(expected_at.duration_since(board.now)).max(0.0) + seconds(case.lasts)))
             }
         })
         .collect();
-    let calls_a_second = board.calls_an_hour / 3600.0;
-    for Likely { at, urgency, share, able } in &board.likely {
-        let (mut first, mut second) = ((weights.loss_max, None), weights.loss_max);
-        for index in able {
-            let Some((from, wait)) = starts[*index] else { continue };
-            let there = wait + travel_s(from, *at, board.people[*index].mode);
-            if there < first.0 {
-                second = first.0;
-                first = (there, Some(*index));
-            } else if there < second {
-                second = there;
-            }
-        }
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred at most")]
+    let calls_a_second = calls_an_hour / 3600.0 / places.len() as f64;
+    for Kind { urgency, share, able } in kinds {
         let worth = if *urgency == Urgency::Urgent { weights.urgent } else { 1.0 };
-        if let (there, Some(index)) = first
-            && board.people[index].standing == Standing::Free
-        {
-            loss[index] += calls_a_second * share * worth * (second - there);
+        for place in places.iter().map(|place| plane.spot(*place)) {
+            let (mut first, mut second) = ((weights.loss_max, None), weights.loss_max);
+            for index in able {
+                let Some((from, wait)) = starts[*index] else { continue };
+                let there = wait + travel_s(from, place, board.people[*index].mode);
+                if there < first.0 {
+                    second = first.0;
+                    first = (there, Some(*index));
+                } else if there < second {
+                    second = there;
+                }
+            }
+            if let (there, Some(index)) = first
+                && board.people[index].standing == Standing::Free
+            {
+                loss[index] += calls_a_second * share * worth * (second - there);
+            }
         }
     }
     loss

@@ -48,7 +48,7 @@ fn person(number: u128, at: f64) -> Person {
 
 /// A board on which everybody may go everywhere.
 fn board(cases: Vec<Case>, people: Vec<Person>) -> Board {
-    let mut board = Board { now: NOW, cases, people, likely: Vec::new(), calls_an_hour: 0.0 };
+    let mut board = Board { now: NOW, cases, people, outlook: Outlook::default() };
     for case in &mut board.cases {
         case.able = (0..board.people.len()).collect();
     }
@@ -135,8 +135,11 @@ fn the_only_one_near_a_busy_quarter_is_not_sent_to_the_other_end_of_town() {
     let people = vec![person(1, 1_000.0), person(2, -1_100.0)];
     let mut board = board(vec![case(1, Urgency::Routine, 0.0)], people);
     assert_eq!(asks(&board), [(1, 1)]);
-    board.calls_an_hour = 20.0;
-    board.likely = vec![Likely { at: east(2_000.0), urgency: Urgency::Urgent, share: 1.0, able: vec![0, 1] }];
+    board.outlook = Outlook {
+        calls_an_hour: 20.0,
+        places: vec![east(2_000.0)],
+        kinds: vec![Kind { urgency: Urgency::Urgent, share: 1.0, able: vec![0, 1] }],
+    };
     assert_eq!(asks(&board), [(1, 2)]);
 }
 
@@ -203,18 +206,22 @@ fn any_board() -> impl Strategy<Value = Board> {
             }
             helpers.push(who);
         }
-        let mut board = Board { now: NOW, cases: made, people: helpers, likely: Vec::new(), calls_an_hour: 6.0 };
+        let mut board = Board { now: NOW, cases: made, people: helpers, outlook: Outlook::default() };
         for (case, (_, _, skip)) in board.cases.iter_mut().zip(&cases) {
             let engaged: Vec<ResponderId> = case.asked.iter().chain(&case.going).map(|(who, _)| *who).collect();
             let is_able =
                 |index: &usize| index % 4 != usize::from(*skip) && !engaged.contains(&board.people[*index].responder);
             case.able = (0..board.people.len()).filter(is_able).collect();
         }
-        board.likely = board
-            .cases
-            .iter()
-            .map(|case| Likely { at: case.at, urgency: case.urgency, share: 0.2, able: case.able.clone() })
-            .collect();
+        board.outlook = Outlook {
+            calls_an_hour: 6.0,
+            places: board.cases.iter().map(|case| case.at).collect(),
+            kinds: board
+                .cases
+                .iter()
+                .map(|case| Kind { urgency: case.urgency, share: 0.2, able: case.able.clone() })
+                .collect(),
+        };
         board
     })
 }

@@ -101,11 +101,9 @@ impl Draft<'_> {
     /// Until when nobody is asked although somebody could be: as long as the plan says, but no longer than
     /// the policy's patience from when the waiting began.
     fn may_wait_until(&self) -> Option<Timestamp> {
-        let wait_until = self.facts.advice.wait_until.filter(|until| *until > self.now())?;
-        match self.next.waits_until {
-            None => Some(wait_until.min(self.after(self.facts.policy.patience(self.next.class)))),
-            Some(until) => (until > self.now()).then_some(until),
-        }
+        self.facts.advice.wait_until.filter(|until| *until > self.now())?;
+        let until = self.next.waits_until.unwrap_or(self.after(self.facts.policy.patience(self.next.class)));
+        (until > self.now()).then_some(until)
     }
 
     fn offers_to(&self, responder: ResponderId) -> impl Iterator<Item = &Offer> {
