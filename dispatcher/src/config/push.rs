@@ -61,7 +61,7 @@ impl PushConfig {
     }
 
     /// What browsers subscribe for (`applicationServerKey`).
-    pub(crate) fn public(&self) -> &str {
+    pub fn public(&self) -> &str {
         &self.public
     }
 
