@@ -91,10 +91,7 @@ fn in_zh(message: &Message, called_at: &str, link: &str) -> Letter {
             lines.push("呼叫中心已收到，正在处理。请保持电话畅通。".into());
             let place = message.address.as_deref().map(|address| format!("{address}。")).unwrap_or_default();
             let head = format!("{drill}{resident}{at}求助，已在处理。");
-            (
-                format!("{drill}{resident} 求助：{kinds}"),
-                short(&head, &[&format!("{kinds}。"), &place], &tail),
-            )
+            (format!("{drill}{resident} 求助：{kinds}"), short(&head, &[&format!("{kinds}。"), &place], &tail))
         }
         What::AllClear => {
             lines.push(format!("{resident} 于 {called_at} 的求助（{kinds}）已办结。"));
@@ -103,10 +100,7 @@ fn in_zh(message: &Message, called_at: &str, link: &str) -> Letter {
             }
             let outcome = message.outcome.as_deref().map(|outcome| format!("{}。", outcome_in_zh(outcome)));
             let head = format!("{drill}{resident}{at}的求助已办结。");
-            (
-                format!("{drill}{resident} 的求助已办结"),
-                short(&head, &[&outcome.unwrap_or_default()], &tail),
-            )
+            (format!("{drill}{resident} 的求助已办结"), short(&head, &[&outcome.unwrap_or_default()], &tail))
         }
     };
     lines.push(format!("呼叫中心电话：{call_back}"));

@@ -279,8 +279,10 @@ fn excerpt(body: &[u8], secrets: &[&str]) -> String {
         let spelled = [
             (*secret).to_owned(),
             in_json.trim_matches('"').to_owned(),
-            reqwest::Url::parse_with_params("http://x", [("", *secret)])
-                .map_or_else(|_| String::new(), |url| url.query().unwrap_or_default().trim_start_matches('=').to_owned()),
+            reqwest::Url::parse_with_params("http://x", [("", *secret)]).map_or_else(
+                |_| String::new(),
+                |url| url.query().unwrap_or_default().trim_start_matches('=').to_owned(),
+            ),
             STANDARD_NO_PAD.encode(secret),
             URL_SAFE_NO_PAD.encode(secret),
         ];

@@ -102,8 +102,7 @@ mod tests {
         push.key.verifying_key().verify(said.as_bytes(), &signature).unwrap();
         let claims = URL_SAFE_NO_PAD.decode(said.split_once('.').unwrap().1).unwrap();
         let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
-        let expected =
-            json!({ "aud": "https://push.example:8443", "exp": 12 * 3600, "sub": "mailto:a@example.org" });
+        let expected = json!({ "aud": "https://push.example:8443", "exp": 12 * 3600, "sub": "mailto:a@example.org" });
         assert_eq!(claims, expected);
     }
 

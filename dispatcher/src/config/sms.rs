@@ -83,7 +83,9 @@ fn status_delivered() -> Vec<String> {
 }
 
 fn status_failed() -> Vec<String> {
-    ["UNDELIVERED", "UNDELIV", "undelivered", "FAILED", "failed", "FAIL", "REJECTED", "EXPIRED"].map(String::from).into()
+    ["UNDELIVERED", "UNDELIV", "undelivered", "FAILED", "failed", "FAIL", "REJECTED", "EXPIRED"]
+        .map(String::from)
+        .into()
 }
 
 /// How a provider is called.
@@ -411,8 +413,7 @@ mod tests {
         settings(text).link().unwrap().request(&reqwest::Client::new(), filling).build().unwrap()
     }
 
-    const ODD: Filling<'static> =
-        Filling { phone: "13900000000", text: "说 \"{key}\" & {id}\n", id: "0197" };
+    const ODD: Filling<'static> = Filling { phone: "13900000000", text: "说 \"{key}\" & {id}\n", id: "0197" };
 
     #[test]
     fn whatever_is_filled_in_stays_one_value() {

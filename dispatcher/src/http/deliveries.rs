@@ -214,7 +214,9 @@ async fn settle(api: &Api, id: &str, fate: Fate, said: &str) -> Result<(), ApiEr
     let Some(Settled { incident, alerted: Some(rank) }) = settled else { return Ok(()) };
     let input = match fate {
         Fate::Delivered => Input::ContactReached { rank },
-        Fate::Failed if contacts::is_lost(&mut *api.conn().await?, incident, rank).await? => Input::ContactLost { rank },
+        Fate::Failed if contacts::is_lost(&mut *api.conn().await?, incident, rank).await? => {
+            Input::ContactLost { rank }
+        }
         Fate::Failed => return Ok(()),
     };
     api.desk().apply(incident, input).await?;

@@ -48,6 +48,7 @@ fn said(response: &Response) -> Said {
 
 /// What a server says when it refuses may hold the address that was written to.
 fn refused(cause: &lettre::transport::smtp::Error) -> Said {
-    let brief = cause.status().map_or_else(|| "the mail server cannot be talked to".to_owned(), |code| code.to_string());
+    let brief =
+        cause.status().map_or_else(|| "the mail server cannot be talked to".to_owned(), |code| code.to_string());
     Said { excerpt: cause.to_string(), ..brief.into() }
 }

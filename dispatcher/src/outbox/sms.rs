@@ -16,7 +16,9 @@ pub(super) async fn send_letter(channels: &Channels, message: &Message) -> Answe
 
 /// Hands a text message to the provider.
 pub(super) async fn send(channels: &Channels, message: &Message, phone: &str, text: &str) -> Answer {
-    let Some(sms) = &channels.desk.config.sms else { return Answer::NoWay("no provider of text messages is set up".into()) };
+    let Some(sms) = &channels.desk.config.sms else {
+        return Answer::NoWay("no provider of text messages is set up".into());
+    };
     let filling = Filling { phone, text, id: &message.key.to_string() };
     let heard = match hear(sms.request(&channels.http, filling)).await {
         Ok(heard) => heard,
@@ -28,7 +30,10 @@ pub(super) async fn send(channels: &Channels, message: &Message, phone: &str, te
         return Answer::NotTaken(said);
     }
     if !sms.is_taken(&heard.body) {
-        return Answer::NotTaken(Said { brief: format!("{}, and not taken", StatusCode::as_str(&heard.status)), ..said });
+        return Answer::NotTaken(Said {
+            brief: format!("{}, and not taken", StatusCode::as_str(&heard.status)),
+            ..said
+        });
     }
     Answer::Taken(Said { far_id: sms.message_id(&heard.body), ..said })
 }

@@ -274,10 +274,8 @@ pub async fn redeliver(
     }
     let now = facts::now(tx).await?;
     let channel = channel(&row.channel)?;
-    let not_after = row.answer_by.map_or_else(
-        || now + outbox::good_for(channel, &row.what),
-        jiff_sqlx::Timestamp::to_jiff,
-    );
+    let not_after =
+        row.answer_by.map_or_else(|| now + outbox::good_for(channel, &row.what), jiff_sqlx::Timestamp::to_jiff);
     if not_after <= now {
         return Ok(Some(Redelivered::Refused(NotAgain::NotWanted)));
     }

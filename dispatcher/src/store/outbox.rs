@@ -80,8 +80,7 @@ pub enum Channel {
 
 impl Channel {
     /// Every one.
-    pub const ALL: [Self; 6] =
-        [Self::Responder, Self::Centre, Self::Terminal, Self::Email, Self::Webhook, Self::Sms];
+    pub const ALL: [Self; 6] = [Self::Responder, Self::Centre, Self::Terminal, Self::Email, Self::Webhook, Self::Sms];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {

@@ -833,7 +833,11 @@ async fn messages(conn: &mut PgConnection, incident: IncidentId) -> Result<Vec<M
             .fetch_all(conn)
             .await?;
     for row in said {
-        let answer = AnswerView { at: row.at.to_jiff(), taken: matches!(&*row.state, "accepted" | "delivered" | "read"), answer: row.answer };
+        let answer = AnswerView {
+            at: row.at.to_jiff(),
+            taken: matches!(&*row.state, "accepted" | "delivered" | "read"),
+            answer: row.answer,
+        };
         answers.entry(row.outbox_id).or_default().push(answer);
     }
     Ok(rows

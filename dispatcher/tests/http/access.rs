@@ -209,8 +209,7 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
     let house = House::open(pool).await;
     let incident = house.press().await;
     let delivery = house.scalar("select key from outbox where channel = 'centre'").await;
-    let things =
-        Things { incident: incident.0, resident: house.resident.0, fence: house.fence().await, delivery };
+    let things = Things { incident: incident.0, resident: house.resident.0, fence: house.fence().await, delivery };
     let insider = house.log_in("operator2").await;
     let outsiders = ["operator elsewhere", "supervisor elsewhere", "admin elsewhere", "grid officer elsewhere"];
     for login in outsiders {

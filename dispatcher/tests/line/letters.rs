@@ -204,7 +204,8 @@ async fn everybody_who_was_told_hears_that_it_is_over_by_every_way(pool: PgPool)
         .await;
     reach(&district, 2, by_email("mei@example.org")).await;
     let incident = district.press("P1", 1).await;
-    run_until(&district, "both ways", "select count(*) = 2 from outbox where what = 'alert' and state = 'accepted'").await;
+    run_until(&district, "both ways", "select count(*) = 2 from outbox where what = 'alert' and state = 'accepted'")
+        .await;
     close(&district, incident).await;
     run_until(
         &district,
@@ -254,7 +255,8 @@ async fn a_drill_is_marked_in_every_letter(pool: PgPool) {
     let mut report = District::report("P1", sos, 1);
     report.drill = true;
     district.take_one(report).await;
-    run_until(&district, "both ways", "select count(*) = 2 from outbox where what = 'alert' and state = 'accepted'").await;
+    run_until(&district, "both ways", "select count(*) = 2 from outbox where what = 'alert' and state = 'accepted'")
+        .await;
     assert!(mailbox.letters().borrow()[0].subject.starts_with("【演练】"));
     assert!(far_end.taken()[0].drill);
 }
