@@ -110,13 +110,14 @@ pub(crate) fn desk(
     links: Links,
 ) -> anyhow::Result<(PgPool, Desk)> {
     let pool = dispatcher::start::connect(database.options()?, CONNECTIONS_MAX);
+    let push = push(settings, &public_url)?;
     let config = Config {
-        public_url: public_url.clone(),
+        public_url,
         call_back_phone: settings.call_back_phone.clone(),
         centres: links.centres,
         mail: links.mail,
         sms: links.sms,
-        push: Some(push(settings, &public_url)?),
+        push: Some(push),
         alarm_hook: settings.alarm_hook.clone(),
         map: settings.map.clone(),
         ..Config::default()

@@ -328,16 +328,10 @@ impl SmsConfig {
                 ("{id}", filling.id),
                 ("{key}", self.key.0.as_str()),
             ];
-            match values.into_iter().find(|(placeholder, _)| rest.starts_with(placeholder)) {
-                Some((placeholder, value)) => {
-                    full.push_str(value);
-                    rest = &rest[placeholder.len()..];
-                }
-                None => {
-                    full.push('{');
-                    rest = &rest[1..];
-                }
-            }
+            let found = values.into_iter().find(|(placeholder, _)| rest.starts_with(placeholder));
+            let (placeholder, value) = found.unwrap_or(("{", "{"));
+            full.push_str(value);
+            rest = &rest[placeholder.len()..];
         }
         full + rest
     }

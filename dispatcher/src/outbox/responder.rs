@@ -3,6 +3,7 @@
 //! tells it.
 
 use super::{Answer, Channels, post, push, sms};
+use crate::config::PushConfig;
 use crate::store::StoreError;
 use crate::store::outbox::{Message, Said, Way};
 use crate::store::push::ways;
@@ -11,7 +12,7 @@ pub(super) async fn send(channels: &Channels, message: &Message) -> Result<Answe
     let config = &channels.desk.config;
     let ways = {
         let mut conn = channels.desk.conn().await?;
-        ways(&mut conn, &message.target, config.push.as_ref().map(|push| push.public())).await?
+        ways(&mut conn, &message.target, config.push.as_ref().map(PushConfig::public)).await?
     };
     channels.desk.live.nudge();
     if let Some((url, secret)) = &ways.webhook {

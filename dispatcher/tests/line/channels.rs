@@ -263,8 +263,8 @@ async fn a_far_end_that_is_down_for_a_day_costs_neither_memory_nor_order(pool: P
     // What a day of cases leaves behind: far more than is ever on its way at once.
     execute(
         &district,
-        "insert into contact (resident_id, rank, name, relation, phone, webhook_url, webhook_secret)
-         select id, n, '联系人', '邻居', '0731-1', 'http://127.0.0.1:1/' || n, 'the family''s own key'
+        "insert into contact (resident_id, rank, name, relation, phone, webhook_url, webhook_secret, told_of)
+         select id, n, '联系人', '邻居', '0731-1', 'http://127.0.0.1:1/' || n, 'the family''s own key', '{}'
          from resident, generate_series(2, 101) n",
     )
     .await;
