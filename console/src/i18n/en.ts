@@ -624,6 +624,7 @@ export const en: Messages = {
     sharing: 'Sharing my position',
     push: 'Notify me',
     pushing: 'Notifications are on',
+    push_failed: 'This browser cannot reach its push service: keep this page open instead.',
     push_denied: 'The browser does not allow notifications: allow them for this site in its settings.',
     no_position: 'No position: {why}',
     no_position_here: 'This browser gives no position.',

@@ -622,6 +622,7 @@ export const zh = {
     sharing: '正在共享位置',
     push: '开启推送提醒',
     pushing: '推送提醒已开启',
+    push_failed: '此浏览器连不上它的推送服务，无法开启提醒。请保持本页打开。',
     push_denied: '浏览器不允许提醒，请在浏览器设置中允许本网站通知。',
     no_position: '无法取得位置：{why}',
     no_position_here: '此浏览器不提供位置。',

@@ -372,7 +372,7 @@ async fn helper_name(conn: &mut PgConnection, who: Helper) -> Result<String, Sto
     }
 }
 
-/// Takes messages that are due, oldest first, and leases them: another sender tries them again when
+/// Takes messages that are due, the longest due first, and leases them: another sender tries them again when
 /// this one is not heard of in time. Of each incident, channel and target only the oldest is taken.
 pub async fn lease(conn: &mut PgConnection, channel: Channel, count_max: i64) -> Result<Vec<Message>, StoreError> {
     let rows = sqlx::query!(
@@ -383,7 +383,8 @@ pub async fn lease(conn: &mut PgConnection, channel: Channel, count_max: i64) ->
                 and not exists (select from outbox earlier
                     where earlier.incident_id = o.incident_id and earlier.channel = o.channel
                         and earlier.target = o.target and earlier.state = 'queued' and earlier.id < o.id)
-            order by o.id
+            -- Who has waited longest, so that a far end that is away and asked again and again holds up no other.
+            order by o.next_try_at, o.id
             limit $1
             for update skip locked)
          update outbox set tries = tries + 1, next_try_at = clock_timestamp() + make_interval(secs => $2)
