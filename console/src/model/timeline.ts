@@ -88,6 +88,12 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
     case 'released':
     case 'noted':
       return say(what, { who: by })
+    case 'redelivered':
+      return say(what, {
+        who: by,
+        what: { vocabulary: 'delivery.what', word: text(data.what) ?? '' },
+        channel: { vocabulary: 'delivery.channel', word: text(data.channel) ?? '' },
+      })
     case 'owner_gone':
       return say(what, { who: text(data.owner_name) ?? text(inside(data.owner, 'name')) ?? who ?? { vocabulary: 'timeline', word: 'somebody' } })
     case 'asked':

@@ -107,12 +107,15 @@ fn wanted(class: Class, category: Option<&Category>) -> Option<&str> {
 /// Who is to be told of incidents of this class, and whether there is a way to them.
 async fn contacts(conn: &mut PgConnection, incident: &Incident, config: &Config) -> Result<Vec<Contact>, StoreError> {
     let rows = sqlx::query!(
-        r#"select c.rank, (c.email is not null and $2) or c.webhook_url is not null as "is_addressed!"
+        r#"select c.rank,
+            (c.email is not null and $2) or c.webhook_url is not null or ($3 and sms_number(c.phone) is not null)
+                as "is_addressed!"
          from incident i join contact c on c.resident_id = i.resident_id
          where i.id = $1 and i.class = any(c.told_of)
          order by c.rank"#,
         incident.id.0,
         config.mail.is_some(),
+        config.sms.is_some(),
     )
     .fetch_all(conn)
     .await?;
