@@ -135,7 +135,7 @@ function open({ resident, cls = 'emergency', kinds = ['sos'], ago = 0, doubts = 
 }
 
 function tell(incident, news, extra) {
-  incident.notices.push({ id: randomUUID(), news: extra ? { news, ...extra } : news, state: 'acknowledged', at: now() })
+  incident.notices.push({ id: randomUUID(), news: extra ? { news, ...extra } : news, state: 'delivered', at: now() })
 }
 
 function handOver(incident, centre, state = 'prepared', extra = {}) {

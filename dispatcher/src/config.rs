@@ -3,13 +3,22 @@
 mod centre;
 mod mail;
 pub mod map;
+mod push;
+mod sms;
 
+use std::borrow::Cow;
 use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) use centre::is_private_url;
 pub use centre::{CentreConfig, CentreError, Certificates};
 pub(crate) use mail::TAKEN_WITHIN as MAIL_TAKEN_WITHIN;
 pub use mail::{MailConfig, MailError};
+pub use push::{PushConfig, PushError};
+pub(crate) use sms::Filling;
+pub use sms::{Fate, SmsConfig, SmsError, SmsFormat, SmsMethod, SmsSettings};
 
 use self::map::MapConfig;
 
@@ -24,6 +33,10 @@ pub struct Config {
     pub centres: Vec<CentreConfig>,
     /// How e-mail leaves, if it does.
     pub mail: Option<MailConfig>,
+    /// How text messages leave, if they do.
+    pub sms: Option<SmsConfig>,
+    /// Who we are to push services; none: responders' browsers are not pushed to.
+    pub push: Option<PushConfig>,
     /// How far away a responder may be, in metres.
     pub reach_m: f64,
     /// A responder's position older than this does not count.
@@ -40,9 +53,36 @@ pub struct Config {
     pub map: MapConfig,
 }
 
-/// Something that must not appear in a log.
+/// Something that must not appear in a log. Written down again, it is hidden, too.
 #[derive(Clone)]
 pub struct Secret(pub String);
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("…")
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Serde's own sentence would repeat what it found.
+        let refused = || serde::de::Error::custom("a secret is text in quotes");
+        match serde_json::Value::deserialize(deserializer) {
+            Ok(serde_json::Value::String(text)) => Ok(Self(text)),
+            _ => Err(refused()),
+        }
+    }
+}
+
+impl JsonSchema for Secret {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        String::json_schema(generator)
+    }
+}
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -57,6 +97,8 @@ impl Default for Config {
             call_back_phone: "0731-00000000".into(),
             centres: Vec::new(),
             mail: None,
+            sms: None,
+            push: None,
             reach_m: 10_000.0,
             position_fresh_for: Duration::from_mins(30),
             gone_after: Duration::from_secs(45),

@@ -20,7 +20,13 @@ pub(crate) struct Letter {
     pub(crate) subject: String,
     /// The whole of it, as plain text.
     pub(crate) text: String,
+    /// The same for a telephone: at most [`SHORT_MAX`] characters.
+    pub(crate) short: String,
 }
+
+/// A text message with one Chinese character in it holds 70 characters; the provider puts our name before them, in
+/// brackets. What is longer is sent, and paid for, in pieces, which may arrive in any order.
+pub(crate) const SHORT_MAX: usize = 62;
 
 /// Writes a letter. `called_at` is the time of the first press on the wall clock of the district; `link`
 /// is where we are found.
@@ -29,6 +35,41 @@ pub(crate) fn write(message: &Message, language: Language, called_at: &str, link
         Language::Zh => in_zh(message, called_at, link),
         Language::En => in_en(message, called_at, link),
     }
+}
+
+/// What a responder is told of an offer by text message or push: enough to open the page, and nothing of anybody, because
+/// it is shown on a locked telephone. Chinese, as their page is.
+pub(crate) fn offer(purpose: &str, class: &str, drill: bool) -> String {
+    let drill = if drill { "【演练】" } else { "" };
+    let class = class_in_zh(class);
+    match purpose {
+        "ask" => format!("{drill}新派单：{class}。请立即打开一点通接单或拒单。"),
+        _ => format!("{drill}派单已撤回：{class}。"),
+    }
+}
+
+/// Fits the parts into a text message: those at the end of `parts` give way first, and what is cut ends in an ellipsis.
+fn short(head: &str, parts: &[&str], tail: &str) -> String {
+    let mut room = SHORT_MAX.saturating_sub(head.chars().count() + tail.chars().count());
+    let mut text = head.to_owned();
+    for part in parts {
+        let length = part.chars().count();
+        if length <= room {
+            text.push_str(part);
+            room -= length;
+        } else if room > 4 {
+            text.extend(part.chars().take(room - 1));
+            text.push('…');
+            room = 0;
+        }
+    }
+    text.push_str(tail);
+    text.chars().take(SHORT_MAX).collect()
+}
+
+/// The time of day of `2026-03-01 16:00`.
+fn time_of_day(called_at: &str) -> &str {
+    called_at.rsplit(' ').next().unwrap_or(called_at)
 }
 
 fn in_zh(message: &Message, called_at: &str, link: &str) -> Letter {
@@ -40,26 +81,31 @@ fn in_zh(message: &Message, called_at: &str, link: &str) -> Letter {
     if message.drill {
         lines.push("这是一次演练，没有人遇到危险。".into());
     }
-    let subject = match message.what {
+    let (at, tail) = (time_of_day(called_at), format!("电话{call_back}"));
+    let (subject, short) = match message.what {
         What::Alert => {
             lines.push(format!("{resident} 于 {called_at} 发出求助：{kinds}。"));
             if let Some(address) = &message.address {
                 lines.push(format!("地点：{address}。"));
             }
             lines.push("呼叫中心已收到，正在处理。请保持电话畅通。".into());
-            format!("{drill}{resident} 求助：{kinds}")
+            let place = message.address.as_deref().map(|address| format!("{address}。")).unwrap_or_default();
+            let head = format!("{drill}{resident}{at}求助，已在处理。");
+            (format!("{drill}{resident} 求助：{kinds}"), short(&head, &[&format!("{kinds}。"), &place], &tail))
         }
         What::AllClear => {
             lines.push(format!("{resident} 于 {called_at} 的求助（{kinds}）已办结。"));
             if let Some(outcome) = message.outcome.as_deref() {
                 lines.push(format!("结果：{}。", outcome_in_zh(outcome)));
             }
-            format!("{drill}{resident} 的求助已办结")
+            let outcome = message.outcome.as_deref().map(|outcome| format!("{}。", outcome_in_zh(outcome)));
+            let head = format!("{drill}{resident}{at}的求助已办结。");
+            (format!("{drill}{resident} 的求助已办结"), short(&head, &[&outcome.unwrap_or_default()], &tail))
         }
     };
     lines.push(format!("呼叫中心电话：{call_back}"));
     lines.extend([String::new(), "一点通".into(), link.to_owned()]);
-    Letter { subject, text: lines.join("\n") }
+    Letter { subject, text: lines.join("\n"), short }
 }
 
 fn in_en(message: &Message, called_at: &str, link: &str) -> Letter {
@@ -71,26 +117,37 @@ fn in_en(message: &Message, called_at: &str, link: &str) -> Letter {
     if message.drill {
         lines.push("This is a drill. Nobody is in danger.".into());
     }
-    let subject = match message.what {
+    let (at, tail) = (time_of_day(called_at), format!(" Tel {call_back}"));
+    let (subject, short) = match message.what {
         What::Alert => {
             lines.push(format!("{resident} called for help on {called_at}: {kinds}."));
             if let Some(address) = &message.address {
                 lines.push(format!("Where: {address}."));
             }
             lines.push("The call centre has it and is seeing to it. Please keep your telephone at hand.".into());
-            format!("{drill}{resident} called for help: {kinds}")
+            let place = message.address.as_deref().map(|address| format!(" {address}.")).unwrap_or_default();
+            let head = format!("{drill}{resident} called for help {at}:");
+            (
+                format!("{drill}{resident} called for help: {kinds}"),
+                short(&head, &[&format!(" {kinds}."), &place], &tail),
+            )
         }
         What::AllClear => {
             lines.push(format!("The call for help of {resident} on {called_at} ({kinds}) is closed."));
             if let Some(outcome) = message.outcome.as_deref() {
                 lines.push(format!("Outcome: {}.", outcome_in_en(outcome)));
             }
-            format!("{drill}{resident}: the call for help is closed")
+            let outcome = message.outcome.as_deref().map(|outcome| format!(" {}.", outcome_in_en(outcome)));
+            let head = format!("{drill}{resident}, {at}: all clear.");
+            (
+                format!("{drill}{resident}: the call for help is closed"),
+                short(&head, &[&outcome.unwrap_or_default()], &tail),
+            )
         }
     };
     lines.push(format!("Call centre: {call_back}"));
     lines.extend([String::new(), "Yidiantong".into(), link.to_owned()]);
-    Letter { subject, text: lines.join("\n") }
+    Letter { subject, text: lines.join("\n"), short }
 }
 
 /// What raised the alert, as it is said to people.
@@ -204,6 +261,28 @@ mod tests {
         let clear = write(&message(What::AllClear), Language::En, "11-22 08:00", "http://x");
         assert_eq!(clear.subject, "陈秀英: the call for help is closed");
         assert!(clear.text.contains("sos, heart rate") && clear.text.contains("nobody hurt"), "{}", clear.text);
+    }
+
+    #[test]
+    fn a_text_message_fits_into_one_and_keeps_who_and_whom_to_call() {
+        let alert = write(&message(What::Alert), Language::Zh, "2026-11-22 08:00", "http://x").short;
+        assert_eq!(alert, "陈秀英08:00求助，已在处理。本人按键求救、心率异常。湘雅路 1 号。电话0731-1");
+        let clear = write(&message(What::AllClear), Language::Zh, "2026-11-22 08:00", "http://x").short;
+        assert_eq!(clear, "陈秀英08:00的求助已办结。已当场帮助，无人受伤。电话0731-1");
+        let long = Message {
+            address: Some("湘雅路街道文昌阁社区三栋一单元一零二室靠近东门的小花园旁边第二个凉亭".repeat(2)),
+            kinds: AlertKind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect(),
+            drill: true,
+            call_back: "0731-84000000".into(),
+            ..message(What::Alert)
+        };
+        for what in [What::Alert, What::AllClear] {
+            for language in [Language::Zh, Language::En] {
+                let text = write(&Message { what, ..long.clone() }, language, "2026-11-22 08:00", "http://x").short;
+                assert!(text.chars().count() <= SHORT_MAX, "{text}");
+                assert!(text.contains("陈秀英") && text.ends_with("0731-84000000"), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -25,10 +25,12 @@ pub(crate) fn line(entry: &Entry) -> Line {
                     data["expected_at"] = json!(expected_at);
                 }
                 OfferState::Declined { reason } => data["reason"] = json!(reason),
+                OfferState::Lost { by } => data["lost_by"] = json!(by.as_str()),
                 _ => {}
             }
             ("answered", None, data)
         }
+        Entry::Waits { until } => ("waits", None, json!({ "until": until.to_string() })),
         Entry::NobodyLeft { shortfall } => ("nobody_left", None, json!({ "shortfall": shortfall.as_str() })),
         Entry::HandedOver { handover, centre, by } => {
             ("handed_over", by.map(|by| by.0), json!({ "handover": handover.0, "centre": centre.as_str() }))

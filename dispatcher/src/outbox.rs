@@ -1,9 +1,12 @@
 //! Sends what decisions wrote: leases due messages, checks each against its incident, hands it to its
-//! channel, records what the far end said.
+//! channel, records what the far end said. Nothing waits in memory: what is not taken lies in the database until its
+//! next try.
 
 mod centre;
 mod email;
+mod push;
 mod responder;
+mod sms;
 mod webhook;
 
 use std::error::Error;
@@ -11,9 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use domain::id::HandoverId;
 use domain::incident::Input;
+use futures_util::future::join_all;
 use jiff::SignedDuration;
+use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -23,13 +30,17 @@ use wire::signature;
 
 use crate::clock;
 use crate::desk::Desk;
-use crate::store::outbox::{self, Attempt, Channel, Lane, Message, Still};
+use crate::store::outbox::{self, Attempt, Channel, Message, Said, Still};
 use crate::store::{StoreError, contacts};
 
 /// How often it is looked for messages when nobody says that there are some.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How many are on their way at once, on each lane.
+/// How many are on their way at once, by each channel.
 const LEASED_MAX: i64 = 64;
+/// More of an answer than this is not read.
+const ANSWER_MAX_BYTES: usize = 16 * 1024;
+/// So much of an answer is written down, in characters.
+const EXCERPT_MAX: usize = 200;
 /// News is repeated this soon at first; then ever more slowly.
 const REPEAT_AFTER_S: [i64; 4] = [3, 5, 10, 20];
 /// A far end that does not take a message is tried again this soon; then ever more slowly.
@@ -55,11 +66,13 @@ struct Channels {
 /// What the far end made of a message.
 enum Answer {
     /// It has it.
-    Taken(String),
+    Taken(Said),
+    /// It is on its way, and nobody says whether it has arrived.
+    HandedOn(Said),
     /// It did not take it; try again.
-    NotTaken(String),
+    NotTaken(Said),
     /// There is no way to it at all.
-    NoWay(String),
+    NoWay(Said),
 }
 
 /// Sends until told to stop.
@@ -69,12 +82,12 @@ pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationTo
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
     let channels = Channels { desk, http, terminals };
-    // Each lane has its own room: a mail server that hangs holds up no ambulance.
-    tokio::join!(send_lane(&channels, Lane::Help, &stop), send_lane(&channels, Lane::Letters, &stop));
+    // Each channel has its own room: a mail server that hangs holds up no ambulance.
+    join_all(Channel::ALL.map(|channel| send_all(&channels, channel, &stop))).await;
     Ok(())
 }
 
-async fn send_lane(channels: &Channels, lane: Lane, stop: &CancellationToken) {
+async fn send_all(channels: &Channels, channel: Channel, stop: &CancellationToken) {
     let desk = &channels.desk;
     let mut sending = JoinSet::new();
     loop {
@@ -83,7 +96,7 @@ async fn send_lane(channels: &Channels, lane: Lane, stop: &CancellationToken) {
         unsent.as_mut().enable();
         while sending.try_join_next().is_some() {}
         let room = LEASED_MAX - i64::try_from(sending.len()).unwrap_or(LEASED_MAX);
-        let leased = if room > 0 { lease(desk, lane, room).await } else { Vec::new() };
+        let leased = if room > 0 { lease(desk, channel, room).await } else { Vec::new() };
         if !leased.is_empty() {
             for message in leased {
                 let channels = channels.clone();
@@ -101,10 +114,10 @@ async fn send_lane(channels: &Channels, lane: Lane, stop: &CancellationToken) {
     sending.join_all().await;
 }
 
-async fn lease(desk: &Desk, lane: Lane, room: i64) -> Vec<Message> {
+async fn lease(desk: &Desk, channel: Channel, room: i64) -> Vec<Message> {
     let leased = async {
         let mut conn = desk.conn().await?;
-        outbox::lease(&mut conn, lane, room).await
+        outbox::lease(&mut conn, channel, room).await
     };
     leased.await.unwrap_or_else(|cause: StoreError| {
         warn!(%cause, "what is to be sent cannot be read");
@@ -123,12 +136,12 @@ impl Channels {
     async fn try_deliver(&self, message: &Message) -> Result<(), StoreError> {
         let still = {
             let mut conn = self.desk.conn().await?;
-            outbox::still(&mut conn, message).await?
+            outbox::still(&mut conn, message.id).await?
         };
         match still {
-            Still::Withdrawn => return self.record(message, Attempt::Withdrawn, "no longer wanted").await,
+            Still::Withdrawn => return self.record(message, Attempt::Withdrawn, &"no longer wanted".into()).await,
             Still::Expired => {
-                self.record(message, Attempt::Expired, "too late").await?;
+                self.record(message, Attempt::Expired, &"too late".into()).await?;
                 return self.report_unreachable(message).await;
             }
             Still::Wanted => {}
@@ -139,10 +152,11 @@ impl Channels {
             Channel::Terminal => self.tell_terminal(message).await,
             Channel::Email => email::send(self, message).await,
             Channel::Webhook => webhook::send(self, message).await?,
+            Channel::Sms => sms::send_letter(self, message).await,
         };
         match answer {
-            Answer::Taken(said) if message.channel == Channel::Terminal => {
-                self.record(message, Attempt::RepeatIn(step(&REPEAT_AFTER_S, message.tries)), &said).await
+            Answer::HandedOn(said) => {
+                self.record(message, Attempt::HandedOn(step(&REPEAT_AFTER_S, message.tries)), &said).await
             }
             Answer::Taken(said) => {
                 self.record(message, Attempt::Taken, &said).await?;
@@ -151,28 +165,29 @@ impl Channels {
                     (Channel::Centre, "help", Some(about), _) => {
                         self.tell_desk(message, Input::CentreHasIt { handover: HandoverId(about) }).await;
                     }
+                    // A provider that tells when a message has arrived is waited for.
+                    (Channel::Sms, ..) if self.desk.config.sms.as_ref().is_some_and(|sms| sms.status.is_some()) => {}
                     (_, "alert", _, Some(rank)) => self.tell_desk(message, Input::ContactReached { rank }).await,
                     _ => {}
                 }
                 Ok(())
             }
             Answer::NotTaken(said) => {
-                warn!(incident.id = %message.incident, outbox.id = message.id, what = message.what, answer = said, "a message was not taken");
+                warn!(incident.id = %message.incident, outbox.id = message.id, what = message.what, answer = said.brief, "a message was not taken");
                 let waits: &[i64] =
                     if message.channel.is_to_contact() { &RETRY_LETTER_AFTER_S } else { &RETRY_AFTER_S };
                 self.record(message, Attempt::RetryIn(step(waits, message.tries)), &said).await
             }
             Answer::NoWay(said) => {
-                self.record(message, Attempt::Withdrawn, &said).await?;
+                self.record(message, Attempt::Failed, &said).await?;
                 self.report_unreachable(message).await
             }
         }
     }
 
-    async fn record(&self, message: &Message, attempt: Attempt, answer: &str) -> Result<(), StoreError> {
-        let answer: String = crate::lines::clean_text(answer.to_owned()).chars().take(500).collect();
+    async fn record(&self, message: &Message, attempt: Attempt, said: &Said) -> Result<(), StoreError> {
         let mut tx = self.desk.begin().await?;
-        outbox::record(&mut tx, message, attempt, &answer).await?;
+        outbox::record(&mut tx, message, attempt, said).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -203,10 +218,10 @@ impl Channels {
 
     async fn tell_terminal(&self, message: &Message) -> Answer {
         match serde_json::from_value::<Notice>(message.payload.clone()) {
-            Err(cause) => Answer::NoWay(format!("the notice cannot be read: {cause}")),
+            Err(cause) => Answer::NoWay(format!("the notice cannot be read: {cause}").into()),
             Ok(notice) => match self.terminals.tell(notice).await {
-                Ok(()) => Answer::Taken("handed to the gateway".into()),
-                Err(why) => Answer::NotTaken(why),
+                Ok(()) => Answer::HandedOn("handed to the gateway".into()),
+                Err(why) => Answer::NotTaken(why.into()),
             },
         }
     }
@@ -215,19 +230,75 @@ impl Channels {
 /// One POST, signed as `wire::signature` tells.
 async fn post(http: &reqwest::Client, url: &str, secret: &str, message: &Message) -> Answer {
     let body = message.payload.to_string();
-    let sent = http
+    let request = http
         .post(url)
         .header(CONTENT_TYPE, "application/json")
         .header("idempotency-key", message.key.to_string())
         .header(signature::HEADER, signature::sign(secret.as_bytes(), clock::now(), body.as_bytes()))
-        .body(body)
-        .send()
-        .await;
-    match sent {
-        Ok(response) if response.status().is_success() => Answer::Taken(response.status().to_string()),
-        Ok(response) => Answer::NotTaken(response.status().to_string()),
-        Err(cause) => Answer::NotTaken(reason(cause)),
+        .body(body);
+    match hear(request).await {
+        Ok(heard) if heard.status.is_success() => Answer::Taken(heard.said(&[secret])),
+        Ok(heard) => Answer::NotTaken(heard.said(&[secret])),
+        Err(why) => Answer::NotTaken(why.into()),
     }
+}
+
+/// An answer, as far as it was read.
+struct Heard {
+    status: StatusCode,
+    body: Vec<u8>,
+}
+
+/// Makes a call, and reads the beginning of its answer: a far end that never stops talking costs nothing.
+async fn hear(request: reqwest::RequestBuilder) -> Result<Heard, String> {
+    let mut response = request.send().await.map_err(reason)?;
+    let (status, mut body) = (response.status(), Vec::new());
+    // With the status everything is known that must be; an answer that breaks off is read as far as it goes.
+    while let Ok(Some(piece)) = response.chunk().await {
+        body.extend_from_slice(&piece[..piece.len().min(ANSWER_MAX_BYTES - body.len())]);
+        if body.len() == ANSWER_MAX_BYTES {
+            break;
+        }
+    }
+    Ok(Heard { status, body })
+}
+
+impl Heard {
+    /// What is written down of it: the status, and the beginning of the rest without what is secret.
+    fn said(&self, secrets: &[&str]) -> Said {
+        Said { excerpt: excerpt(&self.body, secrets), ..self.status.to_string().into() }
+    }
+}
+
+/// The beginning of an answer on one line. A far end may well repeat what it was told: secrets are struck out, in plain or
+/// as addresses, JSON and base64 spell them.
+fn excerpt(body: &[u8], secrets: &[&str]) -> String {
+    let mut text = String::from_utf8_lossy(body).into_owned();
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        let in_json = serde_json::Value::from(*secret).to_string();
+        let spelled = [
+            (*secret).to_owned(),
+            in_json.trim_matches('"').to_owned(),
+            reqwest::Url::parse_with_params("http://x", [("", *secret)]).map_or_else(
+                |_| String::new(),
+                |url| url.query().unwrap_or_default().trim_start_matches('=').to_owned(),
+            ),
+            STANDARD_NO_PAD.encode(secret),
+            URL_SAFE_NO_PAD.encode(secret),
+        ];
+        for spelling in spelled.iter().filter(|spelling| !spelling.is_empty()) {
+            text = text.replace(spelling.as_str(), "…");
+        }
+        // Where the reading stopped, a secret may have begun.
+        if body.len() >= ANSWER_MAX_BYTES {
+            let longest = spelled.iter().map(String::len).max().unwrap_or_default();
+            let end = text.floor_char_boundary(text.len().saturating_sub(longest));
+            text.truncate(end);
+        }
+    }
+    let words = text.split(|character: char| character.is_whitespace() || character.is_control());
+    let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    line.chars().take(EXCERPT_MAX).collect()
 }
 
 /// Why there was no answer, with what lies beneath: that a certificate is not trusted stands there. Without
@@ -242,4 +313,26 @@ fn reason(failed: reqwest::Error) -> String {
 fn step(waits_s: &[i64], tries: i32) -> SignedDuration {
     let tries = usize::try_from(tries).unwrap_or(0);
     SignedDuration::from_secs(waits_s[tries.min(waits_s.len() - 1)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_down_of_an_answer_is_short_and_holds_no_secret() {
+        const SECRET: &str = "the \"family's\" key+1";
+        let answer = format!(
+            "you sent\n{SECRET} {} the%20%22family%27s%22%20key%2B1 the+%22family%27s%22+key%2B1 {} \u{0} thanks",
+            serde_json::json!({ "key": SECRET }),
+            STANDARD_NO_PAD.encode(SECRET),
+        );
+        let said = excerpt(answer.as_bytes(), &[SECRET, ""]);
+        assert!(said.starts_with("you sent … {\"key\":\"…\"} ") && said.ends_with("… … thanks"), "{said}");
+        assert_eq!(excerpt("长".repeat(900).as_bytes(), &[]).chars().count(), EXCERPT_MAX);
+        // A secret that is cut off by the end of what is read is not told either.
+        let mut endless = vec![b' '; ANSWER_MAX_BYTES - 5];
+        endless.extend_from_slice(&SECRET.as_bytes()[..5]);
+        assert_eq!(excerpt(&endless, &[SECRET]), "");
+    }
 }

@@ -1,11 +1,14 @@
 //! What a process with a desk needs around it: the far ends it is told of, its pool, its addresses.
 
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use dispatcher::config::{CentreConfig, Config, MailConfig};
+use dispatcher::config::{CentreConfig, Config, MailConfig, PushConfig, Secret, SmsConfig, SmsSettings};
 use dispatcher::desk::Desk;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -18,6 +21,8 @@ use crate::settings::{CentreSettings, MailSettings, Settings};
 const CONNECTIONS_MAX: u32 = 24;
 /// In the data folder: who was logged in lately.
 pub(crate) const SESSIONS_FILE: &str = "console-sessions.json";
+/// In the data folder: what pushes are signed with. Browsers have subscribed for it.
+const PUSH_KEY_FILE: &str = "push-key";
 
 /// The ways to far ends.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ pub(crate) struct Links {
     pub(crate) centres: Vec<CentreConfig>,
     /// How e-mail leaves.
     pub(crate) mail: Option<MailConfig>,
+    /// How text messages leave.
+    pub(crate) sms: Option<SmsConfig>,
 }
 
 /// The links that are set up. Before anything opens: whoever has set one up wrongly is to see that, and nothing else.
@@ -33,7 +40,8 @@ pub(crate) fn links(settings: &Settings) -> anyhow::Result<Links> {
     let centres = settings.centres.iter().map(CentreSettings::link).collect::<Result<Vec<_>, _>>();
     let centres = centres.context("a centre is not set up right")?;
     let mail = settings.mail.as_ref().map(MailSettings::link).transpose().context("e-mail is not set up right")?;
-    Ok(Links { centres, mail })
+    let sms = settings.sms.as_ref().map(SmsSettings::link).transpose().context("text messages are not set up right")?;
+    Ok(Links { centres, mail, sms })
 }
 
 /// Makes the data folder when it is not there.
@@ -64,6 +72,36 @@ pub(crate) fn public_url(settings: &Settings, listener: &TcpListener) -> anyhow:
     }
 }
 
+/// Who we are to push services: by the key of the settings, else by one that is made once and kept.
+fn push(settings: &Settings, public_url: &str) -> anyhow::Result<PushConfig> {
+    let key = match &settings.push.key {
+        Some(key) => key.clone(),
+        None => kept_key(&settings.data.join(PUSH_KEY_FILE))?,
+    };
+    // Push services want to know whom to ask; a machine that nobody reaches from outside has nobody to name.
+    let nobody = "mailto:nobody@yidiantong.invalid";
+    let of_ours = if public_url.starts_with("https://") { public_url } else { nobody };
+    let contact = settings.push.contact.as_deref().unwrap_or(of_ours);
+    PushConfig::new(&key, contact).context("[push] is not set up right")
+}
+
+fn kept_key(file: &Path) -> anyhow::Result<Secret> {
+    let unreadable = || format!("the key for pushes, {}, cannot be read or made", file.display());
+    match std::fs::read_to_string(file) {
+        Ok(text) => Ok(Secret(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let key = PushConfig::fresh_key();
+            // Whole or not at all.
+            let part = file.with_extension("part");
+            let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part);
+            let written = made.and_then(|mut file| file.write_all(key.0.as_bytes()));
+            written.and_then(|()| std::fs::rename(&part, file)).with_context(unreadable)?;
+            Ok(key)
+        }
+        Err(error) => Err(error).with_context(unreadable),
+    }
+}
+
 /// A desk, not open yet, with connections to a database that need not be there yet.
 pub(crate) fn desk(
     settings: &Settings,
@@ -72,11 +110,14 @@ pub(crate) fn desk(
     links: Links,
 ) -> anyhow::Result<(PgPool, Desk)> {
     let pool = dispatcher::start::connect(database.options()?, CONNECTIONS_MAX);
+    let push = push(settings, &public_url)?;
     let config = Config {
         public_url,
         call_back_phone: settings.call_back_phone.clone(),
         centres: links.centres,
         mail: links.mail,
+        sms: links.sms,
+        push: Some(push),
         alarm_hook: settings.alarm_hook.clone(),
         map: settings.map.clone(),
         ..Config::default()

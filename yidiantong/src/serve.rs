@@ -86,7 +86,7 @@ async fn serve_over(
         links.centres.push(demo::start_centre(&mut far_ends, desk_stop.clone()).await?);
         // A demonstration writes to nobody's real family.
         let (simulated, page) = demo::start_mailbox(&mut far_ends, desk_stop.clone()).await?;
-        (links.mail, mailbox) = (Some(simulated), Some(page));
+        (links.mail, links.sms, mailbox) = (Some(simulated), None, Some(page));
     }
 
     // The desk is there before its database is: terminals can connect by the directory that the door keeps on

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use dispatcher::config::map::MapConfig;
-use dispatcher::config::{CentreConfig, CentreError, Certificates, MailConfig, MailError, Secret};
+use dispatcher::config::{CentreConfig, CentreError, Certificates, MailConfig, MailError, Secret, SmsSettings};
 use domain::incident::Centre;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,10 @@ pub struct Settings {
     pub centres: Vec<CentreSettings>,
     /// How e-mail to contacts leaves; nothing: it does not.
     pub mail: Option<MailSettings>,
+    /// The provider that takes text messages (docs/channels.md); nothing: none are sent.
+    pub sms: Option<SmsSettings>,
+    /// Pushes to responders' browsers.
+    pub push: PushSettings,
     /// Where `yidiantong backup` puts its copies: best on another disk. Without it, `backups` in the data folder.
     #[schemars(example = "/mnt/other-disk/yidiantong")]
     pub backups: Option<PathBuf>,
@@ -124,6 +128,19 @@ pub struct MailSettings {
     pub from: String,
 }
 
+/// Pushes to responders' browsers.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PushSettings {
+    /// Where a push service reaches a person who runs this: `mailto:` or `https:`. Without it, `public_url`.
+    #[schemars(example = "mailto:duty@alarm.example")]
+    pub contact: Option<String>,
+    /// What pushes are signed with: 32 bytes in base64url. Without it, `push-key` in the data folder, which is made at the
+    /// first start; dispatchers that share a database need the same.
+    #[schemars(example = "32 bytes in base64url")]
+    pub key: Option<Secret>,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -134,6 +151,8 @@ impl Default for Settings {
             call_back_phone: "0731-00000000".into(),
             centres: Vec::new(),
             mail: None,
+            sms: None,
+            push: PushSettings::default(),
             alarm_hook: None,
             map: MapConfig::default(),
             backups: None,
@@ -216,23 +235,38 @@ pub enum SettingsError {
         path: PathBuf,
         /// Why.
         #[source]
-        cause: Box<toml::de::Error>,
+        cause: Malformed,
     },
-    /// A variable is not what is expected.
-    #[error("the environment variable {name} is {text:?}, which is no number, true or false, or list")]
+    /// A variable is not what is expected. What it is may be a secret.
+    #[error("the environment variable {name} is no number, true or false, list, or table")]
     Variable {
         /// Which.
         name: String,
-        /// What it is.
-        text: String,
     },
     /// What the environment says is not what is expected.
     #[error("the settings in the environment (YDT_…) are not right")]
     Environment {
         /// Why.
         #[source]
-        cause: Box<toml::de::Error>,
+        cause: Malformed,
     },
+}
+
+/// What is wrong with settings. It does not show the line, in which a secret may stand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", .line.map(|line| format!("line {line}: ")).unwrap_or_default())]
+pub struct Malformed {
+    /// Where, from 1, when it is in a file.
+    line: Option<usize>,
+    /// What.
+    message: String,
+}
+
+impl Malformed {
+    fn new(error: &toml::de::Error, text: &str) -> Self {
+        let line = error.span().and_then(|span| text.get(..span.start)).map(|before| before.matches('\n').count() + 1);
+        Self { line: line.filter(|_| !text.is_empty()), message: error.message().to_owned() }
+    }
 }
 
 impl Settings {
@@ -240,11 +274,11 @@ impl Settings {
     pub fn read(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Self, SettingsError> {
         let Some(path) = path else {
             let table = overridden(toml::Table::new(), environment)?;
-            return table.try_into().map_err(|cause| SettingsError::Environment { cause: Box::new(cause) });
+            return table.try_into().map_err(|error| SettingsError::Environment { cause: Malformed::new(&error, "") });
         };
         let text =
             std::fs::read_to_string(path).map_err(|cause| SettingsError::Unreadable { path: path.into(), cause })?;
-        let malformed = |cause| SettingsError::Malformed { path: path.into(), cause: Box::new(cause) };
+        let malformed = |error| SettingsError::Malformed { path: path.into(), cause: Malformed::new(&error, &text) };
         let read: toml::Table = toml::from_str(&text).map_err(malformed)?;
         let table = overridden(read.clone(), environment)?;
         if table == read {
@@ -281,7 +315,7 @@ fn overridden(mut table: toml::Table, environment: &BTreeMap<String, String>) ->
         let plain =
             || -> Option<toml::Value> { toml::from_str::<toml::Table>(&format!("v = {text}")).ok()?.remove("v") };
         let value = if leaf.is_text { Some(toml::Value::String(text.clone())) } else { plain() };
-        value.map(Some).ok_or_else(|| SettingsError::Variable { name: leaf.variable.clone(), text: text.clone() })
+        value.map(Some).ok_or_else(|| SettingsError::Variable { name: leaf.variable.clone() })
     };
     for leaf in document::leaves() {
         if let Some(value) = said(&leaf)? {

@@ -6,9 +6,11 @@ import type {
   Candidates,
   CaseMap,
   Category,
+  Delivery,
   Detail,
   Fence,
   FenceDraft,
+  Ledger,
   MapFeatures,
   MapSettings,
   OwnOffers,
@@ -234,6 +236,14 @@ export const mapResponders = () => call<MapFeatures>('/map/responders')
 export const mapStations = () => call<MapFeatures>('/map/stations', { kept: 'yes' })
 export const caseMap = (incident: string) => call<CaseMap>(`/incidents/${encodeURIComponent(incident)}/map`)
 
+const page = (after: string | null) => (after ? `?after=${encodeURIComponent(after)}` : '')
+/** A page of everything that has left for an incident. */
+export const deliveries = (incident: string, after: string | null = null) =>
+  call<Ledger>(`/incidents/${encodeURIComponent(incident)}/deliveries${page(after)}`)
+/** A page of what has not arrived, newest first. */
+export const lostDeliveries = (after: string | null = null) => call<Ledger>(`/deliveries${page(after)}`)
+export const redeliver = (id: string) => post<Delivery>(`/deliveries/${encodeURIComponent(id)}/redeliver`)
+
 export const liveUrl = (after: string | null) =>
   `${ROOT}/live${after === null ? '' : `?after=${encodeURIComponent(after)}`}`
 
@@ -244,6 +254,12 @@ export const answerOffer = (
   answer: 'accept' | 'decline' | 'on-the-way' | 'arrived' | 'done',
   body: Record<string, unknown> = {},
 ) => post<unknown>(`/offers/${encodeURIComponent(id)}/${answer}`, body)
+export const offerSeen = (id: string) => post<void>(`/offers/${encodeURIComponent(id)}/seen`)
+export const pushKey = () => call<{ key: string | null }>('/me/push')
+export const subscribePush = (subscription: PushSubscriptionJSON) =>
+  post<void>('/me/push', { endpoint: subscription.endpoint, keys: subscription.keys })
+export const unsubscribePush = (endpoint: string) =>
+  call<void>('/me/push', { method: 'DELETE', body: { endpoint } })
 export const setDuty = (on: boolean) => call<unknown>('/responder/duty', { method: 'PUT', body: { on } })
 export const tellPosition = (at: { lat: number; lon: number; accuracy_m?: number }) =>
   call<unknown>('/responder/position', { method: 'PUT', body: at })

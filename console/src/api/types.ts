@@ -181,7 +181,7 @@ export interface Offer {
   provider?: string | null
   phone?: string | null
   state: Word<
-    'asked' | 'accepted' | 'on_the_way' | 'on_scene' | 'done' | 'declined' | 'silent' | 'withdrawn'
+    'asked' | 'accepted' | 'on_the_way' | 'on_scene' | 'done' | 'declined' | 'silent' | 'lost' | 'withdrawn'
   >
   asked_at: string
   answer_by: string
@@ -200,11 +200,42 @@ export interface Entry {
   hash?: string
 }
 
+/** How far a message has come. */
+export type DeliveryState = 'queued' | 'sent' | 'accepted' | 'delivered' | 'read' | 'failed' | 'expired' | 'withdrawn'
+
+/** A message in the ledger: whatever has left, to whomever. */
+export interface Delivery {
+  id: string
+  incident: string
+  resident?: string | null
+  channel: Word<'responder' | 'centre' | 'terminal' | 'email' | 'webhook' | 'sms'>
+  to: string
+  what: string
+  state: Word<DeliveryState>
+  at: string
+  not_after: string
+  next_try_at?: string | null
+  tries: number
+  /** What came of it, oldest first. */
+  lines: {
+    at: string
+    state: Word<DeliveryState>
+    answer: string
+    way?: Word<'webhook' | 'push' | 'sms' | 'page'> | null
+    by?: { id: string; name: string } | null
+  }[]
+}
+
+export interface Ledger {
+  deliveries: Delivery[]
+  next?: string | null
+}
+
 export interface Notice {
   id: string
   /** The word alone, or `wire::notice::News` with its details. */
   news: string | { news: string; minutes?: number; who?: string }
-  state: Word<'queued' | 'sent' | 'acknowledged' | 'expired'>
+  state: Word<DeliveryState>
   at: string
 }
 
@@ -213,9 +244,9 @@ export interface Message {
   id: string
   to: string
   relation?: string | null
-  by: Word<'email' | 'webhook'>
+  by: Word<'email' | 'webhook' | 'sms'>
   what: Word<'alert' | 'all_clear'>
-  state: Word<'queued' | 'sent' | 'expired' | 'withdrawn'>
+  state: Word<DeliveryState>
   at: string
   answers: { at: string; taken: boolean; answer: string }[]
 }

@@ -29,7 +29,7 @@ const SAME_AS: Record<string, string> = {
   notice_sent: 'notified',
 }
 
-const OFFER_STATES = ['asked', 'accepted', 'on_the_way', 'on_scene', 'done', 'declined', 'silent', 'withdrawn']
+const OFFER_STATES = ['asked', 'accepted', 'on_the_way', 'on_scene', 'done', 'declined', 'silent', 'lost', 'withdrawn']
 const HANDOVER_STATES = [
   'prepared',
   'sent',
@@ -88,6 +88,12 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
     case 'released':
     case 'noted':
       return say(what, { who: by })
+    case 'redelivered':
+      return say(what, {
+        who: by,
+        what: { vocabulary: 'delivery.what', word: text(data.what) ?? '' },
+        channel: { vocabulary: 'delivery.channel', word: text(data.channel) ?? '' },
+      })
     case 'owner_gone':
       return say(what, { who: text(data.owner_name) ?? text(inside(data.owner, 'name')) ?? who ?? { vocabulary: 'timeline', word: 'somebody' } })
     case 'asked':
@@ -96,6 +102,8 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
       const state = word(data.state)
       return state !== null && OFFER_STATES.includes(state) ? moved('answered', state, { name }) : null
     }
+    case 'waits':
+      return say(what)
     case 'nobody_left':
       return say(what, { shortfall: { vocabulary: 'shortfall', word: text(data.shortfall) ?? 'nobody_near' } })
     case 'handed_over':

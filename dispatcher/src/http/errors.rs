@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::desk::DeskError;
 use crate::store::StoreError;
+use crate::store::deliveries::NotAgain;
 use crate::store::fences::FENCES_MAX;
 
 /// Why a call did not do what was asked. The text is the sentence that the caller reads.
@@ -58,6 +59,9 @@ pub(crate) enum ApiError {
     /// Somebody has rated it.
     #[error("it was rated before")]
     RatedBefore,
+    /// A message that is not sent again.
+    #[error("{0}")]
+    NotAgain(NotAgain),
     /// More fences than anybody can keep an eye on.
     #[error("{name} has {FENCES_MAX} fences already")]
     TooManyFences {
@@ -145,6 +149,7 @@ impl ApiError {
             Self::Refused(_)
             | Self::ResponderBusy
             | Self::NotOver
+            | Self::NotAgain(_)
             | Self::TooManyFences { .. }
             | Self::RatedBefore
             | Self::EditedMeanwhile(_)
@@ -169,9 +174,12 @@ impl ApiError {
             Self::BadCsrf => "bad_csrf",
             Self::NotFound(_) => "not_found",
             Self::NoSuchMethod => "no_such_method",
-            Self::Refused(_) | Self::ResponderBusy | Self::NotOver | Self::TooManyFences { .. } | Self::RatedBefore => {
-                "refused"
-            }
+            Self::Refused(_)
+            | Self::ResponderBusy
+            | Self::NotOver
+            | Self::NotAgain(_)
+            | Self::TooManyFences { .. }
+            | Self::RatedBefore => "refused",
             Self::EditedMeanwhile(_) => "edited_meanwhile",
             Self::KeyUsed => "key_used",
             Self::UnderWay => "under_way",
@@ -189,6 +197,9 @@ impl ApiError {
             Self::Refused(refusal) => Some(refusal.code()),
             Self::ResponderBusy => Some("responder_busy"),
             Self::NotOver => Some("not_over"),
+            Self::NotAgain(NotAgain::Arrived) => Some("arrived"),
+            Self::NotAgain(NotAgain::NotWanted) => Some("not_wanted"),
+            Self::NotAgain(NotAgain::Overtaken) => Some("overtaken"),
             Self::TooManyFences { .. } => Some("too_many_fences"),
             Self::RatedBefore => Some("rated_before"),
             _ => None,

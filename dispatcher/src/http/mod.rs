@@ -6,6 +6,7 @@
 mod assets;
 mod caller;
 mod centre;
+mod deliveries;
 mod errors;
 mod fences;
 mod health;
@@ -18,6 +19,7 @@ mod once;
 mod openapi;
 mod orders;
 pub mod password;
+mod push;
 mod records;
 mod remembered;
 mod residents;

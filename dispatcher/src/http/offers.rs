@@ -23,7 +23,7 @@ use super::input::{At, Told, Words, maybe_whole, maybe_words, maybe_words_schema
 use super::live::{self, Answer, event, wait_for_news};
 use super::openapi::{Conflict, Unprocessable};
 use crate::store::offers::{self, OwnOffers};
-use crate::store::{StoreError, registry};
+use crate::store::{StoreError, outbox, registry};
 
 /// What happens in other processes is noticed within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -114,6 +114,8 @@ async fn answer(
     let offer = OfferId(offer);
     let found = offers::to_answer(&mut *api.conn().await?, offer, responder.id).await?;
     let found = found.ok_or(ApiError::NotFound("offer"))?;
+    // Who answers has read the question.
+    outbox::read(&mut *api.conn().await?, offer, responder.id).await?;
     api.desk().apply(found.incident, input(offer, found.likely_minutes)).await?;
     Ok(Json(offers::own(&mut *api.moment().await?, responder.id).await?))
 }
@@ -203,6 +205,26 @@ pub(super) async fn arrived(State(api): State<Api>, responder: ResponderCaller, 
 )]
 pub(super) async fn done(State(api): State<Api>, responder: ResponderCaller, At(id): At<Uuid>) -> Answered {
     answer(&api, responder, id, |offer, _| Input::Finish { offer }).await
+}
+
+/// The caller has seen what they are asked
+///
+/// For the ledger: it decides nothing.
+#[utoipa::path(
+    post, path = "/api/v1/offers/{id}/seen", tag = "responders",
+    responses((status = 204, description = "Noted")),
+    security(("responder" = []), ("session" = ["respond"])),
+)]
+pub(super) async fn seen(
+    State(api): State<Api>,
+    responder: ResponderCaller,
+    At(id): At<Uuid>,
+) -> Result<StatusCode, ApiError> {
+    let (offer, mut conn) = (OfferId(id), api.conn().await?);
+    offers::to_answer(&mut conn, offer, responder.id).await?.ok_or(ApiError::NotFound("offer"))?;
+    outbox::read(&mut conn, offer, responder.id).await?;
+    api.desk().live.nudge();
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -106,6 +106,8 @@ impl Modify for Schemes {
         let signed =
             ApiKeyValue::with_description(wire::signature::HEADER, "`docs/120.md` says what is signed, and how.");
         components.add_security_scheme("signature", SecurityScheme::ApiKey(ApiKey::Header(signed)));
+        let callback = ApiKeyValue::with_description("key", "`sms.status_key` of the settings.");
+        components.add_security_scheme("callback", SecurityScheme::ApiKey(ApiKey::Query(callback)));
     }
 }
 

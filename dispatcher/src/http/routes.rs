@@ -7,7 +7,10 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Api, centre, fences, health, incidents, live, map, offers, openapi, orders, records, residents, sessions};
+use super::{
+    Api, centre, deliveries, fences, health, incidents, live, map, offers, openapi, orders, push, records, residents,
+    sessions,
+};
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,9 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(incidents::open_by_telephone))
         .routes(routes!(incidents::detail))
         .routes(routes!(incidents::timeline))
+        .routes(routes!(deliveries::of_incident))
+        .routes(routes!(deliveries::not_arrived))
+        .routes(routes!(deliveries::redeliver))
         .routes(routes!(incidents::claim))
         .routes(routes!(incidents::release))
         .routes(routes!(incidents::ask))
@@ -70,9 +76,14 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(offers::on_the_way))
         .routes(routes!(offers::arrived))
         .routes(routes!(offers::done))
+        .routes(routes!(offers::seen))
         .routes(routes!(offers::position))
         .routes(routes!(offers::duty))
+        .routes(routes!(push::key))
+        .routes(routes!(push::subscribe))
+        .routes(routes!(push::unsubscribe))
         .routes(routes!(centre::status))
+        .routes(routes!(deliveries::sms_status))
         .routes(routes!(health::health))
         .routes(routes!(health::metrics))
         .routes(routes!(openapi::document))

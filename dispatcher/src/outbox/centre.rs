@@ -7,6 +7,6 @@ pub(super) async fn send(channels: &Channels, message: &Message) -> Answer {
     let centres = &channels.desk.config.centres;
     match centres.iter().find(|centre| centre.centre.to_string() == message.target) {
         Some(centre) => post(&centre.http, &centre.url, &centre.secret.0, message).await,
-        None => Answer::NoWay(format!("no data link to {} is set up", message.target)),
+        None => Answer::NoWay(format!("no data link to {} is set up", message.target).into()),
     }
 }

@@ -7,19 +7,19 @@ use lettre::{Address, AsyncTransport as _};
 
 use super::{Answer, Channels};
 use crate::config::{MAIL_TAKEN_WITHIN, MailConfig};
-use crate::store::outbox::{Email, Message};
+use crate::store::outbox::{Email, Message, Said};
 
 pub(super) async fn send(channels: &Channels, message: &Message) -> Answer {
     let Some(mail) = &channels.desk.config.mail else { return Answer::NoWay("no mail server is set up".into()) };
     let letter = match compose(mail, message) {
         Ok(letter) => letter,
-        Err(why) => return Answer::NoWay(why),
+        Err(why) => return Answer::NoWay(why.into()),
     };
     match tokio::time::timeout(MAIL_TAKEN_WITHIN, mail.transport.send(letter)).await {
         Ok(Ok(response)) => Answer::Taken(said(&response)),
-        Ok(Err(cause)) if cause.is_permanent() => Answer::NoWay(cause.to_string()),
-        Ok(Err(cause)) => Answer::NotTaken(cause.to_string()),
-        Err(_) => Answer::NotTaken(format!("no answer within {} s", MAIL_TAKEN_WITHIN.as_secs())),
+        Ok(Err(cause)) if cause.is_permanent() => Answer::NoWay(refused(&cause)),
+        Ok(Err(cause)) => Answer::NotTaken(refused(&cause)),
+        Err(_) => Answer::NotTaken(format!("no answer within {} s", MAIL_TAKEN_WITHIN.as_secs()).into()),
     }
 }
 
@@ -41,7 +41,14 @@ fn compose(mail: &MailConfig, message: &Message) -> Result<lettre::Message, Stri
         .map_err(|cause| format!("the letter cannot be written: {cause}"))
 }
 
-fn said(response: &Response) -> String {
+fn said(response: &Response) -> Said {
     let words: Vec<&str> = response.message().collect();
-    format!("{} {}", response.code(), words.join(" "))
+    Said { excerpt: words.join(" "), ..response.code().to_string().into() }
+}
+
+/// What a server says when it refuses may hold the address that was written to.
+fn refused(cause: &lettre::transport::smtp::Error) -> Said {
+    let brief =
+        cause.status().map_or_else(|| "the mail server cannot be talked to".to_owned(), |code| code.to_string());
+    Said { excerpt: cause.to_string(), ..brief.into() }
 }

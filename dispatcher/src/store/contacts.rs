@@ -18,11 +18,12 @@ use crate::letters::{self, Language, Letter};
 pub struct Address {
     /// By what.
     pub channel: Channel,
-    /// The e-mail address or the webhook's.
+    /// The e-mail address, the webhook's, or the number.
     pub target: String,
 }
 
-/// Where a contact can be reached now. E-mail is no way while no server is set up for it.
+/// Where a contact can be reached now. E-mail is no way while no server is set up for it, nor are text messages without a
+/// provider. Who can be reached otherwise is sent none: they cost money, and say little.
 pub async fn addresses(
     conn: &mut PgConnection,
     incident: &Incident,
@@ -30,7 +31,8 @@ pub async fn addresses(
     config: &Config,
 ) -> Result<Vec<Address>, StoreError> {
     let row = sqlx::query!(
-        "select c.email, c.webhook_url from incident i join contact c on c.resident_id = i.resident_id
+        "select c.email, c.webhook_url, sms_number(c.phone) as number
+         from incident i join contact c on c.resident_id = i.resident_id
          where i.id = $1 and c.rank = $2",
         incident.id.0,
         rank.0,
@@ -40,7 +42,12 @@ pub async fn addresses(
     let Some(row) = row else { return Ok(Vec::new()) };
     let email = row.email.filter(|_| config.mail.is_some()).map(|target| Address { channel: Channel::Email, target });
     let webhook = row.webhook_url.map(|target| Address { channel: Channel::Webhook, target });
-    Ok(email.into_iter().chain(webhook).collect())
+    let mut addresses: Vec<Address> = email.into_iter().chain(webhook).collect();
+    if addresses.is_empty() {
+        let number = row.number.filter(|_| config.sms.is_some());
+        addresses.extend(number.map(|target| Address { channel: Channel::Sms, target }));
+    }
+    Ok(addresses)
 }
 
 /// The message to a contact, and the same as a letter; `None` when there is no such contact any more.
@@ -116,7 +123,8 @@ pub async fn webhook_secret(conn: &mut PgConnection, outbox_id: i64, url: &str) 
 pub async fn is_lost(conn: &mut PgConnection, incident: IncidentId, rank: Rank) -> Result<bool, StoreError> {
     let is_lost = sqlx::query_scalar!(
         r#"select not exists (select from outbox
-            where incident_id = $1 and contact_rank = $2 and what = 'alert' and state in ('queued', 'sent')) as "lost!""#,
+            where incident_id = $1 and contact_rank = $2 and what = 'alert'
+                and state not in ('failed', 'expired', 'withdrawn')) as "lost!""#,
         incident.0,
         rank.0,
     )

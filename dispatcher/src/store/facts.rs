@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
+use domain::dispatch::{DETOUR, Mode};
 use domain::id::ResponderId;
 use domain::incident::{
-    Candidate, Category, Class, Contact, Facts, HandoverPolicy, Incident, Policy, Presence, Rank, Reach,
+    Advice, Candidate, Category, Class, Contact, Facts, HandoverPolicy, Incident, Policy, Presence, Rank, Reach,
+    Whereabouts,
 };
 use domain::place::Metres;
 use domain::word::Word;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -52,6 +54,7 @@ pub async fn gather(
     let policy = policies(conn, &[incident.id.0]).await?.remove(&incident.id.0).unwrap_or_default();
     let candidates = candidates(conn, incident, wanted(incident.class, category), config).await?;
     let contacts = contacts(conn, incident, config).await?;
+    let whereabouts = whereabouts(conn, incident).await?;
     // Read last, after every lock has been waited for.
     let now = now(conn).await?;
     Ok(Facts {
@@ -61,6 +64,8 @@ pub async fn gather(
         operators,
         supervisors,
         candidates,
+        advice: Advice::default(),
+        whereabouts,
         contacts,
         fresh: std::array::from_fn(|_| clock::fresh_id()),
     })
@@ -107,17 +112,50 @@ fn wanted(class: Class, category: Option<&Category>) -> Option<&str> {
 /// Who is to be told of incidents of this class, and whether there is a way to them.
 async fn contacts(conn: &mut PgConnection, incident: &Incident, config: &Config) -> Result<Vec<Contact>, StoreError> {
     let rows = sqlx::query!(
-        r#"select c.rank, (c.email is not null and $2) or c.webhook_url is not null as "is_addressed!"
+        r#"select c.rank,
+            (c.email is not null and $2) or c.webhook_url is not null or ($3 and sms_number(c.phone) is not null)
+                as "is_addressed!"
          from incident i join contact c on c.resident_id = i.resident_id
          where i.id = $1 and i.class = any(c.told_of)
          order by c.rank"#,
         incident.id.0,
         config.mail.is_some(),
+        config.sms.is_some(),
     )
     .fetch_all(conn)
     .await?;
     let reach = |is_addressed| if is_addressed { Reach::Addressed } else { Reach::Unaddressed };
     Ok(rows.into_iter().map(|row| Contact { rank: Rank(row.rank), reach: reach(row.is_addressed) }).collect())
+}
+
+/// Where those are who were asked or go, as far as that is known.
+async fn whereabouts(conn: &mut PgConnection, incident: &Incident) -> Result<Vec<Whereabouts>, StoreError> {
+    if !incident.offers.iter().any(|offer| offer.state.is_live()) {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        r#"select p.responder_id, st_distance(p.place, here.place) as "distance_m!",
+            extract(epoch from clock_timestamp() - p.at)::double precision as "age_s!"
+         from offer o
+         join incident_place here on here.incident_id = o.incident_id
+         join responder_position p on p.responder_id = o.responder_id
+         where o.incident_id = $1 and o.state in ('asked', 'accepted', 'on_the_way', 'on_scene')
+            and here.place is not null"#,
+        incident.id.0
+    )
+    .fetch_all(conn)
+    .await?;
+    let seconds = |seconds: f64| SignedDuration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(SignedDuration::MAX);
+    Ok(rows
+        .into_iter()
+        .map(|row| Whereabouts {
+            responder: ResponderId(row.responder_id),
+            distance: Metres(row.distance_m),
+            // How each gets about is not known yet: as the most do.
+            way: seconds(row.distance_m * DETOUR / Mode::Ebike.speed_mps()),
+            age: seconds(row.age_s),
+        })
+        .collect())
 }
 
 /// Who could go: on duty, free, contracted for what is wanted where the person lives, with a fresh

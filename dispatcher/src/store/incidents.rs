@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use domain::id::{HandoverId, IncidentId, OfferId, ResponderId, UserId};
 use domain::incident::{
     Category, Centre, ClosedBy, Closure, Handover, HandoverState, Incident, Level, Offer, OfferState, Ownership, Rank,
-    Ring, Told, Voice,
+    Ring, Told, Voice, Watch,
 };
+use domain::place::Metres;
 use domain::press::AlertKind;
 use domain::word::Word;
 use jiff::Timestamp;
@@ -47,6 +48,7 @@ struct Row {
     ring_next_at: Option<jiff_sqlx::Timestamp>,
     round: i32,
     shortfall: Option<String>,
+    waits_until: Option<jiff_sqlx::Timestamp>,
     cancelled: bool,
     returned: bool,
     operator_decides: bool,
@@ -104,6 +106,7 @@ impl Row {
             offers: parts.offers,
             round: count(self.round),
             shortfall: self.shortfall.map(|shortfall| word(&shortfall, "incident", &id, "shortfall")).transpose()?,
+            waits_until: self.waits_until.map(jiff_sqlx::Timestamp::to_jiff),
             handovers: parts.handovers,
             told: parts.told,
             tell_next_at: self.tell_next_at.map(jiff_sqlx::Timestamp::to_jiff),
@@ -153,7 +156,7 @@ pub async fn lock(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Inci
     let row = sqlx::query_as!(
         Row,
         "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
-            owner_check_at, ring_level, ring_next_at, round, shortfall, cancelled, returned, operator_decides, closed_at,
+            owner_check_at, ring_level, ring_next_at, round, shortfall, waits_until, cancelled, returned, operator_decides, closed_at,
             closed_by, closed_by_responder, tell_next_at, outcome, drill
          from incident where id = $1 for update",
         id.0
@@ -170,7 +173,7 @@ pub async fn read(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Incident>
     let rows = sqlx::query_as!(
         Row,
         "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
-            owner_check_at, ring_level, ring_next_at, round, shortfall, cancelled, returned, operator_decides, closed_at,
+            owner_check_at, ring_level, ring_next_at, round, shortfall, waits_until, cancelled, returned, operator_decides, closed_at,
             closed_by, closed_by_responder, tell_next_at, outcome, drill
          from incident where id = any($1)",
         ids
@@ -188,7 +191,8 @@ pub async fn read(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Incident>
 
 async fn offers(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMap<Uuid, Vec<Offer>>, StoreError> {
     let rows = sqlx::query!(
-        "select incident_id, id, responder_id, round, asked_at, state, answer_by, expected_at, reason
+        "select incident_id, id, responder_id, round, asked_at, asked_by, look_at, left_m, state, answer_by, expected_at,
+            reason
          from offer where incident_id = any($1) order by incident_id, ordinal",
         incidents
     )
@@ -210,6 +214,7 @@ async fn offers(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMap<U
             "done" => OfferState::Done,
             "declined" => OfferState::Declined { reason: row.reason.unwrap_or_default() },
             "silent" => OfferState::Silent,
+            "lost" => OfferState::Lost { by: word(&row.reason.unwrap_or_default(), "offer", &row.id, "reason")? },
             "withdrawn" => OfferState::Withdrawn,
             _ => return Err(StoreError::Impossible { table: "offer", id: row.id.to_string(), column: "state" }),
         };
@@ -218,6 +223,8 @@ async fn offers(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMap<U
             responder: ResponderId(row.responder_id),
             round: count(row.round),
             asked_at: row.asked_at.to_jiff(),
+            by: row.asked_by.map(UserId),
+            watch: row.look_at.map(|look_at| Watch { look_at: look_at.to_jiff(), left: row.left_m.map(Metres) }),
             state,
         };
         Ok((row.incident_id, offer))
@@ -309,6 +316,7 @@ pub const fn offer_word(state: &OfferState) -> &'static str {
         OfferState::Done => "done",
         OfferState::Declined { .. } => "declined",
         OfferState::Silent => "silent",
+        OfferState::Lost { .. } => "lost",
         OfferState::Withdrawn => "withdrawn",
     }
 }
@@ -337,6 +345,7 @@ impl From<&OfferState> for OfferColumns {
                 expected = Some(*expected_at);
             }
             OfferState::Declined { reason } => because = Some(reason.clone()),
+            OfferState::Lost { by } => because = Some(by.as_str().to_owned()),
             OfferState::OnScene | OfferState::Done | OfferState::Silent | OfferState::Withdrawn => {}
         }
         Self { state: offer_word(state), answer_by: answer, expected_at: expected, reason: because }
@@ -387,7 +396,7 @@ pub async fn save(
         "update incident set presses_answered = $2, owner_id = $3, owned_since = $4, owner_check_at = $5,
             ring_level = $6, ring_next_at = $7, round = $8, shortfall = $9, operator_decides = $10,
             closed_at = $11, closed_by = $12, outcome = $13, wake_at = $14, closed_by_responder = $15, service = $16,
-            tell_next_at = $17, decision_failures = 0
+            tell_next_at = $17, waits_until = $18, decision_failures = 0
          where id = $1",
         next.id.0,
         number(next.presses_answered),
@@ -406,6 +415,7 @@ pub async fn save(
         closed_by_responder,
         next.category.as_ref().map(|category| category.0.as_str()),
         next.tell_next_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        next.waits_until.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
     )
     .execute(&mut *conn)
     .await?;
@@ -445,12 +455,13 @@ async fn save_offer(
     let columns = OfferColumns::from(&offer.state);
     sqlx::query!(
         "insert into offer (id, incident_id, ordinal, responder_id, round, asked_at, state, answer_by, expected_at, reason,
-            distance_m)
-         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+            asked_by, look_at, left_m, distance_m)
+         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
             (select st_distance(p.place, at.place) from responder_position p, incident_place at
              where p.responder_id = $4 and at.incident_id = $2)
          on conflict (id) do update set state = excluded.state, answer_by = excluded.answer_by,
-            expected_at = excluded.expected_at, reason = excluded.reason",
+            expected_at = excluded.expected_at, reason = excluded.reason, look_at = excluded.look_at,
+            left_m = excluded.left_m",
         offer.id.0,
         incident.0,
         ordinal,
@@ -461,6 +472,9 @@ async fn save_offer(
         columns.answer_by.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
         columns.expected_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
         columns.reason,
+        offer.by.map(|by| by.0),
+        offer.watch.map(|watch| watch.look_at.to_sqlx()) as Option<jiff_sqlx::Timestamp>,
+        offer.watch.and_then(|watch| watch.left).map(|left| left.0),
     )
     .execute(conn)
     .await?;

@@ -1,7 +1,7 @@
 //! What leaves: written with the decision, sent at least once, in order for each incident, channel and
 //! target, checked against the incident before it goes.
 
-use domain::id::{HandoverId, IncidentId, OfferId};
+use domain::id::{HandoverId, IncidentId, OfferId, ResponderId};
 use domain::incident::{ContactNews, Effect, Helper, Incident, News, Rank};
 use domain::word::Word;
 use jiff::{SignedDuration, Timestamp};
@@ -14,22 +14,25 @@ use wire::centre::Purpose;
 use super::contacts::Address;
 use super::{StoreError, briefing, contacts};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Fate};
+use crate::lines::clean_text;
 
-/// A call for an ambulance is worth nothing after this: whoever is still waiting has been telephoned
-/// about long before.
-const CENTRE_GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
-/// To be told that one is not needed is worth it for longer.
-const STAND_DOWN_GOOD_FOR: SignedDuration = SignedDuration::from_hours(1);
-/// News to a wearer.
-const NEWS_GOOD_FOR: SignedDuration = SignedDuration::from_mins(10);
-/// The last news may wait for a terminal that is out of reach.
-const ALL_CLEAR_GOOD_FOR: SignedDuration = SignedDuration::from_hours(1);
-/// A contact wants to know even when their mail server was away for a while.
-const CONTACT_GOOD_FOR: SignedDuration = SignedDuration::from_hours(1);
+/// For how long after it was written a message is worth something. What a responder is asked is worth it until the answer
+/// is due.
+pub(super) fn good_for(channel: Channel, what: &str) -> SignedDuration {
+    match (channel, what) {
+        // Whoever is still waiting has been telephoned about long before.
+        (Channel::Centre, "help") => SignedDuration::from_mins(10),
+        // The last news may wait for a terminal that is out of reach; the others are soon overtaken.
+        (Channel::Terminal, what) if what != "all_clear" => SignedDuration::from_mins(10),
+        // To be told that one is not needed, or what has happened when the mail server was away for a while.
+        _ => SignedDuration::from_hours(1),
+    }
+}
+
 /// How long a sender may take before another tries: twice what a far end has to answer. A message that a
 /// crash cut off waits no longer than this.
-const LEASE: SignedDuration = SignedDuration::from_secs(10);
+pub(super) const LEASE: SignedDuration = SignedDuration::from_secs(10);
 
 /// One message to be sent.
 #[derive(Debug, Clone)]
@@ -71,40 +74,29 @@ pub enum Channel {
     Email,
     /// To a contact, by webhook.
     Webhook,
+    /// To a contact, by text message.
+    Sms,
 }
 
 impl Channel {
-    const ALL: [Self; 5] = [Self::Responder, Self::Centre, Self::Terminal, Self::Email, Self::Webhook];
+    /// Every one.
+    pub const ALL: [Self; 6] = [Self::Responder, Self::Centre, Self::Terminal, Self::Email, Self::Webhook, Self::Sms];
 
-    const fn as_str(self) -> &'static str {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Responder => "responder",
             Self::Centre => "centre",
             Self::Terminal => "terminal",
             Self::Email => "email",
             Self::Webhook => "webhook",
+            Self::Sms => "sms",
         }
     }
 
     /// Whether it leads to a contact.
     pub const fn is_to_contact(self) -> bool {
-        matches!(self, Self::Email | Self::Webhook)
-    }
-}
-
-/// Messages that wait for each other: those who save lives never wait behind letters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// To those who help, and to the wearer.
-    Help,
-    /// To contacts.
-    Letters,
-}
-
-impl Lane {
-    fn channels(self) -> Vec<String> {
-        let is_ours = |channel: &Channel| channel.is_to_contact() == (self == Self::Letters);
-        Channel::ALL.into_iter().filter(is_ours).map(|channel| channel.as_str().to_owned()).collect()
+        matches!(self, Self::Email | Self::Webhook | Self::Sms)
     }
 }
 
@@ -116,6 +108,15 @@ pub struct Email {
     /// In one line.
     pub subject: String,
     /// Plain text.
+    pub text: String,
+}
+
+/// A text message, as the outbox keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Sms {
+    /// The contact's name.
+    pub to: String,
+    /// Short.
     pub text: String,
 }
 
@@ -202,7 +203,7 @@ async fn enqueue_offer(
     let Some(offer) = incident.offers.iter().find(|held| held.id == offer) else { return Ok(()) };
     let not_after = match offer.state {
         domain::incident::OfferState::Asked { answer_by } => answer_by,
-        _ => now + STAND_DOWN_GOOD_FOR,
+        _ => now + good_for(Channel::Responder, what),
     };
     let draft = Draft {
         key: clock::fresh_id(),
@@ -210,7 +211,13 @@ async fn enqueue_offer(
         target: &offer.responder.to_string(),
         what,
         about: Some(offer.id.0),
-        payload: json!({ "purpose": what, "offer": offer.id.0, "incident": incident.id.0, "drill": incident.drill }),
+        payload: json!({
+            "purpose": what,
+            "offer": offer.id.0,
+            "incident": incident.id.0,
+            "drill": incident.drill,
+            "class": incident.class.as_str(),
+        }),
         not_after,
         contact: None,
     };
@@ -226,11 +233,11 @@ async fn enqueue_centre(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let Some(handover) = incident.handovers.iter().find(|held| held.id == handover) else { return Ok(()) };
-    let (what, good_for) = match purpose {
-        Purpose::Help => ("help", CENTRE_GOOD_FOR),
-        Purpose::StandDown => ("stand_down", STAND_DOWN_GOOD_FOR),
+    let what = match purpose {
+        Purpose::Help => "help",
+        Purpose::StandDown => "stand_down",
     };
-    let not_after = now + good_for;
+    let not_after = now + good_for(Channel::Centre, what);
     let message = briefing::for_centre(conn, incident, handover, purpose, config, now, not_after).await?;
     let draft = Draft {
         key: match purpose {
@@ -272,14 +279,13 @@ async fn enqueue_news(
         News::Arrived { .. } => ("arrived", wire::notice::News::Arrived { who }),
         News::AllClear => ("all_clear", wire::notice::News::AllClear),
     };
-    let good_for = if what == "all_clear" { ALL_CLEAR_GOOD_FOR } else { NEWS_GOOD_FOR };
     let notice = wire::notice::Notice {
         version: wire::notice::VERSION,
         id: clock::fresh_id(),
         serial: serial.clone(),
         incident: incident.id.0,
         news,
-        not_after: now + good_for,
+        not_after: now + good_for(Channel::Terminal, what),
         drill: incident.drill,
     };
     let draft = Draft {
@@ -304,7 +310,7 @@ async fn enqueue_letter(
     config: &Config,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let not_after = now + CONTACT_GOOD_FOR;
+    let not_after = now + good_for(Channel::Webhook, news.as_str());
     let addresses = match news {
         ContactNews::Alert => contacts::addresses(conn, incident, rank, config).await?,
         ContactNews::AllClear => alerted(conn, incident.id, rank).await?,
@@ -320,10 +326,12 @@ async fn enqueue_letter(
             about: None,
             not_after,
             contact: Some(rank),
-            payload: if channel == Channel::Email {
-                json!(Email { to: message.contact.name, subject: letter.subject, text: letter.text })
-            } else {
-                json!(message)
+            payload: match channel {
+                Channel::Email => {
+                    json!(Email { to: message.contact.name, subject: letter.subject, text: letter.text })
+                }
+                Channel::Sms => json!(Sms { to: message.contact.name, text: letter.short }),
+                _ => json!(message),
             },
         };
         insert(conn, incident.id, draft, now).await?;
@@ -344,7 +352,7 @@ async fn alerted(conn: &mut PgConnection, incident: IncidentId, rank: Rank) -> R
     rows.into_iter().map(|row| Ok(Address { channel: channel(&row.channel)?, target: row.target })).collect()
 }
 
-fn channel(word: &str) -> Result<Channel, StoreError> {
+pub(super) fn channel(word: &str) -> Result<Channel, StoreError> {
     Channel::ALL.into_iter().find(|channel| channel.as_str() == word).ok_or_else(|| StoreError::Impossible {
         table: "outbox",
         id: word.to_owned(),
@@ -364,77 +372,76 @@ async fn helper_name(conn: &mut PgConnection, who: Helper) -> Result<String, Sto
     }
 }
 
-/// Takes messages that are due, oldest first, and leases them: another sender tries them again when
+/// Takes messages that are due, the longest due first, and leases them: another sender tries them again when
 /// this one is not heard of in time. Of each incident, channel and target only the oldest is taken.
-pub async fn lease(conn: &mut PgConnection, lane: Lane, count_max: i64) -> Result<Vec<Message>, StoreError> {
+pub async fn lease(conn: &mut PgConnection, channel: Channel, count_max: i64) -> Result<Vec<Message>, StoreError> {
     let rows = sqlx::query!(
         r#"with due as (
             select o.id from outbox o
             where (o.state = 'queued' or (o.state = 'sent' and o.channel = 'terminal'))
-                and o.next_try_at <= clock_timestamp() and o.channel = any($3)
+                and o.next_try_at <= clock_timestamp() and o.channel = $3
                 and not exists (select from outbox earlier
                     where earlier.incident_id = o.incident_id and earlier.channel = o.channel
                         and earlier.target = o.target and earlier.state = 'queued' and earlier.id < o.id)
-            order by o.id
+            -- Who has waited longest, so that a far end that is away and asked again and again holds up no other.
+            order by o.next_try_at, o.id
             limit $1
             for update skip locked)
          update outbox set tries = tries + 1, next_try_at = clock_timestamp() + make_interval(secs => $2)
          from due where outbox.id = due.id
-         returning outbox.id, key, incident_id, channel, target, what, about, contact_rank, payload, not_after, tries"#,
+         returning outbox.id, key, incident_id, target, what, about, contact_rank, payload, not_after, tries"#,
         count_max,
         LEASE.as_secs_f64(),
-        &lane.channels(),
+        channel.as_str(),
     )
     .fetch_all(conn)
     .await?;
     let mut messages: Vec<Message> = rows
         .into_iter()
-        .map(|row| {
-            Ok(Message {
-                id: row.id,
-                key: row.key,
-                incident: IncidentId(row.incident_id),
-                channel: channel(&row.channel)?,
-                target: row.target,
-                what: row.what,
-                about: row.about,
-                contact: row.contact_rank.map(Rank),
-                payload: row.payload,
-                not_after: row.not_after.to_jiff(),
-                tries: row.tries - 1,
-            })
+        .map(|row| Message {
+            id: row.id,
+            key: row.key,
+            incident: IncidentId(row.incident_id),
+            channel,
+            target: row.target,
+            what: row.what,
+            about: row.about,
+            contact: row.contact_rank.map(Rank),
+            payload: row.payload,
+            not_after: row.not_after.to_jiff(),
+            tries: row.tries - 1,
         })
-        .collect::<Result<_, StoreError>>()?;
+        .collect();
     messages.sort_by_key(|message| message.id);
     Ok(messages)
 }
 
 /// Whether a message is still wanted, by the state that the incident is in now.
-pub async fn still(conn: &mut PgConnection, message: &Message) -> Result<Still, StoreError> {
+pub async fn still(conn: &mut PgConnection, id: i64) -> Result<Still, StoreError> {
     let row = sqlx::query!(
-        r#"select
+        r#"select o.channel, o.what,
             o.not_after <= clock_timestamp() as "is_late!",
             i.closed_at is null as "is_open!",
             f.state as "offer?",
             h.state as "handover?",
             exists (select from outbox help
                 where help.about = o.about and help.what = 'help'
-                    and help.tries > (help.state in ('withdrawn', 'expired'))::integer) as "was_called!",
+                    and help.tries > (help.state in ('withdrawn', 'expired', 'failed'))::integer) as "was_called!",
             exists (select from outbox alert
                 where alert.incident_id = o.incident_id and alert.channel = o.channel and alert.target = o.target
                     and alert.what = 'alert'
-                    -- To find that a message is no longer wanted counts as a try.
-                    and alert.tries > (alert.state in ('withdrawn', 'expired'))::integer) as "was_alerted!"
+                    -- To find that a message is no longer wanted counts as a try, and so does the last one in vain.
+                    and alert.tries > (alert.state in ('withdrawn', 'expired', 'failed'))::integer) as "was_alerted!"
          from outbox o
          join incident i on i.id = o.incident_id
          left join offer f on f.id = o.about
          left join handover h on h.id = o.about
          where o.id = $1"#,
-        message.id
+        id
     )
     .fetch_one(conn)
     .await?;
-    let is_wanted = match (message.channel, message.what.as_str()) {
+    let is_wanted = match (channel(&row.channel)?, row.what.as_str()) {
         (Channel::Responder, "ask") => row.offer.as_deref() == Some("asked"),
         (Channel::Centre, "help") => {
             row.is_open && matches!(row.handover.as_deref(), Some("prepared" | "sent" | "acknowledged" | "dispatched"))
@@ -443,8 +450,8 @@ pub async fn still(conn: &mut PgConnection, message: &Message) -> Result<Still, 
         (Channel::Centre, _) => row.was_called,
         (Channel::Responder, _) => true,
         (Channel::Terminal, what) => row.is_open || what == "all_clear",
-        (Channel::Email | Channel::Webhook, "alert") => row.is_open,
-        (Channel::Email | Channel::Webhook, _) => row.was_alerted,
+        (Channel::Email | Channel::Webhook | Channel::Sms, "alert") => row.is_open,
+        (Channel::Email | Channel::Webhook | Channel::Sms, _) => row.was_alerted,
     };
     Ok(match (is_wanted, row.is_late) {
         (false, _) => Still::Withdrawn,
@@ -458,45 +465,118 @@ pub async fn still(conn: &mut PgConnection, message: &Message) -> Result<Still, 
 pub enum Attempt {
     /// The far end has it; nothing more to do.
     Taken,
-    /// Handed on; repeated after this until it is acknowledged.
-    RepeatIn(SignedDuration),
+    /// Handed on, and nobody has said that they have it. What goes to a terminal is repeated after this until it is
+    /// acknowledged.
+    HandedOn(SignedDuration),
     /// Not taken; tried again after this.
     RetryIn(SignedDuration),
+    /// The far end will never take it.
+    Failed,
     /// The incident has moved on.
     Withdrawn,
     /// Too late.
     Expired,
 }
 
+/// One of the ways to a responder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Their application.
+    Webhook,
+    /// Their browser's push service.
+    Push,
+    /// Their telephone.
+    Sms,
+    /// Their page, which looks by itself.
+    Page,
+}
+
+impl Way {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Push => "push",
+            Self::Sms => "sms",
+            Self::Page => "page",
+        }
+    }
+}
+
+/// What a far end said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// In short, and in words that may be logged: a status, or why there was no answer.
+    pub brief: String,
+    /// The beginning of what it said, without secrets. Not for logs: it may hold a name or a number.
+    pub excerpt: String,
+    /// By which of a responder's ways.
+    pub way: Option<Way>,
+    /// What it calls the message.
+    pub far_id: Option<String>,
+}
+
+impl From<String> for Said {
+    fn from(brief: String) -> Self {
+        Self { brief, ..Self::default() }
+    }
+}
+
+impl From<&str> for Said {
+    fn from(brief: &str) -> Self {
+        brief.to_owned().into()
+    }
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.brief)?;
+        if self.excerpt.is_empty() { Ok(()) } else { write!(f, ": {}", self.excerpt) }
+    }
+}
+
+/// The longest answer that is kept, in characters.
+const ANSWER_MAX: usize = 500;
+
 /// Records what came of an attempt, and what the far end said.
 pub async fn record(
     conn: &mut PgConnection,
     message: &Message,
     attempt: Attempt,
-    answer: &str,
+    said: &Said,
 ) -> Result<(), StoreError> {
     let (state, wait) = match attempt {
-        Attempt::Taken => ("sent", SignedDuration::ZERO),
-        Attempt::RepeatIn(wait) => ("sent", wait),
+        Attempt::Taken => ("accepted", SignedDuration::ZERO),
+        Attempt::HandedOn(wait) => ("sent", wait),
         Attempt::RetryIn(wait) => ("queued", wait),
+        Attempt::Failed => ("failed", SignedDuration::ZERO),
         Attempt::Withdrawn => ("withdrawn", SignedDuration::ZERO),
         Attempt::Expired => ("expired", SignedDuration::ZERO),
     };
-    // What was acknowledged meanwhile stays acknowledged.
+    let answer: String = clean_text(said.to_string()).chars().take(ANSWER_MAX).collect();
+    // What is known of its end meanwhile stays known.
     sqlx::query!(
-        "update outbox set state = $2, next_try_at = clock_timestamp() + make_interval(secs => $3)
-         where id = $1 and state <> 'acknowledged'",
+        "update outbox set next_try_at = clock_timestamp() + make_interval(secs => $3), far_id = coalesce($4, far_id),
+            state = case when state in ('delivered', 'read') or (state = 'failed' and $2 = 'accepted')
+                then state else $2 end
+         where id = $1",
         message.id,
         state,
         wait.as_secs_f64(),
+        said.far_id,
     )
     .execute(&mut *conn)
     .await?;
-    let taken = matches!(attempt, Attempt::Taken | Attempt::RepeatIn(_));
-    sqlx::query!("insert into delivery (outbox_id, taken, answer) values ($1, $2, $3)", message.id, taken, answer)
-        .execute(&mut *conn)
-        .await?;
-    if message.channel.is_to_contact() {
+    sqlx::query!(
+        "insert into delivery (outbox_id, state, answer, way) values ($1, $2, $3, $4)",
+        message.id,
+        state,
+        answer,
+        said.way.map(Way::as_str),
+    )
+    .execute(&mut *conn)
+    .await?;
+    // That a terminal is told again is no news.
+    if message.channel != Channel::Terminal {
         sqlx::query!("insert into live_event (incident_id) values ($1)", message.incident.0).execute(conn).await?;
     }
     Ok(())
@@ -506,15 +586,82 @@ pub async fn record(
 pub async fn acknowledge(conn: &mut PgConnection, notices: &[Uuid]) -> Result<(), StoreError> {
     sqlx::query!(
         "with acknowledged as (
-            update outbox set state = 'acknowledged'
+            update outbox set state = 'delivered'
             where key = any($1) and channel = 'terminal' and state in ('queued', 'sent', 'expired')
-            returning incident_id)
+            returning id, incident_id),
+         written as (
+            insert into delivery (outbox_id, state, answer) select id, 'delivered', 'acknowledged' from acknowledged)
          insert into live_event (incident_id) select distinct incident_id from acknowledged",
         notices
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// A responder has seen, or answered, what they were asked. What has not left yet is still to leave: they may have more
+/// than one telephone.
+pub async fn read(conn: &mut PgConnection, offer: OfferId, responder: ResponderId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "with read as (
+            update outbox set state = 'read'
+            where about = $1 and what = 'ask' and channel = 'responder' and target = $2::uuid::text
+                and (state in ('sent', 'accepted', 'delivered', 'failed') or state = 'queued' and tries > 0)
+            returning id, incident_id),
+         written as (
+            insert into delivery (outbox_id, state, answer, way) select id, 'read', 'seen', 'page' from read)
+         insert into live_event (incident_id) select incident_id from read",
+        offer.0,
+        responder.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A contact for whom nothing more can be hoped, or who is known to have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// The case.
+    pub incident: IncidentId,
+    /// The contact, when it is one who was told that something has happened.
+    pub alerted: Option<Rank>,
+}
+
+/// The provider of text messages has told what became of one, by our key or its own name for it. `None` when there is no
+/// such message, or it is known already.
+pub async fn settle_sms(
+    conn: &mut PgConnection,
+    id: &str,
+    fate: Fate,
+    said: &str,
+) -> Result<Option<Settled>, StoreError> {
+    let (state, from) = match fate {
+        Fate::Delivered => ("delivered", ["queued", "sent", "accepted", "failed", "expired"].as_slice()),
+        Fate::Failed => ("failed", ["queued", "sent", "accepted"].as_slice()),
+    };
+    let from: Vec<String> = from.iter().map(|&state| state.to_owned()).collect();
+    let settled = sqlx::query!(
+        r#"with settled as (
+            update outbox set state = $2
+            where id = (select max(id) from outbox where (key = $1 or far_id = $5)
+                    and (channel = 'sms' or channel = 'responder'))
+                and state = any($3)
+            returning id, incident_id, contact_rank, what),
+         written as (
+            insert into delivery (outbox_id, state, answer, way)
+            select id, $2, $4, case when contact_rank is null then 'sms' end from settled),
+         told as (insert into live_event (incident_id) select incident_id from settled)
+         select incident_id, case when what = 'alert' then contact_rank end as alerted from settled"#,
+        id.parse::<Uuid>().ok(),
+        state,
+        &from,
+        said,
+        id,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(settled.map(|row| Settled { incident: IncidentId(row.incident_id), alerted: row.alerted.map(Rank) }))
 }
 
 /// Terminals have just connected: what waits for them is due now.

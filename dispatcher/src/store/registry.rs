@@ -268,14 +268,6 @@ pub async fn place_responder(
     Ok(())
 }
 
-/// Where offers are pushed to: address and key, for those who have registered one.
-pub async fn push_address(conn: &mut PgConnection, responder: &str) -> Result<Option<(String, String)>, StoreError> {
-    let row = sqlx::query!("select push_url, push_secret from responder where id = $1::text::uuid", responder)
-        .fetch_optional(conn)
-        .await?;
-    Ok(row.and_then(|row| row.push_url.zip(row.push_secret)))
-}
-
 /// What is asked of these responders is pushed to these addresses from now on, signed with `secret`. They are
 /// told apart by their applications' tokens.
 pub async fn push_to(

@@ -275,7 +275,7 @@ pub struct MessageView {
     pub to: String,
     /// Son, neighbour …; nothing when they are no contact any more.
     pub relation: Option<String>,
-    /// `email` or `webhook`.
+    /// `email`, `webhook` or `sms`.
     pub by: String,
     /// `alert` or `all_clear`.
     pub what: String,
@@ -829,11 +829,15 @@ async fn messages(conn: &mut PgConnection, incident: IncidentId) -> Result<Vec<M
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     let mut answers: HashMap<i64, Vec<AnswerView>> = HashMap::new();
     let said =
-        sqlx::query!("select outbox_id, at, taken, answer from delivery where outbox_id = any($1) order by at", &ids)
+        sqlx::query!("select outbox_id, at, state, answer from delivery where outbox_id = any($1) order by at", &ids)
             .fetch_all(conn)
             .await?;
     for row in said {
-        let answer = AnswerView { at: row.at.to_jiff(), taken: row.taken, answer: row.answer };
+        let answer = AnswerView {
+            at: row.at.to_jiff(),
+            taken: matches!(&*row.state, "accepted" | "delivered" | "read"),
+            answer: row.answer,
+        };
         answers.entry(row.outbox_id).or_default().push(answer);
     }
     Ok(rows

@@ -41,6 +41,7 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         "version": 1, "name": "陈秀英", "sex": null, "born_in": null, "phone": null, "category": null, "address": "x",
         "door_access": null, "home": null, "medical_card": null, "contacts": [],
     });
+    let push = json!({ "endpoint": "https://push.example/x", "keys": { "p256dh": "x", "auth": "x" } });
     let get = |path, may| (Method::GET, path, may, Value::Null);
     let post = |path, may, body| (Method::POST, path, may, body);
     vec![
@@ -64,6 +65,9 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/incidents/{id}/rating", May::Operators, json!({ "stars": 5 })),
         get("/api/v1/categories", May::Users),
         get("/api/v1/incidents/{id}/candidates", May::Seers),
+        get("/api/v1/incidents/{id}/deliveries", May::Seers),
+        get("/api/v1/deliveries", May::Seers),
+        post("/api/v1/deliveries/{id}/redeliver", May::Operators, Value::Null),
         get("/api/v1/incidents/{id}/map", May::Seers),
         get("/api/v1/residents", May::Seers),
         get("/api/v1/residents/{id}", May::Seers),
@@ -87,8 +91,13 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/offers/{id}/on-the-way", May::Responders, json!({})),
         post("/api/v1/offers/{id}/arrived", May::Responders, json!({})),
         post("/api/v1/offers/{id}/done", May::Responders, json!({})),
+        post("/api/v1/offers/{id}/seen", May::Responders, Value::Null),
+        get("/api/v1/me/push", May::Responders),
+        post("/api/v1/me/push", May::Responders, push.clone()),
+        (Method::DELETE, "/api/v1/me/push", May::Responders, push),
         (Method::PUT, "/api/v1/responder/position", May::Responders, json!({ "lat": 28.2, "lon": 112.9 })),
         (Method::PUT, "/api/v1/responder/duty", May::Responders, json!({ "on": true })),
+        post("/api/v1/sms/status", May::Signers, json!({})),
         post("/api/v1/handovers/{id}/status", May::Signers, json!({ "status": "acknowledged" })),
         get("/api/v1/openapi.json", May::Anybody),
         get("/api/v1/health", May::Anybody),
@@ -182,6 +191,7 @@ fn thing(path: &str, things: &Things) -> String {
         Some("incidents") => things.incident,
         Some("residents") => things.resident,
         Some("fences") => things.fence,
+        Some("deliveries") => things.delivery,
         other => panic!("{path}: say here what {other:?} is"),
     };
     path.replace("{id}", &id.to_string())
@@ -191,13 +201,15 @@ struct Things {
     incident: uuid::Uuid,
     resident: uuid::Uuid,
     fence: uuid::Uuid,
+    delivery: uuid::Uuid,
 }
 
 #[sqlx::test(migrations = "./migrations")]
 async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPool) {
     let house = House::open(pool).await;
     let incident = house.press().await;
-    let things = Things { incident: incident.0, resident: house.resident.0, fence: house.fence().await };
+    let delivery = house.scalar("select key from outbox where channel = 'centre'").await;
+    let things = Things { incident: incident.0, resident: house.resident.0, fence: house.fence().await, delivery };
     let insider = house.log_in("operator2").await;
     let outsiders = ["operator elsewhere", "supervisor elsewhere", "admin elsewhere", "grid officer elsewhere"];
     for login in outsiders {
@@ -221,6 +233,7 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
         let lists = [
             "/api/v1/incidents",
             "/api/v1/incidents?state=closed",
+            "/api/v1/deliveries",
             "/api/v1/residents?q=陈",
             "/api/v1/map/people",
             "/api/v1/map/incidents",

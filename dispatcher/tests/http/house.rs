@@ -78,15 +78,18 @@ impl Answer {
 
 impl House {
     pub(crate) async fn open(pool: PgPool) -> Self {
+        Self::open_with(pool, Config::default()).await
+    }
+
+    /// With the two centres, and whatever else is reached.
+    pub(crate) async fn open_with(pool: PgPool, config: Config) -> Self {
         let (resident, near, far, operator) = furnish(&pool).await;
         let centre = |centre, secret: &str| {
             let (url, secret) = ("http://127.0.0.1:1".into(), Secret(secret.into()));
             CentreConfig::new(centre, url, secret, &Certificates::default()).unwrap()
         };
-        let config = Config {
-            centres: vec![centre(Centre::Ambulance, SECRET_120), centre(Centre::Fire, SECRET_119)],
-            ..Config::default()
-        };
+        let config =
+            Config { centres: vec![centre(Centre::Ambulance, SECRET_120), centre(Centre::Fire, SECRET_119)], ..config };
         let desk = Desk::new(pool.clone(), Arc::new(config));
         desk.open();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -4,6 +4,7 @@
 mod access;
 mod centre;
 mod connections;
+mod deliveries;
 mod fences;
 mod house;
 mod incidents;

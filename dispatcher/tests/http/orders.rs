@@ -143,7 +143,7 @@ async fn a_card_shows_what_contacts_were_written(pool: PgPool) {
     let ways = Ways { webhook, ..Ways::default() };
     set_ways(&mut house.pool.acquire().await.unwrap(), house.resident, Rank(1), &ways).await.unwrap();
     let id = house.press().await;
-    house.execute("insert into delivery (outbox_id, taken, answer) select id, false, '503 later' from outbox where channel = 'webhook'").await;
+    house.execute("insert into delivery (outbox_id, state, answer) select id, 'queued', '503 later' from outbox where channel = 'webhook'").await;
     let card = house.get(&operator, &format!("/api/v1/incidents/{id}")).await.body;
     let message = &card["messages"][0];
     assert_eq!(

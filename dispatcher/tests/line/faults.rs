@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::district::District;
 use async_trait::async_trait;
 use dispatcher::outbox::Terminals;
-use dispatcher::store::outbox::{Attempt, Channel, Lane, Still};
+use dispatcher::store::outbox::{Attempt, Channel, Message, Still};
 use dispatcher::store::{outbox, watch};
 use dispatcher::watchdog;
 use domain::id::{IncidentId, OfferId};
@@ -113,12 +113,12 @@ async fn what_is_no_longer_wanted_is_not_sent(pool: PgPool) {
     let first = asked.offers[0].id;
     district.desk.apply(incident, Input::Decline { offer: first, reason: "busy".into() }).await.unwrap();
     let mut conn = district.desk_pool.acquire().await.unwrap();
-    let leased = outbox::lease(&mut conn, Lane::Help, 64).await.unwrap();
+    let leased = outbox::lease(&mut conn, Channel::Responder, 64).await.unwrap();
     let ask = |offer: OfferId| leased.iter().find(|message| message.about == Some(offer.0) && message.what == "ask");
-    assert_eq!(outbox::still(&mut conn, ask(first).unwrap()).await.unwrap(), Still::Withdrawn);
+    assert_eq!(outbox::still(&mut conn, ask(first).unwrap().id).await.unwrap(), Still::Withdrawn);
     let second: uuid::Uuid =
         sqlx::query_scalar("select id from offer where state = 'asked'").fetch_one(&mut *conn).await.unwrap();
-    assert_eq!(outbox::still(&mut conn, ask(OfferId(second)).unwrap()).await.unwrap(), Still::Wanted);
+    assert_eq!(outbox::still(&mut conn, ask(OfferId(second)).unwrap().id).await.unwrap(), Still::Wanted);
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -129,14 +129,23 @@ async fn order_is_kept_for_each_target_and_a_deaf_one_holds_up_no_other(pool: Pg
     let claim = Input::Claim { by: district.operator, authority: Authority::Operator };
     district.desk.apply(incident, claim).await.unwrap();
     let mut conn = district.desk_pool.acquire().await.unwrap();
-    let leased = outbox::lease(&mut conn, Lane::Help, 64).await.unwrap();
-    let words = |messages: &[outbox::Message]| messages.iter().map(|message| message.what.clone()).collect::<Vec<_>>();
+    let leased = lease_all(&mut conn).await;
+    let words = |messages: &[Message]| messages.iter().map(|message| message.what.clone()).collect::<Vec<_>>();
     // "claimed" waits behind "received", which goes to the same terminal.
-    assert_eq!(words(&leased), ["help", "ask", "received"]);
-    assert!(outbox::lease(&mut conn, Lane::Help, 64).await.unwrap().is_empty(), "leased messages are nobody else's");
+    assert_eq!(words(&leased), ["ask", "help", "received"]);
+    assert!(lease_all(&mut conn).await.is_empty(), "leased messages are nobody else's");
     let received = leased.iter().find(|message| message.channel == Channel::Terminal).unwrap();
-    outbox::record(&mut conn, received, Attempt::RepeatIn(SignedDuration::from_secs(60)), "told").await.unwrap();
-    assert_eq!(words(&outbox::lease(&mut conn, Lane::Help, 64).await.unwrap()), ["claimed"]);
+    let later = Attempt::HandedOn(SignedDuration::from_secs(60));
+    outbox::record(&mut conn, received, later, &"told".into()).await.unwrap();
+    assert_eq!(words(&lease_all(&mut conn).await), ["claimed"]);
+}
+
+async fn lease_all(conn: &mut sqlx::PgConnection) -> Vec<Message> {
+    let mut leased = Vec::new();
+    for channel in Channel::ALL {
+        leased.extend(outbox::lease(conn, channel, 64).await.unwrap());
+    }
+    leased
 }
 
 #[sqlx::test(migrations = "./migrations")]

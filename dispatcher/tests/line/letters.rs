@@ -95,13 +95,13 @@ async fn a_mail_server_that_says_later_has_the_letter_in_the_end(pool: PgPool) {
     assert!(!letters[0].text.contains("高血压"), "nothing medical: {letters:?}");
     let answers = rows(
         &district,
-        "select d.taken || ' ' || d.answer from delivery d join outbox o on o.id = d.outbox_id
+        "select d.state || ' ' || d.answer from delivery d join outbox o on o.id = d.outbox_id
          where o.channel = 'email' order by d.at",
     )
     .await;
     assert_eq!(answers.len(), 2, "{answers:?}");
-    assert!(answers[0].starts_with("false ") && answers[0].contains("try again later"), "{answers:?}");
-    assert!(answers[1].starts_with("true 250 ") && answers[1].contains("queued as 1"), "{answers:?}");
+    assert!(answers[0].starts_with("queued ") && answers[0].contains("try again later"), "{answers:?}");
+    assert!(answers[1].starts_with("accepted 250: ") && answers[1].contains("queued as 1"), "{answers:?}");
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -117,7 +117,7 @@ async fn a_mailbox_that_does_not_exist_makes_it_the_next_contacts_turn(pool: PgP
     assert_eq!(told(&district).await, ["1 lost", "2 reached"]);
     let refused = rows(
         &district,
-        "select answer from delivery d join outbox o on o.id = d.outbox_id where o.state = 'withdrawn' and o.channel = 'email'",
+        "select answer from delivery d join outbox o on o.id = d.outbox_id where o.state = 'failed' and o.channel = 'email'",
     )
     .await;
     assert!(refused.len() == 1 && refused[0].contains("no such mailbox"), "{refused:?}");
@@ -204,12 +204,13 @@ async fn everybody_who_was_told_hears_that_it_is_over_by_every_way(pool: PgPool)
         .await;
     reach(&district, 2, by_email("mei@example.org")).await;
     let incident = district.press("P1", 1).await;
-    run_until(&district, "both ways", "select count(*) = 2 from outbox where what = 'alert' and state = 'sent'").await;
+    run_until(&district, "both ways", "select count(*) = 2 from outbox where what = 'alert' and state = 'accepted'")
+        .await;
     close(&district, incident).await;
     run_until(
         &district,
         "all clear",
-        "select count(*) = 2 from outbox where what = 'all_clear' and state = 'sent' and contact_rank = 1",
+        "select count(*) = 2 from outbox where what = 'all_clear' and state = 'accepted' and contact_rank = 1",
     )
     .await;
 
@@ -254,7 +255,8 @@ async fn a_drill_is_marked_in_every_letter(pool: PgPool) {
     let mut report = District::report("P1", sos, 1);
     report.drill = true;
     district.take_one(report).await;
-    run_until(&district, "both ways", "select count(*) = 2 from outbox where what = 'alert' and state = 'sent'").await;
+    run_until(&district, "both ways", "select count(*) = 2 from outbox where what = 'alert' and state = 'accepted'")
+        .await;
     assert!(mailbox.letters().borrow()[0].subject.starts_with("【演练】"));
     assert!(far_end.taken()[0].drill);
 }
@@ -272,7 +274,7 @@ async fn a_webhook_that_fails_is_tried_again_with_the_same_key_and_a_signature(p
     run_until(
         &district,
         "it is taken again",
-        "select tries = 3 and state = 'sent' from outbox where channel = 'webhook'",
+        "select tries = 3 and state = 'accepted' from outbox where channel = 'webhook'",
     )
     .await;
 

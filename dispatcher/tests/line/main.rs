@@ -1,6 +1,7 @@
 //! The line inside the dispatcher, on a real database.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod channels;
 mod district;
 mod faults;
 mod fences;

@@ -79,7 +79,7 @@ impl Town {
         let mut records = Records::of(self.server.ready()).await;
         let attempts = records
             .ask(
-                "select d.taken, d.answer from delivery d join outbox o on o.id = d.outbox_id
+                "select d.state = 'accepted', d.answer from delivery d join outbox o on o.id = d.outbox_id
                  where o.incident_id = $1::uuid and o.channel = 'centre' and o.target = $2 order by d.at",
                 &[incident, number],
             )

@@ -66,6 +66,7 @@ const CHECKS: &[Check] = &[
     ("console", console),
     ("centres", centres),
     ("mail", mail),
+    ("sms", texts),
     ("database", database),
     ("PostgreSQL", postgresql),
     ("PostGIS", postgis),
@@ -224,6 +225,20 @@ fn mail(facts: &Facts) -> Verdict {
     };
     match mail.link() {
         Ok(_) => fine(format!("from {}", mail.from)),
+        Err(why) => wrong(facts::whole(&why), "Put it right in the settings: the server does not start with it"),
+    }
+}
+
+fn texts(facts: &Facts) -> Verdict {
+    let Some(settings) = &facts.settings else { return Verdict::Nothing };
+    let Some(sms) = &settings.sms else {
+        return warn(
+            "nobody takes our text messages: contacts with a telephone only are telephoned by the operator, or not told",
+            "Put [sms] into the settings with your provider (docs/channels.md)",
+        );
+    };
+    match sms.link() {
+        Ok(_) => fine("a provider takes them"),
         Err(why) => wrong(facts::whole(&why), "Put it right in the settings: the server does not start with it"),
     }
 }
@@ -553,7 +568,7 @@ mod tests {
         let findings = examine(&well());
         let amiss: Vec<_> = findings.iter().filter(|finding| finding.level != "ok").collect();
         // Without a centre 120 is a telephone call, and nobody is mailed: that is said of every new installation.
-        assert_eq!(amiss.iter().map(|finding| finding.check).collect::<Vec<_>>(), ["centres", "mail"]);
+        assert_eq!(amiss.iter().map(|finding| finding.check).collect::<Vec<_>>(), ["centres", "mail", "sms"]);
     }
 
     #[test]
@@ -600,7 +615,7 @@ mod tests {
         // Each check is seen to find something, but for the two that do so above.
         for (check, _) in CHECKS {
             assert!(
-                ["centres", "mail"].contains(check) || cases.iter().any(|(tried, ..)| tried == check),
+                ["centres", "mail", "sms"].contains(check) || cases.iter().any(|(tried, ..)| tried == check),
                 "{check} is never tried"
             );
         }
