@@ -538,7 +538,7 @@ export const en: Messages = {
       withdrawn: 'Offer to {name} withdrawn',
     },
     nobody_left: 'Nobody can be asked: {shortfall}',
-    waits: 'Somebody nearby is about to be free and would be there sooner than anybody free now; until {until} at the latest',
+    waits: 'Somebody nearby is about to be free and would be there sooner than anybody free now',
     handed_over: 'Handed over to {centre} by the system',
     handed_over_by: '{who} handed it over to {centre}',
     handover_moved: {
