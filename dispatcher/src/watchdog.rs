@@ -26,6 +26,7 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
     let mut clocks: Option<(Timestamp, std::time::Instant)> = None;
     let mut partitioned_on = None;
     let mut clock = None;
+    let mut aftercare_overdue = 0;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -39,6 +40,14 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
         if seen.overdue > 0 {
             error!(incidents = seen.overdue, "open incidents are overdue");
         }
+        // People are late here, not the machine: said when it gets worse, not each second.
+        if seen.aftercare_overdue > aftercare_overdue {
+            warn!(
+                incidents = seen.aftercare_overdue,
+                "closed incidents wait too long for a follow-up call or a rating"
+            );
+        }
+        aftercare_overdue = seen.aftercare_overdue;
         match hold_against_invariants(&desk).await {
             Ok(broken) => desk.live.tell_broken(broken),
             Err(cause) => warn!(%cause, "open incidents cannot be held against the invariants"),

@@ -203,8 +203,25 @@ export const close = (id: string, outcome: string, note?: string) =>
 export const note = (id: string, text: string, key: string) => on(id, 'note', { text }, key)
 
 export const categorize = (id: string, category: string) => on(id, 'category', { category })
-export const rate = (id: string, stars: number, comment: string, key: string) =>
-  on(id, 'rating', comment ? { stars, comment } : { stars }, key)
+/** A follow-up call; without a time it was just now. */
+export interface FollowUp {
+  reached: string
+  at?: string
+  note?: string
+}
+export interface Rated {
+  stars: number
+  given_by: string
+  complaint?: string
+  comment?: string
+}
+export const followUp = (id: string, told: FollowUp, key: string) => on(id, 'follow-up', told, key)
+export const rate = (id: string, told: Rated, key: string) => on(id, 'rating', told, key)
+export const excuse = (id: string, why: string, note: string, key: string) =>
+  on(id, 'excuse', note ? { excuse: why, note } : { excuse: why }, key)
+/** A page of what waits for a follow-up call or a rating, the oldest deadline first. */
+export const aftercare = (after: string | null = null) =>
+  call<{ incidents: Summary[]; overdue: number; next: string | null }>(`/aftercare${after ? `?after=${after}` : ''}`)
 export const categories = () => call<{ categories: Category[] }>('/categories')
 
 export const candidates = (id: string) => call<Candidates>(`/incidents/${encodeURIComponent(id)}/candidates`)

@@ -105,8 +105,44 @@ export interface Category extends CategoryName {
 export interface Rating {
   /** From 1 to 5. */
   stars: number
+  given_by?: Word<Rater>
+  /** What is complained of. */
+  complaint?: string | null
   comment?: string | null
   at: string
+}
+
+export const REACHED = ['resident', 'contact', 'nobody'] as const
+export type Reached = (typeof REACHED)[number]
+export const RATERS = ['resident', 'contact'] as const
+export type Rater = (typeof RATERS)[number]
+/** Why there will be no follow-up call or rating. */
+export const EXCUSES = ['unreachable', 'declined', 'deceased', 'nobody_known'] as const
+
+/** What is still to be done after the end. */
+export interface Aftercare {
+  follow_up_by?: string | null
+  rate_by?: string | null
+  /** How often nobody answered. */
+  tries: number
+  finished_at?: string | null
+}
+
+/** One of the five steps of a case. */
+export interface Step {
+  step: Word<'notified' | 'dispatched' | 'handled' | 'followed_up' | 'rated'>
+  progress: Word<'taken' | 'due' | 'ahead' | 'waived'>
+  at?: string | null
+  due_by?: string | null
+  why?: string | null
+}
+
+/** A call after the end. */
+export interface AfterCall {
+  at: string
+  reached: Word<Reached>
+  note?: string | null
+  by: string
 }
 
 export interface Summary {
@@ -132,6 +168,7 @@ export interface Summary {
   tasks: string[]
   closed?: Closing | null
   rating?: Rating | null
+  aftercare?: Aftercare | null
   /** Opaque: where the live stream stands after the change that led to this state. */
   cursor: string
 }
@@ -237,6 +274,8 @@ export interface Detail extends Summary {
   /** Where the person should be. */
   fences?: Fence[]
   offers: Offer[]
+  steps?: Step[]
+  calls?: AfterCall[]
   timeline: Entry[]
   script?: { zh?: string | null; en?: string | null } | null
   notices: Notice[]

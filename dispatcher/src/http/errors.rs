@@ -5,6 +5,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::aftercare;
 use domain::incident::Refusal;
 use serde::Serialize;
 use serde_json::Value;
@@ -12,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::desk::DeskError;
 use crate::store::StoreError;
+use crate::store::aftercare::NoteError;
 use crate::store::fences::FENCES_MAX;
 
 /// Why a call did not do what was asked. The text is the sentence that the caller reads.
@@ -52,12 +54,9 @@ pub(crate) enum ApiError {
     /// The responder is engaged in another incident.
     #[error("that responder is engaged elsewhere")]
     ResponderBusy,
-    /// A rating is asked for when it is over.
-    #[error("the incident is not closed: rate it afterwards")]
-    NotOver,
-    /// Somebody has rated it.
-    #[error("it was rated before")]
-    RatedBefore,
+    /// The rules of what follows the end say no.
+    #[error("{0}")]
+    AfterwardsRefused(aftercare::Refusal),
     /// More fences than anybody can keep an eye on.
     #[error("{name} has {FENCES_MAX} fences already")]
     TooManyFences {
@@ -144,9 +143,8 @@ impl ApiError {
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Refused(_)
             | Self::ResponderBusy
-            | Self::NotOver
+            | Self::AfterwardsRefused(_)
             | Self::TooManyFences { .. }
-            | Self::RatedBefore
             | Self::EditedMeanwhile(_)
             | Self::UnderWay => StatusCode::CONFLICT,
             Self::CursorGone => StatusCode::GONE,
@@ -169,7 +167,7 @@ impl ApiError {
             Self::BadCsrf => "bad_csrf",
             Self::NotFound(_) => "not_found",
             Self::NoSuchMethod => "no_such_method",
-            Self::Refused(_) | Self::ResponderBusy | Self::NotOver | Self::TooManyFences { .. } | Self::RatedBefore => {
+            Self::Refused(_) | Self::ResponderBusy | Self::AfterwardsRefused(_) | Self::TooManyFences { .. } => {
                 "refused"
             }
             Self::EditedMeanwhile(_) => "edited_meanwhile",
@@ -188,9 +186,8 @@ impl ApiError {
         match self {
             Self::Refused(refusal) => Some(refusal.code()),
             Self::ResponderBusy => Some("responder_busy"),
-            Self::NotOver => Some("not_over"),
+            Self::AfterwardsRefused(refusal) => Some(refusal.code()),
             Self::TooManyFences { .. } => Some("too_many_fences"),
-            Self::RatedBefore => Some("rated_before"),
             _ => None,
         }
     }
@@ -236,6 +233,16 @@ impl From<DeskError> for ApiError {
             DeskError::Refused(refusal) => Self::Refused(refusal),
             DeskError::ResponderBusy => Self::ResponderBusy,
             DeskError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<NoteError> for ApiError {
+    fn from(error: NoteError) -> Self {
+        match error {
+            NoteError::NoIncident => Self::NotFound("incident"),
+            NoteError::Refused(refusal) => Self::AfterwardsRefused(refusal),
+            NoteError::Store(error) => error.into(),
         }
     }
 }

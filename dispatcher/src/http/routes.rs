@@ -7,7 +7,9 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Api, centre, fences, health, incidents, live, map, offers, openapi, orders, records, residents, sessions};
+use super::{
+    Api, aftercare, centre, fences, health, incidents, live, map, offers, openapi, orders, records, residents, sessions,
+};
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +46,10 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(incidents::close))
         .routes(routes!(incidents::note))
         .routes(routes!(orders::categorize))
-        .routes(routes!(orders::rate))
+        .routes(routes!(aftercare::follow_up))
+        .routes(routes!(aftercare::rate))
+        .routes(routes!(aftercare::excuse))
+        .routes(routes!(aftercare::due))
         .routes(routes!(incidents::candidates))
         .routes(routes!(map::case))
         .routes(routes!(orders::categories))

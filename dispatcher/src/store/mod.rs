@@ -4,6 +4,7 @@
 //! domain types on the way out.
 
 pub mod accounts;
+pub mod aftercare;
 pub mod archive;
 pub mod audit;
 pub mod briefing;
