@@ -11,7 +11,7 @@ use tracing::{error, warn};
 use crate::clock;
 use crate::desk::Desk;
 use crate::store::watch::{self, Seen};
-use crate::store::{StoreError, facts, incidents};
+use crate::store::{StoreError, facts, incidents, score};
 
 /// How often the watchdog looks.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -73,6 +73,11 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
             }
         }
         clocks = Some((seen.now, measured));
+        if clock.is_some()
+            && let Err(cause) = judge_providers(&desk).await
+        {
+            warn!(%cause, "providers could not be judged");
+        }
         let today = clock::now().as_second() / 86_400;
         if partitioned_on != Some(today)
             && let Ok(mut tx) = desk.begin().await
@@ -82,6 +87,15 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
             partitioned_on = Some(today);
         }
     }
+}
+
+/// How providers stand by their contracts, of those whose turn it is.
+async fn judge_providers(desk: &Desk) -> Result<(), StoreError> {
+    let mut tx = desk.begin().await?;
+    if score::stand_due(&mut tx).await? > 0 {
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 /// Looks through the connection that holds the clock, when it is with us; else tries to get it.

@@ -6,7 +6,7 @@
 //! ([`Aftercare::finished_at`]).
 //!
 //! [`Aftercare::hear`] is the only thing that changes one. What was said in words, and by whom it was written down, is
-//! the shell's; what ratings say of a provider is the score card's.
+//! the shell's; what ratings say of a provider is [`crate::score`]'s.
 
 #[cfg(test)]
 mod tests;

@@ -15,4 +15,5 @@ pub mod incident;
 pub mod invariant;
 pub mod place;
 pub mod press;
+pub mod score;
 pub mod word;

@@ -9,6 +9,7 @@ import type {
   Detail,
   Fence,
   FenceDraft,
+  Floors,
   MapFeatures,
   MapSettings,
   OwnOffers,
@@ -16,6 +17,7 @@ import type {
   Resident,
   ResidentDraft,
   ResidentFound,
+  ScoreCards,
   ServiceCall,
   Session,
   Summary,
@@ -223,6 +225,10 @@ export const excuse = (id: string, why: string, note: string, key: string) =>
 export const aftercare = (after: string | null = null) =>
   call<{ incidents: Summary[]; overdue: number; next: string | null }>(`/aftercare${after ? `?after=${after}` : ''}`)
 export const categories = () => call<{ categories: Category[] }>('/categories')
+
+export const scoreCards = (month: string | null) => call<ScoreCards>(`/score-cards${month ? `?month=${month}` : ''}`)
+export const saveFloors = (provider: string, floors: Floors) =>
+  call<void>(`/providers/${encodeURIComponent(provider)}/floors`, { method: 'PUT', body: floors })
 
 export const candidates = (id: string) => call<Candidates>(`/incidents/${encodeURIComponent(id)}/candidates`)
 export const residents = (q: string) =>

@@ -459,3 +459,44 @@ export interface Resident {
   /** Newest first; the open ones before them. */
   incidents: PastIncident[]
 }
+
+/** A number with its 95 % interval. */
+export interface Estimate {
+  value: number
+  low: number
+  high: number
+  cases: number
+}
+
+/** What a provider's contracts ask for; shares from 0 to 1. */
+export interface Floors {
+  acceptance_min?: number | null
+  on_time_min?: number | null
+  completion_min?: number | null
+  complaints_max?: number | null
+  rating_min?: number | null
+}
+
+/** How a provider worked in a month. */
+export interface ScoreCard {
+  id: string
+  name: string
+  editable: boolean
+  asked: number
+  served: number
+  acceptance?: Estimate | null
+  on_time?: Estimate | null
+  lateness_median_s?: number | null
+  completion?: Estimate | null
+  complaints?: Estimate | null
+  rating?: Estimate | null
+  floors: Floors
+  /** Anything: to be replaced. */
+  breaches: { code: Word<'acceptance' | 'on_time' | 'completion' | 'complaints' | 'rating'>; message: string; floor: number }[]
+  standing?: { flagged_since: string; handicap_s: number } | null
+}
+
+export interface ScoreCards {
+  month: string
+  providers: ScoreCard[]
+}

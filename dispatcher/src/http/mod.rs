@@ -23,6 +23,7 @@ mod records;
 mod remembered;
 mod residents;
 pub mod routes;
+mod scores;
 mod script;
 mod sessions;
 

@@ -63,6 +63,7 @@ fn problem(why: &str) -> Answer {
         (name = "fences", description = "Where they should be"),
         (name = "map", description = "What has a place"),
         (name = "responders", description = "Those who go"),
+        (name = "providers", description = "Who employs them, and how good their work is"),
         (name = "centres", description = "120, 119, 110"),
         (name = "operation", description = "For those who run it"),
     ),

@@ -8,7 +8,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    Api, aftercare, centre, fences, health, incidents, live, map, offers, openapi, orders, records, residents, sessions,
+    Api, aftercare, centre, fences, health, incidents, live, map, offers, openapi, orders, records, residents, scores,
+    sessions,
 };
 
 /// One route.
@@ -77,6 +78,8 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(offers::done))
         .routes(routes!(offers::position))
         .routes(routes!(offers::duty))
+        .routes(routes!(scores::list))
+        .routes(routes!(scores::set_floors))
         .routes(routes!(centre::status))
         .routes(routes!(health::health))
         .routes(routes!(health::metrics))

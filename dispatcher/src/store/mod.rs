@@ -28,6 +28,7 @@ pub mod registry;
 pub mod residents;
 pub mod roll;
 pub mod schema;
+pub mod score;
 pub mod settle;
 pub mod telephone;
 pub mod terminals;

@@ -92,6 +92,8 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/offers/{id}/done", May::Responders, json!({})),
         (Method::PUT, "/api/v1/responder/position", May::Responders, json!({ "lat": 28.2, "lon": 112.9 })),
         (Method::PUT, "/api/v1/responder/duty", May::Responders, json!({ "on": true })),
+        get("/api/v1/score-cards", May::Administrators),
+        (Method::PUT, "/api/v1/providers/{id}/floors", May::Administrators, json!({})),
         post("/api/v1/handovers/{id}/status", May::Signers, json!({ "status": "acknowledged" })),
         get("/api/v1/openapi.json", May::Anybody),
         get("/api/v1/health", May::Anybody),
@@ -185,6 +187,7 @@ fn thing(path: &str, things: &Things) -> String {
         Some("incidents") => things.incident,
         Some("residents") => things.resident,
         Some("fences") => things.fence,
+        Some("providers") => things.provider,
         other => panic!("{path}: say here what {other:?} is"),
     };
     path.replace("{id}", &id.to_string())
@@ -194,13 +197,15 @@ struct Things {
     incident: uuid::Uuid,
     resident: uuid::Uuid,
     fence: uuid::Uuid,
+    provider: uuid::Uuid,
 }
 
 #[sqlx::test(migrations = "./migrations")]
 async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPool) {
     let house = House::open(pool).await;
     let incident = house.press().await;
-    let things = Things { incident: incident.0, resident: house.resident.0, fence: house.fence().await };
+    let provider = house.scalar("select id from provider").await;
+    let things = Things { incident: incident.0, resident: house.resident.0, fence: house.fence().await, provider };
     let insider = house.log_in("operator2").await;
     let outsiders = ["operator elsewhere", "supervisor elsewhere", "admin elsewhere", "grid officer elsewhere"];
     for login in outsiders {

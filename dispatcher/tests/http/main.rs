@@ -15,4 +15,5 @@ mod orders;
 mod pages;
 mod records;
 mod repeats;
+mod scores;
 mod sessions;
