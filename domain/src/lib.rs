@@ -13,6 +13,7 @@ pub mod fence;
 pub mod id;
 pub mod incident;
 pub mod invariant;
+pub mod order;
 pub mod place;
 pub mod press;
 pub mod score;

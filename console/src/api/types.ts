@@ -274,6 +274,7 @@ export interface Detail extends Summary {
   /** Where the person should be. */
   fences?: Fence[]
   offers: Offer[]
+  work?: Work[]
   steps?: Step[]
   calls?: AfterCall[]
   timeline: Entry[]
@@ -499,4 +500,48 @@ export interface ScoreCard {
 export interface ScoreCards {
   month: string
   providers: ScoreCard[]
+}
+
+/** What somebody did on the spot. */
+export interface Work {
+  offer: string
+  name: string
+  provider: string
+  /** What kind of price was agreed. */
+  price_class?: string | null
+  accepted_at: string
+  promised_at?: string | null
+  arrived_at?: string | null
+  /** How far from the place they were then. */
+  arrived_m?: number | null
+  finished_at?: string | null
+  finished_m?: number | null
+  /** A note without text is a photograph. */
+  notes: { id: string; at: string; text?: string | null }[]
+}
+
+/** Daily help that is wanted later. */
+export interface Appointment extends CategoryName {
+  id: string
+  resident: string
+  name: string
+  category: string
+  wanted_at: string
+  /** When the incident for it is opened. */
+  opens_at: string
+  on_behalf_of?: string | null
+  note?: string | null
+  drill: boolean
+  state: Word<'waiting' | 'opened' | 'cancelled'>
+  made_by: string
+  version: number
+}
+
+/** Without a time it is wanted now. */
+export interface AppointmentDraft {
+  resident: string
+  category: string
+  wanted_at?: string
+  on_behalf_of?: string
+  note?: string
 }

@@ -85,6 +85,11 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
       const from = text(inside(data.from, 'name')) ?? text(data.from_name)
       return from === null ? say('claimed', { who: by }) : say('taken_over', { who: by, from })
     }
+    case 'appointed':
+      return say(what, { who: by, time: clock(data.wanted_at) })
+    case 'site_noted':
+    case 'photographed':
+      return say(what, { name })
     case 'released':
     case 'noted':
       return say(what, { who: by })
@@ -163,6 +168,14 @@ function responder(data: Data, offers: readonly Offer[]): string | null {
   if (told !== null) return told
   const offer = offers.find((each) => each.id === data.offer || each.responder === data.responder)
   return offer?.name ?? null
+}
+
+/** A time as people write it. */
+function clock(value: unknown): string {
+  const at = new Date(text(value) ?? '')
+  if (Number.isNaN(at.getTime())) return '?'
+  const two = (n: number) => String(n).padStart(2, '0')
+  return `${at.getMonth() + 1}/${at.getDate()} ${two(at.getHours())}:${two(at.getMinutes())}`
 }
 
 function metres(value: unknown): number {

@@ -14,7 +14,9 @@ use utoipa::ToSchema;
 use crate::desk::DeskError;
 use crate::store::StoreError;
 use crate::store::aftercare::NoteError;
+use crate::store::appointments::ChangeError;
 use crate::store::fences::FENCES_MAX;
+use crate::store::site;
 
 /// Why a call did not do what was asked. The text is the sentence that the caller reads.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,12 @@ pub(crate) enum ApiError {
     /// The responder is engaged in another incident.
     #[error("that responder is engaged elsewhere")]
     ResponderBusy,
+    /// An appointment is settled.
+    #[error("the appointment is {0} already")]
+    AppointmentOver(String),
+    /// The responder may not write that down now.
+    #[error("{0}")]
+    SiteRefused(site::Refusal),
     /// The rules of what follows the end say no.
     #[error("{0}")]
     AfterwardsRefused(aftercare::Refusal),
@@ -144,6 +152,8 @@ impl ApiError {
             Self::Refused(_)
             | Self::ResponderBusy
             | Self::AfterwardsRefused(_)
+            | Self::SiteRefused(_)
+            | Self::AppointmentOver(_)
             | Self::TooManyFences { .. }
             | Self::EditedMeanwhile(_)
             | Self::UnderWay => StatusCode::CONFLICT,
@@ -167,9 +177,12 @@ impl ApiError {
             Self::BadCsrf => "bad_csrf",
             Self::NotFound(_) => "not_found",
             Self::NoSuchMethod => "no_such_method",
-            Self::Refused(_) | Self::ResponderBusy | Self::AfterwardsRefused(_) | Self::TooManyFences { .. } => {
-                "refused"
-            }
+            Self::Refused(_)
+            | Self::ResponderBusy
+            | Self::AfterwardsRefused(_)
+            | Self::SiteRefused(_)
+            | Self::AppointmentOver(_)
+            | Self::TooManyFences { .. } => "refused",
             Self::EditedMeanwhile(_) => "edited_meanwhile",
             Self::KeyUsed => "key_used",
             Self::UnderWay => "under_way",
@@ -187,6 +200,8 @@ impl ApiError {
             Self::Refused(refusal) => Some(refusal.code()),
             Self::ResponderBusy => Some("responder_busy"),
             Self::AfterwardsRefused(refusal) => Some(refusal.code()),
+            Self::SiteRefused(refusal) => Some(refusal.code()),
+            Self::AppointmentOver(_) => Some("appointment_over"),
             Self::TooManyFences { .. } => Some("too_many_fences"),
             _ => None,
         }
@@ -233,6 +248,21 @@ impl From<DeskError> for ApiError {
             DeskError::Refused(refusal) => Self::Refused(refusal),
             DeskError::ResponderBusy => Self::ResponderBusy,
             DeskError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NoAppointment => Self::NotFound("appointment"),
+            ChangeError::Over(state) => Self::AppointmentOver(state),
+            ChangeError::EditedMeanwhile(current) => match serde_json::to_value(current) {
+                Ok(current) => Self::EditedMeanwhile(current),
+                Err(cause) => Self::Internal(Cause::Json(cause)),
+            },
+            ChangeError::Refused(why) => Self::BadField { field: "wanted_at", why: why.to_string() },
+            ChangeError::Store(error) => error.into(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! ([`caller`]); the list of all routes is in [`routes`], so that a test can ask each of them.
 
 mod aftercare;
+mod appointments;
 mod assets;
 mod caller;
 mod centre;
@@ -26,6 +27,7 @@ pub mod routes;
 mod scores;
 mod script;
 mod sessions;
+mod site;
 
 use std::fmt;
 use std::future::Future;

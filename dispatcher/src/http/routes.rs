@@ -1,16 +1,18 @@
 //! Every route there is, in one list that can be asked: what a handler says of itself is its route.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::routing::get;
 use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::{
-    Api, aftercare, centre, fences, health, incidents, live, map, offers, openapi, orders, records, residents, scores,
-    sessions,
+    Api, aftercare, appointments, centre, fences, health, incidents, live, map, offers, openapi, orders, records,
+    residents, scores, sessions, site,
 };
+use crate::photo;
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +53,10 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(aftercare::rate))
         .routes(routes!(aftercare::excuse))
         .routes(routes!(aftercare::due))
+        .routes(routes!(appointments::waiting))
+        .routes(routes!(appointments::make))
+        .routes(routes!(appointments::change))
+        .routes(routes!(appointments::cancel))
         .routes(routes!(incidents::candidates))
         .routes(routes!(map::case))
         .routes(routes!(orders::categories))
@@ -76,6 +82,9 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(offers::on_the_way))
         .routes(routes!(offers::arrived))
         .routes(routes!(offers::done))
+        .routes(routes!(site::note))
+        .routes(routes!(site::photograph).layer(DefaultBodyLimit::max(photo::BYTES_MAX)))
+        .routes(routes!(site::photo))
         .routes(routes!(offers::position))
         .routes(routes!(offers::duty))
         .routes(routes!(scores::list))

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod aftercare;
+pub mod appointments;
 pub mod archive;
 pub mod audit;
 pub mod briefing;
@@ -30,6 +31,7 @@ pub mod roll;
 pub mod schema;
 pub mod score;
 pub mod settle;
+pub mod site;
 pub mod telephone;
 pub mod terminals;
 pub mod timeline;

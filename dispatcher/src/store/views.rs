@@ -20,6 +20,7 @@ use super::aftercare::{self, CallView};
 use super::fences::{self, FenceView};
 use super::live::{self, Cursor};
 use super::page::{Page, Paged};
+use super::site::{self, WorkView};
 use super::{StoreError, incidents};
 use crate::access::Scope;
 
@@ -394,6 +395,8 @@ pub struct Detail {
     pub fences: Vec<FenceView>,
     /// Who was asked to go.
     pub offers: Vec<OfferView>,
+    /// What was done on the spot, by everybody who accepted.
+    pub work: Vec<WorkView>,
     /// The five steps, in order.
     pub steps: Vec<StepView>,
     /// Who was called after the end.
@@ -732,6 +735,7 @@ pub async fn detail(conn: &mut PgConnection, id: IncidentId, scope: &Scope) -> R
         terminal,
         fences: active_fences(conn, row.resident_id).await?,
         offers: offers(conn, id, class, now).await?,
+        work: site::work(conn, id).await?,
         steps: steps(conn, id, opened_at).await?,
         calls: aftercare::calls(conn, id).await?,
         timeline: timeline(conn, id, None, ENTRIES_MAX).await?,

@@ -3,6 +3,7 @@
 
 mod access;
 mod aftercare;
+mod appointments;
 mod centre;
 mod connections;
 mod fences;
@@ -17,3 +18,4 @@ mod records;
 mod repeats;
 mod scores;
 mod sessions;
+mod site;
