@@ -57,11 +57,19 @@ pub async fn add(
     responder: ResponderId,
     added: &Added,
 ) -> Result<Option<Result<IncidentId, Refusal>>, StoreError> {
-    // The incident first, as every decision locks it; then nobody moves the offer.
+    // The incident first, as every decision locks it; what has waited for a lock reads other rows as they were before,
+    // so the offer is read by a statement of its own.
+    sqlx::query!(
+        "select i.id from incident i join offer o on o.incident_id = i.id
+         where o.id = $1 and o.responder_id = $2 for update of i",
+        offer.0,
+        responder.0,
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
     let row = sqlx::query!(
-        r#"select o.incident_id, o.state, (select count(*) from site_note n where n.offer_id = o.id) as "notes!"
-         from incident i join offer o on o.incident_id = i.id
-         where o.id = $1 and o.responder_id = $2 for update of i"#,
+        r#"select incident_id, state, (select count(*) from site_note n where n.offer_id = o.id) as "notes!"
+         from offer o where id = $1 and responder_id = $2"#,
         offer.0,
         responder.0,
     )

@@ -111,3 +111,32 @@ async fn what_is_no_photograph_or_too_large_or_somebody_elses_is_refused(pool: P
     let full = house.post(&near, &format!("{offer}/note"), json!({ "text": "x" })).await;
     assert_eq!((full.status, full.reason()), (StatusCode::CONFLICT, "too_many_notes"));
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn who_leaves_in_the_same_moment_writes_nothing_more(pool: PgPool) {
+    let house = House::open(pool).await;
+    let (_, offer) = ordered(&house).await;
+    let near = house.log_in("responder").await;
+    for verb in ["accept", "arrived"] {
+        house.post(&near, &format!("{offer}/{verb}"), json!({})).await;
+    }
+    // A decision about the incident that is not committed yet.
+    let mut tx = dispatcher::store::begin(&house.pool).await.unwrap();
+    sqlx::query("select from incident for update").execute(&mut *tx).await.unwrap();
+    sqlx::query("update offer set state = 'declined', reason = 'unwell'").execute(&mut *tx).await.unwrap();
+    let decided = async {
+        let waiting =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        let mut asking = tokio::time::interval(std::time::Duration::from_millis(20));
+        while house.scalar::<i64>(waiting).await == 0 {
+            asking.tick().await;
+        }
+        tx.commit().await.unwrap();
+    };
+    let decided = tokio::time::timeout(crate::house::SOON, decided);
+    let path = format!("{offer}/note");
+    let (written, decided) = tokio::join!(house.post(&near, &path, json!({ "text": "x" })), decided);
+    decided.expect("the note waits for the decision");
+    assert_eq!((written.status, written.reason()), (StatusCode::CONFLICT, "not_there"));
+    assert_eq!(house.scalar::<i64>("select count(*) from site_note").await, 0);
+}
