@@ -154,10 +154,10 @@ export type Board = ReturnType<typeof useBoard>
 /** The part of a detail that a queue holds. */
 export function summaryOf(detail: Summary): Summary {
   const { id, kinds, category, category_name, headline, urgency, ring, subject, serial, opened_at, last_press_at, presses } = detail
-  const { claimed_by, handovers, doubts, drill, tasks, closed, rating, cursor } = detail
+  const { claimed_by, handovers, doubts, drill, tasks, closed, rating, aftercare, cursor } = detail
   return {
     id, class: detail.class, kinds, category, category_name, headline, urgency, ring, subject, serial, opened_at,
     last_press_at, presses,
-    claimed_by, handovers, doubts, drill, tasks, closed, rating, cursor,
+    claimed_by, handovers, doubts, drill, tasks, closed, rating, aftercare, cursor,
   }
 }

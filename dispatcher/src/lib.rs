@@ -19,6 +19,7 @@ mod letters;
 mod lines;
 pub mod live;
 pub mod outbox;
+pub mod photo;
 pub mod start;
 pub mod store;
 pub mod ticker;

@@ -145,6 +145,16 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
             "Open incidents whose automatic decision failed twice.",
             count(vitals.operator_decides),
         );
+        page.gauge(
+            "ydt_aftercare_due",
+            "Closed incidents that wait for a follow-up call or a rating.",
+            count(vitals.aftercare_due),
+        );
+        page.gauge(
+            "ydt_aftercare_overdue",
+            "Those of them whose deadline has passed.",
+            count(vitals.aftercare_overdue),
+        );
         page.gauge("ydt_outbox_queued", "Messages that wait to be sent.", count(vitals.queued));
         page.gauge("ydt_outbox_oldest_seconds", "Age of the oldest message that waits.", vitals.oldest_queued_s);
     }

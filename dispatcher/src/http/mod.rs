@@ -3,6 +3,8 @@
 //! Handlers extract, make one call and answer with a view. Who may call is in the handler's arguments
 //! ([`caller`]); the list of all routes is in [`routes`], so that a test can ask each of them.
 
+mod aftercare;
+mod appointments;
 mod assets;
 mod caller;
 mod centre;
@@ -24,8 +26,10 @@ mod records;
 mod remembered;
 mod residents;
 pub mod routes;
+mod scores;
 mod script;
 mod sessions;
+mod site;
 
 use std::fmt;
 use std::future::Future;

@@ -4,6 +4,8 @@
 //! domain types on the way out.
 
 pub mod accounts;
+pub mod aftercare;
+pub mod appointments;
 pub mod archive;
 pub mod audit;
 pub mod briefing;
@@ -29,7 +31,9 @@ pub mod registry;
 pub mod residents;
 pub mod roll;
 pub mod schema;
+pub mod score;
 pub mod settle;
+pub mod site;
 pub mod telephone;
 pub mod terminals;
 pub mod timeline;

@@ -24,6 +24,8 @@ pub struct Seen {
     pub now: Timestamp,
     /// Open incidents whose deadline passed more than five seconds ago.
     pub overdue: i64,
+    /// Closed incidents whose follow-up call or rating should have come.
+    pub aftercare_overdue: i64,
 }
 
 /// Looks.
@@ -31,11 +33,13 @@ pub async fn look(conn: &mut PgConnection) -> Result<Seen, StoreError> {
     let row = sqlx::query!(
         r#"select clock_timestamp() as "now!",
             (select count(*) from incident
-             where closed_at is null and wake_at < clock_timestamp() - interval '5 s') as "overdue!""#
+             where closed_at is null and wake_at < clock_timestamp() - interval '5 s') as "overdue!",
+            (select count(distinct incident_id) from aftercare
+             where settled_at is null and due_by < clock_timestamp()) as "aftercare_overdue!""#
     )
     .fetch_one(conn)
     .await?;
-    Ok(Seen { now: row.now.to_jiff(), overdue: row.overdue })
+    Ok(Seen { now: row.now.to_jiff(), overdue: row.overdue, aftercare_overdue: row.aftercare_overdue })
 }
 
 /// Open incidents, those first whose deadline comes first.
@@ -90,6 +94,9 @@ pub async fn shift_deadlines(conn: &mut PgConnection, jump: SignedDuration) -> R
     )
     .execute(&mut *conn)
     .await?;
+    sqlx::query!("update aftercare set due_by = due_by + make_interval(secs => $1) where settled_at is null", jump_s)
+        .execute(&mut *conn)
+        .await?;
     sqlx::query!("update offer set answer_by = answer_by + make_interval(secs => $1) where state = 'asked'", jump_s)
         .execute(&mut *conn)
         .await?;

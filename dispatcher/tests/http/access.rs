@@ -23,6 +23,8 @@ enum May {
     Operators,
     /// They, and grid officers.
     Seers,
+    /// The same people, who order daily help.
+    Orderers,
     /// Administrators.
     Administrators,
     /// Responders, by cookie or token.
@@ -63,6 +65,18 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/incidents/{id}/note", May::Seers, json!({ "text": "x" })),
         post("/api/v1/incidents/{id}/category", May::Operators, json!({ "category": "meal" })),
         post("/api/v1/incidents/{id}/rating", May::Operators, json!({ "stars": 5 })),
+        post("/api/v1/incidents/{id}/follow-up", May::Operators, json!({ "reached": "resident" })),
+        post("/api/v1/incidents/{id}/excuse", May::Operators, json!({ "excuse": "deceased" })),
+        get("/api/v1/aftercare", May::Operators),
+        get("/api/v1/appointments", May::Seers),
+        post("/api/v1/appointments", May::Orderers, json!({ "resident": nobody, "category": "meal" })),
+        (
+            Method::PUT,
+            "/api/v1/appointments/{id}",
+            May::Orderers,
+            json!({ "version": 1, "wanted_at": "2026-01-01T00:00:00Z" }),
+        ),
+        post("/api/v1/appointments/{id}/cancel", May::Orderers, json!({ "version": 1, "reason": "x" })),
         get("/api/v1/categories", May::Users),
         get("/api/v1/incidents/{id}/candidates", May::Seers),
         get("/api/v1/incidents/{id}/deliveries", May::Seers),
@@ -98,6 +112,13 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         (Method::PUT, "/api/v1/responder/position", May::Responders, json!({ "lat": 28.2, "lon": 112.9 })),
         (Method::PUT, "/api/v1/responder/duty", May::Responders, json!({ "on": true })),
         post("/api/v1/sms/status", May::Signers, json!({})),
+        post("/api/v1/offers/{id}/note", May::Responders, json!({ "text": "x" })),
+        post("/api/v1/offers/{id}/photo", May::Responders, json!({})),
+        get("/api/v1/photos/{id}", May::Seers),
+        (Method::PUT, "/api/v1/responder/position", May::Responders, json!({ "lat": 28.2, "lon": 112.9 })),
+        (Method::PUT, "/api/v1/responder/duty", May::Responders, json!({ "on": true })),
+        get("/api/v1/score-cards", May::Administrators),
+        (Method::PUT, "/api/v1/providers/{id}/floors", May::Administrators, json!({})),
         post("/api/v1/handovers/{id}/status", May::Signers, json!({ "status": "acknowledged" })),
         get("/api/v1/openapi.json", May::Anybody),
         get("/api/v1/health", May::Anybody),
@@ -127,6 +148,7 @@ fn the_description_says_who_may() {
         let said = match may {
             May::Operators => Some("answer"),
             May::Seers => Some("see"),
+            May::Orderers => Some("order"),
             May::Administrators => Some("administer"),
             May::Responders => Some("respond"),
             May::Anybody | May::Users | May::Signers => None,
@@ -142,7 +164,7 @@ fn expected(may: May, who: &str) -> Option<&'static str> {
         May::Anybody => true,
         May::Users => is_logged_in,
         May::Operators => matches!(who, "operator" | "supervisor" | "admin"),
-        May::Seers => matches!(who, "operator" | "supervisor" | "admin" | "grid officer"),
+        May::Seers | May::Orderers => matches!(who, "operator" | "supervisor" | "admin" | "grid officer"),
         May::Administrators => who == "admin",
         May::Responders => matches!(who, "responder" | "token"),
         May::Signers => false,
@@ -180,7 +202,8 @@ async fn each_role_gets_past_the_doors_that_are_its_own_and_no_others(pool: PgPo
             }
             let refused = ["not_logged_in", "forbidden", "bad_csrf", "bad_credentials"];
             assert!(!refused.contains(&answer.code()), "{told}");
-            assert!(!answer.status.is_server_error(), "{told}");
+            // Nobody decides in this house, and health says so once that is ten seconds old.
+            assert!(!answer.status.is_server_error() || path.ends_with("/health"), "{told}");
         }
     }
 }
@@ -192,6 +215,9 @@ fn thing(path: &str, things: &Things) -> String {
         Some("residents") => things.resident,
         Some("fences") => things.fence,
         Some("deliveries") => things.delivery,
+        Some("providers") => things.provider,
+        Some("photos") => things.photo,
+        Some("appointments") => things.appointment,
         other => panic!("{path}: say here what {other:?} is"),
     };
     path.replace("{id}", &id.to_string())
@@ -202,6 +228,9 @@ struct Things {
     resident: uuid::Uuid,
     fence: uuid::Uuid,
     delivery: uuid::Uuid,
+    provider: uuid::Uuid,
+    photo: uuid::Uuid,
+    appointment: uuid::Uuid,
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -210,12 +239,30 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
     let incident = house.press().await;
     let delivery = house.scalar("select key from outbox where channel = 'centre'").await;
     let things = Things { incident: incident.0, resident: house.resident.0, fence: house.fence().await, delivery };
+    let provider = house.scalar("select id from provider").await;
+    let photo = house
+        .scalar(
+            r"insert into site_note (id, offer_id, at, photo, photo_type)
+              select gen_random_uuid(), id, now(), '\x01', 'image/png' from offer limit 1 returning id",
+        )
+        .await;
+    let appointment = house
+        .scalar(
+            "insert into appointment (id, resident_id, category, wanted_at, wake_at, drill, made_by, made_at)
+             select gen_random_uuid(), r.id, 'meal', now(), now(), false, u.id, now() from resident r, app_user u limit 1
+             returning id",
+        )
+        .await;
+    let (resident, fence) = (house.resident.0, house.fence().await);
+    let things = Things { incident: incident.0, resident, fence, provider, photo, appointment };
     let insider = house.log_in("operator2").await;
     let outsiders = ["operator elsewhere", "supervisor elsewhere", "admin elsewhere", "grid officer elsewhere"];
     for login in outsiders {
         let outsider = house.log_in(login).await;
         for (method, path, may, body) in cases() {
-            if !matches!(may, May::Operators | May::Seers | May::Administrators) || !path.contains("{id}") {
+            if !matches!(may, May::Operators | May::Seers | May::Orderers | May::Administrators)
+                || !path.contains("{id}")
+            {
                 continue;
             }
             let body = (!body.is_null()).then(|| body.clone());
@@ -299,7 +346,7 @@ async fn what_changes_something_needs_the_csrf_token(pool: PgPool) {
     for (method, path, may, body) in cases() {
         let login = match may {
             May::Anybody | May::Signers => continue,
-            May::Users | May::Operators | May::Seers => "operator",
+            May::Users | May::Operators | May::Seers | May::Orderers => "operator",
             May::Administrators => "admin",
             May::Responders => "responder",
         };

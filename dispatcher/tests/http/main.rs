@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod access;
+mod aftercare;
+mod appointments;
 mod centre;
 mod connections;
 mod deliveries;
@@ -15,4 +17,6 @@ mod orders;
 mod pages;
 mod records;
 mod repeats;
+mod scores;
 mod sessions;
+mod site;
