@@ -7,6 +7,7 @@
 //!
 //! Start with [`incident`]: the life of a call for help.
 
+pub mod clocks;
 pub mod datum;
 pub mod fence;
 pub mod id;
