@@ -6,6 +6,7 @@
 mod assets;
 mod caller;
 mod centre;
+mod clocks;
 mod errors;
 mod fences;
 mod health;

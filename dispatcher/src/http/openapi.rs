@@ -62,6 +62,7 @@ fn problem(why: &str) -> Answer {
         (name = "residents", description = "Those who are to be helped"),
         (name = "fences", description = "Where they should be"),
         (name = "map", description = "What has a place"),
+        (name = "clocks", description = "How fast help comes"),
         (name = "responders", description = "Those who go"),
         (name = "centres", description = "120, 119, 110"),
         (name = "operation", description = "For those who run it"),

@@ -7,7 +7,9 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Api, centre, fences, health, incidents, live, map, offers, openapi, orders, records, residents, sessions};
+use super::{
+    Api, centre, clocks, fences, health, incidents, live, map, offers, openapi, orders, records, residents, sessions,
+};
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +47,12 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(incidents::note))
         .routes(routes!(orders::categorize))
         .routes(routes!(orders::rate))
+        .routes(routes!(clocks::of_case))
+        .routes(routes!(clocks::spoken))
+        .routes(routes!(clocks::of_node))
+        .routes(routes!(clocks::evidence))
+        .routes(routes!(clocks::targets, clocks::agree))
+        .routes(routes!(clocks::end))
         .routes(routes!(incidents::candidates))
         .routes(routes!(map::case))
         .routes(routes!(orders::categories))

@@ -8,6 +8,7 @@ pub mod archive;
 pub mod audit;
 pub mod briefing;
 pub mod checkup;
+pub mod clocks;
 pub mod contacts;
 pub mod directory;
 pub mod facts;

@@ -41,6 +41,7 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         "version": 1, "name": "陈秀英", "sex": null, "born_in": null, "phone": null, "category": null, "address": "x",
         "door_access": null, "home": null, "medical_card": null, "contacts": [],
     });
+    let target = json!({ "source": "x", "clock": "asked_on_scene", "calls": "help", "share": 0.9, "within_s": 60 });
     let get = |path, may| (Method::GET, path, may, Value::Null);
     let post = |path, may, body| (Method::POST, path, may, body);
     vec![
@@ -60,6 +61,13 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/incidents/{id}/voice-done", May::Operators, json!({ "centre": "110" })),
         post("/api/v1/incidents/{id}/close", May::Operators, json!({ "outcome": "test" })),
         post("/api/v1/incidents/{id}/note", May::Seers, json!({ "text": "x" })),
+        get("/api/v1/incidents/{id}/clocks", May::Seers),
+        post("/api/v1/incidents/{id}/spoken", May::Operators, json!({ "with": "wearer" })),
+        get("/api/v1/nodes/{id}/clocks", May::Seers),
+        get("/api/v1/nodes/{id}/clocks.csv", May::Seers),
+        get("/api/v1/nodes/{id}/targets", May::Seers),
+        post("/api/v1/nodes/{id}/targets", May::Administrators, target),
+        (Method::DELETE, "/api/v1/targets/{id}", May::Administrators, Value::Null),
         post("/api/v1/incidents/{id}/category", May::Operators, json!({ "category": "meal" })),
         post("/api/v1/incidents/{id}/rating", May::Operators, json!({ "stars": 5 })),
         get("/api/v1/categories", May::Users),
@@ -182,6 +190,8 @@ fn thing(path: &str, things: &Things) -> String {
         Some("incidents") => things.incident,
         Some("residents") => things.resident,
         Some("fences") => things.fence,
+        Some("nodes") => things.node,
+        Some("targets") => things.target,
         other => panic!("{path}: say here what {other:?} is"),
     };
     path.replace("{id}", &id.to_string())
@@ -191,13 +201,23 @@ struct Things {
     incident: uuid::Uuid,
     resident: uuid::Uuid,
     fence: uuid::Uuid,
+    node: uuid::Uuid,
+    target: uuid::Uuid,
 }
 
 #[sqlx::test(migrations = "./migrations")]
 async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPool) {
     let house = House::open(pool).await;
     let incident = house.press().await;
-    let things = Things { incident: incident.0, resident: house.resident.0, fence: house.fence().await };
+    let target = "insert into clock_target (id, node_id, source, clock, calls, share, within_s)
+        select gen_random_uuid(), serving_node, 'x', 'vehicle_out', 'help', 0.9, 60 from resident returning id";
+    let things = Things {
+        incident: incident.0,
+        resident: house.resident.0,
+        fence: house.fence().await,
+        node: house.scalar("select serving_node from resident").await,
+        target: house.scalar(target).await,
+    };
     let insider = house.log_in("operator2").await;
     let outsiders = ["operator elsewhere", "supervisor elsewhere", "admin elsewhere", "grid officer elsewhere"];
     for login in outsiders {

@@ -3,6 +3,7 @@
 
 mod access;
 mod centre;
+mod clocks;
 mod connections;
 mod fences;
 mod house;

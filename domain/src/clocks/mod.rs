@@ -275,3 +275,32 @@ impl Tally {
         (self.counted() > 0).then(|| share.is_met(self.met, self.counted()))
     }
 }
+
+/// How long a clock ran in many cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spread {
+    /// In how many it has ended.
+    pub cases: u32,
+    /// Half of them took no longer.
+    pub p50: SignedDuration,
+    /// Nine of ten took no longer.
+    pub p90: SignedDuration,
+    /// None took longer.
+    pub max: SignedDuration,
+}
+
+impl Spread {
+    /// Of the cases that count; `None` when the clock has ended in none.
+    pub fn of<'c>(clock: Clock, calls: Calls, cases: impl IntoIterator<Item = &'c Case>) -> Option<Self> {
+        let mut took: Vec<SignedDuration> = cases
+            .into_iter()
+            .filter(|case| case.weight == Weight::Counted && case.calls == calls)
+            .filter_map(|case| clock.took(&case.milestones))
+            .collect();
+        took.sort_unstable();
+        let max = *took.last()?;
+        // The nearest rank: the smallest that so many are no longer than.
+        let rank = |tenths: usize| took[(took.len() * tenths).div_ceil(10) - 1];
+        Some(Self { cases: u32::try_from(took.len()).unwrap_or(u32::MAX), p50: rank(5), p90: rank(9), max })
+    }
+}

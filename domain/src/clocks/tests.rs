@@ -114,6 +114,16 @@ fn ninety_five_of_a_hundred_are_ninety_five_per_cent() {
     assert_eq!((share.allows(100), share.allows(19), share.allows(20)), (5, 0, 1));
 }
 
+#[test]
+fn nine_of_ten_took_no_longer_than_p90() {
+    let cases: Vec<Case> = (1..=10).map(|second| case(&[(Pressed, 0), (Claimed, second)])).collect();
+    let spread = Spread::of(Clock::PressedClaimed, Calls::Help, &cases).unwrap();
+    assert_eq!([spread.p50, spread.p90, spread.max].map(|took| took.as_secs()), [5, 9, 10]);
+    assert_eq!(Spread::of(Clock::PressedClaimed, Calls::Orders, &cases), None);
+    let one = Spread::of(Clock::PressedClaimed, Calls::Help, &cases[..1]).unwrap();
+    assert_eq!((one.cases, one.p50), (1, one.max));
+}
+
 fn month(days: i64) -> Progress {
     let day = SignedDuration::from_hours(24);
     Progress { from: NOON, until: NOON + day * 30, now: NOON + day * i32::try_from(days).unwrap() }
