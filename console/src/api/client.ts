@@ -4,8 +4,12 @@
 import { learnClock } from '../model/time'
 import type {
   Candidates,
+  CaseClocks,
   CaseMap,
   Category,
+  ClockMonth,
+  ClockTargetDraft,
+  ClockTargets,
   Detail,
   Fence,
   FenceDraft,
@@ -233,6 +237,18 @@ export const mapIncidents = () => call<MapFeatures>('/map/incidents')
 export const mapResponders = () => call<MapFeatures>('/map/responders')
 export const mapStations = () => call<MapFeatures>('/map/stations', { kept: 'yes' })
 export const caseMap = (incident: string) => call<CaseMap>(`/incidents/${encodeURIComponent(incident)}/map`)
+
+export const caseClocks = (incident: string) => call<CaseClocks>(`/incidents/${encodeURIComponent(incident)}/clocks`)
+/** They have heard each other. */
+export const spoken = (id: string, whom: 'wearer' | 'contact') => on(id, 'spoken', { with: whom })
+export const nodeClocks = (node: string, month: string) =>
+  call<ClockMonth>(`/nodes/${encodeURIComponent(node)}/clocks${month ? `?month=${encodeURIComponent(month)}` : ''}`)
+export const evidenceUrl = (node: string, month: string) =>
+  `${ROOT}/nodes/${encodeURIComponent(node)}/clocks.csv?month=${encodeURIComponent(month)}`
+export const clockTargets = (node: string) => call<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`)
+export const addClockTarget = (node: string, draft: ClockTargetDraft) =>
+  post<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`, draft)
+export const endClockTarget = (id: string) => call<void>(`/targets/${encodeURIComponent(id)}`, { method: 'DELETE' })
 
 export const liveUrl = (after: string | null) =>
   `${ROOT}/live${after === null ? '' : `?after=${encodeURIComponent(after)}`}`

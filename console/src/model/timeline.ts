@@ -85,6 +85,8 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
       const from = text(inside(data.from, 'name')) ?? text(data.from_name)
       return from === null ? say('claimed', { who: by }) : say('taken_over', { who: by, from })
     }
+    case 'spoken':
+      return say(data.with === 'contact' ? 'spoken_contact' : 'spoken', { who: by })
     case 'released':
     case 'noted':
       return say(what, { who: by })
