@@ -561,6 +561,14 @@ export const en: Messages = {
     add: 'Add',
     end: 'End',
     added: 'Added',
+    refused: {
+      share: 'A share is above 0 and at most 100, with two places at most.',
+      within_s: 'A limit is a whole number of seconds, from 1 second to 31 days.',
+      provider: 'This provider has no contract here.',
+      source: 'Say where it is written; a district has at most 100 targets.',
+      clock: 'There is no such step.',
+      calls: 'There is no such sort of call.',
+    },
     ended: 'Ended',
   },
   timeline: {

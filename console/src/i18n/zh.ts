@@ -559,6 +559,14 @@ export const zh = {
     add: '添加',
     end: '停用',
     added: '已添加',
+    refused: {
+      share: '达标率应大于 0、不超过 100，最多两位小数。',
+      within_s: '时限应为 1 秒至 31 天之间的整数秒。',
+      provider: '该服务商在此辖区没有合同。',
+      source: '请填写依据，每个辖区最多 100 条。',
+      clock: '没有这个环节。',
+      calls: '没有这个范围。',
+    },
     ended: '已停用',
   },
   timeline: {

@@ -14,8 +14,9 @@ export function percent(share: number): string {
   return `${Math.floor(share * 10_000 + 1e-6) / 100}%`
 }
 
-/** A length of time as it is read: tenths below a minute, then a stop-watch's minutes. */
+/** A length of time as it is read: milliseconds, tenths below a minute, then a stop-watch's minutes. */
 export function length(ms: number): string {
+  if (ms < 1_000) return `${Math.floor(ms)} ms`
   if (ms < 60_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`
   const s = Math.floor(ms / 1_000)
   const two = (n: number) => String(n).padStart(2, '0')
