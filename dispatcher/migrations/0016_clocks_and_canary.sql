@@ -82,3 +82,50 @@ insert into evidence_salt default values;
 create function evidence_name(incident uuid) returns text language sql stable as $$
     select left(encode(sha256(uuid_send(salt) || uuid_send(incident)), 'hex'), 16) from evidence_salt
 $$;
+
+-- ---- exercises ------------------------------------------------------------------------------------
+
+-- A real press in the middle of an exercise opens a case of its own: what 120 and responders were told about the
+-- exercise is no answer to it.
+drop index incident_one_open;
+create unique index incident_one_open on incident (subject_kind, subject_key, class, drill)
+    where closed_at is null and class <> 'service';
+
+-- ---- the canary -----------------------------------------------------------------------------------
+
+-- A terminal of our own that presses again and again, to see that the line works from the front door to the consoles.
+alter table terminal add column canary boolean not null default false;
+-- Its cases wake nobody, close by themselves, and are in no list and no figure.
+alter table incident add column canary boolean not null default false;
+alter table incident drop constraint incident_closed;
+alter table incident add constraint incident_closed check (
+    (closed_at is null) = (outcome is null)
+    and num_nonnulls(closed_by, closed_by_responder) = case when closed_at is null or canary then 0 else 1 end
+    and (closed_by_responder is null or class = 'service'));
+alter table incident add constraint incident_canary check (drill or not canary);
+create index incident_canary_closed on incident (closed_at) where canary;
+
+-- What became of its last press that came through; one row.
+create table canary (
+    one boolean primary key default true check (one),
+    seen_at timestamptz not null,
+    -- From the press until it was acknowledged, and until the consoles' stream told of its case.
+    acknowledged_ms integer not null check (acknowledged_ms >= 0),
+    seen_ms integer not null check (seen_ms >= acknowledged_ms)
+);
+
+-- A canary's timelines are nobody's: a day later they go.
+create or replace function keep_entry() returns trigger language plpgsql as $$
+begin
+    if tg_op = 'UPDATE'
+        and (new.incident_id, new.seq, new.at, new.what, new.commitment, new.hash)
+            = (old.incident_id, old.seq, old.at, old.what, old.commitment, old.hash)
+        and new.data is null and new.salt is null
+    then
+        return new; -- erasing a person's data leaves the chain whole
+    end if;
+    if tg_op = 'DELETE' and exists (select from incident where id = old.incident_id and canary) then
+        return old;
+    end if;
+    raise exception 'the timeline is append-only';
+end $$;

@@ -78,6 +78,7 @@ pub(crate) fn desk(
         centres: links.centres,
         mail: links.mail,
         alarm_hook: settings.alarm_hook.clone(),
+        canary: crate::canary::config(&settings.canary),
         map: settings.map.clone(),
         ..Config::default()
     };

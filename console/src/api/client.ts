@@ -238,6 +238,8 @@ export const mapResponders = () => call<MapFeatures>('/map/responders')
 export const mapStations = () => call<MapFeatures>('/map/stations', { kept: 'yes' })
 export const caseMap = (incident: string) => call<CaseMap>(`/incidents/${encodeURIComponent(incident)}/map`)
 
+/** The resident's terminal is taken to have been pressed, for practice. */
+export const startDrill = (resident: string) => post<Detail>('/drills', { resident }).then(whole)
 export const caseClocks = (incident: string) => call<CaseClocks>(`/incidents/${encodeURIComponent(incident)}/clocks`)
 /** They have heard each other. */
 export const spoken = (id: string, whom: 'wearer' | 'contact') => on(id, 'spoken', { with: whom })

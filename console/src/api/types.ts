@@ -421,6 +421,15 @@ export interface Resident {
   incidents: PastIncident[]
 }
 
+/** How the press of our own fares that shows that the line works. */
+export interface Canary {
+  missing: boolean
+  seen_at: string | null
+  acknowledged_ms: number | null
+  seen_ms: number | null
+  missing_after_s: number
+}
+
 /** What a standard or a contract asks for. */
 export interface ClockTarget {
   /** None: a contract's own. */

@@ -7,6 +7,7 @@ mod assets;
 mod caller;
 mod centre;
 mod clocks;
+mod drills;
 mod errors;
 mod fences;
 mod health;

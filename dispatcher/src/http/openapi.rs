@@ -98,7 +98,7 @@ impl Modify for Schemes {
         let cookie = ApiKeyValue::with_description(
             COOKIE,
             "Set by `POST /api/v1/session`. The scopes are what the caller's role must allow: `see`, `answer`, \
-             `administer`, over the subtree in which the thing lies.",
+             `take_over`, `administer`, over the subtree in which the thing lies.",
         );
         components.add_security_scheme(SESSION, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         let csrf = ApiKeyValue::with_description("X-CSRF-Token", "`csrf` of `GET /api/v1/session`.");

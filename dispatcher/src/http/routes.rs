@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    Api, centre, clocks, fences, health, incidents, live, map, offers, openapi, orders, records, residents, sessions,
+    Api, centre, clocks, drills, fences, health, incidents, live, map, offers, openapi, orders, records, residents, sessions,
 };
 
 /// One route.
@@ -18,7 +18,7 @@ pub struct Route {
     pub method: Method,
     /// The path, with `{id}` where an id goes.
     pub path: String,
-    /// What a session's role must allow, by the description: `see`, `answer`, `administer`, `respond`. None: any session does,
+    /// What a session's role must allow, by the description: `see`, `answer`, `take_over`, `administer`, `respond`. None: any session does,
     /// or none is asked for.
     pub deed: Option<String>,
 }
@@ -53,6 +53,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(clocks::evidence))
         .routes(routes!(clocks::targets, clocks::agree))
         .routes(routes!(clocks::end))
+        .routes(routes!(drills::start))
         .routes(routes!(incidents::candidates))
         .routes(routes!(map::case))
         .routes(routes!(orders::categories))

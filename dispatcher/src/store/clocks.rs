@@ -182,7 +182,7 @@ pub async fn cases(
          from incident i
          join org_node n on n.id = i.node_id and $1 = any(n.path)
          cross join lateral incident_milestones(i.id, $5) m
-         where i.opened_at >= $2 and i.opened_at < $3 and ($5 is null or m.asked_at is not null)
+         where not i.canary and i.opened_at >= $2 and i.opened_at < $3 and ($5 is null or m.asked_at is not null)
          order by i.opened_at, i.id"#,
         node,
         month.from.to_sqlx(),

@@ -23,6 +23,8 @@ enum May {
     Operators,
     /// They, and grid officers.
     Seers,
+    /// Supervisors, administrators.
+    Supervisors,
     /// Administrators.
     Administrators,
     /// Responders, by cookie or token.
@@ -45,6 +47,11 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
     let get = |path, may| (Method::GET, path, may, Value::Null);
     let post = |path, may, body| (Method::POST, path, may, body);
     vec![
+        // First: without anybody who decides, what the others open is soon overdue.
+        get("/api/v1/health", May::Anybody),
+        get("/api/v1/metrics", May::Anybody),
+        get("/health", May::Anybody),
+        get("/metrics", May::Anybody),
         post("/api/v1/session", May::Anybody, json!({ "login": "operator", "password": crate::house::PASSWORD })),
         get("/api/v1/session", May::Users),
         post("/api/v1/presence", May::Users, json!({})),
@@ -61,6 +68,7 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/incidents/{id}/voice-done", May::Operators, json!({ "centre": "110" })),
         post("/api/v1/incidents/{id}/close", May::Operators, json!({ "outcome": "test" })),
         post("/api/v1/incidents/{id}/note", May::Seers, json!({ "text": "x" })),
+        post("/api/v1/drills", May::Supervisors, json!({ "resident": nobody })),
         get("/api/v1/incidents/{id}/clocks", May::Seers),
         post("/api/v1/incidents/{id}/spoken", May::Operators, json!({ "with": "wearer" })),
         get("/api/v1/nodes/{id}/clocks", May::Seers),
@@ -99,10 +107,6 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         (Method::PUT, "/api/v1/responder/duty", May::Responders, json!({ "on": true })),
         post("/api/v1/handovers/{id}/status", May::Signers, json!({ "status": "acknowledged" })),
         get("/api/v1/openapi.json", May::Anybody),
-        get("/api/v1/health", May::Anybody),
-        get("/api/v1/metrics", May::Anybody),
-        get("/health", May::Anybody),
-        get("/metrics", May::Anybody),
         // Last: whoever logs out can do nothing more.
         (Method::DELETE, "/api/v1/session", May::Users, Value::Null),
     ]
@@ -126,6 +130,7 @@ fn the_description_says_who_may() {
         let said = match may {
             May::Operators => Some("answer"),
             May::Seers => Some("see"),
+            May::Supervisors => Some("take_over"),
             May::Administrators => Some("administer"),
             May::Responders => Some("respond"),
             May::Anybody | May::Users | May::Signers => None,
@@ -142,6 +147,7 @@ fn expected(may: May, who: &str) -> Option<&'static str> {
         May::Users => is_logged_in,
         May::Operators => matches!(who, "operator" | "supervisor" | "admin"),
         May::Seers => matches!(who, "operator" | "supervisor" | "admin" | "grid officer"),
+        May::Supervisors => matches!(who, "supervisor" | "admin"),
         May::Administrators => who == "admin",
         May::Responders => matches!(who, "responder" | "token"),
         May::Signers => false,
@@ -307,7 +313,7 @@ async fn what_changes_something_needs_the_csrf_token(pool: PgPool) {
         let login = match may {
             May::Anybody | May::Signers => continue,
             May::Users | May::Operators | May::Seers => "operator",
-            May::Administrators => "admin",
+            May::Supervisors | May::Administrators => "admin",
             May::Responders => "responder",
         };
         if method == Method::GET {

@@ -5,6 +5,7 @@ mod access;
 mod centre;
 mod clocks;
 mod connections;
+mod drills;
 mod fences;
 mod house;
 mod incidents;
