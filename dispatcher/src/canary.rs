@@ -275,10 +275,7 @@ pub(crate) fn tell(desk: &Desk, canary: Canary, turn: Option<Turn>) {
             if let Some(hook) = desk.config.alarm_hook.clone() {
                 let text = "一点通：链路自检按键没有通过，求助可能到不了坐席，请立即检查 / the canary's press does not come \
                             through: calls for help may not reach the operators";
-                alarm::fire(
-                    hook,
-                    Missing { alarm: "canary_missing", text: text.to_owned(), seen_at: canary.seen_at },
-                );
+                alarm::fire(hook, Missing { alarm: "canary_missing", text: text.to_owned(), seen_at: canary.seen_at });
             }
         }
         Some(Turn::Rose) => info!("the canary is heard again"),

@@ -359,8 +359,9 @@ impl CentreSettings {
             ca_file: self.ca_file.clone(),
             client_certificate_file: self.client_certificate_file.clone(),
         };
-        let link = CentreConfig::new(self.number, self.url.clone(), Secret(self.secret.clone()), &certificates)?;
-        Ok(CentreConfig { takes_drills: self.takes_drills, ..link })
+        let mut link = CentreConfig::new(self.number, self.url.clone(), Secret(self.secret.clone()), &certificates)?;
+        link.takes_drills = self.takes_drills;
+        Ok(link)
     }
 }
 

@@ -205,7 +205,11 @@ impl Page {
         self.gauge("ydt_canary_missing", "Whether the canary's press has not come through for too long.", missing);
         if let Some(seen_at) = canary.seen_at {
             let age_s = clock::now().duration_since(seen_at).as_secs_f64().max(0.0);
-            self.gauge("ydt_canary_last_success_age_seconds", "Age of the canary's last press that came through.", age_s);
+            self.gauge(
+                "ydt_canary_last_success_age_seconds",
+                "Age of the canary's last press that came through.",
+                age_s,
+            );
         }
         let seconds = |milliseconds: i32| f64::from(milliseconds) / 1_000.0;
         if let (Some(acknowledged_ms), Some(seen_ms)) = (canary.acknowledged_ms, canary.seen_ms) {

@@ -8,7 +8,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    Api, centre, clocks, drills, fences, health, incidents, live, map, offers, openapi, orders, records, residents, sessions,
+    Api, centre, clocks, drills, fences, health, incidents, live, map, offers, openapi, orders, records, residents,
+    sessions,
 };
 
 /// One route.

@@ -38,12 +38,7 @@ pub async fn provision(conn: &mut PgConnection, secret_sha256: &[u8; 32]) -> Res
 }
 
 /// Which of these incidents is the canary's, of this press, and over.
-pub async fn is_through(
-    conn: &mut PgConnection,
-    incidents: &[Uuid],
-    boot: u32,
-    seq: u32,
-) -> Result<bool, StoreError> {
+pub async fn is_through(conn: &mut PgConnection, incidents: &[Uuid], boot: u32, seq: u32) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar!(
         r#"select exists (
             select from incident i join report r on r.incident_id = i.id

@@ -202,7 +202,10 @@ pub async fn cases(conn: &mut PgConnection, scope: &Scope) -> Result<Collection<
         let at = row.at.map(jiff_sqlx::Timestamp::to_jiff);
         let age_s = at.map_or(0, |at| age_s(at, row.now.to_jiff()));
         let source = row.source.filter(|_| row.lon.is_some());
-        Feature::new(point(row.lon, row.lat), Case { id: row.id, accuracy_m: row.accuracy_m, age_s, source, drill: row.drill })
+        Feature::new(
+            point(row.lon, row.lat),
+            Case { id: row.id, accuracy_m: row.accuracy_m, age_s, source, drill: row.drill },
+        )
     })))
 }
 

@@ -63,7 +63,9 @@ async fn a_real_press_during_a_drill_is_a_case_of_its_own_that_calls_120(pool: P
     assert_eq!((&card["drill"], &card["presses"]), (&json!(false), &json!(1)));
     assert_eq!(card["handovers"][0]["centre"], "120");
     let told: i64 = house
-        .scalar("select count(*) from outbox where channel = 'centre' and what = 'help' and payload->>'drill' = 'false'")
+        .scalar(
+            "select count(*) from outbox where channel = 'centre' and what = 'help' and payload->>'drill' = 'false'",
+        )
         .await;
     assert_eq!(told, 1, "120 hears that this one is real");
     // And the other way round: an exercise never becomes part of a real case.

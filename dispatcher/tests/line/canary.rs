@@ -53,10 +53,7 @@ impl Presser for Door {
 }
 
 fn config(missing_after: Duration) -> Config {
-    Config {
-        canary: Some(CanaryConfig { every: Duration::from_millis(50), missing_after }),
-        ..Config::default()
-    }
+    Config { canary: Some(CanaryConfig { every: Duration::from_millis(50), missing_after }), ..Config::default() }
 }
 
 async fn count(pool: &PgPool, sql: &'static str) -> i64 {
@@ -70,8 +67,7 @@ async fn a_canarys_press_goes_the_whole_line_and_wakes_nobody(pool: PgPool) {
     let door = Arc::new(Door { desk: Mutex::new(Some(desk.clone())) });
     let mut fares = desk.canary();
     let stop = CancellationToken::new();
-    let running =
-        tokio::spawn(dispatcher::start::run(desk.clone(), Arc::new(NoTerminals), Some(door), stop.clone()));
+    let running = tokio::spawn(dispatcher::start::run(desk.clone(), Arc::new(NoTerminals), Some(door), stop.clone()));
     let seen = fares.wait_for(|canary| canary.as_ref().is_some_and(|canary| canary.seen_at.is_some()));
     let canary = tokio::time::timeout(SOON, seen).await.unwrap().unwrap().clone().unwrap();
     assert!(!canary.missing && canary.seen_ms >= canary.acknowledged_ms, "{canary:?}");
@@ -103,7 +99,10 @@ async fn a_canarys_press_goes_the_whole_line_and_wakes_nobody(pool: PgPool) {
 
     // A day later nothing is left of it; nobody else's timeline goes.
     let real = district.press("P1", 1).await;
-    sqlx::query("update incident set closed_at = closed_at - interval '25 h' where canary").execute(pool).await.unwrap();
+    sqlx::query("update incident set closed_at = closed_at - interval '25 h' where canary")
+        .execute(pool)
+        .await
+        .unwrap();
     canary::forget(&mut conn, Duration::from_hours(24), 1_000).await.unwrap();
     let left: Vec<uuid::Uuid> = sqlx::query_scalar("select id from incident").fetch_all(&mut *conn).await.unwrap();
     assert_eq!(left, [real.0]);
@@ -134,7 +133,11 @@ async fn a_missing_canary_is_told_to_consoles_and_to_the_alarm_hook(pool: PgPool
         Some(Arc::clone(&door) as Arc<dyn Presser>),
         stop.clone(),
     ));
-    let is = |missing: bool| move |canary: &Option<_>| canary.as_ref().is_some_and(|canary: &dispatcher::canary::Canary| canary.missing == missing);
+    let is = |missing: bool| {
+        move |canary: &Option<_>| {
+            canary.as_ref().is_some_and(|canary: &dispatcher::canary::Canary| canary.missing == missing)
+        }
+    };
     tokio::time::timeout(SOON, fares.wait_for(is(true))).await.unwrap().unwrap();
     let told = tokio::time::timeout(SOON, hears.recv()).await.unwrap().unwrap();
     assert_eq!(told["alarm"], "canary_missing");

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::apart::far_terminals::FarTerminals;
-use crate::canary;
 use crate::apart::{far_dispatchers, served};
+use crate::canary;
 use crate::database::{self, Database};
 use crate::demo::Wanted;
 use crate::join::InProcess;
