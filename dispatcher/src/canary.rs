@@ -294,8 +294,7 @@ pub(crate) async fn last(desk: &Desk) -> Option<Beat> {
 mod tests {
     use super::*;
 
-    const CONFIG: CanaryConfig =
-        CanaryConfig { every: Duration::from_secs(60), missing_after: Duration::from_secs(180) };
+    const CONFIG: CanaryConfig = CanaryConfig { every: Duration::from_mins(1), missing_after: Duration::from_mins(3) };
 
     fn beat(second: i64) -> Beat {
         let seen_at = clock::now() + jiff::SignedDuration::from_secs(second);

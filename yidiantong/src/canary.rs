@@ -54,12 +54,7 @@ impl Finger {
         let alert = json!({ "type": "alert", "kind": "sos", "boot": press.boot, "seq": press.seq, "drill": true });
         let topic = format!("ydt/1/{}/alert", press.serial);
         client.publish(topic, QoS::AtLeastOnce, false, alert.to_string()).await.map_err(|why| failed(&why))?;
-        loop {
-            match connection.poll().await.map_err(|why| failed(&why))? {
-                Event::Incoming(Packet::PubAck(_)) => break,
-                _ => {}
-            }
-        }
+        while !matches!(connection.poll().await.map_err(|why| failed(&why))?, Event::Incoming(Packet::PubAck(_))) {}
         // It has been heard; whether we are waved goodbye does not matter.
         if client.disconnect().await.is_ok() {
             while !matches!(connection.poll().await, Err(_) | Ok(Event::Outgoing(Outgoing::Disconnect))) {}

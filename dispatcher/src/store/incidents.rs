@@ -381,10 +381,9 @@ pub async fn save(
         Closure::Closed { outcome, at, by } => (Some(at), Some(by), Some(outcome.as_str())),
     };
     let (closed_by, closed_by_responder) = match closed_by {
-        None => (None, None),
+        None | Some(ClosedBy::Canary) => (None, None),
         Some(ClosedBy::User(user)) => (Some(user.0), None),
         Some(ClosedBy::Responder(responder)) => (None, Some(responder.0)),
-        Some(ClosedBy::Canary) => (None, None),
     };
     sqlx::query!(
         "update incident set presses_answered = $2, owner_id = $3, owned_since = $4, owner_check_at = $5,

@@ -62,7 +62,7 @@ async fn count(pool: &PgPool, sql: &'static str) -> i64 {
 
 #[sqlx::test(migrations = "./migrations")]
 async fn a_canarys_press_goes_the_whole_line_and_wakes_nobody(pool: PgPool) {
-    let district = District::with(pool, config(Duration::from_secs(3_600))).await;
+    let district = District::with(pool, config(Duration::from_hours(1))).await;
     let desk = district.desk.clone();
     let door = Arc::new(Door { desk: Mutex::new(Some(desk.clone())) });
     let mut fares = desk.canary();

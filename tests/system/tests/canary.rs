@@ -28,8 +28,8 @@ async fn a_canary_presses_through_the_front_door_and_is_missed_when_the_database
     assert!(acknowledged_s > 0.0 && acknowledged_s <= seen_s && seen_s < 5.0);
     assert_eq!(number("ydt_canary_missing ").await, Some(0.0));
     assert_eq!(number("ydt_incidents_open ").await, Some(0.0), "nobody is woken");
-    assert_eq!(console.get("/api/v1/incidents?state=closed").await["incidents"], json!([]), "no list shows it");
-    assert_eq!(console.get("/api/v1/health").await["canary"]["missing"], json!(false));
+    assert_eq!(console.get("/incidents?state=closed").await["incidents"], json!([]), "no list shows it");
+    assert_eq!(console.get("/health").await["canary"]["missing"], json!(false));
 
     server.freeze_postgres();
     let told = hook.rings("a missing canary", |alarm| alarm["alarm"] == "canary_missing").await;
