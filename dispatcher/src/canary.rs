@@ -32,8 +32,12 @@ use crate::{alarm, clock};
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How long one press may take.
 const THROUGH_WITHIN: Duration = Duration::from_secs(20);
+/// How long it may take with everything around it.
+const BEATS_WITHIN: Duration = Duration::from_secs(40);
 /// What happens in other processes is noticed within this time.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often it is looked what came through.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// How many events of the stream are read at once.
 const BATCH_MAX: i64 = 500;
 
@@ -86,6 +90,9 @@ enum Lost {
     /// It was acknowledged and the stream never told of it.
     #[error("the press was acknowledged, but the stream did not tell of it within {} s", THROUGH_WITHIN.as_secs())]
     Unseen,
+    /// The database did not answer, and did not hang up either.
+    #[error("the database hangs")]
+    Hung,
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -99,12 +106,12 @@ impl Desk {
 }
 
 /// Presses for as long as this process holds the lock.
-pub async fn run(desk: Desk, presser: Arc<dyn Presser>, stop: CancellationToken) {
-    let Some(config) = desk.config.canary else { return };
+pub async fn run(desk: Desk, config: CanaryConfig, presser: Arc<dyn Presser>, stop: CancellationToken) {
     let boot = u32::try_from(clock::now().as_second()).unwrap_or(u32::MAX);
     let (mut held, mut seq) = (None, 0);
     loop {
-        let wait = match beat(&desk, presser.as_ref(), &mut held, boot, &mut seq).await {
+        let beating = tokio::time::timeout(BEATS_WITHIN, beat(&desk, presser.as_ref(), &mut held, boot, &mut seq));
+        let wait = match beating.await.unwrap_or(Err(Lost::Hung)) {
             Ok(Some((acknowledged, seen))) => {
                 info!(
                     acknowledged_ms = acknowledged.as_millis(),
@@ -115,7 +122,7 @@ pub async fn run(desk: Desk, presser: Arc<dyn Presser>, stop: CancellationToken)
             }
             Ok(None) => config.every.min(AGAIN_AFTER),
             Err(cause) => {
-                if matches!(cause, Lost::Store(_)) {
+                if matches!(cause, Lost::Store(_) | Lost::Hung) {
                     // The lock may be gone with its connection.
                     held = None;
                 }
@@ -200,9 +207,24 @@ async fn see(
     }
 }
 
+/// Looks every second at what came through, and says so when nothing has for too long. A database that hangs is no
+/// reason to wait for it.
+pub async fn watch(desk: Desk, config: CanaryConfig, stop: CancellationToken) {
+    let mut watch = Watch::new(config, Instant::now());
+    loop {
+        let last = tokio::time::timeout(WATCH_EVERY, last(&desk)).await.ok().flatten();
+        let (canary, turn) = watch.look(last, Instant::now());
+        tell(&desk, canary, turn);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(WATCH_EVERY) => {}
+        }
+    }
+}
+
 /// What one process believes of the canary, also while the database is away.
 #[derive(Debug)]
-pub(crate) struct Watch {
+struct Watch {
     config: CanaryConfig,
     last: Option<Beat>,
     /// When the last press was learnt of, or the watch began.
@@ -219,13 +241,13 @@ struct Missing {
 }
 
 impl Watch {
-    pub(crate) fn new(config: CanaryConfig, now: Instant) -> Self {
+    fn new(config: CanaryConfig, now: Instant) -> Self {
         Self { config, last: None, heard: now, missing: false }
     }
 
     /// Takes in what the database says, if it says anything; gives how the canary fares, and whether it has just
     /// fallen silent or come back.
-    pub(crate) fn look(&mut self, last: Option<Beat>, now: Instant) -> (Canary, Option<Turn>) {
+    fn look(&mut self, last: Option<Beat>, now: Instant) -> (Canary, Option<Turn>) {
         if let Some(last) = last
             && self.last != Some(last)
         {
@@ -260,7 +282,7 @@ fn is_older(beat: &Beat, than: Duration) -> bool {
 
 /// A canary that changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Turn {
+enum Turn {
     /// It has been silent for too long.
     Fell,
     /// It is heard again.
@@ -268,7 +290,7 @@ pub(crate) enum Turn {
 }
 
 /// Tells consoles, log and alarm hook.
-pub(crate) fn tell(desk: &Desk, canary: Canary, turn: Option<Turn>) {
+fn tell(desk: &Desk, canary: Canary, turn: Option<Turn>) {
     match turn {
         Some(Turn::Fell) => {
             error!(missing_after_s = canary.missing_after_s, "the canary is missing: presses may not come through");
@@ -285,7 +307,7 @@ pub(crate) fn tell(desk: &Desk, canary: Canary, turn: Option<Turn>) {
 }
 
 /// Reads the last press that came through; nothing while the database is away.
-pub(crate) async fn last(desk: &Desk) -> Option<Beat> {
+async fn last(desk: &Desk) -> Option<Beat> {
     let mut conn = desk.conn().await.ok()?;
     store::last(&mut conn).await.ok().flatten()
 }

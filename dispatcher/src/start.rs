@@ -87,8 +87,11 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), StartError> {
     let mut running = JoinSet::new();
-    if let (Some(presser), Some(_)) = (presser, desk.config.canary) {
-        running.spawn(canary::run(desk.clone(), presser, stop.clone()));
+    if let Some(config) = desk.config.canary {
+        running.spawn(canary::watch(desk.clone(), config, stop.clone()));
+        if let Some(presser) = presser {
+            running.spawn(canary::run(desk.clone(), config, presser, stop.clone()));
+        }
     }
     running.spawn(ticker::run(desk.clone(), stop.clone()));
     running.spawn(watchdog::run(desk.clone(), stop.clone()));

@@ -8,7 +8,6 @@ use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::canary::{self, Watch};
 use crate::clock;
 use crate::desk::Desk;
 use crate::store::watch::{self, Seen};
@@ -27,15 +26,10 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
     let mut clocks: Option<(Timestamp, std::time::Instant)> = None;
     let mut partitioned_on = None;
     let mut clock = None;
-    let mut canary = desk.config.canary.map(|config| Watch::new(config, std::time::Instant::now()));
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(WATCH_EVERY) => {}
-        }
-        if let Some(watch) = &mut canary {
-            let (fares, turn) = watch.look(canary::last(&desk).await, std::time::Instant::now());
-            canary::tell(&desk, fares, turn);
         }
         let Ok(seen) = look(&desk, &mut clock).await else {
             // Being away is not a jump.

@@ -31,9 +31,12 @@ async fn a_canary_presses_through_the_front_door_and_is_missed_when_the_database
     assert_eq!(console.get("/incidents?state=closed").await["incidents"], json!([]), "no list shows it");
     assert_eq!(console.get("/health").await["canary"]["missing"], json!(false));
 
+    let frozen = std::time::Instant::now();
     server.freeze_postgres();
     let told = hook.rings("a missing canary", |alarm| alarm["alarm"] == "canary_missing").await;
     assert!(told["text"].as_str().is_some_and(|text| text.contains("链路自检")), "{told}");
+    assert_eq!(number("ydt_canary_missing ").await, Some(1.0), "also while the database hangs");
+    eprintln!("canary: missed {:?} after the database hung", frozen.elapsed());
     server.thaw_postgres();
     until_so("it is heard again", SOON, async || number("ydt_canary_missing ").await == Some(0.0)).await;
 }
