@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod alarm;
+pub mod canary;
 pub mod clock;
 pub mod config;
 pub mod contact;

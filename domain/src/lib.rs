@@ -8,6 +8,7 @@
 //! Start with [`incident`]: the life of a call for help.
 
 pub mod aftercare;
+pub mod clocks;
 pub mod datum;
 pub mod fence;
 pub mod id;

@@ -6,9 +6,13 @@ import type {
   Appointment,
   AppointmentDraft,
   Candidates,
+  CaseClocks,
   CaseMap,
   Category,
   Delivery,
+  ClockMonth,
+  ClockTargetDraft,
+  ClockTargets,
   Detail,
   Fence,
   FenceDraft,
@@ -279,6 +283,19 @@ export const deliveries = (incident: string, after: string | null = null) =>
 /** A page of what has not arrived, newest first. */
 export const lostDeliveries = (after: string | null = null) => call<Ledger>(`/deliveries${page(after)}`)
 export const redeliver = (id: string) => post<Delivery>(`/deliveries/${encodeURIComponent(id)}/redeliver`)
+/** The resident's terminal is taken to have been pressed, for practice. */
+export const startDrill = (resident: string) => post<Detail>('/drills', { resident }).then(whole)
+export const caseClocks = (incident: string) => call<CaseClocks>(`/incidents/${encodeURIComponent(incident)}/clocks`)
+/** They have heard each other. */
+export const spoken = (id: string, whom: 'wearer' | 'contact') => on(id, 'spoken', { with: whom })
+export const nodeClocks = (node: string, month: string) =>
+  call<ClockMonth>(`/nodes/${encodeURIComponent(node)}/clocks${month ? `?month=${encodeURIComponent(month)}` : ''}`)
+export const evidenceUrl = (node: string, month: string) =>
+  `${ROOT}/nodes/${encodeURIComponent(node)}/clocks.csv?month=${encodeURIComponent(month)}`
+export const clockTargets = (node: string) => call<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`)
+export const addClockTarget = (node: string, draft: ClockTargetDraft) =>
+  post<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`, draft)
+export const endClockTarget = (id: string) => call<void>(`/targets/${encodeURIComponent(id)}`, { method: 'DELETE' })
 
 export const liveUrl = (after: string | null) =>
   `${ROOT}/live${after === null ? '' : `?after=${encodeURIComponent(after)}`}`

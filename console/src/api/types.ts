@@ -576,3 +576,92 @@ export interface AppointmentDraft {
   on_behalf_of?: string
   note?: string
 }
+/** How the press of our own fares that shows that the line works. */
+export interface Canary {
+  missing: boolean
+  seen_at: string | null
+  acknowledged_ms: number | null
+  seen_ms: number | null
+  missing_after_s: number
+}
+
+/** What a standard or a contract asks for. */
+export interface ClockTarget {
+  /** None: a contract's own. */
+  profile: string | null
+  id: string | null
+  node: string | null
+  provider: { id: string; name: string } | null
+  source: string
+  clock: string
+  calls: string
+  share: number
+  within_s: number
+}
+
+/** How fast help came in one case. */
+export interface CaseClocks {
+  evidence: string
+  weight: string
+  calls: string
+  as_of: string
+  milestones: { milestone: string; at: string }[]
+  clocks: { clock: string; took_ms: number }[]
+  readings: { target: ClockTarget; state: string; due_at: string | null; took_ms: number | null }[]
+  next: number | null
+}
+
+export interface ClockTally {
+  target: ClockTarget
+  met: number
+  missed: number
+  running: number
+  dropped: number
+  share: number | null
+  keeps: boolean | null
+  forecast: { expected: number; allowed: number; spare: number; risk: number } | null
+}
+
+/** A node's clocks in a month. */
+export interface ClockMonth {
+  node: { id: string; name: string }
+  month: string
+  time_zone: string
+  from: string
+  until: string
+  as_of: string
+  counted: number
+  drills: number
+  tests: number
+  spreads: { clock: string; calls: string; cases: number; p50_ms: number; p90_ms: number; max_ms: number }[]
+  targets: ClockTally[]
+  breaches: { evidence: string; incident: string; since: string; took_ms: number | null; target: number }[]
+  breaches_total: number
+  evidence: { sha256: string; cases: number }
+}
+
+export interface ClockTargets {
+  targets: ClockTarget[]
+  providers: { id: string; name: string }[]
+}
+
+export interface ClockTargetDraft {
+  source: string
+  provider: string | null
+  clock: string
+  calls: string
+  share: number
+  within_s: number
+}
+
+export const CLOCKS = [
+  'pressed_durable',
+  'pressed_claimed',
+  'pressed_spoken',
+  'pressed_accepted',
+  'pressed_on_scene',
+  'pressed_closed',
+  'asked_on_scene',
+  'centre_answered',
+  'vehicle_out',
+] as const

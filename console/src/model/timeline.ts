@@ -90,6 +90,8 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
     case 'site_noted':
     case 'photographed':
       return say(what, { name })
+    case 'spoken':
+      return say(data.with === 'contact' ? 'spoken_contact' : 'spoken', { who: by })
     case 'released':
     case 'noted':
       return say(what, { who: by })

@@ -13,9 +13,9 @@ use utoipa::ToSchema;
 
 use crate::desk::DeskError;
 use crate::store::StoreError;
-use crate::store::deliveries::NotAgain;
 use crate::store::aftercare::NoteError;
 use crate::store::appointments::ChangeError;
+use crate::store::deliveries::NotAgain;
 use crate::store::fences::FENCES_MAX;
 use crate::store::site;
 

@@ -9,8 +9,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::{
-    Api, aftercare, appointments, centre, deliveries, fences, health, incidents, live, map, offers, openapi, orders, push,
-    records, residents, scores, sessions, site,
+    Api, aftercare, appointments, centre, clocks, deliveries, drills, fences, health, incidents, live, map, offers,
+    openapi, orders, push, records, residents, scores, sessions, site,
 };
 use crate::photo;
 
@@ -21,7 +21,7 @@ pub struct Route {
     pub method: Method,
     /// The path, with `{id}` where an id goes.
     pub path: String,
-    /// What a session's role must allow, by the description: `see`, `answer`, `administer`, `respond`. None: any session does,
+    /// What a session's role must allow, by the description: `see`, `answer`, `take_over`, `administer`, `respond`. None: any session does,
     /// or none is asked for.
     pub deed: Option<String>,
 }
@@ -60,6 +60,13 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(appointments::make))
         .routes(routes!(appointments::change))
         .routes(routes!(appointments::cancel))
+        .routes(routes!(clocks::of_case))
+        .routes(routes!(clocks::spoken))
+        .routes(routes!(clocks::of_node))
+        .routes(routes!(clocks::evidence))
+        .routes(routes!(clocks::targets, clocks::agree))
+        .routes(routes!(clocks::end))
+        .routes(routes!(drills::start))
         .routes(routes!(incidents::candidates))
         .routes(routes!(map::case))
         .routes(routes!(orders::categories))

@@ -75,3 +75,17 @@ pub async fn did(
     .await?;
     Ok(())
 }
+
+/// Writes down that somebody took the evidence of a month away. Each time.
+pub async fn took_evidence(conn: &mut PgConnection, user: UserId, node: Uuid, month: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into audit (user_id, what, about, data)
+         values ($1, 'took_evidence', $2::uuid::text, jsonb_build_object('month', $3::text))",
+        user.0,
+        node,
+        month,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

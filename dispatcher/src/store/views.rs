@@ -412,7 +412,7 @@ pub struct Detail {
 /// Which of `incidents` lie in a scope.
 pub async fn in_scope(conn: &mut PgConnection, incidents: &[Uuid], scope: &Scope) -> Result<HashSet<Uuid>, StoreError> {
     let ids = sqlx::query_scalar!(
-        "select id from incident where id = any($1) and nodes_above(node_id, resident_id) && $2",
+        "select id from incident where id = any($1) and not canary and nodes_above(node_id, resident_id) && $2",
         incidents,
         scope.nodes(),
     )
@@ -424,7 +424,7 @@ pub async fn in_scope(conn: &mut PgConnection, incidents: &[Uuid], scope: &Scope
 /// The open incidents in a scope, most urgent first: all of them, for nobody is to be overlooked on a second page.
 pub async fn open(conn: &mut PgConnection, scope: &Scope) -> Result<Vec<Summary>, StoreError> {
     let ids = sqlx::query_scalar!(
-        "select id from incident where closed_at is null and nodes_above(node_id, resident_id) && $2
+        "select id from incident where closed_at is null and not canary and nodes_above(node_id, resident_id) && $2
          order by class = 'emergency' desc, owner_id is null desc, opened_at
          limit $1",
         OPEN_MAX,
@@ -460,7 +460,7 @@ async fn closed_after(
 ) -> Result<Paged<Summary>, StoreError> {
     let ids = sqlx::query_scalar!(
         "select id from incident
-         where closed_at is not null and nodes_above(node_id, resident_id) && $2
+         where closed_at is not null and not canary and nodes_above(node_id, resident_id) && $2
             and ($3::timestamptz is null or (closed_at, id) < ($3, $4::uuid))
          order by closed_at desc, id desc
          limit $1",
@@ -595,6 +595,7 @@ fn summarize(
                 id: match by {
                     ClosedBy::User(user) => user.0,
                     ClosedBy::Responder(responder) => responder.0,
+                    ClosedBy::Canary => Uuid::nil(),
                 },
                 name: String::new(),
             }),

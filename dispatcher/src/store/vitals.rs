@@ -38,9 +38,9 @@ pub async fn take(conn: &mut PgConnection) -> Result<Vitals, StoreError> {
             a.due as "aftercare_due!", a.overdue as "aftercare_overdue!",
             o.queued as "queued!", o.oldest_queued_s as "oldest_queued_s!"
          from (select
-                count(*) as open,
+                count(*) filter (where not canary) as open,
                 count(*) filter (where ring_level <> 'none') as ringing,
-                count(*) filter (where owner_id is null) as unclaimed,
+                count(*) filter (where owner_id is null and not canary) as unclaimed,
                 count(*) filter (where wake_at < clock_timestamp() - interval '5 s') as overdue,
                 greatest(extract(epoch from clock_timestamp() - min(wake_at)), 0)::float8 as oldest_overdue_s,
                 count(*) filter (where operator_decides) as operator_decides

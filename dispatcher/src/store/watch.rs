@@ -16,6 +16,7 @@ const PARTITION_DAYS: i32 = 3;
 const LOCKS: i32 = 0x0079_6474;
 const PARTITIONS_LOCK: i32 = 1;
 const CLOCK_LOCK: i32 = 2;
+const CANARY_LOCK: i32 = 3;
 
 /// What the watchdog saw.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +79,13 @@ pub async fn take_the_clock(conn: &mut PgConnection) -> Result<bool, StoreError>
             .await?;
     }
     Ok(taken)
+}
+
+/// Tries to become the one process whose canary presses, for as long as this connection lives.
+pub async fn take_the_canary(conn: &mut PgConnection) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(r#"select pg_try_advisory_lock($1, $2) as "taken!""#, LOCKS, CANARY_LOCK)
+        .fetch_one(conn)
+        .await?)
 }
 
 /// Moves every armed deadline by as much as the clock jumped, so that what had 20 seconds left has 20
