@@ -4,7 +4,7 @@
 import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 import * as client from './api/client'
 import { Live, type LiveState, type Message } from './api/live'
-import type { Summary, Unstored, User } from './api/types'
+import type { Canary, Summary, Unstored, User } from './api/types'
 import { EMPTY, inOrder, ringing, step, type Input } from './model/queue'
 import { somebodyThere, TELL_EACH_MS } from './model/presence'
 import { serverNow } from './model/time'
@@ -24,6 +24,7 @@ export type Happening =
 export function useBoard(user: User) {
   const queue = shallowRef(EMPTY)
   const live = ref<LiveState>({ is: 'connecting' })
+  const canary = ref<Canary | null>(null)
   const loaded = ref(false)
   const hearers = new Set<(happening: Happening) => void>()
   const tell = (happening: Happening) => {
@@ -60,6 +61,8 @@ export function useBoard(user: User) {
       take({ is: 'greeted' })
     } else if (message.event === 'unstored') {
       take({ is: 'unstored', alert: JSON.parse(message.data) as Unstored })
+    } else if (message.event === 'canary') {
+      canary.value = JSON.parse(message.data) as Canary
     }
   }
 
@@ -139,6 +142,7 @@ export function useBoard(user: User) {
     unstored,
     ring,
     live,
+    canary,
     lost_ms,
     loaded,
     take,
@@ -154,10 +158,10 @@ export type Board = ReturnType<typeof useBoard>
 /** The part of a detail that a queue holds. */
 export function summaryOf(detail: Summary): Summary {
   const { id, kinds, category, category_name, headline, urgency, ring, subject, serial, opened_at, last_press_at, presses } = detail
-  const { claimed_by, handovers, doubts, drill, tasks, closed, rating, cursor } = detail
+  const { claimed_by, handovers, doubts, drill, tasks, closed, rating, aftercare, cursor } = detail
   return {
     id, class: detail.class, kinds, category, category_name, headline, urgency, ring, subject, serial, opened_at,
     last_press_at, presses,
-    claimed_by, handovers, doubts, drill, tasks, closed, rating, cursor,
+    claimed_by, handovers, doubts, drill, tasks, closed, rating, aftercare, cursor,
   }
 }

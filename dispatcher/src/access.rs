@@ -68,6 +68,13 @@ impl Deed for Answer {
     const ROLES: &'static [Role] = &[Role::Operator, Role::Supervisor, Role::Admin];
 }
 
+/// Ordering daily help, at once or for later, and moving and cancelling what was ordered for later.
+#[derive(Debug, Clone, Copy)]
+pub struct Order;
+impl Deed for Order {
+    const ROLES: &'static [Role] = &[Role::GridOfficer, Role::Operator, Role::Supervisor, Role::Admin];
+}
+
 /// Taking a case from the operator who has claimed it.
 #[derive(Debug, Clone, Copy)]
 pub struct TakeOver;
@@ -147,7 +154,7 @@ mod tests {
 
     #[test]
     fn whoever_may_answer_may_see() {
-        for roles in [Answer::ROLES, TakeOver::ROLES, Administer::ROLES] {
+        for roles in [Answer::ROLES, Order::ROLES, TakeOver::ROLES, Administer::ROLES] {
             assert!(roles.iter().all(|role| See::ROLES.contains(role)));
         }
     }

@@ -49,8 +49,19 @@ pub struct Config {
     pub alarm_hook: Option<String>,
     /// How many incidents are decided side by side.
     pub deciders: usize,
+    /// The canary, if it is on.
+    pub canary: Option<CanaryConfig>,
     /// How maps are drawn.
     pub map: MapConfig,
+}
+
+/// The terminal of our own that presses for practice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CanaryConfig {
+    /// How often.
+    pub every: Duration,
+    /// Nothing has come through for this long: people must hear of it.
+    pub missing_after: Duration,
 }
 
 /// Something that must not appear in a log. Written down again, it is hidden, too.
@@ -105,6 +116,7 @@ impl Default for Config {
             idle_after: Duration::from_mins(10),
             alarm_hook: None,
             deciders: 2,
+            canary: None,
             map: MapConfig::default(),
         }
     }

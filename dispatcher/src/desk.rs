@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use domain::aftercare::Policy;
 use domain::id::IncidentId;
 use domain::incident::{Incident, Input, Refusal, Step, decide};
 use sqlx::pool::PoolConnection;
@@ -13,7 +14,7 @@ use crate::lines::line;
 use crate::live::Hub;
 use crate::store::incidents::SaveError;
 use crate::store::timeline::Line;
-use crate::store::{self, StoreError, facts, incidents, outbox, timeline};
+use crate::store::{self, StoreError, aftercare, facts, incidents, outbox, timeline};
 
 /// How often a decision is made anew because the responder it chose was engaged by another incident
 /// in the same moment. Each time there is one candidate less.
@@ -153,6 +154,9 @@ async fn write(
     now: jiff::Timestamp,
 ) -> Result<(), DeskError> {
     incidents::save(tx, before, &step.next, now).await?;
+    if before.is_open() {
+        aftercare::begin(tx, &step.next, &Policy::default()).await?;
+    }
     let lines: Vec<Line> = step.entries.iter().map(line).collect();
     timeline::append(tx, step.next.id, now, &lines).await?;
     outbox::enqueue(tx, &step.next, &step.effects, config, now).await?;

@@ -293,12 +293,13 @@ impl<'r> Batch<'r> {
 
     async fn open_incidents(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
         let mut openings: Vec<Opening> = Vec::new();
-        let mut places: HashMap<(Subject, Class), usize> = HashMap::new();
+        let mut places: HashMap<(Subject, Class, bool), usize> = HashMap::new();
         let mut lines: Vec<(usize, usize, Line)> = Vec::new();
         for Call { row: index, class, kind, category, line } in self.calls() {
             let row = &self.rows[index];
             let place = row.places.last().cloned();
-            let key = (row.subject.clone(), class);
+            // A real press among exercises is a case of its own.
+            let key = (row.subject.clone(), class, row.is_drill());
             let found = (class != Class::Service).then(|| places.get(&key)).flatten().copied();
             let slot = found.unwrap_or_else(|| {
                 openings.push(Opening {
@@ -312,7 +313,8 @@ impl<'r> Batch<'r> {
                     presses: 0,
                     place: None,
                     doubts: Vec::new(),
-                    drill: row.report.drill,
+                    drill: row.is_drill(),
+                    canary: row.is_canary(),
                 });
                 openings.len() - 1
             });
@@ -326,8 +328,6 @@ impl<'r> Batch<'r> {
             }
             opening.place = place.or(opening.place.take());
             opening.doubts.clone_from(&row.doubts);
-            // A real press among exercises makes the case real.
-            opening.drill &= row.report.drill;
             lines.push((slot, index, line));
         }
         if openings.is_empty() {
@@ -511,6 +511,16 @@ impl<'r> Row<'r> {
     /// An unlisted or unauthenticated source opens its incident, and never calls 120 by itself.
     fn origin(&self) -> Origin {
         if self.wearer.is_some() && self.report.authenticated { Origin::Listed } else { Origin::Unlisted }
+    }
+
+    /// A press of our own terminal, which proved that it is.
+    fn is_canary(&self) -> bool {
+        self.report.authenticated && self.wearer.as_ref().is_some_and(|wearer| wearer.canary)
+    }
+
+    /// An exercise: it says so, or nobody else presses there.
+    fn is_drill(&self) -> bool {
+        self.report.drill || self.is_canary()
     }
 
     /// What it says about the fences of its wearer: of somebody who has some, told once, by a terminal that

@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod alarm;
+pub mod canary;
 pub mod clock;
 pub mod config;
 pub mod contact;
@@ -19,6 +20,7 @@ mod letters;
 mod lines;
 pub mod live;
 pub mod outbox;
+pub mod photo;
 pub mod start;
 pub mod store;
 pub mod ticker;

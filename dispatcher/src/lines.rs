@@ -64,6 +64,9 @@ pub(crate) fn line(entry: &Entry) -> Line {
         Entry::Closed { by: ClosedBy::Responder(by), outcome, note } => {
             ("closed", None, json!({ "outcome": outcome.as_str(), "note": note, "responder": by.0 }))
         }
+        Entry::Closed { by: ClosedBy::Canary, outcome, note } => {
+            ("closed", None, json!({ "outcome": outcome.as_str(), "note": note }))
+        }
     };
     Line { what, who, data: clean(data) }
 }

@@ -12,6 +12,8 @@ use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 use wire::report::Unstored;
 
+use crate::canary::Canary;
+
 /// How many unstored alerts a slow console may lag behind before it reads the whole list again.
 const UNSTORED_BACKLOG: usize = 256;
 
@@ -22,6 +24,7 @@ pub struct Hub {
     unstored: Mutex<BTreeMap<Uuid, Unstored>>,
     unstored_news: broadcast::Sender<Unstored>,
     broken: AtomicU64,
+    canary: watch::Sender<Option<Canary>>,
 }
 
 impl Default for Hub {
@@ -31,6 +34,7 @@ impl Default for Hub {
             unstored: Mutex::default(),
             unstored_news: broadcast::channel(UNSTORED_BACKLOG).0,
             broken: AtomicU64::new(0),
+            canary: watch::channel(None).0,
         }
     }
 }
@@ -54,6 +58,20 @@ impl Hub {
     /// The watchdog has looked.
     pub fn tell_broken(&self, incidents: u64) {
         self.broken.store(incidents, Ordering::Relaxed);
+    }
+
+    /// How the canary fares, and what follows; nothing while it is off or has not been looked at.
+    pub fn canary(&self) -> watch::Receiver<Option<Canary>> {
+        self.canary.subscribe()
+    }
+
+    /// The watchdog has looked at the canary.
+    pub fn tell_canary(&self, canary: Canary) {
+        self.canary.send_if_modified(|told| {
+            let is_news = told.as_ref() != Some(&canary);
+            *told = Some(canary);
+            is_news
+        });
     }
 
     /// Rings for an alert that could not be stored, or takes that back.

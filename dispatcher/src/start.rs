@@ -9,10 +9,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
+use crate::canary::Presser;
 use crate::desk::Desk;
 use crate::outbox::{self, Terminals};
-use crate::store::{self, StoreError, live, once, schema, users, watch};
-use crate::{ticker, watchdog};
+use crate::store::{self, StoreError, canary as canary_store, live, once, schema, users, watch};
+use crate::{canary, ticker, watchdog};
 
 /// How often what nobody needs any longer is deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
@@ -20,6 +21,8 @@ const FORGET_EVERY: Duration = Duration::from_mins(1);
 const KEPT_FOR: Duration = Duration::from_hours(24);
 /// So that the deletion never holds anything up for long.
 const FORGOTTEN_MAX: i64 = 10_000;
+/// The same of the canary's cases.
+const CANARIES_MAX: i64 = 100;
 
 /// The longest pause between two statements of a transaction. Below the five seconds in which a terminal hears of its
 /// press, with room for the call that waited.
@@ -76,9 +79,20 @@ pub async fn prepare(pool: &PgPool) -> Result<(), StartError> {
     Ok(())
 }
 
-/// What runs over an open desk: ticker, outbox, watchdog. Ends when told to stop.
-pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationToken) -> Result<(), StartError> {
+/// What runs over an open desk: ticker, outbox, watchdog, and the canary where it is on. Ends when told to stop.
+pub async fn run(
+    desk: Desk,
+    terminals: Arc<dyn Terminals>,
+    presser: Option<Arc<dyn Presser>>,
+    stop: CancellationToken,
+) -> Result<(), StartError> {
     let mut running = JoinSet::new();
+    if let Some(config) = desk.config.canary {
+        running.spawn(canary::watch(desk.clone(), config, stop.clone()));
+        if let Some(presser) = presser {
+            running.spawn(canary::run(desk.clone(), config, presser, stop.clone()));
+        }
+    }
     running.spawn(ticker::run(desk.clone(), stop.clone()));
     running.spawn(watchdog::run(desk.clone(), stop.clone()));
     running.spawn(forget_old(desk.clone(), stop.clone()));
@@ -114,6 +128,7 @@ async fn forget_old(desk: Desk, stop: CancellationToken) {
             let mut conn = desk.conn().await?;
             live::forget(&mut conn, KEPT_FOR, FORGOTTEN_MAX).await?;
             once::forget(&mut conn, KEPT_FOR).await?;
+            canary_store::forget(&mut conn, KEPT_FOR, CANARIES_MAX).await?;
             users::forget_sessions(&mut conn).await
         };
         if let Err(cause) = forgetting.await {

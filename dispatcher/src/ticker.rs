@@ -14,17 +14,58 @@ use uuid::Uuid;
 
 use crate::desk::{Desk, DeskError};
 use crate::store::timeline::Line;
-use crate::store::{StoreError, facts, incidents, timeline};
+use crate::store::{StoreError, appointments, facts, incidents, timeline};
 
 /// How long a deadline may pass unnoticed when nobody says anything.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Appointments are made for minutes.
+const APPOINTMENTS_EVERY: Duration = Duration::from_secs(1);
 
 /// Decides what is due until told to stop, `desk.config.deciders` at a time.
 pub async fn run(desk: Desk, stop: CancellationToken) {
     let in_hand = Arc::new(Mutex::new(HashSet::new()));
     let deciders =
         (0..desk.config.deciders.max(1)).map(|_| decide_due(desk.clone(), Arc::clone(&in_hand), stop.clone()));
-    futures_util::future::join_all(deciders).await;
+    tokio::join!(futures_util::future::join_all(deciders), open_appointments(desk.clone(), stop.clone()));
+}
+
+/// Opens the cases of appointments whose time has come.
+async fn open_appointments(desk: Desk, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        if open_next_appointment(&desk).await {
+            continue;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(APPOINTMENTS_EVERY) => {}
+        }
+    }
+}
+
+/// Whether there was one. One that cannot be opened is put off, so that it holds up no other.
+async fn open_next_appointment(desk: &Desk) -> bool {
+    let opening = async {
+        let mut tx = desk.begin().await?;
+        let Some(id) = appointments::next_due(&mut tx).await? else { return Ok(None) };
+        let opened = match appointments::open(&mut tx, id).await {
+            Ok(_) => tx.commit().await.map_err(StoreError::from),
+            Err(cause) => Err(cause),
+        };
+        Ok::<_, StoreError>(Some((id, opened)))
+    };
+    match opening.await {
+        Ok(Some((_, Ok(())))) => {
+            desk.wake();
+            true
+        }
+        Ok(Some((id, Err(cause)))) => {
+            error!(appointment.id = %id, %cause, "an appointment could not be opened");
+            let putting_off = async { appointments::put_off(&mut *desk.conn().await?, id).await };
+            putting_off.await.is_ok()
+        }
+        // None is due; or the database is away, and the deciders say so.
+        Ok(None) | Err(_) => false,
+    }
 }
 
 async fn decide_due(desk: Desk, in_hand: Arc<Mutex<HashSet<Uuid>>>, stop: CancellationToken) {

@@ -11,7 +11,7 @@ use tracing::{error, warn};
 use crate::clock;
 use crate::desk::Desk;
 use crate::store::watch::{self, Seen};
-use crate::store::{StoreError, facts, incidents};
+use crate::store::{StoreError, facts, incidents, score};
 
 /// How often the watchdog looks.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -26,6 +26,7 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
     let mut clocks: Option<(Timestamp, std::time::Instant)> = None;
     let mut partitioned_on = None;
     let mut clock = None;
+    let mut aftercare_overdue = 0;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -39,6 +40,14 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
         if seen.overdue > 0 {
             error!(incidents = seen.overdue, "open incidents are overdue");
         }
+        // People are late here, not the machine: said when it gets worse, not each second.
+        if seen.aftercare_overdue > aftercare_overdue {
+            warn!(
+                incidents = seen.aftercare_overdue,
+                "closed incidents wait too long for a follow-up call or a rating"
+            );
+        }
+        aftercare_overdue = seen.aftercare_overdue;
         match hold_against_invariants(&desk).await {
             Ok(broken) => desk.live.tell_broken(broken),
             Err(cause) => warn!(%cause, "open incidents cannot be held against the invariants"),
@@ -64,6 +73,11 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
             }
         }
         clocks = Some((seen.now, measured));
+        if clock.is_some()
+            && let Err(cause) = judge_providers(&desk).await
+        {
+            warn!(%cause, "providers could not be judged");
+        }
         let today = clock::now().as_second() / 86_400;
         if partitioned_on != Some(today)
             && let Ok(mut tx) = desk.begin().await
@@ -73,6 +87,15 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
             partitioned_on = Some(today);
         }
     }
+}
+
+/// How providers stand by their contracts, of those whose turn it is.
+async fn judge_providers(desk: &Desk) -> Result<(), StoreError> {
+    let mut tx = desk.begin().await?;
+    if score::stand_due(&mut tx).await? > 0 {
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 /// Looks through the connection that holds the clock, when it is with us; else tries to get it.

@@ -7,12 +7,16 @@
 //!
 //! Start with [`incident`]: the life of a call for help.
 
+pub mod aftercare;
+pub mod clocks;
 pub mod datum;
 pub mod dispatch;
 pub mod fence;
 pub mod id;
 pub mod incident;
 pub mod invariant;
+pub mod order;
 pub mod place;
 pub mod press;
+pub mod score;
 pub mod word;

@@ -2,6 +2,7 @@
 
 pub mod admin;
 mod apart;
+mod canary;
 pub mod cluster;
 mod database;
 pub mod demo;

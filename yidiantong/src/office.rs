@@ -119,6 +119,7 @@ pub(crate) fn desk(
         sms: links.sms,
         push: Some(push),
         alarm_hook: settings.alarm_hook.clone(),
+        canary: crate::canary::config(&settings.canary),
         map: settings.map.clone(),
         ..Config::default()
     };

@@ -15,6 +15,7 @@ use tracing::info;
 use wire::directory::Directory;
 use wire::internal::Key;
 
+use crate::canary;
 use crate::database::{self, Database};
 use crate::demo::{self, Demo};
 use crate::follow::{self, Answers};
@@ -123,7 +124,8 @@ async fn serve_over(
         };
         let following = follow::follow(Arc::clone(&directory), ask, Answers::default(), desk_stop.clone());
         parts.keep(following);
-        let running = dispatcher::start::run(desk, terminals, desk_stop.clone());
+        let presser = canary::presser(&settings.canary, Some(mqtt));
+        let running = dispatcher::start::run(desk, terminals, presser, desk_stop.clone());
         parts.spawn(async move { running.await.context("the dispatcher has ended") });
         let announcing = async {
             // Who types what is printed the moment it is printed must be let in.

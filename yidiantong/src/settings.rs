@@ -4,7 +4,7 @@ mod document;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use dispatcher::config::map::MapConfig;
@@ -58,10 +58,27 @@ pub struct Settings {
     /// Where a broker or gateway in a process of its own answers `/health` and `/metrics`.
     #[schemars(example = "127.0.0.1:9090")]
     pub health_listen: Option<SocketAddr>,
+    /// The press of our own that shows that the line works.
+    pub canary: CanarySettings,
     /// The bus between broker and gateways.
     pub bus: BusSettings,
     /// The hand-over between processes when the roles run apart.
     pub internal: InternalSettings,
+}
+
+/// A terminal of our own that presses again and again: nobody is woken, and everybody hears of it when it is missing.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CanarySettings {
+    /// Whether it presses.
+    pub on: bool,
+    /// How often, in seconds.
+    pub every_s: NonZeroU32,
+    /// Nothing has come through for this many seconds: the alarm hook is told, and the consoles show it.
+    pub missing_after_s: NonZeroU32,
+    /// Where it connects (MQTT), such as `10.0.0.2:1883`. Without it, at the front door of the same process.
+    #[schemars(example = "10.0.0.2:1883")]
+    pub mqtt: Option<String>,
 }
 
 /// The bus between broker and gateways.
@@ -108,6 +125,9 @@ pub struct CentreSettings {
     /// The key for signatures both ways.
     #[schemars(example = "a long secret that only the two of you know")]
     pub secret: String,
+    /// Whether it wants to hear of exercises; otherwise they are not sent to it.
+    #[serde(default)]
+    pub takes_drills: bool,
     /// PEM: the only authorities that the centre's certificate may be from; without it, the public ones.
     #[schemars(example = "/etc/yidiantong/120-ca.pem")]
     pub ca_file: Option<PathBuf>,
@@ -159,9 +179,17 @@ impl Default for Settings {
             backups_kept: NonZeroUsize::new(14).unwrap_or(NonZeroUsize::MIN),
             name: None,
             health_listen: None,
+            canary: CanarySettings::default(),
             bus: BusSettings::default(),
             internal: InternalSettings::default(),
         }
+    }
+}
+
+impl Default for CanarySettings {
+    fn default() -> Self {
+        let seconds = |seconds| NonZeroU32::new(seconds).unwrap_or(NonZeroU32::MIN);
+        Self { on: false, every_s: seconds(60), missing_after_s: seconds(180), mqtt: None }
     }
 }
 
@@ -365,7 +393,9 @@ impl CentreSettings {
             ca_file: self.ca_file.clone(),
             client_certificate_file: self.client_certificate_file.clone(),
         };
-        CentreConfig::new(self.number, self.url.clone(), Secret(self.secret.clone()), &certificates)
+        let mut link = CentreConfig::new(self.number, self.url.clone(), Secret(self.secret.clone()), &certificates)?;
+        link.takes_drills = self.takes_drills;
+        Ok(link)
     }
 }
 
@@ -400,6 +430,7 @@ mod tests {
             number: Centre::Ambulance,
             url: url.into(),
             secret: "s".into(),
+            takes_drills: false,
             ca_file: ca.map(written),
             client_certificate_file: client.map(written),
         };

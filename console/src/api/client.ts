@@ -3,14 +3,21 @@
 
 import { learnClock } from '../model/time'
 import type {
+  Appointment,
+  AppointmentDraft,
   Candidates,
+  CaseClocks,
   CaseMap,
   Category,
   Delivery,
+  ClockMonth,
+  ClockTargetDraft,
+  ClockTargets,
   Detail,
   Fence,
   FenceDraft,
   Ledger,
+  Floors,
   MapFeatures,
   MapSettings,
   OwnOffers,
@@ -18,6 +25,7 @@ import type {
   Resident,
   ResidentDraft,
   ResidentFound,
+  ScoreCards,
   ServiceCall,
   Session,
   Summary,
@@ -67,6 +75,8 @@ export function loggedOut(): void {
 interface Asked {
   method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   body?: unknown
+  /** A body that is no JSON. */
+  file?: Blob
   key?: string
   /** Whether the browser may ask "has it changed?" instead of for the whole. Default: no. */
   kept?: 'yes' | 'no'
@@ -77,6 +87,7 @@ async function call<T>(path: string, asked: Asked = {}, again = true): Promise<T
   const as_whom = csrf
   const headers: Record<string, string> = { accept: 'application/json' }
   if (asked.body !== undefined) headers['content-type'] = 'application/json'
+  if (asked.file) headers['content-type'] = asked.file.type
   if (method !== 'GET' && csrf) headers['x-csrf-token'] = csrf
   if (asked.key) headers['idempotency-key'] = asked.key
   const patience = new AbortController()
@@ -87,7 +98,7 @@ async function call<T>(path: string, asked: Asked = {}, again = true): Promise<T
     response = await fetch(ROOT + path, {
       method,
       headers,
-      body: asked.body === undefined ? undefined : JSON.stringify(asked.body),
+      body: asked.file ?? (asked.body === undefined ? undefined : JSON.stringify(asked.body)),
       credentials: 'same-origin',
       cache: asked.kept === 'yes' ? 'no-cache' : 'no-store',
       signal: patience.signal,
@@ -205,9 +216,38 @@ export const close = (id: string, outcome: string, note?: string) =>
 export const note = (id: string, text: string, key: string) => on(id, 'note', { text }, key)
 
 export const categorize = (id: string, category: string) => on(id, 'category', { category })
-export const rate = (id: string, stars: number, comment: string, key: string) =>
-  on(id, 'rating', comment ? { stars, comment } : { stars }, key)
+/** A follow-up call; without a time it was just now. */
+export interface FollowUp {
+  reached: string
+  at?: string
+  note?: string
+}
+export interface Rated {
+  stars: number
+  given_by: string
+  complaint?: string
+  comment?: string
+}
+export const followUp = (id: string, told: FollowUp, key: string) => on(id, 'follow-up', told, key)
+export const rate = (id: string, told: Rated, key: string) => on(id, 'rating', told, key)
+export const excuse = (id: string, why: string, note: string, key: string) =>
+  on(id, 'excuse', note ? { excuse: why, note } : { excuse: why }, key)
+/** A page of what waits for a follow-up call or a rating, the oldest deadline first. */
+export const aftercare = (after: string | null = null) =>
+  call<{ incidents: Summary[]; overdue: number; next: string | null }>(`/aftercare${after ? `?after=${after}` : ''}`)
 export const categories = () => call<{ categories: Category[] }>('/categories')
+
+export const appointments = (after: string | null = null) =>
+  call<{ appointments: Appointment[]; next: string | null }>(`/appointments${after ? `?after=${after}` : ''}`)
+export const makeAppointment = (draft: AppointmentDraft, key: string) => post<Appointment>('/appointments', draft, key)
+export const moveAppointment = (id: string, version: number, wanted_at: string, note: string | null) =>
+  call<Appointment>(`/appointments/${encodeURIComponent(id)}`, { method: 'PUT', body: { version, wanted_at, note } })
+export const cancelAppointment = (id: string, version: number, reason: string) =>
+  post<Appointment>(`/appointments/${encodeURIComponent(id)}/cancel`, { version, reason })
+
+export const scoreCards = (month: string | null) => call<ScoreCards>(`/score-cards${month ? `?month=${month}` : ''}`)
+export const saveFloors = (provider: string, floors: Floors) =>
+  call<void>(`/providers/${encodeURIComponent(provider)}/floors`, { method: 'PUT', body: floors })
 
 export const candidates = (id: string) => call<Candidates>(`/incidents/${encodeURIComponent(id)}/candidates`)
 export const residents = (q: string) =>
@@ -243,6 +283,19 @@ export const deliveries = (incident: string, after: string | null = null) =>
 /** A page of what has not arrived, newest first. */
 export const lostDeliveries = (after: string | null = null) => call<Ledger>(`/deliveries${page(after)}`)
 export const redeliver = (id: string) => post<Delivery>(`/deliveries/${encodeURIComponent(id)}/redeliver`)
+/** The resident's terminal is taken to have been pressed, for practice. */
+export const startDrill = (resident: string) => post<Detail>('/drills', { resident }).then(whole)
+export const caseClocks = (incident: string) => call<CaseClocks>(`/incidents/${encodeURIComponent(incident)}/clocks`)
+/** They have heard each other. */
+export const spoken = (id: string, whom: 'wearer' | 'contact') => on(id, 'spoken', { with: whom })
+export const nodeClocks = (node: string, month: string) =>
+  call<ClockMonth>(`/nodes/${encodeURIComponent(node)}/clocks${month ? `?month=${encodeURIComponent(month)}` : ''}`)
+export const evidenceUrl = (node: string, month: string) =>
+  `${ROOT}/nodes/${encodeURIComponent(node)}/clocks.csv?month=${encodeURIComponent(month)}`
+export const clockTargets = (node: string) => call<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`)
+export const addClockTarget = (node: string, draft: ClockTargetDraft) =>
+  post<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`, draft)
+export const endClockTarget = (id: string) => call<void>(`/targets/${encodeURIComponent(id)}`, { method: 'DELETE' })
 
 export const liveUrl = (after: string | null) =>
   `${ROOT}/live${after === null ? '' : `?after=${encodeURIComponent(after)}`}`
@@ -260,6 +313,10 @@ export const subscribePush = (subscription: PushSubscriptionJSON) =>
   post<void>('/me/push', { endpoint: subscription.endpoint, keys: subscription.keys })
 export const unsubscribePush = (endpoint: string) =>
   call<void>('/me/push', { method: 'DELETE', body: { endpoint } })
+export const addSiteNote = (offer: string, text: string) => post<unknown>(`/offers/${encodeURIComponent(offer)}/note`, { text })
+export const addPhoto = (offer: string, photo: Blob) =>
+  call<unknown>(`/offers/${encodeURIComponent(offer)}/photo`, { method: 'POST', file: photo })
+export const photoUrl = (id: string) => `${ROOT}/photos/${encodeURIComponent(id)}`
 export const setDuty = (on: boolean) => call<unknown>('/responder/duty', { method: 'PUT', body: { on } })
 export const tellPosition = (at: { lat: number; lon: number; accuracy_m?: number }) =>
   call<unknown>('/responder/position', { method: 'PUT', body: at })

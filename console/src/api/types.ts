@@ -105,8 +105,44 @@ export interface Category extends CategoryName {
 export interface Rating {
   /** From 1 to 5. */
   stars: number
+  given_by?: Word<Rater>
+  /** What is complained of. */
+  complaint?: string | null
   comment?: string | null
   at: string
+}
+
+export const REACHED = ['resident', 'contact', 'nobody'] as const
+export type Reached = (typeof REACHED)[number]
+export const RATERS = ['resident', 'contact'] as const
+export type Rater = (typeof RATERS)[number]
+/** Why there will be no follow-up call or rating. */
+export const EXCUSES = ['unreachable', 'declined', 'deceased', 'nobody_known'] as const
+
+/** What is still to be done after the end. */
+export interface Aftercare {
+  follow_up_by?: string | null
+  rate_by?: string | null
+  /** How often nobody answered. */
+  tries: number
+  finished_at?: string | null
+}
+
+/** One of the five steps of a case. */
+export interface Step {
+  step: Word<'notified' | 'dispatched' | 'handled' | 'followed_up' | 'rated'>
+  progress: Word<'taken' | 'due' | 'ahead' | 'waived'>
+  at?: string | null
+  due_by?: string | null
+  why?: string | null
+}
+
+/** A call after the end. */
+export interface AfterCall {
+  at: string
+  reached: Word<Reached>
+  note?: string | null
+  by: string
 }
 
 export interface Summary {
@@ -132,6 +168,7 @@ export interface Summary {
   tasks: string[]
   closed?: Closing | null
   rating?: Rating | null
+  aftercare?: Aftercare | null
   /** Opaque: where the live stream stands after the change that led to this state. */
   cursor: string
 }
@@ -268,6 +305,9 @@ export interface Detail extends Summary {
   /** Where the person should be. */
   fences?: Fence[]
   offers: Offer[]
+  work?: Work[]
+  steps?: Step[]
+  calls?: AfterCall[]
   timeline: Entry[]
   script?: { zh?: string | null; en?: string | null } | null
   notices: Notice[]
@@ -451,3 +491,177 @@ export interface Resident {
   /** Newest first; the open ones before them. */
   incidents: PastIncident[]
 }
+
+/** A number with its 95 % interval. */
+export interface Estimate {
+  value: number
+  low: number
+  high: number
+  cases: number
+}
+
+/** What a provider's contracts ask for; shares from 0 to 1. */
+export interface Floors {
+  acceptance_min?: number | null
+  on_time_min?: number | null
+  completion_min?: number | null
+  complaints_max?: number | null
+  rating_min?: number | null
+}
+
+/** How a provider worked in a month. */
+export interface ScoreCard {
+  id: string
+  name: string
+  editable: boolean
+  asked: number
+  served: number
+  acceptance?: Estimate | null
+  on_time?: Estimate | null
+  lateness_median_s?: number | null
+  completion?: Estimate | null
+  complaints?: Estimate | null
+  rating?: Estimate | null
+  floors: Floors
+  /** Anything: to be replaced. */
+  breaches: { code: Word<'acceptance' | 'on_time' | 'completion' | 'complaints' | 'rating'>; message: string; floor: number }[]
+  standing?: { flagged_since: string; handicap_s: number } | null
+}
+
+export interface ScoreCards {
+  month: string
+  providers: ScoreCard[]
+}
+
+/** What somebody did on the spot. */
+export interface Work {
+  offer: string
+  name: string
+  provider: string
+  /** What kind of price was agreed. */
+  price_class?: string | null
+  accepted_at: string
+  promised_at?: string | null
+  arrived_at?: string | null
+  /** How far from the place they were then. */
+  arrived_m?: number | null
+  finished_at?: string | null
+  finished_m?: number | null
+  /** A note without text is a photograph. */
+  notes: { id: string; at: string; text?: string | null }[]
+}
+
+/** Daily help that is wanted later. */
+export interface Appointment extends CategoryName {
+  id: string
+  resident: string
+  name: string
+  category: string
+  wanted_at: string
+  /** When the incident for it is opened. */
+  opens_at: string
+  on_behalf_of?: string | null
+  note?: string | null
+  drill: boolean
+  state: Word<'waiting' | 'opened' | 'cancelled'>
+  made_by: string
+  version: number
+}
+
+/** Without a time it is wanted now. */
+export interface AppointmentDraft {
+  resident: string
+  category: string
+  wanted_at?: string
+  on_behalf_of?: string
+  note?: string
+}
+/** How the press of our own fares that shows that the line works. */
+export interface Canary {
+  missing: boolean
+  seen_at: string | null
+  acknowledged_ms: number | null
+  seen_ms: number | null
+  missing_after_s: number
+}
+
+/** What a standard or a contract asks for. */
+export interface ClockTarget {
+  /** None: a contract's own. */
+  profile: string | null
+  id: string | null
+  node: string | null
+  provider: { id: string; name: string } | null
+  source: string
+  clock: string
+  calls: string
+  share: number
+  within_s: number
+}
+
+/** How fast help came in one case. */
+export interface CaseClocks {
+  evidence: string
+  weight: string
+  calls: string
+  as_of: string
+  milestones: { milestone: string; at: string }[]
+  clocks: { clock: string; took_ms: number }[]
+  readings: { target: ClockTarget; state: string; due_at: string | null; took_ms: number | null }[]
+  next: number | null
+}
+
+export interface ClockTally {
+  target: ClockTarget
+  met: number
+  missed: number
+  running: number
+  dropped: number
+  share: number | null
+  keeps: boolean | null
+  forecast: { expected: number; allowed: number; spare: number; risk: number } | null
+}
+
+/** A node's clocks in a month. */
+export interface ClockMonth {
+  node: { id: string; name: string }
+  month: string
+  time_zone: string
+  from: string
+  until: string
+  as_of: string
+  counted: number
+  drills: number
+  tests: number
+  spreads: { clock: string; calls: string; cases: number; p50_ms: number; p90_ms: number; max_ms: number }[]
+  targets: ClockTally[]
+  breaches: { evidence: string; incident: string; since: string; took_ms: number | null; target: number }[]
+  breaches_total: number
+  evidence: { sha256: string; cases: number }
+}
+
+export interface ClockTargets {
+  targets: ClockTarget[]
+  providers: { id: string; name: string }[]
+}
+
+export interface ClockTargetDraft {
+  source: string
+  provider: string | null
+  clock: string
+  calls: string
+  share: number
+  within_s: number
+}
+
+export const CLOCKS = [
+  'pressed_durable',
+  'pressed_claimed',
+  'pressed_spoken',
+  'pressed_accepted',
+  'pressed_on_scene',
+  'pressed_closed',
+  'asked_on_scene',
+  'centre_answered',
+  'vehicle_out',
+] as const

@@ -80,3 +80,13 @@ export function engaged(detail: Detail): number {
 export function coordinates(lat: number, lon: number): string {
   return `${Math.abs(lat).toFixed(5)}° ${lat < 0 ? 'S' : 'N'}  ${Math.abs(lon).toFixed(5)}° ${lon < 0 ? 'W' : 'E'}`
 }
+
+/** What is due after the end, by when, and whether that has passed. */
+export function afterwards(summary: Summary, now: number): { task: string; by: string; late: 'yes' | 'no' }[] {
+  const { follow_up_by: call, rate_by: rating } = summary.aftercare ?? {}
+  const due = [
+    { task: 'follow_up', by: call },
+    { task: 'rate', by: rating },
+  ]
+  return due.flatMap(({ task, by }) => (by ? [{ task, by, late: Date.parse(by) < now ? 'yes' : 'no' } as const] : []))
+}

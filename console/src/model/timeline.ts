@@ -85,6 +85,13 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
       const from = text(inside(data.from, 'name')) ?? text(data.from_name)
       return from === null ? say('claimed', { who: by }) : say('taken_over', { who: by, from })
     }
+    case 'appointed':
+      return say(what, { who: by, time: clock(data.wanted_at) })
+    case 'site_noted':
+    case 'photographed':
+      return say(what, { name })
+    case 'spoken':
+      return say(data.with === 'contact' ? 'spoken_contact' : 'spoken', { who: by })
     case 'released':
     case 'noted':
       return say(what, { who: by })
@@ -127,7 +134,15 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
       return state !== null && ['told', 'reached', 'lost', 'skipped'].includes(state) ? say(`contacted.${state}`, { rank }) : null
     }
     case 'rated':
-      return say(what, { who: by, stars: '★'.repeat(typeof data.stars === 'number' ? data.stars : 0) })
+      return say(text(data.complaint) === null ? 'rated' : 'rated_complaint', {
+        who: by,
+        from: { vocabulary: 'aftercare.reached', word: text(data.given_by) ?? 'resident' },
+        stars: '★'.repeat(typeof data.stars === 'number' ? data.stars : 0),
+      })
+    case 'followed_up':
+      return say(what, { who: by, reached: { vocabulary: 'aftercare.reached', word: text(data.reached) ?? 'nobody' } })
+    case 'excused':
+      return say(what, { who: by, why: { vocabulary: 'aftercare.why', word: text(data.excuse) ?? '' } })
     case 'closed':
       return say(what, { who: who ?? responder(data, offers) ?? by, outcome: { vocabulary: 'outcomes', word: text(data.outcome) ?? 'other' } })
     default:
@@ -153,7 +168,7 @@ export function writer(entry: Entry): string | null {
 
 /** What people and far ends wrote, one a line. */
 function remarks(data: Data): string | null {
-  const said = [data.on_behalf_of, data.text, data.note, data.comment, data.reason, inside(data.state, 'reason'), data.why, data.place_in_words, data.phone, data.reference]
+  const said = [data.on_behalf_of, data.text, data.note, data.complaint, data.comment, data.reason, inside(data.state, 'reason'), data.why, data.place_in_words, data.phone, data.reference]
   const lines = said.map(text).filter((line) => line !== null)
   return lines.length > 0 ? lines.join('\n') : null
 }
@@ -163,6 +178,14 @@ function responder(data: Data, offers: readonly Offer[]): string | null {
   if (told !== null) return told
   const offer = offers.find((each) => each.id === data.offer || each.responder === data.responder)
   return offer?.name ?? null
+}
+
+/** A time as people write it. */
+function clock(value: unknown): string {
+  const at = new Date(text(value) ?? '')
+  if (Number.isNaN(at.getTime())) return '?'
+  const two = (n: number) => String(n).padStart(2, '0')
+  return `${at.getMonth() + 1}/${at.getDate()} ${two(at.getHours())}:${two(at.getMinutes())}`
 }
 
 function metres(value: unknown): number {

@@ -22,6 +22,8 @@ pub struct CentreConfig {
     pub url: String,
     /// The key for signatures both ways.
     pub secret: Secret,
+    /// Whether it wants to hear of exercises; otherwise they are not sent.
+    pub takes_drills: bool,
     /// Trusts whom the centre's certificate is to be from, and nobody else.
     pub(crate) http: Client,
 }
@@ -115,7 +117,7 @@ impl CentreConfig {
                 .and_then(|identity| client.identity(identity).build())
                 .map_err(unusable(file))?,
         };
-        Ok(Self { centre, url, secret, http })
+        Ok(Self { centre, url, secret, takes_drills: false, http })
     }
 }
 

@@ -5,6 +5,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::aftercare;
 use domain::incident::Refusal;
 use serde::Serialize;
 use serde_json::Value;
@@ -12,8 +13,11 @@ use utoipa::ToSchema;
 
 use crate::desk::DeskError;
 use crate::store::StoreError;
+use crate::store::aftercare::NoteError;
+use crate::store::appointments::ChangeError;
 use crate::store::deliveries::NotAgain;
 use crate::store::fences::FENCES_MAX;
+use crate::store::site;
 
 /// Why a call did not do what was asked. The text is the sentence that the caller reads.
 #[derive(Debug, thiserror::Error)]
@@ -53,15 +57,18 @@ pub(crate) enum ApiError {
     /// The responder is engaged in another incident.
     #[error("that responder is engaged elsewhere")]
     ResponderBusy,
-    /// A rating is asked for when it is over.
-    #[error("the incident is not closed: rate it afterwards")]
-    NotOver,
-    /// Somebody has rated it.
-    #[error("it was rated before")]
-    RatedBefore,
     /// A message that is not sent again.
     #[error("{0}")]
     NotAgain(NotAgain),
+    /// An appointment is settled.
+    #[error("the appointment is {0} already")]
+    AppointmentOver(String),
+    /// The responder may not write that down now.
+    #[error("{0}")]
+    SiteRefused(site::Refusal),
+    /// The rules of what follows the end say no.
+    #[error("{0}")]
+    AfterwardsRefused(aftercare::Refusal),
     /// More fences than anybody can keep an eye on.
     #[error("{name} has {FENCES_MAX} fences already")]
     TooManyFences {
@@ -148,10 +155,11 @@ impl ApiError {
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::Refused(_)
             | Self::ResponderBusy
-            | Self::NotOver
             | Self::NotAgain(_)
+            | Self::AfterwardsRefused(_)
+            | Self::SiteRefused(_)
+            | Self::AppointmentOver(_)
             | Self::TooManyFences { .. }
-            | Self::RatedBefore
             | Self::EditedMeanwhile(_)
             | Self::UnderWay => StatusCode::CONFLICT,
             Self::CursorGone => StatusCode::GONE,
@@ -176,10 +184,11 @@ impl ApiError {
             Self::NoSuchMethod => "no_such_method",
             Self::Refused(_)
             | Self::ResponderBusy
-            | Self::NotOver
             | Self::NotAgain(_)
-            | Self::TooManyFences { .. }
-            | Self::RatedBefore => "refused",
+            | Self::AfterwardsRefused(_)
+            | Self::SiteRefused(_)
+            | Self::AppointmentOver(_)
+            | Self::TooManyFences { .. } => "refused",
             Self::EditedMeanwhile(_) => "edited_meanwhile",
             Self::KeyUsed => "key_used",
             Self::UnderWay => "under_way",
@@ -196,12 +205,13 @@ impl ApiError {
         match self {
             Self::Refused(refusal) => Some(refusal.code()),
             Self::ResponderBusy => Some("responder_busy"),
-            Self::NotOver => Some("not_over"),
             Self::NotAgain(NotAgain::Arrived) => Some("arrived"),
             Self::NotAgain(NotAgain::NotWanted) => Some("not_wanted"),
             Self::NotAgain(NotAgain::Overtaken) => Some("overtaken"),
+            Self::AfterwardsRefused(refusal) => Some(refusal.code()),
+            Self::SiteRefused(refusal) => Some(refusal.code()),
+            Self::AppointmentOver(_) => Some("appointment_over"),
             Self::TooManyFences { .. } => Some("too_many_fences"),
-            Self::RatedBefore => Some("rated_before"),
             _ => None,
         }
     }
@@ -247,6 +257,31 @@ impl From<DeskError> for ApiError {
             DeskError::Refused(refusal) => Self::Refused(refusal),
             DeskError::ResponderBusy => Self::ResponderBusy,
             DeskError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NoAppointment => Self::NotFound("appointment"),
+            ChangeError::Over(state) => Self::AppointmentOver(state),
+            ChangeError::EditedMeanwhile(current) => match serde_json::to_value(current) {
+                Ok(current) => Self::EditedMeanwhile(current),
+                Err(cause) => Self::Internal(Cause::Json(cause)),
+            },
+            ChangeError::Refused(why) => Self::BadField { field: "wanted_at", why: why.to_string() },
+            ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<NoteError> for ApiError {
+    fn from(error: NoteError) -> Self {
+        match error {
+            NoteError::NoIncident => Self::NotFound("incident"),
+            NoteError::Refused(refusal) => Self::AfterwardsRefused(refusal),
+            NoteError::Store(error) => error.into(),
         }
     }
 }

@@ -15,6 +15,8 @@ use wire::counters::{Kind, Sample};
 
 use super::errors::ApiError;
 use super::{Api, Counted};
+use crate::canary::Canary;
+use crate::clock;
 use crate::store::vitals::{self, Vitals};
 
 /// A database that takes longer does not do.
@@ -72,6 +74,8 @@ struct HealthView {
     overdue: Option<i64>,
     outbox_queued: Option<i64>,
     unstored: usize,
+    /// The press of our own that shows that the line works; nothing where it is off.
+    canary: Option<Canary>,
 }
 
 async fn vitals(api: &Api) -> Option<Vitals> {
@@ -108,6 +112,7 @@ pub(super) async fn health(State(api): State<Api>) -> Response {
         overdue: vitals.map(|vitals| vitals.overdue),
         outbox_queued: vitals.map(|vitals| vitals.queued),
         unstored,
+        canary: api.desk().live.canary().borrow().clone(),
     };
     (code, Json(view)).into_response()
 }
@@ -145,6 +150,16 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
             "Open incidents whose automatic decision failed twice.",
             count(vitals.operator_decides),
         );
+        page.gauge(
+            "ydt_aftercare_due",
+            "Closed incidents that wait for a follow-up call or a rating.",
+            count(vitals.aftercare_due),
+        );
+        page.gauge(
+            "ydt_aftercare_overdue",
+            "Those of them whose deadline has passed.",
+            count(vitals.aftercare_overdue),
+        );
         page.gauge("ydt_outbox_queued", "Messages that wait to be sent.", count(vitals.queued));
         page.gauge("ydt_outbox_oldest_seconds", "Age of the oldest message that waits.", vitals.oldest_queued_s);
     }
@@ -153,6 +168,9 @@ pub(super) async fn metrics(State(api): State<Api>) -> Response {
         "Open incidents that the watchdog found to break a promise (docs/invariants.md).",
         whole(api.desk().live.broken()),
     );
+    if let Some(canary) = api.desk().live.canary().borrow().clone() {
+        page.canary(&canary);
+    }
     let unstored = u32::try_from(api.desk().live.unstored().0.len()).unwrap_or(u32::MAX);
     page.gauge("ydt_alerts_unstored", "Alerts that ring from memory because they are not stored.", f64::from(unstored));
     page.gauge("ydt_sse_followers", "Open streams.", whole(counters.followers.load(Ordering::Relaxed)));
@@ -190,6 +208,28 @@ impl Page {
     fn gauge(&mut self, name: &str, help: &str, value: f64) {
         self.head(name, help, "gauge");
         self.line(name, value);
+    }
+
+    fn canary(&mut self, canary: &Canary) {
+        let missing = f64::from(u8::from(canary.missing));
+        self.gauge("ydt_canary_missing", "Whether the canary's press has not come through for too long.", missing);
+        if let Some(seen_at) = canary.seen_at {
+            let age_s = clock::now().duration_since(seen_at).as_secs_f64().max(0.0);
+            self.gauge(
+                "ydt_canary_last_success_age_seconds",
+                "Age of the canary's last press that came through.",
+                age_s,
+            );
+        }
+        let seconds = |milliseconds: i32| f64::from(milliseconds) / 1_000.0;
+        if let (Some(acknowledged_ms), Some(seen_ms)) = (canary.acknowledged_ms, canary.seen_ms) {
+            self.gauge(
+                "ydt_canary_acknowledged_seconds",
+                "From the canary's press to its acknowledgement.",
+                seconds(acknowledged_ms),
+            );
+            self.gauge("ydt_canary_seen_seconds", "From the canary's press to the consoles' stream.", seconds(seen_ms));
+        }
     }
 
     fn parts(&mut self, counted: &[Counted]) {

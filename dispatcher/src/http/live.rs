@@ -56,7 +56,7 @@ pub(super) struct After {
 /// A stream of what changes
 ///
 /// Server-sent events: `hello` with the cursor, `incident` with a summary whenever one changes, `unstored` for an
-/// alert that could not be stored. `after`, or the header `Last-Event-ID`, resumes where another stream ended.
+/// alert that could not be stored, `canary` for how the press of our own fares. `after`, or the header `Last-Event-ID`, resumes where another stream ended.
 #[utoipa::path(
     get, path = "/api/v1/live", tag = "incidents",
     params(After),
@@ -82,6 +82,7 @@ pub(super) async fn follow(
     // Before anything else, so that the console knows: what it held as "not stored" is told anew.
     let hello = event("hello", &Hello { cursor: reader.cursor }).id(reader.cursor.to_string());
     let news = stream::select(reader.into_stream(), Alerts::start(&api).into_stream());
+    let news = stream::select(news, canary(&api));
     let stream = stream::once(async { hello }).chain(news);
     Ok(answer(&api, stream, Some(who.caller), follower))
 }
@@ -143,6 +144,22 @@ pub(super) async fn wait_for_news(changes: &mut watch::Receiver<u64>, look_every
         Ok(Err(_)) => sleep(look_every).await,
         Err(_) => {}
     }
+}
+
+/// How the canary fares: now, and whenever that changes.
+fn canary(api: &Api) -> impl Stream<Item = Event> + Send + use<> {
+    let mut fares = api.desk().live.canary();
+    fares.mark_changed();
+    stream::unfold(fares, |mut fares| async move {
+        loop {
+            // Nobody is left to tell anything: the stream ends by itself.
+            fares.changed().await.ok()?;
+            let canary = fares.borrow_and_update().clone();
+            if let Some(canary) = canary {
+                return Some((event("canary", &canary), fares));
+            }
+        }
+    })
 }
 
 /// One console's place in the stream of changes.

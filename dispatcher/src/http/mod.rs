@@ -3,10 +3,14 @@
 //! Handlers extract, make one call and answer with a view. Who may call is in the handler's arguments
 //! ([`caller`]); the list of all routes is in [`routes`], so that a test can ask each of them.
 
+mod aftercare;
+mod appointments;
 mod assets;
 mod caller;
 mod centre;
+mod clocks;
 mod deliveries;
+mod drills;
 mod errors;
 mod fences;
 mod health;
@@ -24,8 +28,10 @@ mod records;
 mod remembered;
 mod residents;
 pub mod routes;
+mod scores;
 mod script;
 mod sessions;
+mod site;
 
 use std::fmt;
 use std::future::Future;

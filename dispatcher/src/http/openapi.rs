@@ -62,7 +62,9 @@ fn problem(why: &str) -> Answer {
         (name = "residents", description = "Those who are to be helped"),
         (name = "fences", description = "Where they should be"),
         (name = "map", description = "What has a place"),
+        (name = "clocks", description = "How fast help comes"),
         (name = "responders", description = "Those who go"),
+        (name = "providers", description = "Who employs them, and how good their work is"),
         (name = "centres", description = "120, 119, 110"),
         (name = "operation", description = "For those who run it"),
     ),
@@ -97,7 +99,7 @@ impl Modify for Schemes {
         let cookie = ApiKeyValue::with_description(
             COOKIE,
             "Set by `POST /api/v1/session`. The scopes are what the caller's role must allow: `see`, `answer`, \
-             `administer`, over the subtree in which the thing lies.",
+             `take_over`, `order`, `administer`, over the subtree in which the thing lies.",
         );
         components.add_security_scheme(SESSION, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         let csrf = ApiKeyValue::with_description("X-CSRF-Token", "`csrf` of `GET /api/v1/session`.");

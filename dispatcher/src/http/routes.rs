@@ -1,16 +1,18 @@
 //! Every route there is, in one list that can be asked: what a handler says of itself is its route.
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 use axum::routing::get;
 use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::{
-    Api, centre, deliveries, fences, health, incidents, live, map, offers, openapi, orders, push, records, residents,
-    sessions,
+    Api, aftercare, appointments, centre, clocks, deliveries, drills, fences, health, incidents, live, map, offers,
+    openapi, orders, push, records, residents, scores, sessions, site,
 };
+use crate::photo;
 
 /// One route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub struct Route {
     pub method: Method,
     /// The path, with `{id}` where an id goes.
     pub path: String,
-    /// What a session's role must allow, by the description: `see`, `answer`, `administer`, `respond`. None: any session does,
+    /// What a session's role must allow, by the description: `see`, `answer`, `take_over`, `administer`, `respond`. None: any session does,
     /// or none is asked for.
     pub deed: Option<String>,
 }
@@ -50,7 +52,21 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(incidents::close))
         .routes(routes!(incidents::note))
         .routes(routes!(orders::categorize))
-        .routes(routes!(orders::rate))
+        .routes(routes!(aftercare::follow_up))
+        .routes(routes!(aftercare::rate))
+        .routes(routes!(aftercare::excuse))
+        .routes(routes!(aftercare::due))
+        .routes(routes!(appointments::waiting))
+        .routes(routes!(appointments::make))
+        .routes(routes!(appointments::change))
+        .routes(routes!(appointments::cancel))
+        .routes(routes!(clocks::of_case))
+        .routes(routes!(clocks::spoken))
+        .routes(routes!(clocks::of_node))
+        .routes(routes!(clocks::evidence))
+        .routes(routes!(clocks::targets, clocks::agree))
+        .routes(routes!(clocks::end))
+        .routes(routes!(drills::start))
         .routes(routes!(incidents::candidates))
         .routes(routes!(map::case))
         .routes(routes!(orders::categories))
@@ -77,11 +93,16 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(offers::arrived))
         .routes(routes!(offers::done))
         .routes(routes!(offers::seen))
-        .routes(routes!(offers::position))
-        .routes(routes!(offers::duty))
         .routes(routes!(push::key))
         .routes(routes!(push::subscribe))
         .routes(routes!(push::unsubscribe))
+        .routes(routes!(site::note))
+        .routes(routes!(site::photograph).layer(DefaultBodyLimit::max(photo::BYTES_MAX)))
+        .routes(routes!(site::photo))
+        .routes(routes!(offers::position))
+        .routes(routes!(offers::duty))
+        .routes(routes!(scores::list))
+        .routes(routes!(scores::set_floors))
         .routes(routes!(centre::status))
         .routes(routes!(deliveries::sms_status))
         .routes(routes!(health::health))

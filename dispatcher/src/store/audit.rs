@@ -1,6 +1,6 @@
-//! Who has looked at what, and why. The list is only ever added to.
+//! Who has looked at what, and why, and what they did after a case was closed. The list is only ever added to.
 
-use domain::id::UserId;
+use domain::id::{IncidentId, UserId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -51,6 +51,39 @@ pub async fn located(conn: &mut PgConnection, user: UserId, resident: Uuid, why:
         user.0,
         resident,
         why,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes down that somebody has done something about a case. Each time.
+pub async fn did(
+    conn: &mut PgConnection,
+    user: UserId,
+    what: &'static str,
+    incident: IncidentId,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into audit (user_id, what, about, resident_id)
+         select $1, $2, id::text, resident_id from incident where id = $3",
+        user.0,
+        what,
+        incident.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes down that somebody took the evidence of a month away. Each time.
+pub async fn took_evidence(conn: &mut PgConnection, user: UserId, node: Uuid, month: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into audit (user_id, what, about, data)
+         values ($1, 'took_evidence', $2::uuid::text, jsonb_build_object('month', $3::text))",
+        user.0,
+        node,
+        month,
     )
     .execute(conn)
     .await?;

@@ -58,6 +58,7 @@ struct Row {
     tell_next_at: Option<jiff_sqlx::Timestamp>,
     outcome: Option<String>,
     drill: bool,
+    canary: bool,
 }
 
 impl Row {
@@ -80,7 +81,7 @@ impl Row {
             _ => return Err(impossible("ring_next_at")),
         };
         let closed_by = match (self.closed_by, self.closed_by_responder) {
-            (None, None) => None,
+            (None, None) => (self.canary && self.closed_at.is_some()).then_some(ClosedBy::Canary),
             (Some(user), None) => Some(ClosedBy::User(UserId(user))),
             (None, Some(responder)) => Some(ClosedBy::Responder(ResponderId(responder))),
             (Some(_), Some(_)) => return Err(impossible("closed_by")),
@@ -115,6 +116,7 @@ impl Row {
             operator_decides: self.operator_decides,
             closure,
             drill: self.drill,
+            canary: self.canary,
         })
     }
 }
@@ -157,7 +159,7 @@ pub async fn lock(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Inci
         Row,
         "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
             owner_check_at, ring_level, ring_next_at, round, shortfall, waits_until, cancelled, returned, operator_decides, closed_at,
-            closed_by, closed_by_responder, tell_next_at, outcome, drill
+            closed_by, closed_by_responder, tell_next_at, outcome, drill, canary
          from incident where id = $1 for update",
         id.0
     )
@@ -174,7 +176,7 @@ pub async fn read(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Incident>
         Row,
         "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
             owner_check_at, ring_level, ring_next_at, round, shortfall, waits_until, cancelled, returned, operator_decides, closed_at,
-            closed_by, closed_by_responder, tell_next_at, outcome, drill
+            closed_by, closed_by_responder, tell_next_at, outcome, drill, canary
          from incident where id = any($1)",
         ids
     )
@@ -388,7 +390,7 @@ pub async fn save(
         Closure::Closed { outcome, at, by } => (Some(at), Some(by), Some(outcome.as_str())),
     };
     let (closed_by, closed_by_responder) = match closed_by {
-        None => (None, None),
+        None | Some(ClosedBy::Canary) => (None, None),
         Some(ClosedBy::User(user)) => (Some(user.0), None),
         Some(ClosedBy::Responder(responder)) => (None, Some(responder.0)),
     };

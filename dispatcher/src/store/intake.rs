@@ -29,6 +29,8 @@ pub struct Wearer {
     pub node: Option<Uuid>,
     /// Whether they have a fence that is to be judged.
     pub fenced: bool,
+    /// A terminal of our own, that presses for practice.
+    pub canary: bool,
 }
 
 /// Whom an incident is about.
@@ -84,7 +86,7 @@ pub async fn serialize_presses(conn: &mut PgConnection, serials: &[String]) -> R
 /// Who wears which of these terminals now.
 pub async fn wearers(conn: &mut PgConnection, serials: &[String]) -> Result<HashMap<String, Wearer>, StoreError> {
     let rows = sqlx::query!(
-        r#"select t.serial as "serial!", t.id as "id!", r.id as "resident?", r.serving_node as "node?",
+        r#"select t.serial as "serial!", t.id as "id!", r.id as "resident?", r.serving_node as "node?", t.canary as "canary!",
             exists (select from fence f where f.resident_id = r.id and f.active) as "fenced!"
          from terminal t
          left join terminal_assignment a on a.terminal_id = t.id and a.until is null
@@ -102,6 +104,7 @@ pub async fn wearers(conn: &mut PgConnection, serials: &[String]) -> Result<Hash
                 resident: row.resident.map(ResidentId),
                 node: row.node,
                 fenced: row.fenced,
+                canary: row.canary,
             };
             (row.serial, wearer)
         })
@@ -210,6 +213,8 @@ pub struct Opening {
     pub doubts: Vec<Doubt>,
     /// An exercise.
     pub drill: bool,
+    /// The press of a terminal of our own.
+    pub canary: bool,
 }
 
 /// Opens incidents or appends to open ones; their rows are locked from here on. The answer is in the
@@ -224,7 +229,7 @@ pub async fn open_or_append(
     let mut order: Vec<usize> = (0..openings.len()).collect();
     order.sort_by_key(|index| {
         let opening = &openings[*index];
-        (opening.subject.kind(), opening.subject.key(), opening.class)
+        (opening.subject.kind(), opening.subject.key(), opening.class, opening.drill)
     });
     let mut opened: Vec<Option<(IncidentId, Head)>> = vec![None; openings.len()];
     for index in order {
@@ -239,13 +244,13 @@ async fn open(conn: &mut PgConnection, opening: &Opening, now: Timestamp) -> Res
     let row = sqlx::query!(
         "insert into incident as i (id, class, origin, subject_kind, subject_key, resident_id, terminal_id, node_id, kinds,
             category, service, opened_at, presses, last_press_at, place, place_accuracy_m, place_source, place_at, doubts,
-            drill, wake_at)
+            drill, wake_at, canary)
          values ($1, $2, $3, $4, $5, $6, $7,
             coalesce(case when coalesce($15::float8, $20) <= $20
                 then node_at(st_setsrid(st_makepoint($13, $14), 4326)::geography) end, $8, root_node()),
             $9, $10, case when $2 = 'service' then category_meant($10) end, $11, $12, $11,
-            st_setsrid(st_makepoint($13, $14), 4326)::geography, $15, $16, $17, $18, $19, $11)
-         on conflict (subject_kind, subject_key, class) where closed_at is null and class <> 'service' do update set
+            st_setsrid(st_makepoint($13, $14), 4326)::geography, $15, $16, $17, $18, $19, $11, $21)
+         on conflict (subject_kind, subject_key, class, drill) where closed_at is null and class <> 'service' do update set
             presses = i.presses + excluded.presses,
             kinds = (select array_agg(distinct kind) from unnest(i.kinds || excluded.kinds) kind),
             last_press_at = excluded.last_press_at,
@@ -255,7 +260,6 @@ async fn open(conn: &mut PgConnection, opening: &Opening, now: Timestamp) -> Res
             place_source = coalesce(excluded.place_source, i.place_source),
             place_at = coalesce(excluded.place_at, i.place_at),
             doubts = excluded.doubts,
-            drill = i.drill and excluded.drill,
             cancelled = false,
             returned = false,
             -- Known now is known: a press that proves who it is counts for the whole case.
@@ -285,6 +289,7 @@ async fn open(conn: &mut PgConnection, opening: &Opening, now: Timestamp) -> Res
         serde_json::to_value(&opening.doubts).unwrap_or_default(),
         opening.drill,
         PLACED_WITHIN_M,
+        opening.canary,
     )
     .fetch_one(conn)
     .await?;

@@ -180,15 +180,17 @@ pub struct Case {
     pub age_s: i64,
     /// How it was come by.
     pub source: Option<String>,
+    /// An exercise.
+    pub drill: bool,
 }
 
 /// The open cases of a scope; without a geometry where nobody knows the place.
 pub async fn cases(conn: &mut PgConnection, scope: &Scope) -> Result<Collection<Case>, StoreError> {
     let rows = sqlx::query!(
         r#"select i.id, st_x(p.place::geometry) as lon, st_y(p.place::geometry) as lat, p.accuracy_m, p.source, p.at,
-            now() as "now!"
+            i.drill, now() as "now!"
          from incident i join incident_place p on p.incident_id = i.id
-         where i.closed_at is null and nodes_above(i.node_id, i.resident_id) && $1
+         where i.closed_at is null and not i.canary and nodes_above(i.node_id, i.resident_id) && $1
          order by i.class = 'emergency' desc, i.opened_at
          limit $2"#,
         scope.nodes(),
@@ -200,7 +202,10 @@ pub async fn cases(conn: &mut PgConnection, scope: &Scope) -> Result<Collection<
         let at = row.at.map(jiff_sqlx::Timestamp::to_jiff);
         let age_s = at.map_or(0, |at| age_s(at, row.now.to_jiff()));
         let source = row.source.filter(|_| row.lon.is_some());
-        Feature::new(point(row.lon, row.lat), Case { id: row.id, accuracy_m: row.accuracy_m, age_s, source })
+        Feature::new(
+            point(row.lon, row.lat),
+            Case { id: row.id, accuracy_m: row.accuracy_m, age_s, source, drill: row.drill },
+        )
     })))
 }
 

@@ -4,13 +4,18 @@
 //! domain types on the way out.
 
 pub mod accounts;
+pub mod aftercare;
+pub mod appointments;
 pub mod archive;
 pub mod audit;
 pub mod briefing;
+pub mod canary;
 pub mod checkup;
+pub mod clocks;
 pub mod contacts;
 pub mod deliveries;
 pub mod directory;
+pub mod drills;
 pub mod facts;
 pub mod fences;
 pub mod handovers;
@@ -29,7 +34,9 @@ pub mod registry;
 pub mod residents;
 pub mod roll;
 pub mod schema;
+pub mod score;
 pub mod settle;
+pub mod site;
 pub mod telephone;
 pub mod terminals;
 pub mod timeline;

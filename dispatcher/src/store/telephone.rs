@@ -71,13 +71,12 @@ pub async fn open(conn: &mut PgConnection, call: &Call, by: UserId, node: Uuid) 
              order by since desc limit 1),
             coalesce((select serving_node from resident where id = $6), $12),
             array_remove(array[$7::text], null), $8, 1, $8, $9, $10, $11, $8, $13, category_meant($13))
-         on conflict (subject_kind, subject_key, class) where closed_at is null and class <> 'service' do update set
+         on conflict (subject_kind, subject_key, class, drill) where closed_at is null and class <> 'service' do update set
             presses = i.presses + 1,
             kinds = (select array_agg(distinct kind) from unnest(i.kinds || excluded.kinds) kind),
             last_press_at = excluded.last_press_at,
             place_in_words = coalesce(excluded.place_in_words, i.place_in_words),
             caller_phone = coalesce(excluded.caller_phone, i.caller_phone),
-            drill = i.drill and excluded.drill,
             cancelled = false,
             origin = case when excluded.origin = 'listed' then 'listed' else i.origin end,
             wake_at = excluded.wake_at

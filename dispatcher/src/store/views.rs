@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use domain::aftercare::{Aftercare, Course, Progress, Standing, Step, Why};
 use domain::id::IncidentId;
-use domain::incident::{Class, ClosedBy, Closure, Handover, HandoverState, Incident, Outcome, Policy, Task, Voice};
+use domain::incident::{Class, ClosedBy, Closure, Handover, HandoverState, Incident, Policy, Task, Voice};
 use domain::word::Word;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,9 +16,11 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::aftercare::{self, CallView};
 use super::fences::{self, FenceView};
 use super::live::{self, Cursor};
 use super::page::{Page, Paged};
+use super::site::{self, WorkView};
 use super::{StoreError, incidents};
 use crate::access::Scope;
 
@@ -94,10 +97,69 @@ pub struct CategoryName {
 pub struct RatingView {
     /// From 1 to 5.
     pub stars: i16,
+    /// Who says so: `resident` or `contact`.
+    pub given_by: String,
+    /// What is complained of.
+    pub complaint: Option<String>,
     /// In words.
     pub comment: Option<String>,
     /// When.
     pub at: Timestamp,
+}
+
+/// What is still to be done after the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct AftercareView {
+    /// By when somebody has to call back; none: it is done, or will not be.
+    pub follow_up_by: Option<Timestamp>,
+    /// By when somebody has to say how it was; none: it is done, or will not be.
+    pub rate_by: Option<Timestamp>,
+    /// How often nobody answered.
+    pub tries: u32,
+    /// Since when neither is due.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl From<&Aftercare> for AftercareView {
+    fn from(aftercare: &Aftercare) -> Self {
+        let due = |standing| match standing {
+            Standing::Due { by } => Some(by),
+            Standing::Done { .. } | Standing::Waived { .. } => None,
+        };
+        Self {
+            follow_up_by: due(aftercare.follow_up),
+            rate_by: due(aftercare.rating),
+            tries: aftercare.tries,
+            finished_at: aftercare.finished_at(),
+        }
+    }
+}
+
+/// A step on the way of a case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StepView {
+    /// `notified`, `dispatched`, `handled`, `followed_up`, `rated`.
+    pub step: &'static str,
+    /// `taken`, `due`, `ahead`, `waived`.
+    pub progress: &'static str,
+    /// When it was taken.
+    pub at: Option<Timestamp>,
+    /// By when it is due.
+    pub due_by: Option<Timestamp>,
+    /// Why it was waived; none: nobody was needed.
+    pub why: Option<&'static str>,
+}
+
+impl From<(Step, Progress)> for StepView {
+    fn from((step, progress): (Step, Progress)) -> Self {
+        let (progress, at, due_by, why) = match progress {
+            Progress::Taken { at } => ("taken", Some(at), None, None),
+            Progress::Due { by } => ("due", None, Some(by), None),
+            Progress::Ahead => ("ahead", None, None, None),
+            Progress::Waived { why } => ("waived", None, None, why.map(Why::as_str)),
+        };
+        Self { step: step.as_str(), progress, at, due_by, why }
+    }
 }
 
 /// An incident in a list.
@@ -143,6 +205,8 @@ pub struct Summary {
     pub closed: Option<ClosedView>,
     /// What the person who was helped said of it.
     pub rating: Option<RatingView>,
+    /// What is still to be done after the end, once it is closed.
+    pub aftercare: Option<AftercareView>,
     /// Where the stream stands after the last change of it.
     #[schema(value_type = String)]
     pub cursor: Cursor,
@@ -331,6 +395,12 @@ pub struct Detail {
     pub fences: Vec<FenceView>,
     /// Who was asked to go.
     pub offers: Vec<OfferView>,
+    /// What was done on the spot, by everybody who accepted.
+    pub work: Vec<WorkView>,
+    /// The five steps, in order.
+    pub steps: Vec<StepView>,
+    /// Who was called after the end.
+    pub calls: Vec<CallView>,
     /// What happened; the last thousand lines.
     pub timeline: Vec<EntryView>,
     /// What the wearer was told.
@@ -342,7 +412,7 @@ pub struct Detail {
 /// Which of `incidents` lie in a scope.
 pub async fn in_scope(conn: &mut PgConnection, incidents: &[Uuid], scope: &Scope) -> Result<HashSet<Uuid>, StoreError> {
     let ids = sqlx::query_scalar!(
-        "select id from incident where id = any($1) and nodes_above(node_id, resident_id) && $2",
+        "select id from incident where id = any($1) and not canary and nodes_above(node_id, resident_id) && $2",
         incidents,
         scope.nodes(),
     )
@@ -354,7 +424,7 @@ pub async fn in_scope(conn: &mut PgConnection, incidents: &[Uuid], scope: &Scope
 /// The open incidents in a scope, most urgent first: all of them, for nobody is to be overlooked on a second page.
 pub async fn open(conn: &mut PgConnection, scope: &Scope) -> Result<Vec<Summary>, StoreError> {
     let ids = sqlx::query_scalar!(
-        "select id from incident where closed_at is null and nodes_above(node_id, resident_id) && $2
+        "select id from incident where closed_at is null and not canary and nodes_above(node_id, resident_id) && $2
          order by class = 'emergency' desc, owner_id is null desc, opened_at
          limit $1",
         OPEN_MAX,
@@ -390,7 +460,7 @@ async fn closed_after(
 ) -> Result<Paged<Summary>, StoreError> {
     let ids = sqlx::query_scalar!(
         "select id from incident
-         where closed_at is not null and nodes_above(node_id, resident_id) && $2
+         where closed_at is not null and not canary and nodes_above(node_id, resident_id) && $2
             and ($3::timestamptz is null or (closed_at, id) < ($3, $4::uuid))
          order by closed_at desc, id desc
          limit $1",
@@ -425,6 +495,7 @@ struct About {
 pub async fn summaries(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, Summary>, StoreError> {
     let mut abouts = abouts(conn, ids).await?;
     let references = references(conn, ids).await?;
+    let aftercares = aftercare::read(conn, ids).await?;
     let cursors: HashMap<Uuid, Cursor> =
         live::last_of(conn, ids).await?.into_iter().map(|event| (event.incident.0, event.cursor)).collect();
     Ok(incidents::read(conn, ids)
@@ -433,7 +504,7 @@ pub async fn summaries(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<
         .filter_map(|incident| {
             let about = abouts.remove(&incident.id.0)?;
             let cursor = cursors.get(&incident.id.0).copied().unwrap_or_default();
-            Some((incident.id.0, summarize(&incident, about, &references, cursor)))
+            Some((incident.id.0, summarize(&incident, about, &references, aftercares.get(&incident.id.0), cursor)))
         })
         .collect())
 }
@@ -441,7 +512,7 @@ pub async fn summaries(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<
 async fn abouts(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, About>, StoreError> {
     let rows = sqlx::query!(
         r#"select i.id as "id!", i.subject_kind as "subject_kind!", i.subject_key as "subject_key!", coalesce(i.service, i.category) as category,
-            c.zh as "category_zh?", c.en as "category_en?", g.stars as "stars?", g.comment, g.at as "rated_at?",
+            c.zh as "category_zh?", c.en as "category_en?", g.stars as "stars?", g.given_by as "given_by?", g.complaint, g.comment, g.at as "rated_at?",
             i.last_press_at as "last_press_at!", i.doubts as "doubts!",
             i.owner_id, owner.name as "owner_name?", i.closed_by, closer.name as "closer_name?",
             i.closed_by_responder, finisher.name as "finisher_name?",
@@ -479,6 +550,8 @@ async fn abouts(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, A
                 category_name: row.category_zh.zip(row.category_en).map(|(zh, en)| CategoryName { zh, en }),
                 rating: row.stars.zip(row.rated_at).map(|(stars, at)| RatingView {
                     stars,
+                    given_by: row.given_by.unwrap_or_default(),
+                    complaint: row.complaint,
                     comment: row.comment,
                     at: at.to_jiff(),
                 }),
@@ -505,7 +578,14 @@ async fn references(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uui
     Ok(rows.into_iter().map(|row| (row.id, row.reference)).collect())
 }
 
-fn summarize(incident: &Incident, about: About, references: &HashMap<Uuid, String>, cursor: Cursor) -> Summary {
+fn summarize(
+    incident: &Incident,
+    about: About,
+    references: &HashMap<Uuid, String>,
+    aftercare: Option<&Aftercare>,
+    cursor: Cursor,
+) -> Summary {
+    let aftercare = aftercare.map(AftercareView::from);
     let closed = match incident.closure {
         Closure::Open => None,
         Closure::Closed { outcome, at, by } => Some(ClosedView {
@@ -515,14 +595,16 @@ fn summarize(incident: &Incident, about: About, references: &HashMap<Uuid, Strin
                 id: match by {
                     ClosedBy::User(user) => user.0,
                     ClosedBy::Responder(responder) => responder.0,
+                    ClosedBy::Canary => Uuid::nil(),
                 },
                 name: String::new(),
             }),
         }),
     };
     let mut tasks = tasks(incident);
-    if is_rating_wanted(incident) && about.rating.is_none() {
-        tasks.push("rate".to_owned());
+    if let Some(aftercare) = &aftercare {
+        let due = [(aftercare.follow_up_by, "follow_up"), (aftercare.rate_by, "rate")];
+        tasks.extend(due.iter().filter(|(by, _)| by.is_some()).map(|(_, task)| (*task).to_owned()));
     }
     Summary {
         id: incident.id.0,
@@ -545,14 +627,9 @@ fn summarize(incident: &Incident, about: About, references: &HashMap<Uuid, Strin
         tasks,
         closed,
         rating: about.rating,
+        aftercare,
         cursor,
     }
-}
-
-/// Whoever was given daily help is asked how it was.
-fn is_rating_wanted(incident: &Incident) -> bool {
-    let is_done = matches!(incident.closure, Closure::Closed { outcome: Outcome::ServiceDone, .. });
-    incident.class == Class::Service && is_done
 }
 
 fn view(handover: &Handover, references: &HashMap<Uuid, String>, now: Timestamp) -> HandoverView {
@@ -636,6 +713,7 @@ pub async fn detail(conn: &mut PgConnection, id: IncidentId, scope: &Scope) -> R
     .fetch_one(&mut *conn)
     .await?;
     let now = row.now.to_jiff();
+    let opened_at = summary.opened_at;
     let class = Class::parse(summary.class).unwrap_or(Class::Emergency);
     let terminal = row.serial.map(|serial| TerminalView {
         serial,
@@ -658,10 +736,20 @@ pub async fn detail(conn: &mut PgConnection, id: IncidentId, scope: &Scope) -> R
         terminal,
         fences: active_fences(conn, row.resident_id).await?,
         offers: offers(conn, id, class, now).await?,
+        work: site::work(conn, id).await?,
+        steps: steps(conn, id, opened_at).await?,
+        calls: aftercare::calls(conn, id).await?,
         timeline: timeline(conn, id, None, ENTRIES_MAX).await?,
         notices: notices(conn, id).await?,
         messages: messages(conn, id).await?,
     }))
+}
+
+async fn steps(conn: &mut PgConnection, id: IncidentId, opened_at: Timestamp) -> Result<Vec<StepView>, StoreError> {
+    let dispatched_at = aftercare::dispatched_at(conn, id).await?;
+    let aftercare = aftercare::read(conn, &[id.0]).await?.remove(&id.0);
+    let course = Course { opened_at, dispatched_at, aftercare };
+    Ok(domain::aftercare::steps(&course).map(StepView::from).into())
 }
 
 async fn active_fences(conn: &mut PgConnection, resident: Option<Uuid>) -> Result<Vec<FenceView>, StoreError> {

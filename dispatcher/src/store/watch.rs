@@ -16,6 +16,7 @@ const PARTITION_DAYS: i32 = 3;
 const LOCKS: i32 = 0x0079_6474;
 const PARTITIONS_LOCK: i32 = 1;
 const CLOCK_LOCK: i32 = 2;
+const CANARY_LOCK: i32 = 3;
 
 /// What the watchdog saw.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,8 @@ pub struct Seen {
     pub now: Timestamp,
     /// Open incidents whose deadline passed more than five seconds ago.
     pub overdue: i64,
+    /// Closed incidents whose follow-up call or rating should have come.
+    pub aftercare_overdue: i64,
 }
 
 /// Looks.
@@ -31,11 +34,13 @@ pub async fn look(conn: &mut PgConnection) -> Result<Seen, StoreError> {
     let row = sqlx::query!(
         r#"select clock_timestamp() as "now!",
             (select count(*) from incident
-             where closed_at is null and wake_at < clock_timestamp() - interval '5 s') as "overdue!""#
+             where closed_at is null and wake_at < clock_timestamp() - interval '5 s') as "overdue!",
+            (select count(distinct incident_id) from aftercare
+             where settled_at is null and due_by < clock_timestamp()) as "aftercare_overdue!""#
     )
     .fetch_one(conn)
     .await?;
-    Ok(Seen { now: row.now.to_jiff(), overdue: row.overdue })
+    Ok(Seen { now: row.now.to_jiff(), overdue: row.overdue, aftercare_overdue: row.aftercare_overdue })
 }
 
 /// Open incidents, those first whose deadline comes first.
@@ -76,6 +81,13 @@ pub async fn take_the_clock(conn: &mut PgConnection) -> Result<bool, StoreError>
     Ok(taken)
 }
 
+/// Tries to become the one process whose canary presses, for as long as this connection lives.
+pub async fn take_the_canary(conn: &mut PgConnection) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(r#"select pg_try_advisory_lock($1, $2) as "taken!""#, LOCKS, CANARY_LOCK)
+        .fetch_one(conn)
+        .await?)
+}
+
 /// Moves every armed deadline by as much as the clock jumped, so that what had 20 seconds left has 20
 /// seconds left.
 pub async fn shift_deadlines(conn: &mut PgConnection, jump: SignedDuration) -> Result<(), StoreError> {
@@ -90,6 +102,9 @@ pub async fn shift_deadlines(conn: &mut PgConnection, jump: SignedDuration) -> R
     )
     .execute(&mut *conn)
     .await?;
+    sqlx::query!("update aftercare set due_by = due_by + make_interval(secs => $1) where settled_at is null", jump_s)
+        .execute(&mut *conn)
+        .await?;
     sqlx::query!("update offer set answer_by = answer_by + make_interval(secs => $1) where state = 'asked'", jump_s)
         .execute(&mut *conn)
         .await?;

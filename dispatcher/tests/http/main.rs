@@ -2,9 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod access;
+mod aftercare;
+mod appointments;
 mod centre;
+mod clocks;
 mod connections;
 mod deliveries;
+mod drills;
 mod fences;
 mod house;
 mod incidents;
@@ -15,4 +19,6 @@ mod orders;
 mod pages;
 mod records;
 mod repeats;
+mod scores;
 mod sessions;
+mod site;

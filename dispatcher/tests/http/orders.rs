@@ -65,7 +65,7 @@ async fn an_order_by_telephone_is_offered_done_and_rated(pool: PgPool) {
     }
     let done = house.get(&operator, &path(&card, "")[..path(&card, "").len() - 1]).await.body;
     assert_eq!((&done["closed"]["outcome"], &done["closed"]["by"]["name"]), (&json!("service_done"), &json!("李卫")));
-    assert_eq!(done["tasks"], json!(["rate"]));
+    assert_eq!(done["tasks"], json!(["follow_up", "rate"]));
     assert_eq!(window(&done["offers"][0]), 120, "also when it no longer counts");
 
     for wrong in [json!({ "stars": 0 }), json!({ "stars": 6 }), json!({ "stars": "5" })] {
@@ -84,7 +84,7 @@ async fn an_order_by_telephone_is_offered_done_and_rated(pool: PgPool) {
             )
             .await;
         assert_eq!(rated.status, StatusCode::OK, "{rated:?}");
-        assert_eq!((&rated.body["rating"]["stars"], &rated.body["tasks"]), (&json!(4), &json!([])));
+        assert_eq!((&rated.body["rating"]["stars"], &rated.body["tasks"]), (&json!(4), &json!(["follow_up"])));
     }
     let again = house.post(&operator, &path(&card, "rating"), json!({ "stars": 1 })).await;
     assert_eq!((again.status, again.reason()), (StatusCode::CONFLICT, "rated_before"));

@@ -33,7 +33,8 @@ impl Terminals for NoTerminals {
 /// Runs the dispatcher until `is_so` finds what it waits for, at most 20 seconds.
 pub(crate) async fn run_until(district: &District, what: &str, is_so: &'static str) {
     let stop = CancellationToken::new();
-    let running = tokio::spawn(dispatcher::start::run(district.desk.clone(), Arc::new(NoTerminals), stop.clone()));
+    let running =
+        tokio::spawn(dispatcher::start::run(district.desk.clone(), Arc::new(NoTerminals), None, stop.clone()));
     let waiting = async {
         loop {
             let found: bool = sqlx::query_scalar(is_so).fetch_one(&district.desk_pool).await.unwrap();

@@ -1,6 +1,7 @@
 //! The line inside the dispatcher, on a real database.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod canary;
 mod channels;
 mod district;
 mod faults;

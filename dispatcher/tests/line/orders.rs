@@ -82,6 +82,8 @@ async fn an_order_is_held_accepted_and_closed_by_its_responder_as_the_database_h
     let mut conn = district.desk_pool.acquire().await.unwrap();
     let read = dispatcher::store::incidents::read(&mut conn, &[last.id.0]).await.unwrap();
     assert_eq!(read, [last.clone()], "what was decided is what is read");
+    let aftercare = dispatcher::store::aftercare::read(&mut conn, &[last.id.0]).await.unwrap();
+    assert_eq!(aftercare[&last.id.0].finished_at(), None, "whoever was helped is called, and asked how it was");
     let news: Vec<String> = sqlx::query_scalar("select what from outbox where channel = 'terminal' order by id")
         .fetch_all(&mut *conn)
         .await

@@ -218,6 +218,7 @@ async fn the_line_runs_by_itself_from_press_to_the_wearers_notice(pool: PgPool) 
     let running = tokio::spawn(dispatcher::start::run(
         district.desk.clone(),
         Arc::clone(&pager) as Arc<dyn Terminals>,
+        None,
         stop.clone(),
     ));
     let incident = district.press("P1", 1).await;

@@ -276,6 +276,10 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
             _ => Err(Refusal::Over),
         };
     }
+    if incident.canary {
+        draft.come_through();
+        return Ok(draft.finish());
+    }
     match input {
         Input::Wake => offers::let_go(&mut draft),
         Input::Claim { by, authority } => claim(&mut draft, by, authority)?,

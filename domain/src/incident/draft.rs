@@ -229,6 +229,14 @@ impl<'f> Draft<'f> {
 
     // ---- closure ------------------------------------------------------------------------------
 
+    /// A canary's press has come as far as a decision, and that is all there is to it.
+    pub(super) fn come_through(&mut self) {
+        let (by, outcome) = (ClosedBy::Canary, Outcome::Test);
+        self.next.presses_answered = self.next.presses;
+        self.next.closure = Closure::Closed { outcome, at: self.now(), by };
+        self.write(Entry::Closed { by, outcome, note: None });
+    }
+
     pub(super) fn close(&mut self, by: ClosedBy, outcome: Outcome, note: Option<String>) {
         self.dismiss_all();
         self.next.closure = Closure::Closed { outcome, at: self.now(), by };

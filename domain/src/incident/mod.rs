@@ -209,6 +209,8 @@ pub struct Incident {
     pub closure: Closure,
     /// An exercise.
     pub drill: bool,
+    /// A press of our own, to see that the line works: nobody is rung, asked or told, and it closes by itself.
+    pub canary: bool,
 }
 
 /// Whose an incident is.
@@ -474,6 +476,8 @@ pub enum ClosedBy {
     User(UserId),
     /// Who has finished an order for daily help.
     Responder(ResponderId),
+    /// Nobody: a canary's press has come through.
+    Canary,
 }
 
 /// The place of a contact in the order in which they are told, from 1.
@@ -902,6 +906,7 @@ impl Incident {
             operator_decides: false,
             closure: Closure::Open,
             drill: false,
+            canary: false,
         }
     }
 

@@ -116,6 +116,18 @@ fn a_press_rings_calls_120_and_asks_the_nearest_in_one_decision() {
 }
 
 #[test]
+fn a_canarys_press_wakes_nobody_and_closes_by_itself() {
+    let world = World::new();
+    let press = Incident { drill: true, canary: true, ..world.press() };
+    let step = world.apply(&press, Input::Wake);
+    assert_eq!(step.effects, []);
+    assert!(matches!(step.entries[..], [Entry::Closed { by: ClosedBy::Canary, outcome: Outcome::Test, note: None }]));
+    let next = step.next;
+    assert!(!next.is_open() && next.ring == Ring::Quiet && next.offers.is_empty() && next.handovers.is_empty());
+    assert_eq!((next.wake_at(), next.presses_answered), (None, 1));
+}
+
+#[test]
 fn who_wandered_off_is_rung_for_and_told_of_nothing_but_help() {
     let mut world = World::new();
     let mut incident = world.press();

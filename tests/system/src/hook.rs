@@ -51,10 +51,14 @@ impl Hook {
 
     /// Waits for an alarm about a terminal, now or before.
     pub async fn rings_for(&self, serial: &str) -> Value {
-        let is_it = |alarm: &Value| alarm["serial"] == serial;
+        self.rings(serial, |alarm| alarm["serial"] == serial).await
+    }
+
+    /// Waits for an alarm, now or before.
+    pub async fn rings(&self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         let mut alarms = self.alarms.clone();
-        let rang = timeout(SOON, alarms.wait_for(|alarms| alarms.iter().any(is_it))).await;
-        let rang = rang.unwrap_or_else(|_| panic!("no alarm for {serial}: {:?}", self.alarms()));
+        let rang = timeout(SOON, alarms.wait_for(|alarms| alarms.iter().any(&is_it))).await;
+        let rang = rang.unwrap_or_else(|_| panic!("no alarm for {what}: {:?}", self.alarms()));
         rang.expect("it listens").iter().find(|alarm| is_it(alarm)).cloned().expect("alarms are never taken back")
     }
 }

@@ -34,6 +34,8 @@ pub struct Setup {
     pub alarm_hook: Option<String>,
     /// Who plays the far ends.
     pub far_ends: FarEnds,
+    /// Further settings: tables, in TOML.
+    pub tables: &'static str,
     /// Further arguments.
     pub arguments: Vec<&'static str>,
 }
@@ -313,6 +315,7 @@ impl Server {
         if let Some(url) = &self.setup.alarm_hook {
             settings = format!("alarm_hook = \"{url}\"\n{settings}");
         }
+        settings.push_str(self.setup.tables);
         settings
     }
 

@@ -34,7 +34,8 @@ pub async fn start_centre(running: &mut JoinSet<()>, stop: CancellationToken) ->
     let stations = Town::new(town::SEED).stations.into_iter().map(|station| station.place).collect();
     let centre = centre::start(centre::Config { stations, ..centre::Config::new(secret.as_str(), behaviour) }, stop);
     let centre = centre.await.context("the simulated 120 centre does not start")?;
-    let config = CentreConfig::new(Centre::Ambulance, centre.url(), Secret(secret), &Certificates::default())?;
+    let mut config = CentreConfig::new(Centre::Ambulance, centre.url(), Secret(secret), &Certificates::default())?;
+    config.takes_drills = true;
     running.spawn(async move {
         if let Err(cause) = centre.stopped().await {
             warn!(%cause, "the simulated 120 centre has ended");

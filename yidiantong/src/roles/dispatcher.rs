@@ -9,6 +9,7 @@ use tracing::info;
 
 use crate::apart::far_terminals::FarTerminals;
 use crate::apart::{far_dispatchers, served};
+use crate::canary;
 use crate::database::{self, Database};
 use crate::demo::Wanted;
 use crate::join::InProcess;
@@ -20,6 +21,11 @@ use crate::settings::Settings;
 /// cluster in the data folder, which no second dispatcher can share.
 pub async fn run(settings: Settings, database_url: Option<String>, stop: CancellationToken) -> anyhow::Result<()> {
     let links = office::links(&settings)?;
+    let presser = canary::presser(&settings.canary, None);
+    anyhow::ensure!(
+        presser.is_some() || !settings.canary.on,
+        "[canary] is on, but mqtt does not say where it connects: there is no front door in this process"
+    );
     let key = settings.internal.key()?;
     let terminals = FarTerminals::new(&settings.internal.gateways, key.clone()).context("[internal] gateways")?;
     office::make_data_folder(&settings.data).await?;
@@ -49,7 +55,7 @@ pub async fn run(settings: Settings, database_url: Option<String>, stop: Cancell
         }
         desk.open();
         info!("the desk is open");
-        let running = dispatcher::start::run(desk, Arc::new(terminals), ending.clone());
+        let running = dispatcher::start::run(desk, Arc::new(terminals), presser, ending.clone());
         parts.spawn(async move { running.await.context("the dispatcher has ended") });
         parts.until(&stop).await
     }
