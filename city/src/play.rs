@@ -34,12 +34,22 @@ const PLACES_MAX: usize = 60;
 const CALLS_A_DAY: f64 = 3.0;
 
 /// By what rules.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Play {
     /// What counts how much in a plan; `None` asks whoever would be there first, without a plan.
     pub weights: Option<Weights>,
     /// The rules of an incident.
     pub policy: Policy,
+}
+
+impl Default for Play {
+    fn default() -> Self {
+        // Somebody else is asked beside whoever has not answered for a while, so a question may stay open
+        // for as long as answers come.
+        let window = SignedDuration::from_secs(70);
+        let policy = Policy { offer_window: window, service_offer_window: window, ..Policy::default() };
+        Self { weights: Some(Weights::default()), policy }
+    }
 }
 
 /// Lets a city's days pass, and tells what happened.
