@@ -61,6 +61,7 @@ pub(super) struct NewAppointment {
     category: Words<100>,
     /// When somebody should be there; none: now. The case is opened an hour before.
     #[serde(default)]
+    #[schema(nullable = false)]
     wanted_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "maybe_words")]
     #[schema(schema_with = maybe_words_schema::<100>)]
