@@ -194,6 +194,7 @@ impl Reader {
     }
 
     /// The rules say how fast people are; a city of another kind would be judged by other ones.
+    #[expect(clippy::float_cmp, reason = "both were written down, neither was reckoned")]
     fn begin(&mut self, city: &CityRow) -> Result<(), String> {
         let is_known = |mode: &Mode| city.speed_mps.get(mode.as_str()).is_some_and(|speed| *speed == mode.speed_mps());
         if city.detour != DETOUR || !Mode::ALL.iter().all(is_known) {

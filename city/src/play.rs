@@ -7,7 +7,9 @@
 
 use std::collections::HashMap;
 
-use domain::dispatch::{Board, Case, Kind, Outlook, Person, Plan, Standing, Urgency, Weights, plan, reliability, travel};
+use domain::dispatch::{
+    Board, Case, Kind, Outlook, Person, Plan, Standing, Urgency, Weights, plan, reliability, travel,
+};
 use domain::id::{IncidentId, ResponderId};
 use domain::incident::{
     Candidate, Category, Class, Facts, HandoverPolicy, Incident, Input, Offer, OfferState, Origin, Policy, Presence,

@@ -85,6 +85,7 @@ pub(super) struct FollowUp {
     reached: Reached,
     /// When the call was; none: just now.
     #[serde(default)]
+    #[schema(nullable = false)]
     at: Option<Timestamp>,
     #[serde(default, deserialize_with = "maybe_words")]
     #[schema(schema_with = maybe_words_schema::<1_000>)]

@@ -14,10 +14,11 @@ use super::errors::{ApiError, Problem};
 use super::input::{Asked, At, Limit, Told, Words, maybe_words, maybe_words_schema, whole};
 use super::once::{Creating, IdempotencyKey};
 use super::openapi::{Conflict, Unprocessable};
+use super::orders::require_listed;
 use crate::access::{Order, See};
 use crate::store::appointments::{self, AppointmentView, Wanted};
 use crate::store::page::Page;
-use crate::store::{orders, residents};
+use crate::store::residents;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -61,6 +62,7 @@ pub(super) struct NewAppointment {
     category: Words<100>,
     /// When somebody should be there; none: now. The case is opened an hour before.
     #[serde(default)]
+    #[schema(nullable = false)]
     wanted_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "maybe_words")]
     #[schema(schema_with = maybe_words_schema::<100>)]
@@ -119,9 +121,7 @@ pub(super) async fn make(
         return Err(ApiError::NotFound("resident"));
     }
     let wanted = Wanted::from(told);
-    if !orders::categories(&mut tx).await?.iter().any(|known| known.word == wanted.category) {
-        return Err(ApiError::BadField { field: "category", why: "none that GET /categories lists".into() });
-    }
+    require_listed(&mut tx, &wanted.category).await?;
     let id = appointments::make(&mut tx, &wanted, who.id()).await?;
     once.made(&mut tx, who.id(), id).await?;
     tx.commit().await?;

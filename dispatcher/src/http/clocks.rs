@@ -23,7 +23,7 @@ use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
 use super::incidents::{Card, require_in_scope, show};
-use super::input::{Asked, At, Told, Words, maybe_id_schema, whole, word_schema};
+use super::input::{Asked, At, Told, Words, maybe_id_schema, whole, word_schema, year_and_month};
 use super::openapi::{Conflict, Unprocessable};
 use crate::access::{Administer, Answer, See};
 use crate::store::clocks::{self as store, Agreed, Evidence, Month, NewTarget};
@@ -286,13 +286,8 @@ struct Named(i16, i8);
 
 impl Named {
     fn read(text: &str) -> Option<Self> {
-        let (year, month) = text.split_once('-')?;
-        let all_digits = |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
-        if !all_digits(year, 4) || !all_digits(month, 2) {
-            return None;
-        }
-        let (year, month) = (year.parse().ok()?, month.parse().ok()?);
-        ((2000..2200).contains(&year) && (1..=12).contains(&month)).then_some(Self(year, month))
+        let (year, month) = year_and_month(text)?;
+        (2000..2200).contains(&year).then_some(Self(year, month))
     }
 }
 

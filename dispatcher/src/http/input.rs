@@ -196,6 +196,17 @@ pub(crate) fn maybe_id_schema() -> RefOr<Schema> {
     OneOfBuilder::new().item(id).item(ObjectBuilder::new().schema_type(Type::Null)).into()
 }
 
+/// Year and month of `2026-03`, which is the only way to write it.
+pub(crate) fn year_and_month(text: &str) -> Option<(i16, i8)> {
+    let (year, month) = text.split_once('-')?;
+    let all_digits = |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !all_digits(year, 4) || !all_digits(month, 2) {
+        return None;
+    }
+    let (year, month) = (year.parse().ok()?, month.parse().ok()?);
+    (1..=12).contains(&month).then_some((year, month))
+}
+
 /// A whole number, also one that is told as `3.0`: JSON has numbers of one kind only.
 pub(crate) fn whole<'de, T: TryFrom<i64>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     let number = serde_json::Number::deserialize(deserializer)?;

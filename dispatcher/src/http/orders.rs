@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::incident::{Category, Input};
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -37,6 +38,14 @@ pub(super) struct Categorize {
     category: Words<100>,
 }
 
+/// Refuses a category that is no word of the list.
+pub(super) async fn require_listed(conn: &mut PgConnection, category: &str) -> Result<(), ApiError> {
+    if orders::categories(conn).await?.iter().any(|listed| listed.word == category) {
+        return Ok(());
+    }
+    Err(ApiError::BadField { field: "category", why: "none that GET /categories lists".into() })
+}
+
 /// Says what daily help is wanted
 #[utoipa::path(
     post, path = "/api/v1/incidents/{id}/category", tag = "incidents",
@@ -51,8 +60,6 @@ pub(super) async fn categorize(
     Told(Categorize { category }): Told<Categorize>,
 ) -> Card {
     let word = category.into_inner();
-    if !orders::categories(&mut *api.conn().await?).await?.iter().any(|category| category.word == word) {
-        return Err(ApiError::BadField { field: "category", why: "none that GET /categories lists".into() });
-    }
+    require_listed(&mut *api.conn().await?, &word).await?;
     apply(&api, &operator.scope, id, Input::Categorize { by: operator.id(), category: Category(word) }).await
 }

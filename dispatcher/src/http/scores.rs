@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
-use super::input::{Asked, At, Told};
+use super::input::{Asked, At, Told, year_and_month};
 use super::openapi::Unprocessable;
 use crate::access::Administer;
 use crate::store::score::{self, FloorsView, Month, ScoreCardView};
@@ -28,14 +28,9 @@ pub(super) struct MonthQuery {
 
 fn month<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Month>, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
-    let read = || {
-        let (year, month) = text.split_once('-').filter(|(year, month)| year.len() == 4 && month.len() == 2)?;
-        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let (year, month) =
-            (is_number(year) && is_number(month)).then_some((year.parse().ok()?, month.parse().ok()?))?;
-        ((2000..2100).contains(&year) && (1..=12).contains(&month)).then_some(Month { year, month })
-    };
-    read().map(Some).ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no month such as 2026-10")))
+    let read = year_and_month(&text).filter(|(year, _)| (2000..2100).contains(year));
+    let month = read.map(|(year, month)| Month { year: year.into(), month: month.into() });
+    month.map(Some).ok_or_else(|| serde::de::Error::custom(format!("{text:?} is no month such as 2026-10")))
 }
 
 /// The score cards of a month.

@@ -76,9 +76,13 @@ fn rows(aftercare: &Aftercare) -> [(Step, Standing); 2] {
     [(Step::FollowedUp, aftercare.follow_up), (Step::Rated, aftercare.rating)]
 }
 
-/// Writes down what follows a case that has just been closed; nothing when it is open.
+/// Writes down what follows a case that has just been closed; nothing when it is open, nor when nobody was
+/// in need: a canary's case goes without a trace.
 pub async fn begin(conn: &mut PgConnection, incident: &Incident, policy: &Policy) -> Result<(), StoreError> {
     let Closure::Closed { outcome, at, .. } = incident.closure else { return Ok(()) };
+    if incident.canary {
+        return Ok(());
+    }
     let drill = if incident.drill { Drill::Drill } else { Drill::Real };
     let begun = Aftercare::begin(incident.class, drill, outcome, at, policy);
     for (step, standing) in rows(&begun) {

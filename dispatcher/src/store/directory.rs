@@ -31,11 +31,7 @@ pub async fn update_since(conn: &mut PgConnection, from: Option<i64>) -> Result<
         let impossible = |column| StoreError::Impossible { table: "terminal", id: row.id.to_string(), column };
         update.upserts.push(Terminal {
             secret_sha256: row.secret_sha256.try_into().map_err(|_| impossible("secret_sha256"))?,
-            dialect: match row.dialect.as_str() {
-                "ydt" => Dialect::Ydt,
-                "own_tracks" => Dialect::OwnTracks,
-                _ => return Err(impossible("dialect")),
-            },
+            dialect: dialect(&row.dialect).ok_or_else(|| impossible("dialect"))?,
             serial: row.serial,
             login: row.login,
             manual_publish_means_help: row.manual_publish_means_help,
@@ -43,4 +39,13 @@ pub async fn update_since(conn: &mut PgConnection, from: Option<i64>) -> Result<
         });
     }
     Ok(update)
+}
+
+/// A dialect by the word that its column has for it.
+pub(super) fn dialect(word: &str) -> Option<Dialect> {
+    match word {
+        "ydt" => Some(Dialect::Ydt),
+        "own_tracks" => Some(Dialect::OwnTracks),
+        _ => None,
+    }
 }

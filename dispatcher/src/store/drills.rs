@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use wire::directory::Dialect;
 
-use super::StoreError;
+use super::{StoreError, directory};
 use crate::access::Scope;
 
 /// What a resident wears.
@@ -34,12 +34,10 @@ pub async fn worn(conn: &mut PgConnection, resident: Uuid, scope: &Scope) -> Res
     .await?;
     let Some(row) = row else { return Ok(None) };
     let Some((serial, dialect)) = row.serial.zip(row.dialect) else { return Ok(Some(None)) };
-    let dialect = match dialect.as_str() {
-        "ydt" => Dialect::Ydt,
-        "own_tracks" => Dialect::OwnTracks,
-        _ => return Err(StoreError::Impossible { table: "terminal", id: serial, column: "dialect" }),
-    };
-    Ok(Some(Some(Worn { serial, dialect })))
+    match directory::dialect(&dialect) {
+        Some(dialect) => Ok(Some(Some(Worn { serial, dialect }))),
+        None => Err(StoreError::Impossible { table: "terminal", id: serial, column: "dialect" }),
+    }
 }
 
 /// Writes down who started an exercise, and at whom.

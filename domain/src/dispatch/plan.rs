@@ -333,11 +333,16 @@ fn loss(board: &Board, weights: &Weights, plane: Plane) -> Vec<f64> {
         .map(|person| match person.standing {
             Standing::Free => Some((plane.spot(person.at), 0.0)),
             Standing::Asked(_) => None,
-            Standing::Busy { free_at } => Some((plane.spot(person.at), seconds(free_at.duration_since(board.now)).max(120.0))),
+            Standing::Busy { free_at } => {
+                Some((plane.spot(person.at), seconds(free_at.duration_since(board.now)).max(120.0)))
+            }
             Standing::Going(incident) => {
                 let case = cases.get(&incident)?;
                 let (_, expected_at) = case.going?;
-                Some((plane.spot(case.at), seconds(expected_at.duration_since(board.now)).max(0.0) + seconds(case.lasts)))
+                Some((
+                    plane.spot(case.at),
+                    seconds(expected_at.duration_since(board.now)).max(0.0) + seconds(case.lasts),
+                ))
             }
         })
         .collect();

@@ -395,9 +395,9 @@ fn decline(draft: &mut Draft<'_>, id: OfferId, reason: String) -> Result<(), Ref
         state if state.is_live() => {
             draft.move_offer(id, OfferState::Declined { reason });
             if state.is_accepted() {
-                leave_a_hole(draft)
+                leave_a_hole(draft);
             } else {
-                pass_on(draft)
+                pass_on(draft);
             }
             Ok(())
         }

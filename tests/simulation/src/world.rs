@@ -626,8 +626,8 @@ impl World {
             }
             let gone_for = self.now.duration_since(offer.asked_at);
             let stays = responder.temper == Temper::Vanishing || matches!(offer.state, OfferState::Asked { .. });
-            let came = if stays { 0.0 } else { 5.0 * gone_for.as_secs_f64() };
-            let left = (f64::from(*far) - came).max(0.0);
+            let walked = if stays { 0.0 } else { 5.0 * gone_for.as_secs_f64() };
+            let left = (f64::from(*far) - walked).max(0.0);
             let is_mute = responder.temper == Temper::Vanishing && offer.asked_at.as_second() % 2 == 0;
             seen.push(Whereabouts {
                 responder: offer.responder,
@@ -730,10 +730,10 @@ impl World {
                 Entry::NobodyLeft { .. } => self.count("nobody left"),
                 Entry::Waits { .. } => self.count("wait for somebody better"),
                 Entry::Answered { state: OfferState::Lost { by: LostBy::NoPosition }, .. } => {
-                    self.count("lost, unheard")
+                    self.count("lost, unheard");
                 }
                 Entry::Answered { state: OfferState::Lost { by: LostBy::NotMoving }, .. } => {
-                    self.count("lost, unmoved")
+                    self.count("lost, unmoved");
                 }
                 Entry::HandedOver { centre: Centre::Fire, by: None, .. } => self.count("119 by itself"),
                 Entry::HandedOver { by: None, .. } if before.presses_answered == before.presses => {

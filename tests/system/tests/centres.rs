@@ -112,7 +112,8 @@ async fn centres_with_authorities_of_their_own_take_the_case_over_https_and_see_
         let cases = centre.cases();
         assert_eq!((cases.attempts, cases.cases.len()), (1, 1), "{number}");
         assert_eq!(cases.cases[0].incident.to_string(), incident);
-        assert_eq!(town.ledger(&incident, number).await, [(true, "200 OK".to_owned())], "{number}");
+        let ledger = town.ledger(&incident, number).await;
+        assert!(matches!(&ledger[..], [(true, said)] if said.starts_with("200 OK")), "{number}: {ledger:?}");
         assert!(!has_task(&card, &format!("call_{number}_by_voice")));
     }
 }

@@ -519,7 +519,7 @@ async fn whatever_120s_machine_does_somebody_hears_of_it_and_it_has_the_case_onc
     let case = scene.case_of(&stuttered).await;
     check_that_it_came_once(&case);
     // The centre has it a moment before we have written down that it has.
-    let sent = async || records_of_120(&scene, &stuttered).await == ("sent".to_owned(), 3);
+    let sent = async || records_of_120(&scene, &stuttered).await == ("accepted".to_owned(), 3);
     until_so("the third attempt is written down", SOON, sent).await;
     let dispatched = |card: &Value| card["handovers"][0]["state"] == "dispatched";
     let card = operator.card_when(&stuttered, "a vehicle is on its way", SOON, dispatched).await;

@@ -183,7 +183,7 @@ async fn where_publishing_by_hand_means_help_it_is_a_press_and_the_phone_hears_o
     operator.act(&incident, "claim", json!({})).await;
     let claimed = |heard: &system::mosquitto::Heard| heard.message["content"].to_string().contains("已受理");
     ears.hear("that it is dealt with", SOON, claimed).await;
-    let acknowledged = |card: &Value| list(&card["notices"]).iter().all(|notice| notice["state"] == "acknowledged");
+    let acknowledged = |card: &Value| list(&card["notices"]).iter().all(|notice| notice["state"] == "delivered");
     operator.card_when(&incident, "every notice is acknowledged", SOON, acknowledged).await;
     records.timeline(&incident).await;
 }

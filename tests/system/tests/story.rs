@@ -123,7 +123,7 @@ async fn one_press_brings_help_step_by_step_with_an_operator_at_a_browser() {
     // Everything the wearer was told has been acknowledged, and the timeline is whole.
     let all_acknowledged = |card: &Value| {
         let notices = list(&card["notices"]);
-        notices.len() >= 6 && notices.iter().all(|notice| notice["state"] == "acknowledged")
+        notices.len() >= 6 && notices.iter().all(|notice| notice["state"] == "delivered")
     };
     let card = watcher.card_when(&incident, "every notice is acknowledged", SOON, all_acknowledged).await;
     assert_eq!((&card["presses"], &card["closed"]["outcome"]), (&json!(2), &json!("no_injury")));
@@ -240,7 +240,7 @@ async fn a_pager_that_was_switched_off_hears_over_mqtt_5_what_waits_for_it() {
     ears.hear_news("all_clear", SOON).await;
 
     // What was acknowledged is not repeated to whoever comes back.
-    let acknowledged = |card: &Value| list(&card["notices"]).iter().all(|notice| notice["state"] == "acknowledged");
+    let acknowledged = |card: &Value| list(&card["notices"]).iter().all(|notice| notice["state"] == "delivered");
     operator.card_when(incident, "every notice is acknowledged", SOON, acknowledged).await;
     scene.records().await.timeline(incident).await;
 }

@@ -68,7 +68,7 @@ async fn who_wanders_off_is_found_with_an_operator_at_a_browser_and_the_family_i
     // The first of the family is written at once, and the ledger holds what the far end said.
     let told = |card: &Value| card["messages"][0]["state"] == "accepted";
     let card = watcher.card_when(&incident, "the ledger has a letter that was taken", SOON, told).await;
-    assert!(text(&card["messages"][0]["answers"][0]["answer"]).starts_with("250 "), "{:#}", card["messages"]);
+    assert!(text(&card["messages"][0]["answers"][0]["answer"]).starts_with("250"), "{:#}", card["messages"]);
     let alarmed = operator.looks_at(&mailbox, &format!("{wearer} 求助：离开安全区域"), SOON).await;
     assert!(alarmed.contains(text(&card["messages"][0]["to"])), "whom is it to? {alarmed}");
 
