@@ -374,7 +374,9 @@ impl<'c, 'r> World<'c, 'r> {
             .filter(|responder| self.helpers[*responder].state == State::Free && self.until(*responder).is_some())
             .map(|responder| {
                 let distance = self.helpers[responder].at.distance(self.city.calls[call].at);
-                (self.way(responder, call), Candidate { responder: responder_id(responder), distance })
+                let way = self.way(responder, call);
+                let responder = responder_id(responder);
+                (way, Candidate { responder, distance: Some(distance), reckoned: Some(way), unfit: None })
             })
             .collect();
         candidates.sort_by_key(|(way, _)| *way);

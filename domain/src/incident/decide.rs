@@ -2,8 +2,9 @@
 
 use super::draft::Draft;
 use super::{
-    Category, Centre, Class, ClosedBy, Effect, Entry, Facts, HandoverPolicy, HandoverState, Helper, Incident, Level,
-    News, OfferState, Origin, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts, offers,
+    Category, Centre, Class, ClosedBy, Considered, Effect, Entry, Facts, HandoverPolicy, HandoverState, Helper,
+    Incident, Level, News, OfferState, Origin, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts,
+    offers,
 };
 use crate::id::{HandoverId, OfferId, ResponderId, UserId};
 use jiff::{SignedDuration, Timestamp};
@@ -188,6 +189,8 @@ pub struct Step {
     pub entries: Vec<Entry>,
     /// What is to happen outside, in order.
     pub effects: Vec<Effect>,
+    /// Who was looked at, when it was decided whom to ask, in the order in which they would be asked.
+    pub considered: Vec<Considered>,
 }
 
 /// Why an input is not accepted. Nothing has changed.

@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Centre, Class, ClosedBy, Closure, ContactNews, Effect, Entry, Facts, Handover, HandoverState, Incident, Level,
-    News, OfferState, Outcome, Ownership, Presence, Ring, Shortfall, Step, ToldState, Voice,
+    Centre, Class, ClosedBy, Closure, Considered, ContactNews, Effect, Entry, Facts, Handover, HandoverState, Incident,
+    Level, News, OfferState, Outcome, Ownership, Presence, Ring, Shortfall, Step, ToldState, Voice,
 };
 use crate::id::{HandoverId, UserId};
 
@@ -14,16 +14,24 @@ pub(super) struct Draft<'f> {
     pub(super) facts: &'f Facts,
     entries: Vec<Entry>,
     effects: Vec<Effect>,
+    pub(super) considered: Vec<Considered>,
     used: usize,
 }
 
 impl<'f> Draft<'f> {
     pub(super) fn new(incident: &Incident, facts: &'f Facts) -> Self {
-        Self { next: incident.clone(), facts, entries: Vec::new(), effects: Vec::new(), used: 0 }
+        Self {
+            next: incident.clone(),
+            facts,
+            entries: Vec::new(),
+            effects: Vec::new(),
+            considered: Vec::new(),
+            used: 0,
+        }
     }
 
     pub(super) fn finish(self) -> Step {
-        Step { next: self.next, entries: self.entries, effects: self.effects }
+        Step { next: self.next, entries: self.entries, effects: self.effects, considered: self.considered }
     }
 
     pub(super) fn now(&self) -> Timestamp {

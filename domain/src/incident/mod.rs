@@ -10,6 +10,7 @@
 //! the row, gathers the facts, writes the step and commits. Deadlines live inside the incident; the
 //! earliest is [`Incident::wake_at`], which an open incident always has.
 
+mod choice;
 mod contacts;
 mod decide;
 mod draft;
@@ -22,6 +23,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+pub use self::choice::{Candidate, Considered, Shortfall, Unfit, Verdict};
 pub use self::decide::{Authority, CentreWord, Input, Refusal, Step, decide};
 use crate::id::{HandoverId, IncidentId, OfferId, ResponderId, UserId};
 use crate::place::Metres;
@@ -526,18 +528,6 @@ words! {
 }
 
 words! {
-    /// Why nobody can be asked to go.
-    pub enum Shortfall ("shortfall") {
-        /// Where the person is, is not known.
-        PlaceUnknown = "place_unknown",
-        /// Nobody is on duty and free within reach.
-        NobodyNear = "nobody_near",
-        /// Everybody in reach was asked in vain.
-        AllAsked = "all_asked",
-    }
-}
-
-words! {
     /// When an emergency goes to 120.
     pub enum HandoverPolicy ("hand-over policy") {
         /// With the first decision.
@@ -625,15 +615,6 @@ impl Policy {
     }
 }
 
-/// Somebody who could go: on duty, not engaged elsewhere, within reach, position fresh.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Candidate {
-    /// Who.
-    pub responder: ResponderId,
-    /// How far away, as the crow flies.
-    pub distance: Metres,
-}
-
 /// What the plan for everybody ([`crate::dispatch`]) says of one incident. Without any, whoever would be
 /// there first is asked, one at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -681,7 +662,7 @@ pub struct Facts {
     pub operators: Presence,
     /// Whether any supervisor is there.
     pub supervisors: Presence,
-    /// Who could go, nearest first; `None` when the place is not known.
+    /// Who was looked at, in the order in which they would be asked; `None` when the place is not known.
     pub candidates: Option<Vec<Candidate>>,
     /// What is best for everybody.
     pub advice: Advice,

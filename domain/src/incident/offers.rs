@@ -1,25 +1,20 @@
 //! The offers: who is asked, what they answer, and whether they come.
 //!
-//! Whom to ask is advice that comes from outside ([`Advice`](super::Advice): the plan for everybody); how
-//! many are asked at once, what an answer is worth and how long anybody is believed in is decided here,
+//! Whom to ask is advice that comes from outside ([`Advice`](super::Advice): the plan for everybody), else
+//! [`choice`](super::choice)'s; what an answer is worth and how long anybody is believed in is decided here,
 //! so that a plan that is wrong, late or missing leaves nobody alone.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::decide::{act_as_owner, asks_by_itself, expected};
 use super::draft::Draft;
-use super::{
-    Candidate, Class, Effect, Entry, Helper, Input, LostBy, News, Offer, OfferState, Refusal, Ring, Shortfall, Watch,
-    Whereabouts,
-};
+use super::{Class, Effect, Entry, Helper, Input, LostBy, News, Offer, OfferState, Refusal, Ring, Watch, Whereabouts};
 use crate::id::{OfferId, ResponderId, UserId};
 
 /// An arrival that is expected this much sooner or later is news to a wearer.
 const NEWS_WORTH: SignedDuration = SignedDuration::from_secs(60);
 /// Somebody who would be there so little sooner does not replace one who goes already.
 const WORTH_REPLACING: SignedDuration = SignedDuration::from_secs(20);
-/// By itself the policy has no more questions open than this.
-const ASKED_MAX: usize = 3;
 /// Whoever is so near is there, as far as a position can tell.
 const THERE_M: f64 = 100.0;
 /// Whoever has come nearer by so much is coming.
@@ -56,8 +51,9 @@ impl Draft<'_> {
         if self.has_asked() {
             return;
         }
-        if let Some(responder) = self.named() {
-            self.ask(responder, None);
+        if let Some(named) = self.named() {
+            self.consider(Some(named));
+            self.ask(named.responder, None);
             return;
         }
         if self.is_anybody_engaged() {
@@ -69,9 +65,11 @@ impl Draft<'_> {
                     self.next.shortfall = None;
                     if self.next.waits_until != Some(until) {
                         self.next.waits_until = Some(until);
+                        self.consider(None);
                         self.write(Entry::Waits { until });
                     }
                 } else {
+                    self.consider(Some(candidate));
                     self.ask(candidate.responder, None);
                 }
             }
@@ -79,65 +77,12 @@ impl Draft<'_> {
                 self.next.waits_until = None;
                 if self.next.shortfall != Some(shortfall) {
                     self.next.shortfall = Some(shortfall);
+                    self.consider(None);
                     self.write(Entry::NobodyLeft { shortfall });
                     self.ring_operators();
                 }
             }
         }
-    }
-
-    /// Whom the plan wants asked, if that can be done now: not when somebody is there, nor beside whomever
-    /// an operator chose, nor while enough have been asked.
-    fn named(&self) -> Option<ResponderId> {
-        let named = self.facts.advice.ask?;
-        let is_candidate = self.facts.candidates.as_ref()?.iter().any(|candidate| candidate.responder == named);
-        let live = || self.next.offers.iter().filter(|offer| offer.state.is_live());
-        let is_settled = live().any(|offer| offer.state == OfferState::OnScene || offer.by.is_some());
-        let is_engaged = live().any(|offer| offer.responder == named);
-        let has_room = !is_settled && !is_engaged && live().count() < ASKED_MAX;
-        (is_candidate && has_room && !self.is_spent(named)).then_some(named)
-    }
-
-    /// Until when nobody is asked although somebody could be: as long as the plan says, but no longer than
-    /// the policy's patience from when the waiting began.
-    fn may_wait_until(&self) -> Option<Timestamp> {
-        self.facts.advice.wait_until.filter(|until| *until > self.now())?;
-        let until = self.next.waits_until.unwrap_or(self.after(self.facts.policy.patience(self.next.class)));
-        (until > self.now()).then_some(until)
-    }
-
-    fn offers_to(&self, responder: ResponderId) -> impl Iterator<Item = &Offer> {
-        self.next.offers.iter().filter(move |offer| offer.responder == responder)
-    }
-
-    /// Whether somebody has been asked in this round, has ever said no, or is needed elsewhere.
-    fn is_spent(&self, responder: ResponderId) -> bool {
-        self.is_needed_elsewhere(responder)
-            || self
-                .offers_to(responder)
-                .any(|offer| offer.round == self.next.round || matches!(offer.state, OfferState::Declined { .. }))
-    }
-
-    /// From daily help only: whoever may hang between life and death keeps whom they have.
-    fn is_needed_elsewhere(&self, responder: ResponderId) -> bool {
-        self.next.class == Class::Service && self.facts.advice.let_go == Some(responder)
-    }
-
-    fn choose(&self) -> Result<Candidate, Shortfall> {
-        let candidates = self.facts.candidates.as_ref().ok_or(Shortfall::PlaceUnknown)?;
-        // Who kept silent or got lost comes after everybody who did not, however near, and among
-        // themselves in the order in which they were asked: nobody is asked twice while somebody waits to
-        // be asked once.
-        let asked_in_vain_at = |responder| {
-            let in_vain = |state: &OfferState| matches!(state, OfferState::Silent | OfferState::Lost { .. });
-            self.offers_to(responder).filter(|offer| in_vain(&offer.state)).map(|offer| offer.asked_at).max()
-        };
-        candidates
-            .iter()
-            .copied()
-            .filter(|candidate| !self.is_spent(candidate.responder))
-            .min_by_key(|candidate| asked_in_vain_at(candidate.responder))
-            .ok_or(if self.next.offers.is_empty() { Shortfall::NobodyNear } else { Shortfall::AllAsked })
     }
 
     pub(super) fn move_offer(&mut self, id: OfferId, state: OfferState) {

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::id::{HandoverId, OfferId, ResponderId, UserId};
 use domain::incident::{
-    Candidate, Centre, Class, ContactNews, Effect, Entry, FRESH, Facts, Handover, HandoverPolicy, HandoverState,
-    Helper, Incident, Input, Level, News, Offer, OfferState, Origin, Policy, Presence, Rank, Ring, Step, ToldState,
-    Voice,
+    Candidate, Centre, Class, Considered, ContactNews, Effect, Entry, FRESH, Facts, Handover, HandoverPolicy,
+    HandoverState, Helper, Incident, Input, Level, News, Offer, OfferState, Origin, Policy, Presence, Rank, Ring, Step,
+    ToldState, Verdict, Voice,
 };
 use domain::invariant;
 use domain::press::AlertKind;
@@ -80,11 +80,14 @@ pub enum Property {
     AdviceHeeded,
     /// Somebody who has never ceased to come is not given up.
     WhoComesIsWaitedFor,
+    /// When the policy asks somebody, begins to wait for somebody, or has nobody to ask, it is written down of
+    /// everybody who was looked at why, and of whoever was asked that nothing stood in the way.
+    EverybodyHasAReason,
 }
 
 impl Property {
     /// All of them, for whoever lists them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::NothingByItself,
         Self::Progress,
         Self::LeftAloneIsHandedOver,
@@ -110,6 +113,7 @@ impl Property {
         Self::ContactsInOrder,
         Self::AdviceHeeded,
         Self::WhoComesIsWaitedFor,
+        Self::EverybodyHasAReason,
     ];
 }
 
@@ -252,6 +256,7 @@ pub(crate) fn check(history: &mut History, decision: &Decision<'_>) -> Result<()
     contacts_in_order(decision)?;
     advice_heeded(decision)?;
     who_comes_is_waited_for(decision)?;
+    everybody_has_a_reason(decision)?;
     only_the_owner_acts(decision)
 }
 
@@ -633,7 +638,9 @@ fn asked_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
     };
     let may_be_asked = |candidate: &&Candidate| {
         let is_spent = |offer: &Offer| offer.round == round || matches!(offer.state, OfferState::Declined { .. });
-        !is_needed_elsewhere(decision, candidate) && !offers_to(candidate).any(|offer| is_spent(offer))
+        candidate.unfit.is_none()
+            && !is_needed_elsewhere(decision, candidate)
+            && !offers_to(candidate).any(|offer| is_spent(offer))
     };
     let in_vain_at = |candidate: &&Candidate| {
         let in_vain = |state: &OfferState| matches!(state, OfferState::Silent | OfferState::Lost { .. });
@@ -748,13 +755,14 @@ fn hole_rings(decision: &Decision<'_>) -> Result<(), Broken> {
         };
         is_out && was.state != is.state
     });
-    let has_declined = |candidate: &&Candidate| {
+    let cannot_be_asked = |candidate: &&Candidate| {
         let theirs = step.next.offers.iter().filter(|offer| offer.responder == candidate.responder);
-        is_needed_elsewhere(decision, candidate)
+        candidate.unfit.is_some()
+            || is_needed_elsewhere(decision, candidate)
             || theirs.into_iter().any(|offer| matches!(offer.state, OfferState::Declined { .. }))
     };
     let candidates = decision.facts.candidates.as_deref().unwrap_or_default();
-    let next_to_ask = candidates.iter().find(|candidate| !has_declined(candidate));
+    let next_to_ask = candidates.iter().find(|candidate| !cannot_be_asked(candidate));
     let asks = asks_by_itself(&step.next);
     let is_filled = step.next.waits_until.is_some() || step.next.offers.iter().any(|offer| offer.state.is_live());
     hold(!(gave_up && asks) || is_filled || next_to_ask.is_none(), Property::HoleRings, || {
@@ -887,6 +895,32 @@ fn who_comes_is_waited_for(decision: &Decision<'_>) -> Result<(), Broken> {
             }
         };
         hold(!comes, Property::WhoComesIsWaitedFor, || format!("{was:?}, {seen:?}"))?;
+    }
+    Ok(())
+}
+
+/// Whoever was looked at is told of, each once.
+fn everybody_has_a_reason(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { facts, step, .. } = decision;
+    let asked: Vec<ResponderId> = step
+        .entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Asked { responder, by: None, .. } => Some(*responder),
+            _ => None,
+        })
+        .collect();
+    let is_choice = |entry: &Entry| matches!(entry, Entry::Waits { .. } | Entry::NobodyLeft { .. });
+    if asked.is_empty() && !step.entries.iter().any(is_choice) {
+        return hold(step.considered.is_empty(), Property::EverybodyHasAReason, || "nobody was to be asked".to_owned());
+    }
+    let candidates = facts.candidates.as_deref().unwrap_or_default();
+    let told: Vec<Candidate> = step.considered.iter().map(|considered| considered.candidate).collect();
+    hold(told == candidates, Property::EverybodyHasAReason, || format!("{told:?}"))?;
+    for Considered { candidate, verdict } in &step.considered {
+        let is_right = (*verdict == Verdict::Asked) == asked.contains(&candidate.responder)
+            && (*verdict != Verdict::Asked || candidate.unfit.is_none());
+        hold(is_right, Property::EverybodyHasAReason, || format!("{candidate:?}: {verdict:?}"))?;
     }
     Ok(())
 }

@@ -8,10 +8,11 @@ use domain::id::{HandoverId, IncidentId, ResponderId, UserId};
 use domain::incident::{
     Advice, Authority, Candidate, Category, Centre, Class, Closure, Contact, ContactNews, Effect, Entry, Facts,
     HandoverPolicy, Incident, Input, Level, LostBy, Offer, OfferState, Origin, Outcome, Policy, Presence, Rank, Reach,
-    Refusal, Ring, Step, ToldState, Whereabouts, decide,
+    Refusal, Ring, Step, ToldState, Unfit, Whereabouts, decide,
 };
 use domain::place::Metres;
 use domain::press::AlertKind;
+use domain::word::Word as _;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::agenda::{Agenda, Happening};
@@ -570,16 +571,7 @@ impl World {
         let (policy, contacts) = (wearer.policy, wearer.contacts.clone());
         let owner = presence(self.staff.iter().any(|staff| Some(staff.id) == owner && staff.gone_since.is_none()));
         let (operators, supervisors) = (is_seated(Authority::Operator), is_seated(Authority::Supervisor));
-        let mut candidates: Vec<Candidate> = self
-            .responders
-            .iter()
-            .zip(&wearer.distances)
-            .filter(|(responder, _)| responder.is_on_duty && !self.is_engaged(responder.id))
-            .filter_map(|(responder, distance)| {
-                distance.map(|metres| Candidate { responder: responder.id, distance: Metres(f64::from(metres)) })
-            })
-            .collect();
-        candidates.sort_by(|a, b| a.distance.0.total_cmp(&b.distance.0).then(a.responder.cmp(&b.responder)));
+        let candidates = self.candidates(case.wearer);
         Facts {
             now: self.now,
             policy,
@@ -592,6 +584,27 @@ impl World {
             contacts,
             fresh: std::array::from_fn(|_| self.dice.id()),
         }
+    }
+
+    /// Everybody who is somewhere near, and now and then somebody in whose way stands what no test of the core
+    /// needs to know more of.
+    fn candidates(&mut self, wearer: usize) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        for (index, metres) in self.wearers[wearer].distances.clone().into_iter().enumerate() {
+            let Some(metres) = metres else { continue };
+            let (responder, is_on_duty) = (self.responders[index].id, self.responders[index].is_on_duty);
+            let unfit = if !is_on_duty {
+                Some(Unfit::OffDuty)
+            } else if self.is_engaged(responder) {
+                Some(Unfit::Engaged)
+            } else {
+                self.dice.chance(3).then(|| self.dice.pick(Unfit::ALL))
+            };
+            let reckoned = Some(SignedDuration::from_secs(i64::from(metres) / 5));
+            candidates.push(Candidate { responder, distance: Some(Metres(f64::from(metres))), reckoned, unfit });
+        }
+        candidates.sort_by_key(|candidate| (candidate.reckoned, candidate.responder));
+        candidates
     }
 
     /// A plan as good, as bad and as late as any: mostly it says nothing of this incident.
