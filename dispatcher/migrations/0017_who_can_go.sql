@@ -148,7 +148,7 @@ returns table (
                 when exists (select from refusal f join incident i on i.resident_id = f.resident_id
                     where i.id = who_might_go.incident and f.responder_id = r.id) then 7
                 when here.wants_sex is distinct from r.sex and here.wants_sex is not null then 8
-                when here.wants_language <> all (r.languages) then 8
+                when here.wants_language is not null and here.wants_language <> all (r.languages) then 8
                 when r.id in (select e.id from engaged e) then 10
                 when t.capacity <= (select count(*) from engaged e where e.provider_id = r.provider_id) then 9
                 else 11
@@ -166,6 +166,8 @@ returns table (
     from judged j
 $$;
 
+create index offer_of_responder on offer (responder_id, asked_at);
+
 -- ---- why -----------------------------------------------------------------------------------------
 
 -- Who was looked at when it was decided whom to ask, and why each was asked or passed over.
@@ -177,8 +179,9 @@ create table choice (
     primary key (incident_id, at)
 );
 
+alter table incident drop constraint incident_shortfall_check;
+update incident set shortfall = 'all_too_far' where shortfall = 'nobody_near';
 alter table incident
-    drop constraint incident_shortfall_check,
     add constraint incident_shortfall_check check (shortfall in
         ('place_unknown', 'none_contracted', 'none_on_duty', 'positions_old', 'all_too_far', 'none_suitable', 'all_busy',
-            'all_asked', 'nobody_near'));
+            'all_asked'));

@@ -6,6 +6,7 @@ import type {
   Appointment,
   AppointmentDraft,
   Candidates,
+  Choices,
   CaseClocks,
   CaseMap,
   Category,
@@ -249,6 +250,7 @@ export const scoreCards = (month: string | null) => call<ScoreCards>(`/score-car
 export const saveFloors = (provider: string, floors: Floors) =>
   call<void>(`/providers/${encodeURIComponent(provider)}/floors`, { method: 'PUT', body: floors })
 
+export const choices = (id: string) => call<Choices>(`/incidents/${encodeURIComponent(id)}/choices`)
 export const candidates = (id: string) => call<Candidates>(`/incidents/${encodeURIComponent(id)}/candidates`)
 export const residents = (q: string) =>
   call<{ residents: ResidentFound[]; next: string | null }>(`/residents?q=${encodeURIComponent(q)}`)

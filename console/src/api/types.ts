@@ -339,6 +339,23 @@ export interface Candidates {
   shortfall?: string | null
 }
 
+/** One look at everybody who might be asked to go. */
+export interface Choice {
+  at: string
+  considered: {
+    responder: string
+    name: string
+    provider: string
+    verdict: string
+    distance_m?: number | null
+    reckoned_s?: number | null
+  }[]
+}
+
+export interface Choices {
+  choices: Choice[]
+}
+
 export interface ResidentFound {
   id: string
   name: string

@@ -17,6 +17,7 @@ use super::once::{Creating, IdempotencyKey, Once};
 use super::openapi::{Conflict, Unprocessable};
 use super::script::{Script, script};
 use crate::access::{Answer, Scope, See, TakeOver};
+use crate::store::choice::{self, ChoiceView};
 use crate::store::live::Cursor;
 use crate::store::offers::{self, CandidatesView};
 use crate::store::page::Page;
@@ -412,6 +413,30 @@ pub(super) async fn candidates(
     }
     let candidates = offers::candidates(&mut moment, IncidentId(id), config.reach_m, config.position_fresh_for).await?;
     Ok(Json(candidates))
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ChoicesView {
+    /// The first first.
+    choices: Vec<ChoiceView>,
+}
+
+/// Who was looked at when it was decided whom to ask, and why each was asked or passed over
+#[utoipa::path(
+    get, path = "/api/v1/incidents/{id}/choices", tag = "incidents",
+    responses((status = 200, body = ChoicesView)),
+    security(("session" = ["see"])),
+)]
+pub(super) async fn choices(
+    State(api): State<Api>,
+    who: May<See>,
+    At(id): At<Uuid>,
+) -> Result<Json<ChoicesView>, ApiError> {
+    let mut moment = api.moment().await?;
+    if !views::in_scope(&mut moment, &[id], &who.scope).await?.contains(&id) {
+        return Err(ApiError::NotFound("incident"));
+    }
+    Ok(Json(ChoicesView { choices: choice::choices(&mut moment, IncidentId(id)).await? }))
 }
 
 /// What somebody telephoned about.

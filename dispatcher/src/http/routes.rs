@@ -68,6 +68,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(clocks::end))
         .routes(routes!(drills::start))
         .routes(routes!(incidents::candidates))
+        .routes(routes!(incidents::choices))
         .routes(routes!(map::case))
         .routes(routes!(orders::categories))
         .routes(routes!(residents::search))

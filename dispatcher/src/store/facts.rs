@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use domain::dispatch::{DETOUR, Mode};
+use domain::dispatch::way;
 use domain::id::ResponderId;
 use domain::incident::{
-    Advice, Candidate, Category, Class, Contact, Facts, HandoverPolicy, Incident, Policy, Presence, Rank, Reach,
-    Whereabouts,
+    Advice, Category, Class, Contact, Facts, HandoverPolicy, Incident, Policy, Presence, Rank, Reach, Whereabouts,
 };
 use domain::place::Metres;
 use domain::word::Word;
@@ -14,13 +13,10 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, users};
+use super::{StoreError, choice, users};
 use crate::access::{self, Deed as _, Role};
 use crate::clock;
 use crate::config::Config;
-
-/// How many of the nearest are looked at. Enough for every one of them to decline.
-const CANDIDATES_MAX: i64 = 50;
 
 /// Whose console rings first.
 const OPERATORS: &[Role] = &[Role::Operator];
@@ -39,6 +35,7 @@ pub async fn gather(
     conn: &mut PgConnection,
     incident: &Incident,
     category: Option<&Category>,
+    advice: Advice,
     config: &Config,
 ) -> Result<Facts, StoreError> {
     let (gone_after, idle_after) = (config.gone_after, config.idle_after);
@@ -52,7 +49,7 @@ pub async fn gather(
     let operators = presence(users::anybody_present(conn, incident.id, OPERATORS, gone_after, hears_for).await?);
     let supervisors = presence(users::anybody_present(conn, incident.id, SUPERVISORS, gone_after, hears_for).await?);
     let policy = policies(conn, &[incident.id.0]).await?.remove(&incident.id.0).unwrap_or_default();
-    let candidates = candidates(conn, incident, wanted(incident.class, category), config).await?;
+    let candidates = choice::candidates(conn, incident.id, wanted(incident.class, category), config).await?;
     let contacts = contacts(conn, incident, config).await?;
     let whereabouts = whereabouts(conn, incident).await?;
     // Read last, after every lock has been waited for.
@@ -64,7 +61,7 @@ pub async fn gather(
         operators,
         supervisors,
         candidates,
-        advice: Advice::default(),
+        advice,
         whereabouts,
         contacts,
         fresh: std::array::from_fn(|_| clock::fresh_id()),
@@ -134,10 +131,11 @@ async fn whereabouts(conn: &mut PgConnection, incident: &Incident) -> Result<Vec
         return Ok(Vec::new());
     }
     let rows = sqlx::query!(
-        r#"select p.responder_id, st_distance(p.place, here.place) as "distance_m!",
+        r#"select p.responder_id, r.mode, st_distance(p.place, here.place) as "distance_m!",
             extract(epoch from clock_timestamp() - p.at)::double precision as "age_s!"
          from offer o
          join incident_place here on here.incident_id = o.incident_id
+         join responder r on r.id = o.responder_id
          join responder_position p on p.responder_id = o.responder_id
          where o.incident_id = $1 and o.state in ('asked', 'accepted', 'on_the_way', 'on_scene')
             and here.place is not null"#,
@@ -145,65 +143,12 @@ async fn whereabouts(conn: &mut PgConnection, incident: &Incident) -> Result<Vec
     )
     .fetch_all(conn)
     .await?;
-    let seconds = |seconds: f64| SignedDuration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(SignedDuration::MAX);
-    Ok(rows
-        .into_iter()
-        .map(|row| Whereabouts {
-            responder: ResponderId(row.responder_id),
-            distance: Metres(row.distance_m),
-            // How each gets about is not known yet: as the most do.
-            way: seconds(row.distance_m * DETOUR / Mode::Ebike.speed_mps()),
-            age: seconds(row.age_s),
+    rows.into_iter()
+        .map(|row| {
+            let distance = Metres(row.distance_m);
+            let age = SignedDuration::try_from_secs_f64(row.age_s.max(0.0)).unwrap_or(SignedDuration::MAX);
+            let way = way(distance, choice::mode(row.responder_id, &row.mode)?);
+            Ok(Whereabouts { responder: ResponderId(row.responder_id), distance, way, age })
         })
-        .collect())
-}
-
-/// Who could go: on duty, free, contracted for what is wanted where the person lives, with a fresh
-/// position within reach; nearest first. `None` when nobody knows where the person is.
-async fn candidates(
-    conn: &mut PgConnection,
-    incident: &Incident,
-    wanted: Option<&str>,
-    config: &Config,
-) -> Result<Option<Vec<Candidate>>, StoreError> {
-    let is_known = sqlx::query_scalar!(
-        r#"select place is not null as "known!" from incident_place where incident_id = $1"#,
-        incident.id.0
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    if !is_known {
-        return Ok(None);
-    }
-    let rows = sqlx::query!(
-        r#"select p.responder_id, st_distance(p.place, here.place) as "distance_m!"
-         from incident_place here
-         join incident i on i.id = here.incident_id
-         join org_node n on n.id = i.node_id
-         join responder_position p on st_dwithin(p.place, here.place, $2)
-         join responder r on r.id = p.responder_id
-         where here.incident_id = $1
-            and r.on_duty
-            and p.at > clock_timestamp() - make_interval(secs => $3)
-            and exists (select from contract c
-                where c.provider_id = r.provider_id and c.category = $5
-                    and c.since <= current_date and (c.until is null or c.until >= current_date)
-                    and c.node_id = any(n.path))
-            and not exists (select from offer o
-                where o.responder_id = r.id and o.state in ('asked', 'accepted', 'on_the_way', 'on_scene'))
-         order by p.place <-> here.place, r.id -- the id, so that equals keep their order
-         limit $4"#,
-        incident.id.0,
-        config.reach_m,
-        config.position_fresh_for.as_secs_f64(),
-        CANDIDATES_MAX,
-        wanted,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(Some(
-        rows.into_iter()
-            .map(|row| Candidate { responder: ResponderId(row.responder_id), distance: Metres(row.distance_m) })
-            .collect(),
-    ))
+        .collect()
 }

@@ -95,6 +95,7 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/appointments/{id}/cancel", May::Orderers, json!({ "version": 1, "reason": "x" })),
         get("/api/v1/categories", May::Users),
         get("/api/v1/incidents/{id}/candidates", May::Seers),
+        get("/api/v1/incidents/{id}/choices", May::Seers),
         get("/api/v1/incidents/{id}/deliveries", May::Seers),
         get("/api/v1/deliveries", May::Seers),
         post("/api/v1/deliveries/{id}/redeliver", May::Operators, Value::Null),

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::place::Position;
+use crate::place::{Metres, Position};
 use crate::word::words;
 
 /// How much longer the way is than the line that the crow flies. Measured of cities' street networks:
@@ -34,7 +34,12 @@ impl Mode {
 
 /// How long the way from one place to another takes, unless a road router knows better.
 pub fn travel(from: Position, to: Position, mode: Mode) -> SignedDuration {
-    SignedDuration::try_from_secs_f64(from.distance(to).0 * DETOUR / mode.speed_mps()).unwrap_or(SignedDuration::MAX)
+    way(from.distance(to), mode)
+}
+
+/// The same of a distance as the crow flies.
+pub fn way(distance: Metres, mode: Mode) -> SignedDuration {
+    SignedDuration::try_from_secs_f64(distance.0 * DETOUR / mode.speed_mps()).unwrap_or(SignedDuration::MAX)
 }
 
 /// A flat map of a district: a plan needs some ten thousand distances, and within thirty kilometres of the

@@ -8,11 +8,13 @@
 mod arrival;
 mod matching;
 mod plan;
+mod rank;
 #[cfg(test)]
 mod tests;
 
-pub use self::arrival::{DETOUR, Mode, travel};
+pub use self::arrival::{DETOUR, Mode, travel, way};
 pub use self::plan::{Move, Plan, Weights, plan};
+pub use self::rank::{GRADE_BEST, Quality, put_back};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::id::{IncidentId, ResponderId};
@@ -98,7 +100,7 @@ pub struct Person {
     pub until: Option<Timestamp>,
     /// How likely they say yes, from 0 to 1. See [`reliability`].
     pub yes: f64,
-    /// Asked as if they were so much farther away: a provider below the floor of its contract.
+    /// Asked as if they were so much farther away ([`put_back`]).
     pub handicap: SignedDuration,
     /// Whether they are one of those who may be sent where a life may be in danger, and are better kept
     /// for it.

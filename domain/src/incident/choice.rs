@@ -23,7 +23,7 @@ pub struct Candidate {
     /// How far away, as the crow flies; none: nobody knows where they are.
     pub distance: Option<Metres>,
     /// How long until they would be there, and what quality and fairness put them back by
-    /// ([`crate::dispatch::reckoned`]).
+    /// ([`crate::dispatch::put_back`]).
     pub reckoned: Option<SignedDuration>,
     /// The first thing that stands in the way; none: nothing does.
     pub unfit: Option<Unfit>,

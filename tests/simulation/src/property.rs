@@ -857,7 +857,8 @@ fn advice_heeded(decision: &Decision<'_>) -> Result<(), Broken> {
         })?;
     }
     let Some(named) = facts.advice.ask else { return Ok(()) };
-    let may_be_asked = facts.candidates.iter().flatten().any(|candidate| candidate.responder == named)
+    let is_fit = |candidate: &Candidate| candidate.responder == named && candidate.unfit.is_none();
+    let may_be_asked = facts.candidates.iter().flatten().any(is_fit)
         && !next.offers.iter().any(|offer| {
             offer.responder == named
                 && (offer.round == next.round || matches!(offer.state, OfferState::Declined { .. }))
