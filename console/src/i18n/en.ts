@@ -308,7 +308,7 @@ export const en: Messages = {
     all_asked: 'Everybody suitable has been asked.',
     nobody_near: 'Nobody near is on duty and free.',
   },
-  skill: { emergency: 'emergencies', first_aid: 'first aid', nurse: 'nursing', lift: 'lifting', repair: 'repairs', locksmith: 'locksmith', meal: 'meals', cleaning: 'cleaning', escort: 'escort to hospital', errand: 'errand', grid: 'grid officer' },
+  skill: { emergency: 'emergencies', first_aid: 'first aid', nurse: 'nursing', lift: 'lifting', repair: 'repairs', locksmith: 'locksmith', meal: 'meals', cleaning: 'cleaning', escort: 'escort to hospital', errand: 'errand', care: 'personal care', rehab: 'rehabilitation', company: 'company', shopping: 'shopping', grid: 'grid officer' },
   stand_down: {
     heading: 'Stand {centre} down?',
     text: '{centre} will be told that nobody needs to come. The reason goes with the message and into the timeline.',

@@ -306,7 +306,7 @@ export const zh = {
     all_asked: '合适的服务人员都已派过单。',
     nobody_near: '附近没有在岗且空闲的服务人员。',
   },
-  skill: { emergency: '紧急到场', first_aid: '急救', nurse: '护理', lift: '搬抬', repair: '维修', locksmith: '开锁', meal: '送餐', cleaning: '保洁', escort: '陪诊', errand: '代办', grid: '网格员' },
+  skill: { emergency: '紧急到场', first_aid: '急救', nurse: '护理', lift: '搬抬', repair: '维修', locksmith: '开锁', meal: '送餐', cleaning: '保洁', escort: '陪诊', errand: '代办', care: '生活照料', rehab: '康复护理', company: '精神慰藉', shopping: '代购', grid: '网格员' },
   stand_down: {
     heading: '取消 {centre}？',
     text: '将通知 {centre} 不再需要前来。请写明原因，原因会随消息发出并写入时间线。',

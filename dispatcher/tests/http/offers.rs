@@ -74,12 +74,13 @@ async fn after_a_decline_the_next_is_asked(pool: PgPool) {
     let path = format!("/api/v1/incidents/{}/choices", incident.as_str().unwrap());
     let choices = house.get(&operator, &path).await.body["choices"].clone();
     let verdicts = |choice: &Value| {
-        let verdict = |one: &Value| (one["name"].as_str().unwrap().to_owned(), one["verdict"].as_str().unwrap().to_owned());
+        let verdict =
+            |one: &Value| (one["name"].as_str().unwrap().to_owned(), one["verdict"].as_str().unwrap().to_owned());
         choice["considered"].as_array().unwrap().iter().map(verdict).collect::<Vec<_>>()
     };
     let said = |list: &[(&str, &str)]| list.iter().map(|(who, why)| ((*who).into(), (*why).into())).collect::<Vec<_>>();
     assert_eq!(verdicts(&choices[0]), said(&[("李卫", "asked"), ("张兰", "later")]), "{choices}");
-    assert_eq!(verdicts(&choices[1]), said(&[("李卫", "declined"), ("张兰", "asked")]), "{choices}");
+    assert_eq!(verdicts(&choices[1]), said(&[("张兰", "asked"), ("李卫", "declined")]), "{choices}");
     assert!(choices[0]["considered"][0]["distance_m"].as_f64().unwrap() > 0.0, "{choices}");
 }
 

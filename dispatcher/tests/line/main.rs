@@ -8,4 +8,5 @@ mod faults;
 mod fences;
 mod letters;
 mod orders;
+mod plan;
 mod presses;
