@@ -498,6 +498,7 @@ impl<'c, 'r> World<'c, 'r> {
                 .collect(),
             able: self.able(call).into_iter().filter_map(|responder| seat[responder]).collect(),
             upgrades: if going.is_some() { offers.len().saturating_sub(1) } else { 0 },
+            ways: HashMap::new(),
         })
     }
 

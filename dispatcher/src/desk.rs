@@ -126,14 +126,14 @@ impl Desk {
 
     async fn attempt(&self, id: IncidentId, input: Input) -> Result<Incident, DeskError> {
         // Before the lock: whoever waits for it is not to wait for a plan too.
-        let advice = self.planner.advice(self, id).await;
+        let advised = self.planner.advise(self, id).await;
         let mut tx = self.begin().await?;
         let incident = incidents::lock(&mut tx, id).await?.ok_or(DeskError::NoIncident)?;
         let category = match &input {
             Input::Categorize { category, .. } => Some(category),
             _ => incident.category.as_ref(),
         };
-        let facts = facts::gather(&mut tx, &incident, category, advice, &self.config).await?;
+        let facts = facts::gather(&mut tx, &incident, category, &advised, &self.config).await?;
 
         let reference = match &input {
             Input::CentreSays { handover, reference: Some(reference), .. } => Some((*handover, reference.clone())),

@@ -4,17 +4,21 @@
 //! A plan is advice. Without one, because the database would not tell or nothing is known yet, an incident asks whoever
 //! would be there first.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::dispatch::{Board, Weights, plan};
-use domain::id::IncidentId;
+use domain::dispatch::{Board, Mode, Standing, Weights, plan, travel};
+use domain::id::{IncidentId, ResponderId};
 use domain::incident::{Advice, Input};
+use domain::place::Position;
+use jiff::SignedDuration;
 use parking_lot::Mutex;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::config::RouterConfig;
 use crate::desk::{Desk, DeskError};
 use crate::store::board::{self, Past};
 use crate::store::{StoreError, watch};
@@ -23,6 +27,8 @@ use crate::store::{StoreError, watch};
 const SURVEY_EVERY: Duration = Duration::from_secs(1);
 /// What was called for in the last weeks is read anew after this long.
 const PAST_FOR: Duration = Duration::from_mins(10);
+/// Of so many the way is asked for.
+const WAYS_MAX: usize = 20;
 
 /// What the planner remembers: what was called for before, and when that was read.
 #[derive(Debug, Default)]
@@ -32,14 +38,19 @@ pub(crate) struct Planner {
 
 impl Planner {
     /// What the plan says of one incident now.
-    pub(crate) async fn advice(&self, desk: &Desk, incident: IncidentId) -> Advice {
-        match self.board(desk, Some(incident)).await {
-            Ok(board) => plan(&board, &Weights::default()).advice(incident, board.now),
+    pub(crate) async fn advise(&self, desk: &Desk, incident: IncidentId) -> Advised {
+        let mut board = match self.board(desk, Some(incident)).await {
+            Ok(board) => board,
             Err(cause) => {
                 warn!(%cause, incident.id = %incident, "decided without a plan");
-                Advice::default()
+                return Advised::default();
             }
-        }
+        };
+        let ways = match &desk.config.router {
+            Some(router) => ask_for_ways(router, &mut board, incident).await,
+            None => HashMap::new(),
+        };
+        Advised { advice: plan(&board, &Weights::default()).advice(incident, board.now), ways }
     }
 
     async fn board(&self, desk: &Desk, around: Option<IncidentId>) -> Result<Board, StoreError> {
@@ -60,6 +71,33 @@ impl Planner {
         *self.past.lock() = Some((Instant::now(), Arc::clone(&past)));
         Ok(past)
     }
+}
+
+/// What a decision is given beside the facts.
+#[derive(Debug, Default)]
+pub(crate) struct Advised {
+    /// What the plan says.
+    pub(crate) advice: Advice,
+    /// How long some take to get there, by somebody who knows the streets.
+    pub(crate) ways: HashMap<ResponderId, SignedDuration>,
+}
+
+/// Has the ways of the nearest who are free told by somebody who knows the streets, and the plan reckon with them.
+async fn ask_for_ways(
+    router: &RouterConfig,
+    board: &mut Board,
+    incident: IncidentId,
+) -> HashMap<ResponderId, SignedDuration> {
+    let Board { cases, people, .. } = board;
+    let Some(case) = cases.iter_mut().find(|case| case.incident == incident) else { return HashMap::new() };
+    let mut nearest: Vec<usize> =
+        case.able.iter().copied().filter(|seat| people[*seat].standing == Standing::Free).collect();
+    nearest.sort_by_key(|seat| travel(people[*seat].at, case.at, people[*seat].mode));
+    nearest.truncate(WAYS_MAX);
+    let from: Vec<(Position, Mode)> = nearest.iter().map(|seat| (people[*seat].at, people[*seat].mode)).collect();
+    let told = router.ways(&from, case.at).await;
+    case.ways = nearest.into_iter().zip(told).filter_map(|(seat, way)| Some((seat, way?))).collect();
+    case.ways.iter().map(|(seat, way)| (people[*seat].responder, *way)).collect()
 }
 
 /// Looks every second, while this process holds the survey, and lets those incidents decide of which the plan wants

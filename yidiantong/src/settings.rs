@@ -8,7 +8,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use dispatcher::config::map::MapConfig;
-use dispatcher::config::{CentreConfig, CentreError, Certificates, MailConfig, MailError, Secret, SmsSettings};
+use dispatcher::config::{
+    CentreConfig, CentreError, Certificates, MailConfig, MailError, RouterSettings, Secret, SmsSettings,
+};
 use domain::incident::Centre;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,8 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
     /// The provider that takes text messages (docs/channels.md); nothing: none are sent.
     pub sms: Option<SmsSettings>,
+    /// A router that knows the streets: OSRM or Valhalla. Nothing: ways are reckoned by the line and a detour.
+    pub router: Option<RouterSettings>,
     /// Pushes to responders' browsers.
     pub push: PushSettings,
     /// Where `yidiantong backup` puts its copies: best on another disk. Without it, `backups` in the data folder.
@@ -172,6 +176,7 @@ impl Default for Settings {
             centres: Vec::new(),
             mail: None,
             sms: None,
+            router: None,
             push: PushSettings::default(),
             alarm_hook: None,
             map: MapConfig::default(),

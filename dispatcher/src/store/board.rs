@@ -157,6 +157,7 @@ async fn cases(
             asked: Vec::new(),
             able: Vec::new(),
             upgrades: 0,
+            ways: HashMap::new(),
         };
         wanted.push((row.id, row.wanted));
         cases.insert(row.id, case);

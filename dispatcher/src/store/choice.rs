@@ -1,6 +1,8 @@
 //! Who might be asked to go to a case, and what was thought of each of them. What stands in the way of somebody is
 //! `who_might_go`'s, in the database; what follows from it is [`domain::incident`]'s.
 
+use std::collections::HashMap;
+
 use domain::dispatch::{Mode, Quality, put_back, way};
 use domain::id::{IncidentId, ResponderId};
 use domain::incident::{Candidate, Considered, Unfit};
@@ -20,11 +22,13 @@ use crate::config::Config;
 /// How many are looked at: first those who may be asked, enough for every one of them to decline.
 const CANDIDATES_MAX: i64 = 60;
 
-/// Everybody who might be asked, in the order in which they would be. `None` when nobody knows where the person is.
+/// Everybody who might be asked, in the order in which they would be, by the `ways` that somebody knows and else by the
+/// line that the crow flies. `None` when nobody knows where the person is.
 pub(super) async fn candidates(
     conn: &mut PgConnection,
     incident: IncidentId,
     wanted: Option<&str>,
+    ways: &HashMap<ResponderId, SignedDuration>,
     config: &Config,
 ) -> Result<Option<Vec<Candidate>>, StoreError> {
     let is_known = sqlx::query_scalar!(
@@ -61,8 +65,10 @@ pub(super) async fn candidates(
             let mode = mode(row.responder_id, &row.mode)?;
             let put_back = put_back(&quality(row.grade, row.handicap_s, row.jobs));
             let distance = row.distance_m.map(Metres);
-            let reckoned = distance.map(|distance| way(distance, mode).saturating_add(put_back));
-            Ok(Candidate { responder: ResponderId(row.responder_id), distance, reckoned, unfit })
+            let responder = ResponderId(row.responder_id);
+            let way = ways.get(&responder).copied().or(distance.map(|distance| way(distance, mode)));
+            let reckoned = way.map(|way| way.saturating_add(put_back));
+            Ok(Candidate { responder, distance, reckoned, unfit })
         })
         .collect::<Result<Vec<_>, StoreError>>()?;
     candidates.sort_by_key(|candidate| {

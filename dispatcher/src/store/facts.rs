@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use domain::dispatch::way;
 use domain::id::ResponderId;
 use domain::incident::{
-    Advice, Category, Class, Contact, Facts, HandoverPolicy, Incident, Policy, Presence, Rank, Reach, Whereabouts,
+    Category, Class, Contact, Facts, HandoverPolicy, Incident, Policy, Presence, Rank, Reach, Whereabouts,
 };
 use domain::place::Metres;
 use domain::word::Word;
@@ -17,6 +17,7 @@ use super::{StoreError, choice, users};
 use crate::access::{self, Deed as _, Role};
 use crate::clock;
 use crate::config::Config;
+use crate::planner::Advised;
 
 /// Whose console rings first.
 const OPERATORS: &[Role] = &[Role::Operator];
@@ -31,11 +32,11 @@ pub async fn now(conn: &mut PgConnection) -> Result<Timestamp, StoreError> {
 
 /// Gathers what the decision about an incident needs, or would need if it were of `category`. The caller
 /// has locked its row.
-pub async fn gather(
+pub(crate) async fn gather(
     conn: &mut PgConnection,
     incident: &Incident,
     category: Option<&Category>,
-    advice: Advice,
+    advised: &Advised,
     config: &Config,
 ) -> Result<Facts, StoreError> {
     let (gone_after, idle_after) = (config.gone_after, config.idle_after);
@@ -49,7 +50,8 @@ pub async fn gather(
     let operators = presence(users::anybody_present(conn, incident.id, OPERATORS, gone_after, hears_for).await?);
     let supervisors = presence(users::anybody_present(conn, incident.id, SUPERVISORS, gone_after, hears_for).await?);
     let policy = policies(conn, &[incident.id.0]).await?.remove(&incident.id.0).unwrap_or_default();
-    let candidates = choice::candidates(conn, incident.id, wanted(incident.class, category), config).await?;
+    let candidates =
+        choice::candidates(conn, incident.id, wanted(incident.class, category), &advised.ways, config).await?;
     let contacts = contacts(conn, incident, config).await?;
     let whereabouts = whereabouts(conn, incident).await?;
     // Read last, after every lock has been waited for.
@@ -61,7 +63,7 @@ pub async fn gather(
         operators,
         supervisors,
         candidates,
-        advice,
+        advice: advised.advice,
         whereabouts,
         contacts,
         fresh: std::array::from_fn(|_| clock::fresh_id()),

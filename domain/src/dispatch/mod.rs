@@ -15,6 +15,8 @@ mod tests;
 pub use self::arrival::{DETOUR, Mode, travel, way};
 pub use self::plan::{Move, Plan, Weights, plan};
 pub use self::rank::{GRADE_BEST, Quality, put_back};
+use std::collections::HashMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::id::{IncidentId, ResponderId};
@@ -64,6 +66,9 @@ pub struct Case {
     pub able: Vec<usize>,
     /// How often somebody nearer was asked though another was going already.
     pub upgrades: usize,
+    /// How long some of them would take from where they are, where somebody knows better than the line that the
+    /// crow flies: by their index in [`Board::people`].
+    pub ways: HashMap<usize, SignedDuration>,
 }
 
 /// How much a second of waiting counts.

@@ -259,7 +259,8 @@ impl<'b> Scale<'b> {
             Chance::Now => 0.0,
             Chance::Later { free_at } => seconds(free_at.duration_since(self.board.now)) + weights.wait_gain,
         };
-        let way = travel_s(candidate.from, there, person.mode);
+        let known = case.ways.get(&candidate.index).filter(|_| person.standing == Standing::Free);
+        let way = known.map_or_else(|| travel_s(candidate.from, there, person.mode), |way| seconds(*way));
         let (mut wait, mut elsewhere) = match (candidate.chance, person.standing) {
             // What was promised.
             (Chance::Now, Standing::Going(incident)) if incident == case.incident => {

@@ -30,6 +30,7 @@ fn case(number: u128, urgency: Urgency, at: f64) -> Case {
         asked: Vec::new(),
         able: Vec::new(),
         upgrades: 0,
+        ways: HashMap::new(),
     }
 }
 
@@ -66,6 +67,15 @@ fn whoever_is_there_first_is_asked_however_far_away_they_are() {
     on_foot.mode = Mode::Walk;
     let board = board(vec![case(1, Urgency::Urgent, 0.0)], vec![on_foot, person(2, 900.0)]);
     assert_eq!(asks(&board), [(1, 2)], "400 m on foot take longer than 900 m by bicycle");
+}
+
+#[test]
+fn a_way_that_somebody_knows_counts_more_than_the_line() {
+    // A river lies between the case and whoever seems nearest.
+    let mut board = board(vec![case(1, Urgency::Urgent, 0.0)], vec![person(1, 300.0), person(2, 900.0)]);
+    assert_eq!(asks(&board), [(1, 1)]);
+    board.cases[0].ways.insert(0, SignedDuration::from_mins(15));
+    assert_eq!(asks(&board), [(1, 2)]);
 }
 
 #[test]
