@@ -150,24 +150,6 @@ fn in_en(message: &Message, called_at: &str, link: &str) -> Letter {
     Letter { subject, text: lines.join("\n"), short }
 }
 
-/// What raised the alert, as it is said to people.
-pub(crate) fn kind_in_zh(kind: &str) -> &str {
-    match kind {
-        "sos" => "本人按键求救",
-        "fall" => "跌倒",
-        "smoke" => "烟雾报警",
-        "gas" => "燃气报警",
-        "heart_rate" => "心率异常",
-        "removed" => "设备被取下",
-        "low_battery" => "设备电量低",
-        "fence_exit" => "离开安全区域",
-        "telephone" => "电话求助",
-        "unreadable" => "无法识别的告警",
-        "general" => "报警，原因不明",
-        other => other,
-    }
-}
-
 fn class_in_zh(class: &str) -> &str {
     match class {
         "emergency" => "紧急求助",
