@@ -2,6 +2,7 @@
 //!
 //! A letter says who, what, when and where in words. Nothing medical, no coordinates, no secret.
 
+use wire::centre::kind_in_zh;
 use wire::webhook::{Message, What};
 
 /// A language that people are told things in.
