@@ -43,7 +43,7 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
     });
     let record = json!({
         "version": 1, "name": "陈秀英", "sex": null, "born_in": null, "phone": null, "category": null, "address": "x",
-        "door_access": null, "home": null, "medical_card": null, "contacts": [],
+        "door_access": null, "home": null, "medical_card": null, "medical_risk": false, "contacts": [],
     });
     let push = json!({ "endpoint": "https://push.example/x", "keys": { "p256dh": "x", "auth": "x" } });
     let target = json!({ "source": "x", "clock": "asked_on_scene", "calls": "help", "share": 0.9, "within_s": 60 });
