@@ -14,7 +14,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) use centre::is_private_url;
-pub use centre::{CentreConfig, CentreError, Certificates};
+pub use centre::{CentreConfig, CentreError, CentreFormat, Certificates};
 pub(crate) use mail::TAKEN_WITHIN as MAIL_TAKEN_WITHIN;
 pub use mail::{MailConfig, MailError};
 pub use push::{PushConfig, PushError};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use dispatcher::config::map::MapConfig;
 use dispatcher::config::{
-    CentreConfig, CentreError, Certificates, MailConfig, MailError, RouterSettings, Secret, SmsSettings,
+    CentreConfig, CentreError, CentreFormat, Certificates, MailConfig, MailError, RouterSettings, Secret, SmsSettings,
 };
 use domain::incident::Centre;
 use schemars::JsonSchema;
@@ -132,6 +132,9 @@ pub struct CentreSettings {
     /// Whether it wants to hear of exercises; otherwise they are not sent to it.
     #[serde(default)]
     pub takes_drills: bool,
+    /// How it is told (docs/120.md): `json`, or `cap`, the Common Alerting Protocol 1.2.
+    #[serde(default)]
+    pub format: CentreFormat,
     /// PEM: the only authorities that the centre's certificate may be from; without it, the public ones.
     #[schemars(example = "/etc/yidiantong/120-ca.pem")]
     pub ca_file: Option<PathBuf>,
@@ -400,6 +403,7 @@ impl CentreSettings {
         };
         let mut link = CentreConfig::new(self.number, self.url.clone(), Secret(self.secret.clone()), &certificates)?;
         link.takes_drills = self.takes_drills;
+        link.format = self.format;
         Ok(link)
     }
 }
@@ -436,6 +440,7 @@ mod tests {
             url: url.into(),
             secret: "s".into(),
             takes_drills: false,
+            format: CentreFormat::Json,
             ca_file: ca.map(written),
             client_certificate_file: client.map(written),
         };

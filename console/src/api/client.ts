@@ -294,6 +294,7 @@ export const nodeClocks = (node: string, month: string) =>
   call<ClockMonth>(`/nodes/${encodeURIComponent(node)}/clocks${month ? `?month=${encodeURIComponent(month)}` : ''}`)
 export const evidenceUrl = (node: string, month: string) =>
   `${ROOT}/nodes/${encodeURIComponent(node)}/clocks.csv?month=${encodeURIComponent(month)}`
+export const capUrl = (handover: string) => `${ROOT}/handovers/${encodeURIComponent(handover)}/cap`
 export const clockTargets = (node: string) => call<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`)
 export const addClockTarget = (node: string, draft: ClockTargetDraft) =>
   post<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`, draft)

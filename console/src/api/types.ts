@@ -155,6 +155,7 @@ export interface Summary {
   headline: Word<Headline>
   /** Higher comes first. */
   urgency: number
+  priority?: Priority
   ring: Word<Ring>
   subject: Subject
   serial?: string | null
@@ -171,6 +172,12 @@ export interface Summary {
   aftercare?: Aftercare | null
   /** Opaque: where the live stream stands after the change that led to this state. */
   cursor: string
+}
+
+/** Why an incident stands where it does, and when that changes by itself. */
+export interface Priority {
+  reasons: string[]
+  next?: { at: string; urgency: number; reasons: string[] } | null
 }
 
 export interface Place {
@@ -309,9 +316,18 @@ export interface Detail extends Summary {
   steps?: Step[]
   calls?: AfterCall[]
   timeline: Entry[]
-  script?: { zh?: string | null; en?: string | null } | null
+  script?: Script | null
+  /** For each centre that has to be telephoned now; else what 120 would be told. */
+  scripts?: Script[]
   notices: Notice[]
   messages: Message[]
+}
+
+/** What is read out on the telephone. */
+export interface Script {
+  centre?: string
+  zh?: string | null
+  en?: string | null
 }
 
 /** `wire::report::Unstored`: an alert that rings from memory because it is not on disk yet. */
@@ -484,6 +500,7 @@ export interface ResidentDraft {
   door_access: string | null
   home: { lat: number; lon: number } | null
   medical_card: string | null
+  medical_risk: boolean
   contacts: ContactDraft[]
 }
 
@@ -503,6 +520,8 @@ export interface Resident {
   serving: NodeName[]
   registered: NodeName[]
   medical_card?: string | null
+  /** Noted as soon in danger. */
+  medical_risk: boolean
   contacts: KeptContact[]
   terminals: Terminal[]
   /** Newest first; the open ones before them. */

@@ -15,7 +15,7 @@ use super::errors::{ApiError, Problem};
 use super::input::{Asked, At, Limit, Told, Words, maybe_id_schema, maybe_words, maybe_words_schema, word_schema};
 use super::once::{Creating, IdempotencyKey, Once};
 use super::openapi::{Conflict, Unprocessable};
-use super::script::{Script, script};
+use super::script::{Script, scripts};
 use crate::access::{Answer, Scope, See, TakeOver};
 use crate::store::choice::{self, ChoiceView};
 use crate::store::live::Cursor;
@@ -93,7 +93,10 @@ pub(super) async fn list(
 pub(super) struct DetailView {
     #[serde(flatten)]
     detail: Detail,
+    /// The first of `scripts`.
     script: Script,
+    /// For each centre that has to be telephoned now; else what 120 would be told.
+    scripts: Vec<Script>,
 }
 
 pub(super) type Card = Result<Json<DetailView>, ApiError>;
@@ -101,8 +104,9 @@ pub(super) type Card = Result<Json<DetailView>, ApiError>;
 pub(super) async fn show(api: &Api, scope: &Scope, id: IncidentId) -> Card {
     let mut moment = api.moment().await?;
     let detail = views::detail(&mut moment, id, scope).await?.ok_or(ApiError::NotFound("incident"))?;
-    let script = script(&detail, &api.config().call_back_phone);
-    Ok(Json(DetailView { detail, script }))
+    let scripts = scripts(&detail, &api.config().call_back_phone);
+    let script = scripts.first().cloned().unwrap_or_default();
+    Ok(Json(DetailView { detail, script, scripts }))
 }
 
 /// What lies outside the caller's scope does not exist for them.
@@ -152,7 +156,7 @@ pub(super) async fn detail(State(api): State<Api>, who: May<See>, At(id): At<Uui
 }
 
 /// Who is in need is helped also when it cannot be written down who looked.
-async fn write_down_card(api: &Api, by: UserId, id: IncidentId) {
+pub(super) async fn write_down_card(api: &Api, by: UserId, id: IncidentId) {
     let writing = async { Ok::<_, ApiError>(users::write_down_card(&mut *api.conn().await?, by, id).await?) };
     if let Err(cause) = writing.await {
         tracing::warn!(incident.id = %id, %cause, "it could not be written down who opened a card");

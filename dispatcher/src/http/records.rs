@@ -65,6 +65,8 @@ struct Draft {
     #[serde(deserialize_with = "maybe_words")]
     #[schema(schema_with = maybe_words_schema::<4000>, required = true)]
     medical_card: Option<Words<4000>>,
+    /// Noted as soon in danger: their cases come first among others of their kind.
+    medical_risk: bool,
     /// The first to be told first.
     contacts: Vec<ContactDraft>,
 }
@@ -178,6 +180,7 @@ impl Draft {
             door_access: words(self.door_access),
             home: home.map(|home| same_place(held.record.home, home)),
             medical_card: words(self.medical_card),
+            medical_risk: self.medical_risk,
             contacts: self
                 .contacts
                 .into_iter()

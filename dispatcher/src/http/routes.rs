@@ -105,6 +105,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(scores::list))
         .routes(routes!(scores::set_floors))
         .routes(routes!(centre::status))
+        .routes(routes!(centre::message))
         .routes(routes!(deliveries::sms_status))
         .routes(routes!(health::health))
         .routes(routes!(health::metrics))

@@ -29,6 +29,8 @@ pub struct Record {
     pub home: Option<Position>,
     /// Illnesses, medicines, allergies.
     pub medical_card: Option<String>,
+    /// Noted as soon in danger.
+    pub medical_risk: bool,
     /// Whom to tell, the first first.
     pub contacts: Vec<Contact>,
 }
@@ -77,7 +79,7 @@ pub struct Held {
 /// Holds the record of a resident in a scope.
 pub async fn hold(conn: &mut PgConnection, resident: Uuid, scope: &Scope) -> Result<Option<Held>, StoreError> {
     let row = sqlx::query!(
-        r#"select r.version, r.name, r.sex, r.born_in, r.phone, r.category, r.address, r.door_access,
+        r#"select r.version, r.name, r.sex, r.born_in, r.phone, r.category, r.address, r.door_access, r.medical_risk,
             st_y(r.home::geometry) as lat, st_x(r.home::geometry) as lon,
             (select card from medical_card where resident_id = r.id) as card,
             extract(year from now())::smallint as "this_year!"
@@ -120,6 +122,7 @@ pub async fn hold(conn: &mut PgConnection, resident: Uuid, scope: &Scope) -> Res
         door_access: row.door_access,
         home: row.lat.zip(row.lon).and_then(|(lat, lon)| Position::new(lat, lon).ok()),
         medical_card: row.card,
+        medical_risk: row.medical_risk,
         contacts,
     };
     Ok(Some(Held { version: row.version, record, ranks, this_year: row.this_year }))
@@ -138,7 +141,7 @@ pub async fn write(
     }
     sqlx::query!(
         "update resident set name = $2, sex = $3, born_in = $4, phone = $5, category = $6, address = $7,
-            door_access = $8, home = st_setsrid(st_makepoint($9, $10), 4326)::geography
+            door_access = $8, home = st_setsrid(st_makepoint($9, $10), 4326)::geography, medical_risk = $11
          where id = $1",
         resident,
         after.name,
@@ -150,6 +153,7 @@ pub async fn write(
         after.door_access,
         after.home.map(Position::lon_deg),
         after.home.map(Position::lat_deg),
+        after.medical_risk,
     )
     .execute(&mut *conn)
     .await?;
@@ -217,6 +221,7 @@ fn differences(before: &Record, after: &Record) -> Vec<String> {
         (before.door_access != after.door_access, "door_access"),
         (before.home != after.home, "home"),
         (before.medical_card != after.medical_card, "medical_card"),
+        (before.medical_risk != after.medical_risk, "medical_risk"),
         (before.contacts != after.contacts, "contacts"),
     ];
     differs.into_iter().filter(|(differs, _)| *differs).map(|(_, name)| name.to_owned()).collect()

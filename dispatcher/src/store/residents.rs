@@ -108,6 +108,8 @@ pub struct Kept {
     pub registered: Vec<NodeName>,
     /// Illnesses, medicines, allergies.
     pub medical_card: Option<String>,
+    /// Noted as soon in danger: their cases come first among others of their kind.
+    pub medical_risk: bool,
     /// Whom to telephone, nearest first.
     pub contacts: Vec<KeptContact>,
     /// What they wear.
@@ -178,7 +180,7 @@ pub async fn kept(
     administers: Option<&Scope>,
 ) -> Result<Option<Kept>, StoreError> {
     let row = sqlx::query!(
-        r#"select r.id, r.version, r.name, r.sex, r.born_in, r.phone, r.category, r.address, r.door_access,
+        r#"select r.id, r.version, r.name, r.sex, r.born_in, r.phone, r.category, r.address, r.door_access, r.medical_risk,
             st_y(r.home::geometry) as lat, st_x(r.home::geometry) as lon, r.serving_node, r.registered_node,
             m.card as "card?"
          from resident r left join medical_card m on m.resident_id = r.id
@@ -203,6 +205,7 @@ pub async fn kept(
         serving: path_of(conn, row.serving_node).await?,
         registered: path_of(conn, row.registered_node).await?,
         medical_card: row.card,
+        medical_risk: row.medical_risk,
         contacts: contacts(conn, resident, administers).await?,
         terminals: terminals(conn, resident).await?,
         incidents: incidents(conn, resident).await?,

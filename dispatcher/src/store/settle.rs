@@ -88,6 +88,8 @@ pub struct ResidentRow {
     pub handover_policy: Option<&'static str>,
     /// Illnesses, medicines, allergies.
     pub card: String,
+    /// Noted as soon in danger.
+    pub medical_risk: bool,
 }
 
 /// Somebody who is told.
@@ -277,12 +279,14 @@ async fn people(conn: &mut PgConnection, district: &District) -> Result<(), Stor
         "with settled as (
             select * from jsonb_to_recordset($1::jsonb) as x (id uuid, name text, sex text, born_in smallint,
                 phone text, category text, address text, door_access text, lat double precision,
-                lon double precision, serving_node uuid, registered_node uuid, handover_policy text, card text)
+                lon double precision, serving_node uuid, registered_node uuid, handover_policy text, card text,
+                medical_risk boolean)
          ), resident_rows as (
             insert into resident (id, name, sex, born_in, phone, category, address, door_access, home,
-                serving_node, registered_node, handover_policy)
+                serving_node, registered_node, handover_policy, medical_risk)
             select id, name, sex, born_in, phone, category, address, door_access,
-                st_setsrid(st_makepoint(lon, lat), 4326)::geography, serving_node, registered_node, handover_policy
+                st_setsrid(st_makepoint(lon, lat), 4326)::geography, serving_node, registered_node, handover_policy,
+                medical_risk
             from settled
          )
          insert into medical_card (resident_id, card) select id, card from settled",

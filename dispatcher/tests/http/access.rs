@@ -43,7 +43,7 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
     });
     let record = json!({
         "version": 1, "name": "陈秀英", "sex": null, "born_in": null, "phone": null, "category": null, "address": "x",
-        "door_access": null, "home": null, "medical_card": null, "contacts": [],
+        "door_access": null, "home": null, "medical_card": null, "medical_risk": false, "contacts": [],
     });
     let push = json!({ "endpoint": "https://push.example/x", "keys": { "p256dh": "x", "auth": "x" } });
     let target = json!({ "source": "x", "clock": "asked_on_scene", "calls": "help", "share": 0.9, "within_s": 60 });
@@ -134,6 +134,7 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         (Method::PUT, "/api/v1/responder/duty", May::Responders, json!({ "on": true })),
         get("/api/v1/score-cards", May::Administrators),
         (Method::PUT, "/api/v1/providers/{id}/floors", May::Administrators, json!({})),
+        get("/api/v1/handovers/{id}/cap", May::Seers),
         post("/api/v1/handovers/{id}/status", May::Signers, json!({ "status": "acknowledged" })),
         get("/api/v1/openapi.json", May::Anybody),
         // Last: whoever logs out can do nothing more.
@@ -227,6 +228,7 @@ fn thing(path: &str, things: &Things) -> String {
         Some("incidents") => things.incident,
         Some("residents") => things.resident,
         Some("fences") => things.fence,
+        Some("handovers") => things.handover,
         Some("deliveries") => things.delivery,
         Some("providers") => things.provider,
         Some("photos") => things.photo,
@@ -242,6 +244,7 @@ struct Things {
     incident: uuid::Uuid,
     resident: uuid::Uuid,
     fence: uuid::Uuid,
+    handover: uuid::Uuid,
     delivery: uuid::Uuid,
     provider: uuid::Uuid,
     photo: uuid::Uuid,
@@ -275,6 +278,7 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
         incident: incident.0,
         resident: house.resident.0,
         fence: house.fence().await,
+        handover: house.scalar("select id from handover").await,
         delivery,
         provider,
         photo,

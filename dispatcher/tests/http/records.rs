@@ -18,6 +18,7 @@ fn draft(kept: &Value) -> Value {
         draft
     });
     draft["contacts"] = contacts.collect();
+    draft["medical_risk"] = kept["medical_risk"].clone();
     draft
 }
 
@@ -40,6 +41,7 @@ async fn a_resident_is_changed_and_who_did_it_is_written_down(pool: PgPool) {
     wanted["phone"] = json!("");
     wanted["home"] = json!({ "lat": 28.2301, "lon": 112.9402 });
     wanted["medical_card"] = json!("高血压，青霉素过敏");
+    wanted["medical_risk"] = json!(true);
     let son = wanted["contacts"][0].clone();
     wanted["contacts"] = json!([
         { "was": null, "name": "陈丽", "relation": "女儿", "phone": "138 0000 0002", "email": "li@mail.example" },
@@ -51,6 +53,7 @@ async fn a_resident_is_changed_and_who_did_it_is_written_down(pool: PgPool) {
     assert_eq!((&told["name"], &told["version"], &told["born_in"]), (&json!("陈秀瑛"), &json!(2), &Value::Null));
     assert_eq!((&told["phone"], &told["door_access"]), (&Value::Null, &json!("钥匙在邻居家")));
     assert_eq!(told["home"], json!({ "lat": 28.2301, "lon": 112.9402 }));
+    assert_eq!((&kept["medical_risk"], &told["medical_risk"]), (&json!(false), &json!(true)));
     let contact = |rank: usize| &told["contacts"][rank - 1];
     assert_eq!((&contact(1)["name"], &contact(1)["rank"]), (&json!("陈丽"), &json!(1)));
     assert_eq!((&contact(2)["name"], &contact(2)["phone"]), (&json!("陈明"), &json!("13800000000")));
@@ -64,7 +67,7 @@ async fn a_resident_is_changed_and_who_did_it_is_written_down(pool: PgPool) {
     .fetch_all(&house.pool)
     .await
     .unwrap();
-    let fields = json!({ "fields": ["name", "born_in", "phone", "home", "medical_card", "contacts"] });
+    let fields = json!({ "fields": ["name", "born_in", "phone", "home", "medical_card", "medical_risk", "contacts"] });
     assert_eq!(written, [(fields, true)]);
 
     // The same once more changes nothing, and is no edit.

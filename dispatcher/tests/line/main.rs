@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod canary;
+mod centres;
 mod channels;
 mod district;
 mod faults;

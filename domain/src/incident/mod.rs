@@ -15,6 +15,7 @@ mod contacts;
 mod decide;
 mod draft;
 mod offers;
+mod priority;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use uuid::Uuid;
 
 pub use self::choice::{Candidate, Considered, Shortfall, Unfit, Verdict};
 pub use self::decide::{Authority, CentreWord, Input, Refusal, Step, decide};
+pub use self::priority::{MedicalRisk, Priority, Reason, Signs};
 use crate::id::{HandoverId, IncidentId, OfferId, ResponderId, UserId};
 use crate::place::Metres;
 use crate::press::AlertKind;
@@ -973,7 +975,7 @@ impl Incident {
     }
 
     /// Higher is more urgent. An unclaimed emergency comes before a claimed one, any emergency before
-    /// anything else.
+    /// anything else. What is known of the person comes on top of it: [`Incident::priority`].
     pub fn urgency(&self) -> i32 {
         if !self.is_open() {
             return 0;

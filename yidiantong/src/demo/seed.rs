@@ -25,6 +25,9 @@ use wire::directory::{Dialect, hash_secret};
 
 use super::{Demo, DemoResponder, DemoTerminal, DemoUser, Wanted, random_word};
 
+/// Whoever has one of these on their card is at risk.
+const RISKS: [&str; 5] = ["冠心病", "脑梗", "心房颤动", "氧气机", "胰岛素"];
+
 /// The resident who also has a telephone with OwnTracks, which is the third of the terminals.
 const WITH_A_PHONE: usize = 1;
 
@@ -202,6 +205,7 @@ impl Settling {
             // Somebody who is afraid of sirens: an operator looks first.
             handover_policy: (resident.category == Category::Handicapped).then_some("operator_first"),
             card: resident.medical_card.clone(),
+            medical_risk: RISKS.iter().any(|risk| resident.medical_card.contains(risk)),
         });
         let contacts = (1..).zip(&resident.contacts).map(|(rank, contact)| ContactRow {
             resident_id: id,
