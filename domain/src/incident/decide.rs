@@ -495,7 +495,7 @@ fn answer_presses(draft: &mut Draft<'_>) {
     if draft.next.class == Class::Emergency && draft.facts.policy.handover == HandoverPolicy::AtOnce {
         draft.call_centres(None);
     }
-    draft.reach_centres_again();
+    draft.begin_anew_for_centres();
     if asks_by_itself(draft) {
         if !is_first {
             draft.next.round += 1;

@@ -59,6 +59,11 @@ impl Act {
         }
     }
 
+    /// Whether it calls in somebody who is called once.
+    const fn calls_from_outside(self) -> bool {
+        matches!(self, Self::Centres | Self::Ambulance | Self::Fire | Self::Police | Self::GridOfficer)
+    }
+
     /// Whether it means anything in an incident of this class. Daily help goes to no centre and alarms no
     /// family; what an alert calls for by itself is known of emergencies only.
     pub const fn fits(self, class: Class) -> bool {
@@ -296,13 +301,12 @@ impl Draft<'_> {
         self.begin(self.next.ring.level());
     }
 
-    /// A press that nobody owns wants a centre that is not on it, and the rung that calls it has been
-    /// climbed: it comes again as soon as it came at first.
-    pub(super) fn reach_centres_again(&mut self) {
+    /// A press wants a centre that is not on it, and nobody owns it: where the rung that calls it has been
+    /// climbed, the operators have as much time to answer as with the first press.
+    pub(super) fn begin_anew_for_centres(&mut self) {
         let Ring::Ringing { climbed, .. } = self.next.ring else { return };
         let is_passed = self.ladder().rung(Act::Centres).is_some_and(|rung| rung.after <= climbed);
-        let centres = self.next.centres_wanted();
-        let is_wanted = centres.into_iter().any(|centre| !self.is_on_it(centre));
+        let is_wanted = self.next.centres_wanted().into_iter().any(|centre| !self.is_on_it(centre));
         if is_passed && is_wanted && self.next.owner().is_none() && self.next.origin == Origin::Listed {
             self.ring_anew();
         }
@@ -323,9 +327,17 @@ impl Draft<'_> {
     /// Climbs every rung whose time has come. A rung that was noticed late (the process was away) takes
     /// nothing from the next one's time. While nobody at all hears it, it goes straight to the next rung,
     /// and those above come so much sooner. On the last rung it stays, and does everything again.
+    ///
+    /// Whoever a rung below calls from outside is called as soon as its condition holds: somebody who went may
+    /// not come, and a ladder may change while it is climbed.
     pub(super) fn climb(&mut self) {
         let ladder = self.ladder();
         let mut sounds = false;
+        if let Ring::Ringing { climbed, .. } = self.next.ring {
+            for rung in ladder.rungs().iter().filter(|rung| rung.after <= climbed && rung.act.calls_from_outside()) {
+                self.climb_on(*rung);
+            }
+        }
         while let Ring::Ringing { level, since, climbed, next_at } = self.next.ring {
             let again_at = self.after(ladder.every());
             let Some(after) = ladder.above(climbed) else {
