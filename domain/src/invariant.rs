@@ -28,8 +28,8 @@ words! {
         /// The policy answers the first press within the ticker's time, never more presses than there
         /// are, and every one of them before the incident is closed.
         PressesAnswered = "INV-4",
-        /// An emergency of somebody we know that nobody owns has gone to 120, or the next rung of its
-        /// ladder is no further away than that rung may be. At once, where the policy says so.
+        /// An emergency of somebody we know that nobody owns has gone to 120, or the rung of its ladder that
+        /// calls it lies ahead and the next one comes in its time. At once, where the policy says so.
         AmbulanceCalled = "INV-5",
         /// The same of 119, for smoke and gas.
         FireCalled = "INV-6",

@@ -88,6 +88,18 @@ words! {
     }
 }
 
+words! {
+    /// On which days a ladder holds.
+    pub enum Days ("sort of days") {
+        /// On all.
+        Every = "every",
+        /// From Monday to Friday, but for days off.
+        Working = "working",
+        /// On Saturdays, Sundays and days off.
+        Off = "off",
+    }
+}
+
 /// One rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rung {

@@ -429,7 +429,8 @@ fn is_named(decision: &Decision<'_>, centre: Centre) -> bool {
         Centre::Police => Act::Police,
     };
     let is_known = decision.before.origin == Origin::Listed && decision.before.class != Class::Service;
-    is_known && decision.facts.policy.ladder(decision.before.class).rung(act).is_some()
+    let rung = decision.facts.policy.ladder(decision.before.class).rung(act);
+    is_known && rung.is_some_and(|rung| holds(rung.when, &decision.step.next))
 }
 
 fn progress(decision: &Decision<'_>) -> Result<(), Broken> {
@@ -676,13 +677,7 @@ fn holds(when: When, incident: &Incident) -> bool {
 
 /// Whether what a rung is for is so, in a case that nobody owns. A condition that has come to hold since is
 /// the last rung's business, later.
-fn is_climbed(
-    history: &History,
-    incident: &Incident,
-    act: Act,
-    when: When,
-    property: Property,
-) -> Result<(), Broken> {
+fn is_climbed(history: &History, incident: &Incident, act: Act, when: When, property: Property) -> Result<(), Broken> {
     if when == When::NobodyGoes {
         return Ok(());
     }

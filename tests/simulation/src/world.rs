@@ -8,8 +8,8 @@ use domain::id::{HandoverId, IncidentId, ResponderId, UserId};
 use domain::incident::ladder::{Act, Rung, When};
 use domain::incident::{
     Advice, Authority, Candidate, Category, Centre, Class, Closure, Contact, ContactNews, Effect, Entry, Facts,
-    HandoverPolicy, Incident, Input, Ladder, Level, LostBy, Offer, OfferState, Origin, Outcome, Policy, Presence, Rank, Reach,
-    Refusal, Ring, Step, ToldState, Whereabouts, decide,
+    HandoverPolicy, Incident, Input, Ladder, Level, LostBy, Offer, OfferState, Origin, Outcome, Policy, Presence, Rank,
+    Reach, Refusal, Ring, Step, ToldState, Whereabouts, decide,
 };
 use domain::place::Metres;
 use domain::press::AlertKind;
