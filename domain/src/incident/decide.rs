@@ -339,25 +339,8 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
             draft.move_handover(id, HandoverState::StoodDown { reason }, None);
             draft.emit(Effect::StandCentreDown(id));
         }
-        Input::VoiceDone { by, centre, reference } => {
-            act_as_owner(&mut draft, by)?;
-            let handover = draft
-                .next
-                .handovers
-                .iter_mut()
-                .find(|handover| handover.centre == centre && matches!(handover.voice, Voice::Due { .. }))
-                .ok_or(Refusal::NoSuchHandover)?;
-            handover.voice = Voice::Done { by };
-            draft.write(Entry::VoiceDone { centre, by, reference });
-        }
-        Input::GridOfficerCalled { by } => {
-            act_as_owner(&mut draft, by)?;
-            if !matches!(draft.next.grid_officer, Voice::Due { .. }) {
-                return Err(Refusal::NoSuchTask);
-            }
-            draft.next.grid_officer = Voice::Done { by };
-            draft.write(Entry::GridOfficerCalled { by });
-        }
+        Input::VoiceDone { by, centre, reference } => finish_voice(&mut draft, by, centre, reference)?,
+        Input::GridOfficerCalled { by } => finish_officer(&mut draft, by)?,
         Input::Note { by, text } => draft.write(Entry::Noted { by, text }),
         Input::Close { by, outcome, note } => {
             act_as_owner(&mut draft, by)?;
@@ -676,6 +659,29 @@ fn hear_centre(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> {
         }
         _ => {}
     }
+    Ok(())
+}
+
+fn finish_voice(draft: &mut Draft<'_>, by: UserId, centre: Centre, reference: Option<String>) -> Result<(), Refusal> {
+    act_as_owner(draft, by)?;
+    let handover = draft
+        .next
+        .handovers
+        .iter_mut()
+        .find(|handover| handover.centre == centre && matches!(handover.voice, Voice::Due { .. }))
+        .ok_or(Refusal::NoSuchHandover)?;
+    handover.voice = Voice::Done { by };
+    draft.write(Entry::VoiceDone { centre, by, reference });
+    Ok(())
+}
+
+fn finish_officer(draft: &mut Draft<'_>, by: UserId) -> Result<(), Refusal> {
+    act_as_owner(draft, by)?;
+    if !matches!(draft.next.grid_officer, Voice::Due { .. }) {
+        return Err(Refusal::NoSuchTask);
+    }
+    draft.next.grid_officer = Voice::Done { by };
+    draft.write(Entry::GridOfficerCalled { by });
     Ok(())
 }
 

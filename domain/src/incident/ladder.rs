@@ -192,9 +192,9 @@ impl Ladder {
     /// A ladder for incidents of `class` whose last rung comes again `every` so often.
     pub fn new(class: Class, rungs: &[Rung], every: SignedDuration) -> Result<Self, BadLadder> {
         let is_always = |rung: &Rung| rung.when == When::Always;
-        let rings = |rung: &Rung| matches!(rung.act, Act::Operators | Act::Supervisors);
-        let first = rungs.first().filter(|rung| rung.after.is_zero() && is_always(rung));
-        if !first.is_some_and(|_| rungs.iter().any(|rung| rung.after.is_zero() && is_always(rung) && rings(rung))) {
+        let is_first = |rung: &Rung| rung.after.is_zero() && is_always(rung);
+        let is_ring = |rung: &&Rung| matches!(rung.act, Act::Operators | Act::Supervisors);
+        if !rungs.first().is_some_and(is_first) || !rungs.iter().filter(is_ring).any(is_first) {
             return Err(BadLadder::NoFirst);
         }
         for (place, rung) in rungs.iter().enumerate() {

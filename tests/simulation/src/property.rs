@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::id::{HandoverId, OfferId, ResponderId, UserId};
-use domain::incident::ladder::{Act, When};
+use domain::incident::ladder::{Act, Rung, When};
 use domain::incident::{
     Candidate, Centre, Class, ContactNews, Effect, Entry, FRESH, Facts, Handover, HandoverPolicy, HandoverState,
     Helper, Incident, Input, Level, News, Offer, OfferState, Origin, Policy, Presence, Rank, Ring, Step, ToldState,
@@ -430,7 +430,8 @@ fn is_named(decision: &Decision<'_>, centre: Centre) -> bool {
     };
     let is_known = decision.before.origin == Origin::Listed && decision.before.class != Class::Service;
     let rung = decision.facts.policy.ladder(decision.before.class).rung(act);
-    is_known && rung.is_some_and(|rung| holds(rung.when, &decision.step.next))
+    let was_so = |rung: Rung| holds(rung.when, decision.before) || holds(rung.when, &decision.step.next);
+    is_known && rung.is_some_and(was_so)
 }
 
 fn progress(decision: &Decision<'_>) -> Result<(), Broken> {

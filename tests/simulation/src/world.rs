@@ -283,7 +283,7 @@ impl World {
             Happening::Wake { case } => return self.tick(case),
             Happening::Delivery { .. } if self.is_down() => self.put_off(5_000, what),
             Happening::Delivery { case, effect } => self.deliver(case, &effect),
-            Happening::Call { .. } if self.is_down() => self.put_off(20_000, what),
+            Happening::Call { .. } | Happening::NewLadder { .. } if self.is_down() => self.put_off(20_000, what),
             Happening::Call { case, input } => return self.hear(case, input),
             Happening::Duty { responder, on } => {
                 self.responders[responder].is_on_duty = on;
@@ -297,7 +297,6 @@ impl World {
             }
             Happening::Look { person, case } => return self.look(person, case),
             Happening::Outage => self.vanish(),
-            Happening::NewLadder { .. } if self.is_down() => self.put_off(20_000, what),
             Happening::NewLadder { wearer } => self.change_ladder(wearer),
             Happening::Watchdog => return self.watch(),
         }

@@ -49,9 +49,9 @@ fn what_could_forget_a_case_is_no_ladder() {
     assert_eq!(emergency(&|rungs| rungs[0].act = Act::GridOfficer), BadLadder::NoFirst);
     assert_eq!(emergency(&|rungs| rungs[2].after = seconds(19)), BadLadder::Falling(3));
     assert_eq!(emergency(&|rungs| rungs[1].act = Act::Operators), BadLadder::Twice(2));
-    assert_eq!(emergency(&|rungs| drop(rungs.pop())), BadLadder::NoLast);
+    assert_eq!(emergency(&|rungs| rungs.truncate(3)), BadLadder::NoLast);
     assert_eq!(emergency(&|rungs| rungs[3].when = When::Unclaimed), BadLadder::NoLast);
-    assert_eq!(emergency(&|rungs| drop(rungs.remove(2))), BadLadder::NoCentres);
+    assert_eq!(emergency(&|rungs| rungs.retain(|rung| rung.act != Act::Centres)), BadLadder::NoCentres);
     assert_eq!(emergency(&|rungs| rungs[2].when = When::NobodyGoes), BadLadder::NoCentres);
     let late = |rungs: &mut Vec<Rung>| (rungs[2].after, rungs[3].after) = (seconds(601), seconds(601));
     assert_eq!(emergency(&late), BadLadder::NoCentres);
