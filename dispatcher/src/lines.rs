@@ -55,6 +55,8 @@ pub(crate) fn line(entry: &Entry) -> Line {
         Entry::VoiceDone { centre, by, reference } => {
             ("voice_done", Some(by.0), json!({ "centre": centre.as_str(), "reference": reference }))
         }
+        Entry::GridOfficerDue => ("grid_officer_due", None, json!({})),
+        Entry::GridOfficerCalled { by } => ("grid_officer_called", Some(by.0), json!({})),
         Entry::Noted { by, text } => ("noted", Some(by.0), json!({ "text": text })),
         Entry::Categorized { by, category } => ("categorized", Some(by.0), json!({ "category": category.0 })),
         Entry::Contacted { rank, state } => ("contacted", None, json!({ "rank": rank.0, "state": state.as_str() })),

@@ -8,6 +8,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::incident::ladder::Act;
 use crate::incident::{
     Centre, Class, Closure, HandoverPolicy, HandoverState, Incident, Level, OfferState, Origin, Ownership, Policy,
     Ring, Voice,
@@ -27,8 +28,8 @@ words! {
         /// The policy answers the first press within the ticker's time, never more presses than there
         /// are, and every one of them before the incident is closed.
         PressesAnswered = "INV-4",
-        /// An emergency of somebody we know that nobody owns has gone to 120, or the next rung of its
-        /// ladder is no further away than that rung may be. At once, where the policy says so.
+        /// An emergency of somebody we know that nobody owns has gone to 120, or the rung of its ladder that
+        /// calls it lies ahead and the next one comes in its time. At once, where the policy says so.
         AmbulanceCalled = "INV-5",
         /// The same of 119, for smoke and gas.
         FireCalled = "INV-6",
@@ -87,6 +88,9 @@ fn deadlines(incident: &Incident) -> Vec<Timestamp> {
         Ring::Quiet => {}
         Ring::Held { until } => all.push(until),
         Ring::Ringing { next_at, .. } => all.push(next_at),
+    }
+    if let Voice::Due { ring_at } = incident.grid_officer {
+        all.push(ring_at);
     }
     all.extend(incident.tell_next_at);
     all.extend(incident.waits_until);
@@ -183,15 +187,14 @@ fn centre_called(incident: &Incident, policy: &Policy, centre: Centre, now: Time
     is_called || (policy.handover == HandoverPolicy::OperatorFirst && is_on_the_ladder(incident, policy, now))
 }
 
-/// Whether the rung that calls the centres comes within its time from now on: at most `centre_after`
-/// altogether, so that no chain of decisions can put it off.
+/// Whether the rung that calls the centres still lies ahead and comes in its time: counted from when it began
+/// to ring, so that no chain of decisions can put it off.
 fn is_on_the_ladder(incident: &Incident, policy: &Policy, now: Timestamp) -> bool {
-    let Ring::Ringing { level, next_at } = incident.ring else { return false };
-    let patience = match level {
-        Level::Quiet | Level::Operators => policy.supervisors_after.min(policy.centre_after),
-        Level::Supervisors => (policy.centre_after - policy.supervisors_after).max(SignedDuration::ZERO),
-    };
-    next_at <= now + patience
+    let Ring::Ringing { since, climbed, next_at, .. } = incident.ring else { return false };
+    let ladder = policy.ladder(incident.class);
+    let Some(centres) = ladder.rung(Act::Centres) else { return false };
+    let next = ladder.rungs().iter().map(|rung| rung.after).find(|after| *after > climbed);
+    since <= now && centres.after > climbed && next.is_some_and(|next| next_at <= since + next)
 }
 
 fn engaged_once(incident: &Incident) -> bool {
@@ -269,7 +272,7 @@ mod tests {
             LONG_AGO,
         );
         incident.presses_answered = 1;
-        incident.ring = Ring::Ringing { level: Level::Operators, next_at: SOON };
+        incident.ring = ringing(Level::Operators, 0, SOON);
         incident.handovers.push(handover(HandoverState::Acknowledged));
         incident.offers.push(Offer {
             id: OfferId(Uuid::from_u128(2)),
@@ -281,6 +284,10 @@ mod tests {
             state: OfferState::Asked { answer_by: SOON },
         });
         incident
+    }
+
+    fn ringing(level: Level, climbed_s: i64, next_at: Timestamp) -> Ring {
+        Ring::Ringing { level, since: NOW, climbed: SignedDuration::from_secs(climbed_s), next_at }
     }
 
     fn handover(state: HandoverState) -> Handover {
@@ -309,7 +316,7 @@ mod tests {
             |it| (it.ring, it.offers[0].state) = (Ring::Quiet, OfferState::Done),
             &[Invariant::DeadlineArmed, Invariant::UnclaimedRings],
         );
-        check(|it| it.ring = Ring::Ringing { level: Level::Operators, next_at: LONG_AGO }, &[Invariant::DeadlineKept]);
+        check(|it| it.ring = ringing(Level::Operators, 0, LONG_AGO), &[Invariant::DeadlineKept]);
         check(|it| it.ring = Ring::Quiet, &[Invariant::UnclaimedRings]);
         check(|it| it.presses_answered = 0, &[Invariant::PressesAnswered]);
         check(|it| it.presses_answered = 2, &[Invariant::PressesAnswered]);
@@ -358,7 +365,9 @@ mod tests {
         let mut incident = sound();
         incident.handovers.clear();
         assert_eq!(broken(&incident, &policy, NOW, SignedDuration::ZERO), []);
-        incident.ring = Ring::Ringing { level: Level::Supervisors, next_at: NOW + SignedDuration::from_secs(31) };
+        incident.ring = ringing(Level::Supervisors, 30, NOW + SignedDuration::from_secs(61));
+        assert_eq!(broken(&incident, &policy, NOW, SignedDuration::ZERO), [Invariant::AmbulanceCalled]);
+        incident.ring = ringing(Level::Supervisors, 60, SOON);
         assert_eq!(broken(&incident, &policy, NOW, SignedDuration::ZERO), [Invariant::AmbulanceCalled]);
     }
 }

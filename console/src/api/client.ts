@@ -19,6 +19,10 @@ import type {
   FenceDraft,
   Ledger,
   Floors,
+  HolidayDraft,
+  LadderDraft,
+  LadderPreview,
+  Ladders,
   MapFeatures,
   MapSettings,
   OwnOffers,
@@ -190,10 +194,11 @@ export const openByTelephone = (told: TelephoneCall | ServiceCall, key: string) 
 
 /** A list that is missing is an empty one: no gap in an answer may keep a card from being shown. */
 function whole(detail: Detail): Detail {
-  const { contacts, offers, timeline, notices, messages } = detail
+  const { contacts, grid_officers, offers, timeline, notices, messages } = detail
   return {
     ...detail,
     contacts: contacts ?? [],
+    grid_officers: grid_officers ?? [],
     offers: offers ?? [],
     timeline: timeline ?? [],
     notices: notices ?? [],
@@ -210,6 +215,7 @@ export const ask = (id: string, responder: string, key: string) => on(id, 'ask',
 export const withdraw = (id: string, offer: string) => on(id, 'withdraw', { offer })
 export const handOver = (id: string, centre: string, key: string) => on(id, 'hand-over', { centre }, key)
 export const standDown = (id: string, centre: string, reason: string) => on(id, 'stand-down', { centre, reason })
+export const gridOfficerCalled = (id: string) => on(id, 'grid-officer-called')
 export const voiceDone = (id: string, centre: string, reference?: string) =>
   on(id, 'voice-done', reference ? { centre, reference } : { centre })
 export const close = (id: string, outcome: string, note?: string) =>
@@ -298,6 +304,15 @@ export const capUrl = (handover: string) => `${ROOT}/handovers/${encodeURICompon
 export const clockTargets = (node: string) => call<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`)
 export const addClockTarget = (node: string, draft: ClockTargetDraft) =>
   post<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`, draft)
+const laddersOf = (node: string) => `/nodes/${encodeURIComponent(node)}/ladders`
+export const ladders = (node: string) => call<Ladders>(laddersOf(node))
+export const previewLadder = (node: string, draft: LadderDraft) => post<LadderPreview>(`${laddersOf(node)}/preview`, draft)
+export const makeLadder = (node: string, draft: LadderDraft) => post<Ladders>(laddersOf(node), draft)
+export const changeLadder = (id: string, version: number, draft: LadderDraft) =>
+  call<Ladders>(`/ladders/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
+export const removeLadder = (id: string) => call<void>(`/ladders/${encodeURIComponent(id)}`, { method: 'DELETE' })
+export const setHolidays = (node: string, holidays: HolidayDraft[]) =>
+  call<Ladders>(`/nodes/${encodeURIComponent(node)}/holidays`, { method: 'PUT', body: { holidays } })
 export const endClockTarget = (id: string) => call<void>(`/targets/${encodeURIComponent(id)}`, { method: 'DELETE' })
 
 export const liveUrl = (after: string | null) =>

@@ -308,6 +308,8 @@ export interface Detail extends Summary {
   born_in?: number | null
   sex?: string | null
   contacts: Contact[]
+  /** Who is the grid officer there. */
+  grid_officers: { name: string; phone: string | null }[]
   terminal?: Terminal | null
   /** Where the person should be. */
   fences?: Fence[]
@@ -701,3 +703,52 @@ export const CLOCKS = [
   'centre_answered',
   'vehicle_out',
 ] as const
+
+export interface LadderRung {
+  after_s: number
+  act: string
+  when: string
+}
+
+export interface LadderDraft {
+  class: string
+  days: string
+  from_minute: number
+  until_minute: number
+  rungs: LadderRung[]
+  every_s: number
+}
+
+/** None of `id`, `node` and `version`: the standard one. */
+export interface Ladder extends LadderDraft {
+  id: string | null
+  node: string | null
+  version: number | null
+}
+
+export interface HolidayDraft {
+  day: string
+  off: boolean
+  name: string
+}
+
+export interface Ladders {
+  node: string
+  name: string
+  time_zone: string
+  ladders: Ladder[]
+  standard: Ladder[]
+  holidays: (HolidayDraft & { node: string })[]
+}
+
+export interface LadderMoment {
+  after_s: number
+  what: string
+  detail: string | null
+}
+
+export interface LadderPreview {
+  refused: { reason: string; rung: number | null; message: string } | null
+  unanswered: LadderMoment[]
+  nobody_there: LadderMoment[]
+}

@@ -121,6 +121,10 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
     }
     case 'voice_due':
       return say(what, { centre })
+    case 'grid_officer_due':
+      return say(what)
+    case 'grid_officer_called':
+      return say(what, { who: by })
     case 'voice_done':
       return say(what, { who: by, centre })
     case 'notified':

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::aftercare;
 use domain::incident::Refusal;
+use domain::incident::ladder::BadLadder;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -33,6 +34,9 @@ pub(crate) enum ApiError {
         /// What is wrong with it.
         why: String,
     },
+    /// Something is no ladder.
+    #[error("{0}")]
+    BadLadder(BadLadder),
     /// Login and password, token or signature do not belong together.
     #[error("the credentials are not right")]
     BadCredentials,
@@ -133,7 +137,7 @@ struct Told {
     code: &'static str,
     /// For people; a sentence.
     message: String,
-    /// Which rule said no, when `code` is `refused`.
+    /// Which rule said no, when `code` is `refused` or `bad_ladder`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     /// Which field of the body is meant, when it is one.
@@ -148,7 +152,7 @@ impl ApiError {
     const fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::BadField { .. } | Self::KeyUsed => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::BadField { .. } | Self::BadLadder(_) | Self::KeyUsed => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BadCredentials | Self::NotLoggedIn => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::BadCsrf => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
@@ -176,6 +180,7 @@ impl ApiError {
         match self {
             Self::BadRequest(_) => "bad_request",
             Self::BadField { .. } => "bad_field",
+            Self::BadLadder(_) => "bad_ladder",
             Self::BadCredentials => "bad_credentials",
             Self::NotLoggedIn => "not_logged_in",
             Self::Forbidden => "forbidden",
@@ -204,6 +209,7 @@ impl ApiError {
     const fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Refused(refusal) => Some(refusal.code()),
+            Self::BadLadder(why) => Some(why.code()),
             Self::ResponderBusy => Some("responder_busy"),
             Self::NotAgain(NotAgain::Arrived) => Some("arrived"),
             Self::NotAgain(NotAgain::NotWanted) => Some("not_wanted"),
@@ -226,6 +232,7 @@ impl IntoResponse for ApiError {
         }
         let (field, current) = match &self {
             Self::BadField { field, .. } => (Some(*field), None),
+            Self::BadLadder(_) => (Some("rungs"), None),
             Self::EditedMeanwhile(current) => (None, Some(current.clone())),
             _ => (None, None),
         };

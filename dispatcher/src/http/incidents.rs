@@ -350,6 +350,16 @@ pub(super) async fn voice_done(
     apply(&api, &operator.scope, id, Input::VoiceDone { by: operator.id(), centre, reference }).await
 }
 
+/// The grid officer has been telephoned
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/grid-officer-called", tag = "incidents",
+    responses((status = 200, body = DetailView), Conflict),
+    security(("session" = ["answer"])),
+)]
+pub(super) async fn grid_officer_called(State(api): State<Api>, operator: May<Answer>, At(id): At<Uuid>) -> Card {
+    apply(&api, &operator.scope, id, Input::GridOfficerCalled { by: operator.id() }).await
+}
+
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Close {
     #[serde(deserialize_with = "wire::word::deserialize")]

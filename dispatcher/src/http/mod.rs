@@ -16,6 +16,7 @@ mod fences;
 mod health;
 mod incidents;
 mod input;
+mod ladders;
 mod live;
 mod map;
 mod offers;

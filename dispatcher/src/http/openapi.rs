@@ -63,6 +63,7 @@ fn problem(why: &str) -> Answer {
         (name = "fences", description = "Where they should be"),
         (name = "map", description = "What has a place"),
         (name = "clocks", description = "How fast help comes"),
+        (name = "ladders", description = "Who is called in while nobody answers"),
         (name = "responders", description = "Those who go"),
         (name = "providers", description = "Who employs them, and how good their work is"),
         (name = "centres", description = "120, 119, 110"),

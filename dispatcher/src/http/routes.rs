@@ -9,8 +9,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::{
-    Api, aftercare, appointments, centre, clocks, deliveries, drills, fences, health, incidents, live, map, offers,
-    openapi, orders, push, records, residents, scores, sessions, site,
+    Api, aftercare, appointments, centre, clocks, deliveries, drills, fences, health, incidents, ladders, live, map,
+    offers, openapi, orders, push, records, residents, scores, sessions, site,
 };
 use crate::photo;
 
@@ -66,6 +66,11 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(clocks::evidence))
         .routes(routes!(clocks::targets, clocks::agree))
         .routes(routes!(clocks::end))
+        .routes(routes!(ladders::of_node, ladders::make))
+        .routes(routes!(ladders::preview))
+        .routes(routes!(ladders::change, ladders::remove))
+        .routes(routes!(ladders::set_holidays))
+        .routes(routes!(incidents::grid_officer_called))
         .routes(routes!(drills::start))
         .routes(routes!(incidents::candidates))
         .routes(routes!(incidents::choices))

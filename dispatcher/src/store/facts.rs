@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, choice, users};
+use super::{StoreError, choice, ladders, users};
 use crate::access::{self, Deed as _, Role};
 use crate::clock;
 use crate::config::Config;
@@ -71,7 +71,7 @@ pub(crate) async fn gather(
 }
 
 /// The rules that hold for these incidents: the resident's own, else those of the nearest node that
-/// has any.
+/// has any; and the ladder that held when they began to ring.
 pub async fn policies(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMap<Uuid, Policy>, StoreError> {
     let rows = sqlx::query!(
         r#"select i.id as "id!", coalesce(
@@ -79,10 +79,12 @@ pub async fn policies(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<Has
             (select above.handover_policy from org_node above
              where above.id = any(n.path) and above.handover_policy is not null
              order by cardinality(above.path) desc limit 1),
-            'at_once') as "handover!"
+            'at_once') as "handover!", i.class,
+            l.acts as "acts?", l.afters_s as "afters_s?", l.whens as "whens?", l.every_s as "every_s?"
          from incident i
          left join resident r on r.id = i.resident_id
          join org_node n on n.id = i.node_id
+         left join ladder l on l.id = ladder_of(i.node_id, i.class, coalesce(i.ring_since, clock_timestamp()))
          where i.id = any($1)"#,
         incidents
     )
@@ -95,7 +97,12 @@ pub async fn policies(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<Has
                 id: row.id.to_string(),
                 column: "handover_policy",
             })?;
-            Ok((row.id, Policy { handover, ..Policy::default() }))
+            let columns = row.acts.zip(row.afters_s).zip(row.whens).zip(row.every_s);
+            let ladder = columns.and_then(|(((acts, afters_s), whens), every_s)| {
+                let class = Class::parse(&row.class).ok()?;
+                ladders::Columns { acts, afters_s, whens, every_s }.ladder(class)
+            });
+            Ok((row.id, Policy { handover, ladder, ..Policy::default() }))
         })
         .collect()
 }

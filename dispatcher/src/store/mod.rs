@@ -23,6 +23,7 @@ pub mod fences;
 pub mod handovers;
 pub mod incidents;
 pub mod intake;
+pub mod ladders;
 pub mod live;
 pub mod map;
 pub mod offers;

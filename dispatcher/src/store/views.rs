@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::aftercare::{self, CallView};
 use super::fences::{self, FenceView};
+use super::ladders::{self, GridOfficer};
 use super::live::{self, Cursor};
 use super::page::{Page, Paged};
 use super::site::{self, WorkView};
@@ -425,6 +426,8 @@ pub struct Detail {
     pub sex: Option<String>,
     /// Whom to telephone, nearest first.
     pub contacts: Vec<ContactView>,
+    /// Who is the grid officer there.
+    pub grid_officers: Vec<GridOfficer>,
     /// The terminal that pressed last.
     pub terminal: Option<TerminalView>,
     /// Where the person should be, and whether they are.
@@ -785,6 +788,7 @@ pub async fn detail(conn: &mut PgConnection, id: IncidentId, scope: &Scope) -> R
         born_in: row.born_in,
         sex: row.sex,
         contacts: contacts(conn, row.resident_id).await?,
+        grid_officers: ladders::grid_officers(conn, id.0).await?,
         terminal,
         fences: active_fences(conn, row.resident_id).await?,
         offers: offers(conn, id, class, now).await?,

@@ -109,6 +109,8 @@ pub async fn shift_deadlines(conn: &mut PgConnection, jump: SignedDuration) -> R
     sqlx::query!(
         "update incident set wake_at = wake_at + make_interval(secs => $1),
             ring_next_at = ring_next_at + make_interval(secs => $1),
+            ring_since = ring_since + make_interval(secs => $1),
+            officer_ring_at = officer_ring_at + make_interval(secs => $1),
             owner_check_at = owner_check_at + make_interval(secs => $1),
             tell_next_at = tell_next_at + make_interval(secs => $1),
             waits_until = waits_until + make_interval(secs => $1)

@@ -47,6 +47,11 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
     });
     let push = json!({ "endpoint": "https://push.example/x", "keys": { "p256dh": "x", "auth": "x" } });
     let target = json!({ "source": "x", "clock": "asked_on_scene", "calls": "help", "share": 0.9, "within_s": 60 });
+    let rung = |after_s: i64, act: &str| json!({ "after_s": after_s, "act": act, "when": "always" });
+    let ladder = json!({
+        "version": 1, "class": "emergency", "days": "every", "from_minute": 0, "until_minute": 1440, "every_s": 60,
+        "rungs": [rung(0, "operators"), rung(60, "centres"), rung(60, "everybody")],
+    });
     let get = |path, may| (Method::GET, path, may, Value::Null);
     let post = |path, may, body| (Method::POST, path, may, body);
     vec![
@@ -79,6 +84,13 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         get("/api/v1/nodes/{id}/targets", May::Seers),
         post("/api/v1/nodes/{id}/targets", May::Administrators, target),
         (Method::DELETE, "/api/v1/targets/{id}", May::Administrators, Value::Null),
+        get("/api/v1/nodes/{id}/ladders", May::Administrators),
+        post("/api/v1/nodes/{id}/ladders", May::Administrators, ladder.clone()),
+        post("/api/v1/nodes/{id}/ladders/preview", May::Administrators, ladder.clone()),
+        (Method::PUT, "/api/v1/nodes/{id}/holidays", May::Administrators, json!({ "holidays": [] })),
+        (Method::PUT, "/api/v1/ladders/{id}", May::Administrators, ladder),
+        (Method::DELETE, "/api/v1/ladders/{id}", May::Administrators, Value::Null),
+        post("/api/v1/incidents/{id}/grid-officer-called", May::Operators, Value::Null),
         post("/api/v1/incidents/{id}/category", May::Operators, json!({ "category": "meal" })),
         post("/api/v1/incidents/{id}/rating", May::Operators, json!({ "stars": 5 })),
         post("/api/v1/incidents/{id}/follow-up", May::Operators, json!({ "reached": "resident" })),
@@ -235,6 +247,7 @@ fn thing(path: &str, things: &Things) -> String {
         Some("appointments") => things.appointment,
         Some("nodes") => things.node,
         Some("targets") => things.target,
+        Some("ladders") => things.ladder,
         other => panic!("{path}: say here what {other:?} is"),
     };
     path.replace("{id}", &id.to_string())
@@ -251,6 +264,7 @@ struct Things {
     appointment: uuid::Uuid,
     node: uuid::Uuid,
     target: uuid::Uuid,
+    ladder: uuid::Uuid,
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -274,6 +288,10 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
         .await;
     let target = "insert into clock_target (id, node_id, source, clock, calls, share, within_s)
         select gen_random_uuid(), serving_node, 'x', 'vehicle_out', 'help', 0.9, 60 from resident returning id";
+    let ladder = "insert into ladder
+            (id, node_id, class, days, from_minute, until_minute, acts, afters_s, whens, every_s)
+        select gen_random_uuid(), serving_node, 'welfare', 'every', 0, 1440, '{operators,everybody}', '{0,60}',
+            '{always,always}', 60 from resident returning id";
     let things = Things {
         incident: incident.0,
         resident: house.resident.0,
@@ -285,6 +303,7 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
         appointment,
         node: house.scalar("select serving_node from resident").await,
         target: house.scalar(target).await,
+        ladder: house.scalar(ladder).await,
     };
     let insider = house.log_in("operator2").await;
     let outsiders = ["operator elsewhere", "supervisor elsewhere", "admin elsewhere", "grid officer elsewhere"];

@@ -12,6 +12,7 @@ mod drills;
 mod fences;
 mod house;
 mod incidents;
+mod ladders;
 mod live;
 mod map;
 mod offers;

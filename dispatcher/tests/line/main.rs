@@ -7,6 +7,7 @@ mod channels;
 mod district;
 mod faults;
 mod fences;
+mod ladders;
 mod letters;
 mod orders;
 mod plan;

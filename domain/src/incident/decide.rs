@@ -3,8 +3,7 @@
 use super::draft::Draft;
 use super::{
     Category, Centre, Class, ClosedBy, Considered, Effect, Entry, Facts, HandoverPolicy, HandoverState, Helper,
-    Incident, Level, News, OfferState, Origin, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts,
-    offers,
+    Incident, News, OfferState, Origin, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts, offers,
 };
 use crate::id::{HandoverId, OfferId, ResponderId, UserId};
 use jiff::{SignedDuration, Timestamp};
@@ -132,6 +131,11 @@ pub enum Input {
         /// Its own number for the case.
         reference: Option<String>,
     },
+    /// The owner has telephoned the grid officer.
+    GridOfficerCalled {
+        /// Who.
+        by: UserId,
+    },
     /// Anybody remarks something.
     Note {
         /// Who.
@@ -226,6 +230,9 @@ pub enum Refusal {
     /// Daily help is no centre's business; what turns out to be an emergency is opened as one.
     #[error("a request for daily help goes to no centre: open an emergency for it")]
     NoEmergency,
+    /// Nobody has to telephone the grid officer, or somebody has.
+    #[error("nobody waits for a call to the grid officer")]
+    NoSuchTask,
     /// Only a request for daily help has a category.
     #[error("only a request for daily help has a category")]
     NoOrder,
@@ -252,6 +259,7 @@ impl Refusal {
             Self::AlreadyHandedOver => "already_handed_over",
             Self::NoEmergency => "no_emergency",
             Self::NoOrder => "no_order",
+            Self::NoSuchTask => "no_such_task",
             Self::CentreUnderWay => "centre_under_way",
             Self::PressedAgain => "pressed_again",
         }
@@ -333,17 +341,8 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
             draft.move_handover(id, HandoverState::StoodDown { reason }, None);
             draft.emit(Effect::StandCentreDown(id));
         }
-        Input::VoiceDone { by, centre, reference } => {
-            act_as_owner(&mut draft, by)?;
-            let handover = draft
-                .next
-                .handovers
-                .iter_mut()
-                .find(|handover| handover.centre == centre && matches!(handover.voice, Voice::Due { .. }))
-                .ok_or(Refusal::NoSuchHandover)?;
-            handover.voice = Voice::Done { by };
-            draft.write(Entry::VoiceDone { centre, by, reference });
-        }
+        Input::VoiceDone { by, centre, reference } => finish_voice(&mut draft, by, centre, reference)?,
+        Input::GridOfficerCalled { by } => finish_officer(&mut draft, by)?,
         Input::Note { by, text } => draft.write(Entry::Noted { by, text }),
         Input::Close { by, outcome, note } => {
             act_as_owner(&mut draft, by)?;
@@ -374,10 +373,11 @@ fn catch_up(draft: &mut Draft<'_>) {
     offers::expire(draft);
     offers::look(draft);
     expire_handovers(draft);
+    expire_officer(draft);
     answer_presses(draft);
     offers::heed_advice(draft);
     draft.hold_order();
-    climb_ladder(draft);
+    draft.climb();
     contacts::tell_next(draft);
 }
 
@@ -422,7 +422,7 @@ fn disown(draft: &mut Draft<'_>) {
     // An order that somebody sees to needs no other owner.
     let is_seen_to = draft.next.class == Class::Service && draft.next.ring == Ring::Quiet && draft.is_anybody_engaged();
     if !is_seen_to {
-        draft.ring_operators();
+        draft.ring_anew();
     }
     if draft.facts.policy.handover == HandoverPolicy::AtOnce {
         draft.call_centres(None);
@@ -455,6 +455,16 @@ fn expire_handovers(draft: &mut Draft<'_>) {
     }
 }
 
+/// Nobody has telephoned the grid officer yet.
+fn expire_officer(draft: &mut Draft<'_>) {
+    if let Voice::Due { ring_at } = draft.next.grid_officer
+        && ring_at <= draft.now()
+    {
+        draft.next.grid_officer = Voice::Due { ring_at: draft.after(draft.ladder().every()) };
+        draft.ring_operators();
+    }
+}
+
 /// Runs the policy for presses that came in since it last ran. The first run and every later one are
 /// the same rules: ring, hand over, ask.
 fn answer_presses(draft: &mut Draft<'_>) {
@@ -470,6 +480,7 @@ fn answer_presses(draft: &mut Draft<'_>) {
     if draft.next.class == Class::Emergency && draft.facts.policy.handover == HandoverPolicy::AtOnce {
         draft.call_centres(None);
     }
+    draft.begin_anew_for_centres();
     if asks_by_itself(draft) {
         if !is_first {
             draft.next.round += 1;
@@ -530,19 +541,6 @@ fn categorize(draft: &mut Draft<'_>, by: UserId, category: Category) -> Result<(
         draft.ask_next();
     }
     Ok(())
-}
-
-fn climb_ladder(draft: &mut Draft<'_>) {
-    let Ring::Ringing { level, next_at } = draft.next.ring else { return };
-    let is_due = next_at <= draft.now();
-    let in_vain = draft.rings_in_vain(level);
-    match level {
-        Level::Quiet | Level::Operators if is_due || in_vain => draft.ring_supervisors(next_at.min(draft.now())),
-        Level::Supervisors if is_due => draft.ring_supervisors_again(),
-        // They were there when it began to ring.
-        Level::Supervisors if in_vain => draft.call_centres(None),
-        _ => {}
-    }
 }
 
 fn claim(draft: &mut Draft<'_>, by: UserId, authority: Authority) -> Result<(), Refusal> {
@@ -663,6 +661,29 @@ fn hear_centre(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> {
         }
         _ => {}
     }
+    Ok(())
+}
+
+fn finish_voice(draft: &mut Draft<'_>, by: UserId, centre: Centre, reference: Option<String>) -> Result<(), Refusal> {
+    act_as_owner(draft, by)?;
+    let handover = draft
+        .next
+        .handovers
+        .iter_mut()
+        .find(|handover| handover.centre == centre && matches!(handover.voice, Voice::Due { .. }))
+        .ok_or(Refusal::NoSuchHandover)?;
+    handover.voice = Voice::Done { by };
+    draft.write(Entry::VoiceDone { centre, by, reference });
+    Ok(())
+}
+
+fn finish_officer(draft: &mut Draft<'_>, by: UserId) -> Result<(), Refusal> {
+    act_as_owner(draft, by)?;
+    if !matches!(draft.next.grid_officer, Voice::Due { .. }) {
+        return Err(Refusal::NoSuchTask);
+    }
+    draft.next.grid_officer = Voice::Done { by };
+    draft.write(Entry::GridOfficerCalled { by });
     Ok(())
 }
 

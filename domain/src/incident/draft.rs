@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Centre, Class, ClosedBy, Closure, Considered, ContactNews, Effect, Entry, Facts, Handover, HandoverState, Incident,
-    Level, News, OfferState, Outcome, Ownership, Presence, Ring, Shortfall, Step, ToldState, Voice,
+    News, OfferState, Outcome, Ownership, Ring, Step, ToldState, Voice,
 };
 use crate::id::{HandoverId, UserId};
 
@@ -46,6 +46,12 @@ impl<'f> Draft<'f> {
         self.entries.push(entry);
     }
 
+    pub(super) fn write_once(&mut self, entry: Entry) {
+        if !self.entries.contains(&entry) {
+            self.write(entry);
+        }
+    }
+
     /// Whether this very decision has asked somebody: one question a decision is enough.
     pub(super) fn has_asked(&self) -> bool {
         self.entries.iter().any(|entry| matches!(entry, Entry::Asked { .. }))
@@ -83,77 +89,6 @@ impl<'f> Draft<'f> {
         self.next.ring = Ring::Quiet;
     }
 
-    /// Rings from the lowest rung on which somebody is there to hear it. What rings already rings
-    /// again on its own rung, and its next rung comes no later for it; sooner, when the ring was for an
-    /// owner who is no more.
-    pub(super) fn ring_operators(&mut self) {
-        if let Ring::Ringing { level, next_at } = self.next.ring {
-            let unowned_by = self.after(self.patience(level));
-            let is_owned = self.next.owner().is_some();
-            self.ring(level, if is_owned { next_at } else { next_at.min(unowned_by) });
-        } else if self.rings_in_vain(Level::Operators) {
-            self.ring_supervisors(self.now());
-        } else {
-            let next_at = self.after(self.patience(Level::Operators));
-            self.ring(Level::Operators, next_at);
-        }
-    }
-
-    /// The rung above the operators, due since `due_at`. A rung that was noticed late (the process was
-    /// away) takes nothing from the next one's time: that is counted from when it was due.
-    pub(super) fn ring_supervisors(&mut self, due_at: Timestamp) {
-        let next_at = due_at + self.patience(Level::Supervisors);
-        if next_at <= self.now() || self.rings_in_vain(Level::Supervisors) {
-            self.ring_supervisors_again();
-        } else {
-            self.ring(Level::Supervisors, next_at);
-        }
-    }
-
-    /// The uppermost rung: what nobody owns goes to the centres by itself, who kept silent may be asked
-    /// once more, and everybody is rung until somebody takes it.
-    pub(super) fn ring_supervisors_again(&mut self) {
-        if self.next.owner().is_none() {
-            self.call_centres(None);
-            if self.next.shortfall == Some(Shortfall::AllAsked) {
-                self.next.round += 1;
-                self.ask_next();
-            }
-        }
-        let next_at = self.after(self.facts.policy.ring_again_every);
-        self.ring(Level::Supervisors, next_at);
-    }
-
-    /// Whether nobody at all hears a rung: nobody owns it and nobody who is rung is there.
-    pub(super) fn rings_in_vain(&self, level: Level) -> bool {
-        let operators_gone = self.facts.operators == Presence::Gone;
-        let supervisors_gone = self.facts.supervisors == Presence::Gone;
-        self.next.owner().is_none() && operators_gone && (level != Level::Supervisors || supervisors_gone)
-    }
-
-    /// How long a rung has, before the next one.
-    fn patience(&self, level: Level) -> SignedDuration {
-        let policy = self.facts.policy;
-        if self.next.class == Class::Service {
-            return match level {
-                Level::Quiet | Level::Operators => policy.service_supervisors_after,
-                Level::Supervisors => policy.ring_again_every,
-            };
-        }
-        match level {
-            Level::Quiet | Level::Operators => policy.supervisors_after.min(policy.centre_after),
-            Level::Supervisors => (policy.centre_after - policy.supervisors_after).max(SignedDuration::ZERO),
-        }
-    }
-
-    fn ring(&mut self, level: Level, next_at: Timestamp) {
-        self.next.ring = Ring::Ringing { level, next_at };
-        // However many reasons a decision has to ring, it rings once.
-        if !self.entries.contains(&Entry::Rung { level }) {
-            self.write(Entry::Rung { level });
-        }
-    }
-
     /// An order for daily help that somebody sees to rings nobody, until they are late; one that nobody
     /// sees to rings, unless its owner knows.
     pub(super) fn hold_order(&mut self) {
@@ -186,11 +121,15 @@ impl<'f> Draft<'f> {
             return;
         }
         for centre in self.next.centres_wanted() {
-            let is_on_it = self.next.handovers.iter().any(|handover| handover.centre == centre && !handover.outlived);
-            if !is_on_it {
+            if !self.is_on_it(centre) {
                 self.call_centre(centre, by);
             }
         }
+    }
+
+    /// Whether it was handed to a centre since the last press.
+    pub(super) fn is_on_it(&self, centre: Centre) -> bool {
+        self.next.handovers.iter().any(|handover| handover.centre == centre && !handover.outlived)
     }
 
     pub(super) fn call_centre(&mut self, centre: Centre, by: Option<UserId>) {
@@ -221,7 +160,7 @@ impl<'f> Draft<'f> {
     }
 
     pub(super) fn require_voice(&mut self, id: HandoverId) {
-        let ring_at = self.after(self.facts.policy.ring_again_every);
+        let ring_at = self.after(self.ladder().every());
         let Some(handover) = self.next.handovers.iter_mut().find(|handover| handover.id == id) else { return };
         let is_new = handover.voice == Voice::NotNeeded;
         if let Voice::Done { .. } = handover.voice {

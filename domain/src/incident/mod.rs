@@ -14,6 +14,7 @@ mod choice;
 mod contacts;
 mod decide;
 mod draft;
+pub mod ladder;
 mod offers;
 mod priority;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use uuid::Uuid;
 
 pub use self::choice::{Candidate, Considered, Shortfall, Unfit, Verdict};
 pub use self::decide::{Authority, CentreWord, Input, Refusal, Step, decide};
+pub use self::ladder::Ladder;
 pub use self::priority::{MedicalRisk, Priority, Reason, Signs};
 use crate::id::{HandoverId, IncidentId, OfferId, ResponderId, UserId};
 use crate::place::Metres;
@@ -145,6 +147,8 @@ words! {
         CategoryUnknown = "category_unknown",
         /// Who wandered off is back where they should be; find out whether they are well, and close.
         Returned = "returned",
+        /// The ladder wants the grid officer of the community to be telephoned.
+        CallGridOfficer = "call_grid_officer",
     }
 }
 
@@ -199,6 +203,8 @@ pub struct Incident {
     pub waits_until: Option<Timestamp>,
     /// Which centres it was handed to, in order.
     pub handovers: Vec<Handover>,
+    /// Whether a person has to telephone the grid officer of the community.
+    pub grid_officer: Voice,
     /// Which contacts have had their turn, in order.
     pub told: Vec<Told>,
     /// When it is the next contact's turn, while there is one.
@@ -247,6 +253,10 @@ pub enum Ring {
     Ringing {
         /// Who.
         level: Level,
+        /// Since when; earlier, where rungs on which nobody was there took less than their time.
+        since: Timestamp,
+        /// Every rung of the ladder up to this delay has been climbed.
+        climbed: SignedDuration,
         /// When the next rung of the ladder is due.
         next_at: Timestamp,
     },
@@ -440,7 +450,7 @@ impl HandoverState {
     }
 }
 
-/// Whether a person has to telephone a centre, because the data link did not do.
+/// Whether a person has to telephone: a centre, because the data link did not do, or the grid officer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Voice {
     /// No.
@@ -544,18 +554,12 @@ words! {
 pub struct Policy {
     /// When an emergency goes to 120.
     pub handover: HandoverPolicy,
-    /// Unclaimed for this long: every supervisor is rung.
-    pub supervisors_after: SignedDuration,
-    /// Unclaimed for this long: 120, by itself.
-    pub centre_after: SignedDuration,
-    /// Still unclaimed, or a voice call still due: rung again this often.
-    pub ring_again_every: SignedDuration,
+    /// Who is called in while it rings; none: the standard one of its class.
+    pub ladder: Option<Ladder>,
     /// How long a responder has to answer.
     pub offer_window: SignedDuration,
     /// The same for daily help, which wakes nobody.
     pub service_offer_window: SignedDuration,
-    /// An order for daily help that rings and is unclaimed for this long: every supervisor is rung.
-    pub service_supervisors_after: SignedDuration,
     /// Daily help may come this much later than was said before anybody is rung.
     pub service_late_after: SignedDuration,
     /// Daily help takes no longer than this, from arrival to the end, before anybody is rung.
@@ -580,12 +584,9 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             handover: HandoverPolicy::AtOnce,
-            supervisors_after: SignedDuration::from_secs(30),
-            centre_after: SignedDuration::from_secs(60),
-            ring_again_every: SignedDuration::from_secs(60),
+            ladder: None,
             offer_window: SignedDuration::from_secs(30),
             service_offer_window: SignedDuration::from_secs(120),
-            service_supervisors_after: SignedDuration::from_mins(5),
             service_late_after: SignedDuration::from_mins(10),
             service_lasts: SignedDuration::from_hours(4),
             contact_every: SignedDuration::from_secs(60),
@@ -600,6 +601,12 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// The ladder that an incident of this class climbs. A voice call that stays due rings as often as its
+    /// last rung.
+    pub fn ladder(&self, class: Class) -> Ladder {
+        self.ladder.unwrap_or_else(|| Ladder::standard(class))
+    }
+
     /// How long a responder has to answer in an incident of this class.
     pub const fn window(&self, class: Class) -> SignedDuration {
         match class {
@@ -773,6 +780,13 @@ pub enum Entry {
         /// The centre's own number for the case.
         reference: Option<String>,
     },
+    /// Somebody has to telephone the grid officer.
+    GridOfficerDue,
+    /// Somebody has.
+    GridOfficerCalled {
+        /// Who.
+        by: UserId,
+    },
     /// A contact had their turn, or a message to them came to an end.
     Contacted {
         /// Who.
@@ -882,6 +896,7 @@ impl Incident {
             shortfall: None,
             waits_until: None,
             handovers: Vec::new(),
+            grid_officer: Voice::NotNeeded,
             told: Vec::new(),
             tell_next_at: None,
             cancelled: false,
@@ -929,7 +944,11 @@ impl Incident {
             }
             _ => None,
         });
-        [unanswered, self.ring.next_at(), owner, self.tell_next_at, self.waits_until]
+        let officer = match self.grid_officer {
+            Voice::Due { ring_at } => Some(ring_at),
+            Voice::NotNeeded | Voice::Done { .. } => None,
+        };
+        [unanswered, self.ring.next_at(), owner, officer, self.tell_next_at, self.waits_until]
             .into_iter()
             .flatten()
             .chain(offers)
@@ -968,6 +987,7 @@ impl Incident {
             (self.cancelled, Task::CancelledByWearer),
             (self.class == Class::Service && self.category.is_none(), Task::CategoryUnknown),
             (self.returned, Task::Returned),
+            (matches!(self.grid_officer, Voice::Due { .. }), Task::CallGridOfficer),
         ]
         .into_iter()
         .filter_map(|(stands, task)| (stands && self.is_open()).then_some(task))

@@ -223,9 +223,14 @@ pub(super) fn let_go(draft: &mut Draft<'_>) {
 /// Asks whom the plan names beside whoever was asked before, and looks again for somebody while there is
 /// nobody.
 pub(super) fn heed_advice(draft: &mut Draft<'_>) {
+    if !asks_by_itself(draft) {
+        // What a further press said may have taken the reason away.
+        draft.next.waits_until = None;
+        return;
+    }
     let is_alone = draft.next.shortfall.is_some() || draft.next.waits_until.is_some();
     let is_named = draft.facts.advice.ask.is_some() && wants_somebody(draft);
-    if asks_by_itself(draft) && (is_alone || is_named) {
+    if is_alone || is_named {
         draft.ask_next();
     }
 }

@@ -1,6 +1,7 @@
 //! The rules of an incident, one sentence each.
 
 mod contacts;
+mod ladders;
 mod orders;
 
 use std::cell::Cell;
@@ -573,16 +574,6 @@ fn the_wearer_hears_that_a_further_press_was_heard() {
     let step = world.apply(&incident, claim(OPERATOR));
     assert_eq!(step.effects, [Effect::TellWearer(News::Claimed)]);
     assert_eq!(world.apply(&step.next, claim(OPERATOR)).effects, []);
-}
-
-#[test]
-fn a_policy_whose_rungs_are_out_of_order_still_reaches_120_in_time() {
-    let mut world = World::new();
-    world.policy.handover = HandoverPolicy::OperatorFirst;
-    world.policy.supervisors_after = SignedDuration::from_secs(90);
-    let incident = world.wake(&world.press());
-    world.later(60);
-    assert_eq!(world.wake(&incident).handovers.len(), 1);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::id::{HandoverId, OfferId, ResponderId, UserId};
+use domain::incident::ladder::{Act, Rung, When};
 use domain::incident::{
     Candidate, Centre, Class, Considered, ContactNews, Effect, Entry, FRESH, Facts, Handover, HandoverPolicy,
     HandoverState, Helper, Incident, Input, Level, News, Offer, OfferState, Origin, Policy, Presence, Rank, Ring, Step,
@@ -25,8 +26,8 @@ pub enum Property {
     NothingByItself = 1,
     /// After a decision the next deadline lies ahead: the ticker never turns on the spot.
     Progress,
-    /// An emergency that every operator leaves alone is with each centre it calls for when
-    /// `centre_after` has passed, and what it takes the ticker to notice.
+    /// An emergency that every operator leaves alone is with each centre it calls for when the ladder's rung
+    /// for it has come, and what it takes the ticker to notice.
     LeftAloneIsHandedOver,
     /// Where the policy says at once, the centres are called by the decision that answers the press.
     AtOnceIsAtOnce,
@@ -73,8 +74,8 @@ pub enum Property {
     TickerNeverRefused,
     /// A hand-over and an offer only ever go forward, whatever order the news of them comes in.
     OnlyForward,
-    /// Contacts have their turn in their order, once each: the first at once, the next when its time has
-    /// come and not somebody has the case and a contact knows, or when the one before is lost.
+    /// Contacts have their turn in their order, once each: the first when the ladder says so, the next when
+    /// its time has come and not somebody has the case and a contact knows, or when the one before is lost.
     ContactsInOrder,
     /// Whom the plan names is asked, and whom it needs elsewhere is let go, from daily help only.
     AdviceHeeded,
@@ -83,11 +84,15 @@ pub enum Property {
     /// When the policy asks somebody, begins to wait for somebody, or has nobody to ask, it is written down of
     /// everybody who was looked at why, and of whoever was asked that nothing stood in the way.
     EverybodyHasAReason,
+    /// What rings unclaimed and is left alone meets every rung of its ladder in its time, whatever became of
+    /// the ladder meanwhile: the supervisors ring, the centres that it names are called, the grid officer is
+    /// due; and the last rung comes again and again.
+    EveryRungIsClimbed,
 }
 
 impl Property {
     /// All of them, for whoever lists them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::NothingByItself,
         Self::Progress,
         Self::LeftAloneIsHandedOver,
@@ -114,6 +119,7 @@ impl Property {
         Self::AdviceHeeded,
         Self::WhoComesIsWaitedFor,
         Self::EverybodyHasAReason,
+        Self::EveryRungIsClimbed,
     ];
 }
 
@@ -162,6 +168,10 @@ pub(crate) struct History {
     ended_after: BTreeMap<HandoverId, u32>,
     /// Since when each centre is wanted, with nobody to decide and nobody told.
     wanted_since: [Option<Timestamp>; 2],
+    /// Since when it rings with nobody who owns it and no further press.
+    alone_since: Option<Timestamp>,
+    /// When the ladder was last changed since then.
+    pub(crate) new_ladder_at: Option<Timestamp>,
     /// When it last rang, or its owner last did something.
     heard_at: Timestamp,
     /// Every identity that was ever given out.
@@ -191,6 +201,8 @@ impl History {
             was_sent_home: false,
             ended_after: BTreeMap::new(),
             wanted_since: [None; 2],
+            alone_since: None,
+            new_ladder_at: None,
             heard_at: now,
             identities: BTreeSet::new(),
             is_helped: false,
@@ -225,6 +237,20 @@ impl History {
         for handover in next.handovers.iter().filter(|handover| has_ended(handover)) {
             self.ended_after.entry(handover.id).or_insert(before.presses_answered);
         }
+        let is_alone = next.is_open() && next.owner().is_none() && matches!(next.ring, Ring::Ringing { .. });
+        // Somebody who sees to an order silences it, and may be late in the same moment.
+        let is_seen_to = is_unowned_order(before)
+            && matches!(input, Input::Accept { .. } | Input::SetOut { .. } | Input::Arrive { .. });
+        let was_ringing = before.owner().is_none() && matches!(before.ring, Ring::Ringing { .. });
+        let was_left = was_answered(decision) || is_seen_to || !was_ringing;
+        let goes_on = is_alone && !was_left;
+        // A further press does not take a ring that goes on back to the foot.
+        let rings_on = match (before.ring, next.ring) {
+            (Ring::Ringing { since: was, .. }, Ring::Ringing { since: is, .. }) => was == is,
+            _ => false,
+        };
+        self.new_ladder_at = self.new_ladder_at.filter(|_| goes_on || rings_on);
+        self.alone_since = is_alone.then(|| self.alone_since.filter(|_| goes_on).unwrap_or(facts.now));
         for (since, centre) in self.wanted_since.iter_mut().zip(CENTRES) {
             let is_wanted = is_automatic(next)
                 && next.is_open()
@@ -274,7 +300,8 @@ pub(crate) fn check_at_rest(
         })?;
     }
     for (wanted, centre) in history.wanted_since.iter().zip(CENTRES) {
-        let in_time = wanted.is_none_or(|wanted| wanted + policy.centre_after >= since);
+        let centres = policy.ladder(incident.class).rung(Act::Centres).map_or(SignedDuration::ZERO, |rung| rung.after);
+        let in_time = wanted.is_none_or(|wanted| wanted + centres >= since);
         hold(in_time || history.has_failed, Property::LeftAloneIsHandedOver, || {
             format!("{centre} has been wanted since {wanted:?}")
         })?;
@@ -283,6 +310,7 @@ pub(crate) fn check_at_rest(
         return Ok(());
     }
     if incident.owner().is_none() {
+        every_rung_is_climbed(history, incident, policy, since)?;
         return late_order_rings(incident, policy, since);
     }
     if let Some(gone) = owner_gone_since {
@@ -338,6 +366,7 @@ fn actor(input: &Input) -> Option<UserId> {
         | Input::HandOver { by, .. }
         | Input::StandDown { by, .. }
         | Input::VoiceDone { by, .. }
+        | Input::GridOfficerCalled { by }
         | Input::Note { by, .. }
         | Input::Close { by, .. } => Some(*by),
         _ => None,
@@ -391,13 +420,28 @@ fn was_answered(decision: &Decision<'_>) -> bool {
 fn nothing_by_itself(decision: &Decision<'_>) -> Result<(), Broken> {
     for entry in &decision.step.entries {
         let may_be = match entry {
-            Entry::HandedOver { by: None, .. } => is_automatic(decision.before),
+            Entry::HandedOver { by: None, centre, .. } => {
+                is_automatic(decision.before) && wants(&decision.step.next, *centre) || is_named(decision, *centre)
+            }
             Entry::Asked { by: None, .. } => is_automatic(decision.before) || asks_by_itself(&decision.step.next),
             _ => true,
         };
         hold(may_be, Property::NothingByItself, || format!("{entry:?}"))?;
     }
     Ok(())
+}
+
+/// Whether the ladder says by name that a centre is called in a case of somebody we know.
+fn is_named(decision: &Decision<'_>, centre: Centre) -> bool {
+    let act = match centre {
+        Centre::Ambulance => Act::Ambulance,
+        Centre::Fire => Act::Fire,
+        Centre::Police => Act::Police,
+    };
+    let is_known = decision.before.origin == Origin::Listed && decision.before.class != Class::Service;
+    let rung = decision.facts.policy.ladder(decision.before.class).rung(act);
+    let was_so = |rung: Rung| holds(rung.when, decision.before) || holds(rung.when, &decision.step.next);
+    is_known && rung.is_some_and(was_so)
 }
 
 fn progress(decision: &Decision<'_>) -> Result<(), Broken> {
@@ -564,6 +608,11 @@ fn change_written(decision: &Decision<'_>) -> Result<(), Broken> {
         &"the category",
         &|entry| matches!(entry, Entry::Categorized { category, .. } if Some(category) == next.category.as_ref()),
     )?;
+    let (officer_was, officer) = (before.grid_officer, next.grid_officer);
+    let is_due = officer_was == Voice::NotNeeded && officer != Voice::NotNeeded;
+    written(is_due, &"the grid officer", &|entry| *entry == Entry::GridOfficerDue)?;
+    let is_done = officer != officer_was && matches!(officer, Voice::Done { .. });
+    written(is_done, &"the call", &|entry| matches!(entry, Entry::GridOfficerCalled { .. }))?;
     for told in next.told.iter().filter(|told| !before.told.contains(told)) {
         written(
             true,
@@ -605,12 +654,91 @@ fn no_deaf_rung(history: &History, decision: &Decision<'_>) -> Result<(), Broken
         return Ok(());
     }
     hold(next.ring.level() == Level::Supervisors, Property::NoDeafRung, || format!("{:?}", next.ring))?;
+    if facts.supervisors == Presence::Present || history.has_failed {
+        return Ok(());
+    }
     for centre in CENTRES {
-        let is_due = facts.supervisors == Presence::Gone && is_automatic(next) && wants(next, centre);
-        let is_called = is_on_it(&history.ended_after, next, centre) || history.has_failed;
+        let is_due = is_automatic(next) && wants(next, centre);
+        let is_called = is_on_it(&history.ended_after, next, centre);
         hold(!is_due || is_called, Property::NoDeafRung, || format!("nobody is there, and {centre} is not called"))?;
     }
+    // A rung that is new is met with the last one.
+    let ladder = facts.policy.ladder(next.class);
+    for rung in ladder.rungs().iter().filter(|_| history.new_ladder_at.is_none()) {
+        is_climbed(history, next, rung.act, rung.when, Property::NoDeafRung)?;
+    }
     Ok(())
+}
+
+/// The condition of a rung, said again.
+fn holds(when: When, incident: &Incident) -> bool {
+    let goes = incident.offers.iter().any(|offer| {
+        matches!(offer.state, OfferState::Accepted { .. } | OfferState::OnTheWay { .. } | OfferState::OnScene)
+    });
+    let is_out = incident
+        .handovers
+        .iter()
+        .any(|handover| matches!(handover.state, HandoverState::Dispatched { .. } | HandoverState::Arrived));
+    match when {
+        When::Always => true,
+        When::Unclaimed => incident.owner().is_none(),
+        When::NobodyGoes => !goes && !is_out,
+    }
+}
+
+/// Whether what a rung is for is so, in a case that nobody owns. A condition that has come to hold since is
+/// the last rung's business, later.
+fn is_climbed(history: &History, incident: &Incident, act: Act, when: When, property: Property) -> Result<(), Broken> {
+    if when == When::NobodyGoes {
+        return Ok(());
+    }
+    let is_called = |centre| {
+        let was_handed_over = incident.handovers.iter().any(|handover| handover.centre == centre);
+        incident.origin != Origin::Listed || was_handed_over
+    };
+    let is_so = match act {
+        Act::Operators => incident.ring.level() != Level::Quiet,
+        Act::Supervisors | Act::Everybody => incident.ring.level() == Level::Supervisors,
+        Act::GridOfficer => incident.grid_officer != Voice::NotNeeded,
+        Act::Ambulance => is_called(Centre::Ambulance),
+        Act::Fire => is_called(Centre::Fire),
+        Act::Police => is_called(Centre::Police),
+        Act::Centres => CENTRES
+            .iter()
+            .filter(|centre| is_automatic(incident) && wants(incident, **centre))
+            .all(|centre| is_on_it(&history.ended_after, incident, *centre) || history.has_failed),
+        Act::Responders | Act::Contacts => true,
+    };
+    hold(is_so, property, || format!("{act} in {incident:?}"))
+}
+
+/// What has rung unclaimed for so long has met every rung of the ladder that holds now, unless that came to
+/// hold while it rang; then all of them when the last rung of it has come.
+fn every_rung_is_climbed(
+    history: &History,
+    incident: &Incident,
+    policy: &Policy,
+    since: Timestamp,
+) -> Result<(), Broken> {
+    let Some(alone) = history.alone_since else { return Ok(()) };
+    if history.has_failed || incident.presses_answered < incident.presses {
+        return Ok(());
+    }
+    let ladder = policy.ladder(incident.class);
+    let top = ladder.rungs().last().map_or(SignedDuration::ZERO, |last| last.after);
+    for rung in ladder.rungs() {
+        let by = match history.new_ladder_at {
+            None => alone + rung.after,
+            Some(changed) => changed.max(alone + top) + ladder.every(),
+        };
+        if by < since {
+            is_climbed(history, incident, rung.act, rung.when, Property::EveryRungIsClimbed)?;
+        }
+    }
+    let last = history.heard_at.max(alone + top).max(history.new_ladder_at.unwrap_or(alone)) + ladder.every();
+    hold(last >= since, Property::EveryRungIsClimbed, || {
+        format!("the last rung has not come since {}: {incident:?}", history.heard_at)
+    })
 }
 
 fn asked_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
@@ -813,15 +941,28 @@ fn contacts_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
     if !next.is_open() {
         return Ok(());
     }
+    let Some(rung) = facts.policy.ladder(next.class).rung(Act::Contacts) else {
+        let nobody_further = next.told.len() == before.told.len() && next.tell_next_at.is_none();
+        return hold(nobody_further, Property::ContactsInOrder, broken);
+    };
     let is_over = told.len() == order.len();
     let is_armed = next.tell_next_at.is_some_and(|at| at > facts.now);
     hold(if is_over { next.tell_next_at.is_none() } else { is_armed }, Property::ContactsInOrder, broken)?;
-    let is_begun = told.is_empty() == order.is_empty();
-    hold(is_begun, Property::ContactsInOrder, broken)?;
+    let is_time = next.opened_at + rung.after <= facts.now;
+    // A ladder that changes takes back nobody's turn.
+    hold(is_time || !before.told.is_empty() || told.is_empty(), Property::ContactsInOrder, broken)?;
+    if rung.when == When::Always {
+        let is_first = before.presses_answered == 0;
+        let is_due = is_time && (is_first || before.tell_next_at.is_some_and(|at| at <= facts.now));
+        let is_begun = !told.is_empty() || order.is_empty();
+        hold(!is_due || is_begun, Property::ContactsInOrder, broken)?;
+    }
+    let forbids = rung.when == When::Unclaimed && next.owner().is_some();
+    hold(!forbids || told.len() == before.told.len(), Property::ContactsInOrder, broken)?;
     let is_further = next.told.len() > before.told.len() && !before.told.is_empty();
-    let was_time = before.tell_next_at.is_some_and(|at| at <= facts.now) || matches!(input, Input::ContactLost { .. });
+    let was_time = before.tell_next_at.is_none_or(|at| at <= facts.now) || matches!(input, Input::ContactLost { .. });
     let somebody_knows = before.told.iter().any(|told| told.state == ToldState::Reached);
-    let was_enough = somebody_knows && next.owner().is_some();
+    let was_enough = somebody_knows && next.owner().is_some() || !holds(rung.when, next);
     hold(!is_further || was_time && !was_enough, Property::ContactsInOrder, broken)?;
     let is_lost = |incident: &Incident| incident.told.iter().filter(|told| told.state == ToldState::Lost).count();
     let passes_on = is_lost(next) > is_lost(before) && before.told.len() < order.len() && !was_enough;

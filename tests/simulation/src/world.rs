@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::id::{HandoverId, IncidentId, ResponderId, UserId};
+use domain::incident::ladder::{Act, Rung, When};
 use domain::incident::{
     Advice, Authority, Candidate, Category, Centre, Class, Closure, Contact, ContactNews, Effect, Entry, Facts,
-    HandoverPolicy, Incident, Input, Level, LostBy, Offer, OfferState, Origin, Outcome, Policy, Presence, Rank, Reach,
-    Refusal, Ring, Step, ToldState, Unfit, Whereabouts, decide,
+    HandoverPolicy, Incident, Input, Ladder, Level, LostBy, Offer, OfferState, Origin, Outcome, Policy, Presence, Rank,
+    Reach, Refusal, Ring, Step, ToldState, Unfit, Whereabouts, decide,
 };
 use domain::place::Metres;
 use domain::press::AlertKind;
@@ -37,10 +38,19 @@ const ASKED_WITHIN: SignedDuration = SignedDuration::from_mins(8);
 struct Wearer {
     origin: Origin,
     policy: Policy,
+    /// The ladder of each class.
+    ladders: Vec<(Class, Ladder)>,
     is_located: bool,
     /// How far away each responder is, or out of reach.
     distances: Vec<Option<u32>>,
     contacts: Vec<Contact>,
+}
+
+impl Wearer {
+    fn policy(&self, class: Class) -> Policy {
+        let ladder = self.ladders.iter().find(|(of, _)| *of == class).map(|(_, ladder)| *ladder);
+        Policy { ladder, ..self.policy }
+    }
 }
 
 /// Somebody who goes.
@@ -66,6 +76,8 @@ struct Case {
     incident: Incident,
     wearer: usize,
     history: History,
+    /// What it goes by has changed: the ticker looks at it, whatever its deadline.
+    is_stale: bool,
 }
 
 /// What became of an input.
@@ -172,6 +184,10 @@ impl World {
         for _ in 0..self.dice.pick(&[0, 0, 1, 1, 2, 4]) {
             self.later(0, CALM_AT.as_millis().try_into().unwrap_or(0), Happening::Outage);
         }
+        for _ in 0..self.dice.pick(&[0, 0, 0, 1, 2]) {
+            let wearer = self.dice.index(self.wearers.len());
+            self.later(0, CALM_AT.as_millis().try_into().unwrap_or(0), Happening::NewLadder { wearer });
+        }
         self.later(0, 20_000, Happening::Watchdog);
     }
 
@@ -267,7 +283,7 @@ impl World {
             Happening::Wake { case } => return self.tick(case),
             Happening::Delivery { .. } if self.is_down() => self.put_off(5_000, what),
             Happening::Delivery { case, effect } => self.deliver(case, &effect),
-            Happening::Call { .. } if self.is_down() => self.put_off(20_000, what),
+            Happening::Call { .. } | Happening::NewLadder { .. } if self.is_down() => self.put_off(20_000, what),
             Happening::Call { case, input } => return self.hear(case, input),
             Happening::Duty { responder, on } => {
                 self.responders[responder].is_on_duty = on;
@@ -281,9 +297,29 @@ impl World {
             }
             Happening::Look { person, case } => return self.look(person, case),
             Happening::Outage => self.vanish(),
+            Happening::NewLadder { wearer } => self.change_ladder(wearer),
             Happening::Watchdog => return self.watch(),
         }
         Ok(())
+    }
+
+    /// An administrator has saved another ladder: whatever climbs the old one looks at it at once.
+    fn change_ladder(&mut self, wearer: usize) {
+        let class = self.dice.pick(&[Class::Emergency, Class::Emergency, Class::Service, Class::Welfare]);
+        let ladder = ladder(&mut self.dice, class);
+        for (of, held) in &mut self.wearers[wearer].ladders {
+            if *of == class {
+                *held = ladder;
+            }
+        }
+        let ringing = |case: &Case| case.wearer == wearer && case.incident.class == class && case.incident.is_open();
+        for case in 0..self.cases.len() {
+            if ringing(&self.cases[case]) {
+                self.cases[case].is_stale = true;
+                self.count("ladder changed under a case");
+                self.put_off(millis(LAG_MAX), Happening::Wake { case });
+            }
+        }
     }
 
     /// The process is gone, and nothing but what was committed is left.
@@ -337,14 +373,14 @@ impl World {
         if class == Class::Service && self.dice.chance(85) {
             incident.category = Some(Category("meal".into()));
         }
-        self.cases.push(Case { incident, wearer, history: History::new(self.now) });
+        self.cases.push(Case { incident, wearer, history: History::new(self.now), is_stale: false });
         self.count("incident");
         self.cases.len() - 1
     }
 
     fn tick(&mut self, case: usize) -> Result<(), Broken> {
         let incident = &self.cases[case].incident;
-        let is_due = incident.wake_at().is_some_and(|wake_at| wake_at <= self.now);
+        let is_due = self.cases[case].is_stale || incident.wake_at().is_some_and(|wake_at| wake_at <= self.now);
         // A ticker that comes for nothing, or twice, does no harm.
         if !is_due && !self.dice.chance(10) {
             return Ok(());
@@ -450,8 +486,9 @@ impl World {
         }
         let lag = if self.is_caught_up() { LAG_MAX } else { self.now.duration_since(self.down_since) + LAG_MAX };
         for case in &self.cases {
-            let policy = &self.wearers[case.wearer].policy;
-            if case.incident.operator_decides {
+            let policy = &self.wearers[case.wearer].policy(case.incident.class);
+            // The row of one whose ladder was changed is due, until the ticker has looked at it.
+            if case.incident.operator_decides || case.is_stale {
                 continue;
             }
             property::invariants(&case.incident, policy, self.now, lag)?;
@@ -470,7 +507,7 @@ impl World {
     fn decide(&mut self, index: usize, input: Input) -> Result<Verdict, Broken> {
         let facts = self.facts(index);
         let Case { incident: before, wearer, .. } = &self.cases[index];
-        let policy = self.wearers[*wearer].policy;
+        let policy = self.wearers[*wearer].policy(before.class);
         let before = before.clone();
         self.count("decision");
         let step = match decide(&before, input.clone(), &facts) {
@@ -502,7 +539,10 @@ impl World {
         });
         self.tally_up(&before, &input, &step);
         let decision = Decision { before: &before, input: &input, facts: &facts, step: &step };
-        let history = &mut self.cases[index].history;
+        let Case { history, is_stale, .. } = &mut self.cases[index];
+        if *is_stale {
+            history.new_ladder_at = Some(self.now);
+        }
         history.remember(&decision);
         property::check(history, &decision)?;
         property::invariants(&step.next, &policy, self.now, SignedDuration::ZERO)?;
@@ -527,7 +567,9 @@ impl World {
         self.count("decision failed");
         let Case { incident, history, .. } = &mut self.cases[index];
         incident.operator_decides = true;
-        incident.ring = Ring::Ringing { level: Level::Supervisors, next_at: self.now + TRIED_AGAIN_AFTER * 2 };
+        let next_at = self.now + TRIED_AGAIN_AFTER * 2;
+        let (level, climbed) = (Level::Supervisors, SignedDuration::ZERO);
+        incident.ring = Ring::Ringing { level, since: self.now, climbed, next_at };
         history.has_failed = true;
         self.agenda.enter(self.now + TRIED_AGAIN_AFTER, Happening::Wake { case: index });
     }
@@ -543,6 +585,7 @@ impl World {
         }
         let rings = step.entries.iter().any(|entry| matches!(entry, Entry::Rung { .. }));
         self.cases[index].incident = step.next;
+        self.cases[index].is_stale = false;
         for effect in step.effects {
             let most_ms = if self.dice.chance(6) { 45_000 } else { 1_500 };
             if self.dice.chance(8) {
@@ -568,7 +611,7 @@ impl World {
             presence(self.staff.iter().any(|staff| staff.authority == authority && staff.gone_since.is_none()))
         };
         let owner = case.incident.owner();
-        let (policy, contacts) = (wearer.policy, wearer.contacts.clone());
+        let (policy, contacts) = (wearer.policy(case.incident.class), wearer.contacts.clone());
         let owner = presence(self.staff.iter().any(|staff| Some(staff.id) == owner && staff.gone_since.is_none()));
         let (operators, supervisors) = (is_seated(Authority::Operator), is_seated(Authority::Supervisor));
         let candidates = self.candidates(case.wearer);
@@ -681,7 +724,7 @@ impl World {
     }
 
     fn check_helped(&mut self, index: usize) -> Result<(), Broken> {
-        let Case { incident, wearer, history } = &self.cases[index];
+        let Case { incident, wearer, history, .. } = &self.cases[index];
         let wearer = &self.wearers[*wearer];
         if !incident.is_open() || !property::asks_by_itself(incident) || !wearer.is_located {
             return Ok(());
@@ -693,10 +736,14 @@ impl World {
         }
         // An owner may have sent somebody home, and has been told when everybody was asked in vain.
         let is_owned = incident.owner().is_some();
+        // Who kept silent is asked again where the ladder says so.
+        let again = wearer.policy(incident.class).ladder(incident.class).rung(Act::Responders);
+        let is_asked_again = !is_owned && again.is_some_and(|rung| rung.when != When::NobodyGoes);
         let was_meant = is_owned && history.was_sent_home;
         let in_reach = self.responders.iter().zip(&wearer.distances).find(|(responder, distance)| {
-            let was_silent = |offer: &Offer| offer.responder == responder.id && offer.state == OfferState::Silent;
-            let was_asked = is_owned && this_round().any(was_silent);
+            let was_silent = |offer: &&Offer| offer.state == OfferState::Silent || !is_owned;
+            let was_asked = !is_asked_again
+                && this_round().filter(|offer| offer.responder == responder.id).any(|offer| was_silent(&offer));
             responder.temper == Temper::Willing
                 && responder.is_on_duty
                 && distance.is_some()
@@ -755,6 +802,9 @@ impl World {
                 Entry::HandedOver { by: None, .. } if before.handovers.iter().any(|handover| handover.outlived) => {
                     self.count("120 anew");
                 }
+                Entry::HandedOver { centre: Centre::Police, by: None, .. } => self.count("110 by the ladder"),
+                Entry::GridOfficerDue => self.count("grid officer due"),
+                Entry::GridOfficerCalled { .. } => self.count("grid officer called"),
                 Entry::VoiceDue { .. } => self.count("voice due"),
                 Entry::VoiceDone { .. } => self.count("voice done"),
                 Entry::Closed { .. } => self.count("close"),
@@ -840,15 +890,11 @@ fn responder(dice: &mut Dice, began_at: Timestamp) -> Responder {
 
 fn wearer(dice: &mut Dice, responders: usize) -> Wearer {
     let seconds = |choice: i64| SignedDuration::from_secs(choice);
-    let supervisors_after = seconds(dice.pick(&[15, 30, 30, 45]));
     let policy = Policy {
         handover: dice.pick(&[HandoverPolicy::AtOnce, HandoverPolicy::OperatorFirst]),
-        supervisors_after,
-        centre_after: supervisors_after + seconds(dice.pick(&[0, 30, 30, 45])),
-        ring_again_every: seconds(dice.pick(&[30, 60, 60, 120])),
+        ladder: None,
         offer_window: seconds(dice.pick(&[15, 30, 30, 45])),
         service_offer_window: seconds(dice.pick(&[20, 40, 60])),
-        service_supervisors_after: seconds(dice.pick(&[30, 60])),
         service_late_after: seconds(dice.pick(&[0, 30, 120])),
         service_lasts: seconds(dice.pick(&[60, 240, 600])),
         contact_every: seconds(dice.pick(&[30, 60, 60])),
@@ -862,6 +908,7 @@ fn wearer(dice: &mut Dice, responders: usize) -> Wearer {
     Wearer {
         origin: if dice.chance(85) { Origin::Listed } else { Origin::Unlisted },
         policy,
+        ladders: Class::ALL.iter().map(|class| (*class, ladder(dice, *class))).collect(),
         is_located: dice.chance(80),
         distances: (0..responders)
             .map(|_| dice.chance(85).then(|| u32::try_from(dice.below(5_000)).unwrap_or(0)))
@@ -873,6 +920,32 @@ fn wearer(dice: &mut Dice, responders: usize) -> Wearer {
             })
             .collect(),
     }
+}
+
+/// Any ladder that can be: its rungs in any number and order, as high and as conditional as they may be.
+fn ladder(dice: &mut Dice, class: Class) -> Ladder {
+    let seconds = |choice: i64| SignedDuration::from_secs(choice);
+    let first = if dice.chance(85) { Act::Operators } else { Act::Supervisors };
+    let mut rungs = vec![Rung { after: SignedDuration::ZERO, act: first, when: When::Always }];
+    let mut rest: Vec<Act> = Act::ALL.iter().copied().filter(|act| *act != first && act.fits(class)).collect();
+    let mut after = 0;
+    while !rest.is_empty() {
+        let act = rest.swap_remove(dice.index(rest.len()));
+        let must_be = act == Act::Centres;
+        let odds = match act {
+            Act::Contacts | Act::Supervisors | Act::Responders => 85,
+            _ => 25,
+        };
+        if act == Act::Everybody || !must_be && !dice.chance(odds) {
+            continue;
+        }
+        after += dice.pick(&[0, 0, 15, 15, 20, 30]);
+        let when = if must_be { dice.pick(&[When::Always, When::Unclaimed]) } else { dice.pick(When::ALL) };
+        rungs.push(Rung { after: seconds(after), act, when });
+    }
+    after += dice.pick(&[0, 0, 0, 20]);
+    rungs.push(Rung { after: seconds(after), act: Act::Everybody, when: When::Always });
+    Ladder::new(class, &rungs, seconds(dice.pick(&[30, 60, 60, 120]))).expect("a ladder that can be")
 }
 
 fn staff(dice: &mut Dice, began_at: Timestamp) -> Staff {
