@@ -9,3 +9,4 @@ mod fences;
 mod letters;
 mod orders;
 mod presses;
+mod who_can_go;
