@@ -34,6 +34,8 @@ const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(24 * 366);
 const WEEKS_MAX: i32 = 53;
 /// A period that nothing else is said of.
 const WEEK: SignedDuration = SignedDuration::from_hours(24 * 7);
+/// Nobody asks for one that is further away; the database knows no year 9999 before Christ.
+const AWAY_MAX: SignedDuration = SignedDuration::from_hours(24 * 3_653);
 /// A period that is asked for is no longer than this.
 const PERIOD_MAX: SignedDuration = SignedDuration::from_hours(24 * 62);
 
@@ -193,10 +195,14 @@ pub(super) async fn roster(
 ) -> Result<Json<ShiftsView>, ApiError> {
     let provider = ProviderId(provider);
     let mut moment = api.moment().await?;
-    let from = from.unwrap_or(facts::now(&mut moment).await?);
+    let now = facts::now(&mut moment).await?;
+    let from = from.unwrap_or(now);
     let until = until.or_else(|| from.checked_add(WEEK).ok());
     let until = until.filter(|until| (SignedDuration::ZERO..=PERIOD_MAX).contains(&until.duration_since(from)));
     let until = until.ok_or_else(|| ApiError::BadRequest("`until` lies after `from`, at most 62 days".into()))?;
+    if from.duration_since(now).abs() > AWAY_MAX {
+        return Err(ApiError::BadRequest("`from` lies within ten years of now".into()));
+    }
     if !contracts::sees_provider(&mut moment, provider, &who.scope).await? {
         return Err(ApiError::NotFound("provider"));
     }

@@ -45,7 +45,12 @@ async fn a_shift_is_planned_read_and_deleted(pool: PgPool) {
     assert_eq!(part, planned.body);
     let after = roster(&house, &supervisor, &query(from + HOUR * 8, from + DAY)).await.body;
     assert_eq!(after, json!({ "shifts": [] }));
-    for wrong in [query(from, from - HOUR), query(from, from + DAY * 63), "?from=soon".into()] {
+    for wrong in [
+        query(from, from - HOUR),
+        query(from, from + DAY * 63),
+        "?from=soon".into(),
+        "?from=-009999-01-02T02:00:00Z".into(),
+    ] {
         assert_eq!(roster(&house, &supervisor, &wrong).await.code(), "bad_request", "{wrong}");
     }
 
