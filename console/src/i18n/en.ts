@@ -600,6 +600,7 @@ export const en: Messages = {
     until: 'Last day',
     until_none: 'on',
     always: 'Always',
+    daily: 'Daily',
     everywhere: 'All of it',
     part: 'Part of it',
     unlimited: 'No limit',

@@ -598,6 +598,7 @@ export const zh = {
     until: '结束日期（含）',
     until_none: '起',
     always: '全天候',
+    daily: '每天',
     everywhere: '整个范围',
     part: '限定区域',
     unlimited: '不限',
