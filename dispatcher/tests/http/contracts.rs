@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::house::{Answer, Caller, House};
+use crate::house::{Answer, Caller, House, SOON};
 
 /// Something that is not `value[field]`.
 fn with(value: &Value, field: &str, said: Value) -> Value {
@@ -239,11 +239,28 @@ async fn the_same_contract_is_not_agreed_twice_for_the_same_days(pool: PgPool) {
     assert_eq!(change(&house, &admin, &first["id"], &longer).await.status, StatusCode::OK);
     // Something else, or somewhere else, is another matter.
     assert_eq!(make(&house, &admin, &with(&draft, "category", json!("repair"))).await.status, StatusCode::CREATED);
+}
 
-    // Nor by two at once.
-    let wanted = with(&draft, "category", json!("nurse"));
-    let both = futures_util::future::join_all((0..4).map(|_| make(&house, &admin, &wanted))).await;
-    assert_eq!(both.iter().filter(|answer| answer.status == StatusCode::CREATED).count(), 1, "{both:?}");
+#[sqlx::test(migrations = "./migrations")]
+async fn of_two_who_agree_on_the_same_at_once_the_second_is_refused(pool: PgPool) {
+    let house = House::open(pool).await;
+    let admin = house.log_in("admin").await;
+    let draft = draft(&house).await;
+    // Somebody else is in the middle of it: their contract is not to be seen yet.
+    let mut first = house.pool.acquire().await.unwrap();
+    let agreeing = "begin; select from provider for no key update;
+        insert into contract (provider_id, node_id, category, since)
+        select p.id, n.id, 'meal', '2026-06-01' from provider p, org_node n where n.name = '湘雅社区'";
+    sqlx::raw_sql(agreeing).execute(&mut *first).await.unwrap();
+    let commit = async {
+        let waits =
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+        tokio::time::timeout(SOON, async { while house.scalar::<i64>(waits).await == 0 {} }).await.unwrap();
+        sqlx::raw_sql("commit").execute(&mut *first).await.unwrap();
+    };
+    let (second, ()) = tokio::join!(make(&house, &admin, &draft), commit);
+    let sentence = "the provider has a contract for meal in 湘雅社区 from 2026-06-01 without an end already";
+    refused(&second, "since", sentence);
 }
 
 #[sqlx::test(migrations = "./migrations")]
