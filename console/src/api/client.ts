@@ -3,6 +3,7 @@
 
 import { learnClock } from '../model/time'
 import type {
+  Abilities,
   Appointment,
   AppointmentDraft,
   Candidates,
@@ -14,6 +15,8 @@ import type {
   ClockMonth,
   ClockTargetDraft,
   ClockTargets,
+  Contract,
+  ContractDraft,
   Detail,
   Fence,
   FenceDraft,
@@ -26,13 +29,17 @@ import type {
   MapFeatures,
   MapSettings,
   OwnOffers,
+  Person,
   Place,
+  Provider,
+  Refusals,
   Resident,
   ResidentDraft,
   ResidentFound,
   ScoreCards,
   ServiceCall,
   Session,
+  Shift,
   Summary,
   TelephoneCall,
 } from './types'
@@ -257,6 +264,31 @@ export const saveFloors = (provider: string, floors: Floors) =>
   call<void>(`/providers/${encodeURIComponent(provider)}/floors`, { method: 'PUT', body: floors })
 
 export const choices = (id: string) => call<Choices>(`/incidents/${encodeURIComponent(id)}/choices`)
+export const providers = () => call<{ providers: Provider[] }>('/providers')
+export const addContract = (provider: string, draft: ContractDraft, key: string) =>
+  post<Contract>(`/providers/${encodeURIComponent(provider)}/contracts`, draft, key)
+export const saveContract = (id: string, version: number, draft: ContractDraft) =>
+  call<Contract>(`/contracts/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
+/** Ends the version that was seen, and no newer one. */
+export const endContract = (id: string, version: number) =>
+  call<void>(`/contracts/${encodeURIComponent(id)}?version=${version}`, { method: 'DELETE' })
+export const people = (provider: string) =>
+  call<{ responders: Person[] }>(`/providers/${encodeURIComponent(provider)}/responders`)
+export const saveAbilities = (id: string, version: number, abilities: Abilities) =>
+  call<Person>(`/responders/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...abilities, version } })
+export const roster = (provider: string, from: string, until: string) =>
+  call<{ shifts: Shift[] }>(
+    `/providers/${encodeURIComponent(provider)}/shifts?from=${encodeURIComponent(from)}&until=${encodeURIComponent(until)}`,
+  )
+export const planShift = (responder: string, shift: { from: string; until: string; weeks: number }, key: string) =>
+  post<{ shifts: Shift[] }>(`/responders/${encodeURIComponent(responder)}/shifts`, shift, key)
+export const removeShift = (id: string) => call<void>(`/shifts/${encodeURIComponent(id)}`, { method: 'DELETE' })
+export const refusals = (resident: string) => call<Refusals>(`/residents/${encodeURIComponent(resident)}/refusals`)
+export const addRefusal = (resident: string, responder: string, why: string) =>
+  post<Refusals>(`/residents/${encodeURIComponent(resident)}/refusals`, { responder, why })
+export const removeRefusal = (resident: string, responder: string) =>
+  call<void>(`/residents/${encodeURIComponent(resident)}/refusals/${encodeURIComponent(responder)}`, { method: 'DELETE' })
+
 export const candidates = (id: string) => call<Candidates>(`/incidents/${encodeURIComponent(id)}/candidates`)
 export const residents = (q: string) =>
   call<{ residents: ResidentFound[]; next: string | null }>(`/residents?q=${encodeURIComponent(q)}`)

@@ -503,6 +503,8 @@ export interface ResidentDraft {
   home: { lat: number; lon: number } | null
   medical_card: string | null
   medical_risk: boolean
+  wants_sex: string | null
+  wants_language: string | null
   contacts: ContactDraft[]
 }
 
@@ -524,6 +526,9 @@ export interface Resident {
   medical_card?: string | null
   /** Noted as soon in danger. */
   medical_risk: boolean
+  /** Who is to come with daily help. */
+  wants_sex?: string | null
+  wants_language?: string | null
   contacts: KeptContact[]
   terminals: Terminal[]
   /** Newest first; the open ones before them. */
@@ -569,6 +574,79 @@ export interface ScoreCard {
 export interface ScoreCards {
   month: string
   providers: ScoreCard[]
+}
+
+/** Some hours of a day of the week; 1 is Monday. */
+export interface Opening {
+  weekday: number
+  from: string
+  until: string
+}
+
+/** What a contract says; null is nothing. */
+export interface ContractDraft {
+  node: string
+  category: string
+  since: string
+  until: string | null
+  /** Null: at any time. */
+  hours: Opening[] | null
+  /** GeoJSON; null: everywhere. */
+  area: unknown
+  price_class: string | null
+  capacity: number | null
+  grade: number | null
+}
+
+export interface Contract extends Omit<ContractDraft, 'node'> {
+  id: string
+  version: number
+  provider: string
+  node: { id: string; name: string }
+  in_force: boolean
+  editable: boolean
+}
+
+export interface Provider {
+  id: string
+  name: string
+  phone?: string | null
+  node: { id: string; name: string }
+  people: number
+  contracts: Contract[]
+}
+
+/** What one of a provider's people can do. */
+export interface Abilities {
+  /** Null: everything that their provider does. */
+  skills: string[] | null
+  mode: string
+  sex: string | null
+  languages: string[]
+}
+
+export interface Person extends Abilities {
+  id: string
+  version: number
+  provider: string
+  name: string
+  phone: string
+  on_duty: boolean
+  at_work: boolean
+  editable: boolean
+}
+
+export interface Shift {
+  id: string
+  responder: string
+  from: string
+  until: string
+}
+
+/** Whom a resident refused, and who went to them. */
+export interface Refusals {
+  refusals: { responder: string; name: string; provider: string; at: string; why: string; by?: string | null }[]
+  visitors: { responder: string; name: string; provider: string; last_at: string }[]
 }
 
 /** What somebody did on the spot. */

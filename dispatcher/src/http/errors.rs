@@ -79,6 +79,9 @@ pub(crate) enum ApiError {
         /// The resident.
         name: String,
     },
+    /// Somebody would be at work twice at once; the sentence tells of the other shift.
+    #[error("{0}")]
+    ShiftOverlaps(String),
     /// Somebody else has changed it since the caller saw it; here it is as it is now.
     #[error("somebody has changed this meanwhile: look at it as it is now, and save again")]
     EditedMeanwhile(Value),
@@ -164,6 +167,7 @@ impl ApiError {
             | Self::SiteRefused(_)
             | Self::AppointmentOver(_)
             | Self::TooManyFences { .. }
+            | Self::ShiftOverlaps(_)
             | Self::EditedMeanwhile(_)
             | Self::UnderWay => StatusCode::CONFLICT,
             Self::CursorGone => StatusCode::GONE,
@@ -193,7 +197,8 @@ impl ApiError {
             | Self::AfterwardsRefused(_)
             | Self::SiteRefused(_)
             | Self::AppointmentOver(_)
-            | Self::TooManyFences { .. } => "refused",
+            | Self::TooManyFences { .. }
+            | Self::ShiftOverlaps(_) => "refused",
             Self::EditedMeanwhile(_) => "edited_meanwhile",
             Self::KeyUsed => "key_used",
             Self::UnderWay => "under_way",
@@ -218,6 +223,7 @@ impl ApiError {
             Self::SiteRefused(refusal) => Some(refusal.code()),
             Self::AppointmentOver(_) => Some("appointment_over"),
             Self::TooManyFences { .. } => Some("too_many_fences"),
+            Self::ShiftOverlaps(_) => Some("shift_overlaps"),
             _ => None,
         }
     }

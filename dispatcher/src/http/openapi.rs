@@ -100,7 +100,7 @@ impl Modify for Schemes {
         let cookie = ApiKeyValue::with_description(
             COOKIE,
             "Set by `POST /api/v1/session`. The scopes are what the caller's role must allow: `see`, `answer`, \
-             `take_over`, `order`, `administer`, over the subtree in which the thing lies.",
+             `take_over`, `order`, `oversee`, `administer`, over the subtree in which the thing lies.",
         );
         components.add_security_scheme(SESSION, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         let csrf = ApiKeyValue::with_description("X-CSRF-Token", "`csrf` of `GET /api/v1/session`.");

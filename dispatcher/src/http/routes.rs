@@ -9,8 +9,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::{
-    Api, aftercare, appointments, centre, clocks, deliveries, drills, fences, health, incidents, ladders, live, map,
-    offers, openapi, orders, push, records, residents, scores, sessions, site,
+    Api, aftercare, appointments, centre, clocks, contracts, deliveries, drills, fences, health, incidents, ladders,
+    live, map, offers, openapi, orders, push, records, refusals, residents, responders, scores, sessions, site,
 };
 use crate::photo;
 
@@ -21,7 +21,8 @@ pub struct Route {
     pub method: Method,
     /// The path, with `{id}` where an id goes.
     pub path: String,
-    /// What a session's role must allow, by the description: `see`, `answer`, `take_over`, `administer`, `respond`. None: any session does,
+    /// What a session's role must allow, by the description: `see`, `answer`, `take_over`, `oversee`,
+    /// `administer`, `respond`. None: any session does,
     /// or none is asked for.
     pub deed: Option<String>,
 }
@@ -80,6 +81,8 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(residents::kept))
         .routes(routes!(records::change))
         .routes(routes!(residents::locate))
+        .routes(routes!(refusals::list, refusals::record))
+        .routes(routes!(refusals::take_back))
         .routes(routes!(map::settings))
         .routes(routes!(map::nodes))
         .routes(routes!(map::people))
@@ -109,6 +112,14 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(offers::duty))
         .routes(routes!(scores::list))
         .routes(routes!(scores::set_floors))
+        .routes(routes!(contracts::list))
+        .routes(routes!(contracts::make))
+        .routes(routes!(contracts::change, contracts::end))
+        .routes(routes!(responders::list))
+        .routes(routes!(responders::change))
+        .routes(routes!(responders::roster))
+        .routes(routes!(responders::plan))
+        .routes(routes!(responders::delete))
         .routes(routes!(centre::status))
         .routes(routes!(centre::message))
         .routes(routes!(deliveries::sms_status))

@@ -31,6 +31,10 @@ pub struct Record {
     pub medical_card: Option<String>,
     /// Noted as soon in danger.
     pub medical_risk: bool,
+    /// `female` or `male`: who is to come with daily help.
+    pub wants_sex: Option<String>,
+    /// What whoever comes with daily help is to speak.
+    pub wants_language: Option<String>,
     /// Whom to tell, the first first.
     pub contacts: Vec<Contact>,
 }
@@ -80,7 +84,7 @@ pub struct Held {
 pub async fn hold(conn: &mut PgConnection, resident: Uuid, scope: &Scope) -> Result<Option<Held>, StoreError> {
     let row = sqlx::query!(
         r#"select r.version, r.name, r.sex, r.born_in, r.phone, r.category, r.address, r.door_access, r.medical_risk,
-            st_y(r.home::geometry) as lat, st_x(r.home::geometry) as lon,
+            r.wants_sex, r.wants_language, st_y(r.home::geometry) as lat, st_x(r.home::geometry) as lon,
             (select card from medical_card where resident_id = r.id) as card,
             extract(year from now())::smallint as "this_year!"
          from resident r
@@ -123,6 +127,8 @@ pub async fn hold(conn: &mut PgConnection, resident: Uuid, scope: &Scope) -> Res
         home: row.lat.zip(row.lon).and_then(|(lat, lon)| Position::new(lat, lon).ok()),
         medical_card: row.card,
         medical_risk: row.medical_risk,
+        wants_sex: row.wants_sex,
+        wants_language: row.wants_language,
         contacts,
     };
     Ok(Some(Held { version: row.version, record, ranks, this_year: row.this_year }))
@@ -141,7 +147,8 @@ pub async fn write(
     }
     sqlx::query!(
         "update resident set name = $2, sex = $3, born_in = $4, phone = $5, category = $6, address = $7,
-            door_access = $8, home = st_setsrid(st_makepoint($9, $10), 4326)::geography, medical_risk = $11
+            door_access = $8, home = st_setsrid(st_makepoint($9, $10), 4326)::geography, medical_risk = $11,
+            wants_sex = $12, wants_language = $13
          where id = $1",
         resident,
         after.name,
@@ -154,6 +161,8 @@ pub async fn write(
         after.home.map(Position::lon_deg),
         after.home.map(Position::lat_deg),
         after.medical_risk,
+        after.wants_sex,
+        after.wants_language,
     )
     .execute(&mut *conn)
     .await?;
@@ -222,6 +231,8 @@ fn differences(before: &Record, after: &Record) -> Vec<String> {
         (before.home != after.home, "home"),
         (before.medical_card != after.medical_card, "medical_card"),
         (before.medical_risk != after.medical_risk, "medical_risk"),
+        (before.wants_sex != after.wants_sex, "wants_sex"),
+        (before.wants_language != after.wants_language, "wants_language"),
         (before.contacts != after.contacts, "contacts"),
     ];
     differs.into_iter().filter(|(differs, _)| *differs).map(|(_, name)| name.to_owned()).collect()

@@ -12,3 +12,4 @@ mod letters;
 mod orders;
 mod plan;
 mod presses;
+mod who_can_go;
