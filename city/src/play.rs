@@ -33,7 +33,10 @@ const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_hours(3);
 /// How many of the latest calls' places are remembered.
 const PLACES_MAX: usize = 60;
 /// How many calls a day a responder stands for, where nothing is known of other days.
-const CALLS_A_DAY: f64 = 3.0;
+const CALLS_A_DAY: f64 = 2.5;
+/// How the calls of a day are spread over its hours, where nothing is known of other days.
+const SHARE_OF_HOUR: [f64; 24] =
+    [1., 1., 1., 1., 1., 2., 4., 6., 7., 6., 6., 5., 5., 4., 4., 5., 5., 6., 6., 5., 4., 3., 2., 1.];
 
 /// By what rules.
 #[derive(Debug, Clone, Copy)]
@@ -482,7 +485,8 @@ impl<'c, 'r> World<'c, 'r> {
         let open = self.open.get(&call)?;
         let row = &self.city.calls[call];
         let offers = &open.incident.offers;
-        let going = offers.iter().find(|offer| offer.state.is_accepted()).map(|offer| offer.responder);
+        let first = offers.iter().position(|offer| offer.state.is_accepted());
+        let going = first.map(|first| offers[first].responder);
         Some(Case {
             incident: open.incident.id,
             urgency: Urgency::of(row.class),
@@ -495,7 +499,7 @@ impl<'c, 'r> World<'c, 'r> {
                 .map(|offer| (offer.responder, offer.asked_at))
                 .collect(),
             able: self.able(call).into_iter().filter_map(|responder| seat[responder]).collect(),
-            upgrades: if going.is_some() { offers.len().saturating_sub(1) } else { 0 },
+            upgrades: first.map_or(0, |first| offers.len() - 1 - first),
         })
     }
 
@@ -515,10 +519,18 @@ impl<'c, 'r> World<'c, 'r> {
             }
         });
         Outlook {
-            calls_an_hour: helpers * CALLS_A_DAY / 24.0,
+            calls_an_hour: helpers * CALLS_A_DAY * self.share_of_now(),
             places: self.places[self.places.len().saturating_sub(PLACES_MAX)..].to_vec(),
             kinds: kinds.collect(),
         }
+    }
+
+    /// Which part of a day's calls comes in an hour, now: never less than if all hours were alike, because
+    /// what is begun in a quiet hour goes on in the next.
+    fn share_of_now(&self) -> f64 {
+        let hour = usize::try_from(self.now.duration_since(MIDNIGHT).as_hours().rem_euclid(24)).unwrap_or(0);
+        let share = f64::midpoint(SHARE_OF_HOUR[hour], SHARE_OF_HOUR[(hour + 1) % 24]);
+        (share / SHARE_OF_HOUR.iter().sum::<f64>()).max(1.0 / 24.0)
     }
 
     /// The skill that calls of a class want.
