@@ -108,6 +108,8 @@ struct Open {
     asked: Vec<usize>,
     /// When whoever goes will be there.
     there_at: Option<Timestamp>,
+    /// Which of its deadlines the agenda has, so that each stands there once.
+    wakes_at: Option<Timestamp>,
 }
 
 struct World<'c, 'r> {
@@ -122,6 +124,8 @@ struct World<'c, 'r> {
     places: Vec<Position>,
     events: Vec<Event<'c>>,
     identities: u128,
+    /// The latest plan, and of which moment it is.
+    planned: Option<((Timestamp, usize, usize), Plan)>,
 }
 
 impl<'c, 'r> World<'c, 'r> {
@@ -149,6 +153,7 @@ impl<'c, 'r> World<'c, 'r> {
             places: city.responders.iter().map(|responder| responder.at).collect(),
             events: Vec::new(),
             identities: 1_000_000,
+            planned: None,
         }
     }
 
@@ -156,7 +161,8 @@ impl<'c, 'r> World<'c, 'r> {
         match what {
             Happening::Press { call } => {
                 self.places.push(self.city.calls[call].at);
-                self.open.insert(call, Open { incident: self.press(call), asked: Vec::new(), there_at: None });
+                let incident = self.press(call);
+                self.open.insert(call, Open { incident, asked: Vec::new(), there_at: None, wakes_at: None });
                 self.waiting.push(call);
                 self.agenda.enter(self.now + GIVEN_UP_AFTER, Happening::GiveUp { call });
                 self.decide(call, Input::Wake);
@@ -228,7 +234,9 @@ impl<'c, 'r> World<'c, 'r> {
         if !self.waiting.contains(&call) {
             return;
         }
-        if self.open.get(&call).is_some_and(|open| open.there_at.is_some()) {
+        // Who should have been there long ago does not come, however near they are.
+        let is_coming = |open: &Open| open.there_at.is_some_and(|there_at| there_at >= self.now);
+        if self.open.get(&call).is_some_and(is_coming) {
             self.agenda.enter(self.now + SignedDuration::from_mins(10), Happening::GiveUp { call });
             return;
         }
@@ -258,7 +266,7 @@ impl<'c, 'r> World<'c, 'r> {
         // Each round makes at least one move, and there are finitely many.
         loop {
             let before = self.events.len();
-            let plan = self.plan();
+            let plan = self.plan_of_now();
             for step in &plan.moves {
                 self.decide_by(number(step.from.unwrap_or(step.incident)), Input::Wake, &plan);
             }
@@ -270,8 +278,23 @@ impl<'c, 'r> World<'c, 'r> {
 
     // ---- the desk -----------------------------------------------------------------------------
 
-    fn decide(&mut self, call: usize, input: Input) {
+    /// The plan for things as they are: made anew only when something has happened since.
+    fn plan_of_now(&mut self) -> Plan {
+        let since = (self.now, self.events.len(), self.waiting.len());
+        if let Some((planned_at, plan)) = &self.planned
+            && *planned_at == since
+        {
+            return plan.clone();
+        }
         let plan = self.plan();
+        self.planned = Some((since, plan.clone()));
+        plan
+    }
+
+    fn decide(&mut self, call: usize, input: Input) {
+        // Somebody is coming or there: nobody has to be asked because of that.
+        let is_good_news = matches!(input, Input::Accept { .. } | Input::Arrive { .. });
+        let plan = if is_good_news { Plan::default() } else { self.plan_of_now() };
         self.decide_by(call, input, &plan);
     }
 
@@ -289,7 +312,10 @@ impl<'c, 'r> World<'c, 'r> {
                 Some(_) => {}
             }
         }
-        if let Some(wake_at) = self.open.get(&call).and_then(|open| open.incident.wake_at()) {
+        if let Some(open) = self.open.get_mut(&call)
+            && let Some(wake_at) = open.incident.wake_at()
+            && open.wakes_at.replace(wake_at) != Some(wake_at)
+        {
             self.agenda.enter(wake_at.max(self.now), Happening::Wake { call });
         }
     }
