@@ -163,7 +163,9 @@ pub fn plan(board: &Board, weights: &Weights) -> Plan {
     let mut plan = Plan::default();
     for (case, column) in board.cases.iter().zip(given) {
         let Some(candidate) = columns.get(column) else {
-            plan.waits.push((case.incident, board.now + LOOK_AGAIN));
+            if columns.iter().any(|candidate| candidate.is_free_now() && case.able.contains(&candidate.index)) {
+                plan.waits.push((case.incident, board.now + LOOK_AGAIN));
+            }
             continue;
         };
         let from = match (candidate.chance, candidate.person.standing) {
@@ -188,6 +190,12 @@ struct Candidate<'b> {
     /// From where they would set out.
     from: Spot,
     chance: Chance,
+}
+
+impl Candidate<'_> {
+    fn is_free_now(&self) -> bool {
+        matches!((self.chance, self.person.standing), (Chance::Now, Standing::Free))
+    }
 }
 
 #[derive(Clone, Copy)]
