@@ -10,6 +10,8 @@ mod agenda;
 mod event;
 mod file;
 mod play;
+#[cfg(test)]
+mod tests;
 
 pub use self::event::{Event, What};
 pub use self::file::{City, CityError};

@@ -33,7 +33,10 @@ const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_hours(3);
 /// How many of the latest calls' places are remembered.
 const PLACES_MAX: usize = 60;
 /// How many calls a day a responder stands for, where nothing is known of other days.
-const CALLS_A_DAY: f64 = 3.0;
+const CALLS_A_DAY: f64 = 2.5;
+/// How the calls of a day are spread over its hours, where nothing is known of other days.
+const SHARE_OF_HOUR: [f64; 24] =
+    [1., 1., 1., 1., 1., 2., 4., 6., 7., 6., 6., 5., 5., 4., 4., 5., 5., 6., 6., 5., 4., 3., 2., 1.];
 
 /// By what rules.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +108,8 @@ struct Open {
     asked: Vec<usize>,
     /// When whoever goes will be there.
     there_at: Option<Timestamp>,
+    /// Which of its deadlines the agenda has, so that each stands there once.
+    wakes_at: Option<Timestamp>,
 }
 
 struct World<'c, 'r> {
@@ -119,6 +124,8 @@ struct World<'c, 'r> {
     places: Vec<Position>,
     events: Vec<Event<'c>>,
     identities: u128,
+    /// The latest plan, and of which moment it is.
+    planned: Option<((Timestamp, usize, usize), Plan)>,
 }
 
 impl<'c, 'r> World<'c, 'r> {
@@ -146,6 +153,7 @@ impl<'c, 'r> World<'c, 'r> {
             places: city.responders.iter().map(|responder| responder.at).collect(),
             events: Vec::new(),
             identities: 1_000_000,
+            planned: None,
         }
     }
 
@@ -153,7 +161,8 @@ impl<'c, 'r> World<'c, 'r> {
         match what {
             Happening::Press { call } => {
                 self.places.push(self.city.calls[call].at);
-                self.open.insert(call, Open { incident: self.press(call), asked: Vec::new(), there_at: None });
+                let incident = self.press(call);
+                self.open.insert(call, Open { incident, asked: Vec::new(), there_at: None, wakes_at: None });
                 self.waiting.push(call);
                 self.agenda.enter(self.now + GIVEN_UP_AFTER, Happening::GiveUp { call });
                 self.decide(call, Input::Wake);
@@ -225,7 +234,9 @@ impl<'c, 'r> World<'c, 'r> {
         if !self.waiting.contains(&call) {
             return;
         }
-        if self.open.get(&call).is_some_and(|open| open.there_at.is_some()) {
+        // Who should have been there long ago does not come, however near they are.
+        let is_coming = |open: &Open| open.there_at.is_some_and(|there_at| there_at >= self.now);
+        if self.open.get(&call).is_some_and(is_coming) {
             self.agenda.enter(self.now + SignedDuration::from_mins(10), Happening::GiveUp { call });
             return;
         }
@@ -255,7 +266,7 @@ impl<'c, 'r> World<'c, 'r> {
         // Each round makes at least one move, and there are finitely many.
         loop {
             let before = self.events.len();
-            let plan = self.plan();
+            let plan = self.plan_of_now();
             for step in &plan.moves {
                 self.decide_by(number(step.from.unwrap_or(step.incident)), Input::Wake, &plan);
             }
@@ -267,8 +278,23 @@ impl<'c, 'r> World<'c, 'r> {
 
     // ---- the desk -----------------------------------------------------------------------------
 
-    fn decide(&mut self, call: usize, input: Input) {
+    /// The plan for things as they are: made anew only when something has happened since.
+    fn plan_of_now(&mut self) -> Plan {
+        let since = (self.now, self.events.len(), self.waiting.len());
+        if let Some((planned_at, plan)) = &self.planned
+            && *planned_at == since
+        {
+            return plan.clone();
+        }
         let plan = self.plan();
+        self.planned = Some((since, plan.clone()));
+        plan
+    }
+
+    fn decide(&mut self, call: usize, input: Input) {
+        // Somebody is coming or there: nobody has to be asked because of that.
+        let is_good_news = matches!(input, Input::Accept { .. } | Input::Arrive { .. });
+        let plan = if is_good_news { Plan::default() } else { self.plan_of_now() };
         self.decide_by(call, input, &plan);
     }
 
@@ -286,7 +312,10 @@ impl<'c, 'r> World<'c, 'r> {
                 Some(_) => {}
             }
         }
-        if let Some(wake_at) = self.open.get(&call).and_then(|open| open.incident.wake_at()) {
+        if let Some(open) = self.open.get_mut(&call)
+            && let Some(wake_at) = open.incident.wake_at()
+            && open.wakes_at.replace(wake_at) != Some(wake_at)
+        {
             self.agenda.enter(wake_at.max(self.now), Happening::Wake { call });
         }
     }
@@ -484,7 +513,8 @@ impl<'c, 'r> World<'c, 'r> {
         let open = self.open.get(&call)?;
         let row = &self.city.calls[call];
         let offers = &open.incident.offers;
-        let going = offers.iter().find(|offer| offer.state.is_accepted()).map(|offer| offer.responder);
+        let first = offers.iter().position(|offer| offer.state.is_accepted());
+        let going = first.map(|first| offers[first].responder);
         Some(Case {
             incident: open.incident.id,
             urgency: Urgency::of(row.class),
@@ -497,7 +527,7 @@ impl<'c, 'r> World<'c, 'r> {
                 .map(|offer| (offer.responder, offer.asked_at))
                 .collect(),
             able: self.able(call).into_iter().filter_map(|responder| seat[responder]).collect(),
-            upgrades: if going.is_some() { offers.len().saturating_sub(1) } else { 0 },
+            upgrades: first.map_or(0, |first| offers.len() - 1 - first),
             ways: HashMap::new(),
         })
     }
@@ -518,10 +548,18 @@ impl<'c, 'r> World<'c, 'r> {
             }
         });
         Outlook {
-            calls_an_hour: helpers * CALLS_A_DAY / 24.0,
+            calls_an_hour: helpers * CALLS_A_DAY * self.share_of_now(),
             places: self.places[self.places.len().saturating_sub(PLACES_MAX)..].to_vec(),
             kinds: kinds.collect(),
         }
+    }
+
+    /// Which part of a day's calls comes in an hour, now: never less than if all hours were alike, because
+    /// what is begun in a quiet hour goes on in the next.
+    fn share_of_now(&self) -> f64 {
+        let hour = usize::try_from(self.now.duration_since(MIDNIGHT).as_hours().rem_euclid(24)).unwrap_or(0);
+        let share = f64::midpoint(SHARE_OF_HOUR[hour], SHARE_OF_HOUR[(hour + 1) % 24]);
+        (share / SHARE_OF_HOUR.iter().sum::<f64>()).max(1.0 / 24.0)
     }
 
     /// The skill that calls of a class want.

@@ -15,12 +15,16 @@ use crate::incident::Advice;
 /// How long a case waits for another one to let go of somebody.
 const HANDING_ON: SignedDuration = SignedDuration::from_secs(5);
 
+/// A case to which nobody can be sent for now looks again after this long at the latest.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+
 /// What is best for everybody.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Who is to be asked now, and to go where.
     pub moves: Vec<Move>,
-    /// Which cases are better off waiting for somebody who will be free then.
+    /// Which cases wait for somebody who will be free then, or have to look again then because everybody
+    /// who is free is needed more by another.
     pub waits: Vec<(IncidentId, Timestamp)>,
 }
 
@@ -85,8 +89,11 @@ pub struct Weights {
     pub reserve: f64,
     /// How much of the likely loss elsewhere counts: 0 is living for the moment, 1 what is expected.
     pub foresight: f64,
-    /// The same for what is urgent itself.
+    /// The same where it is an urgent case that somebody goes to.
     pub foresight_urgent: f64,
+    /// A second that a likely urgent call would wait is worth so many others. Less than the second of one
+    /// that is there: much can happen before it is.
+    pub urgent_ahead: f64,
     /// Nobody's absence costs a likely call more than this.
     pub loss_max: f64,
     /// How much a queue favours what is done quickly: 0 not at all.
@@ -101,18 +108,19 @@ impl Default for Weights {
             in_vain: 200.0,
             patience: 20.0,
             overdue: 200.0,
-            keep: 5.0,
+            keep: 135.0,
             take_for_urgent: 45.0,
-            take_for_routine: 380.0,
-            take_above: 0.5,
+            take_for_routine: 700.0,
+            take_above: 0.3,
             upgrade_urgent: 15.0,
-            upgrade_routine: 200.0,
+            upgrade_routine: 500.0,
             upgrades_max: 3,
             wait: 3000.0,
             wait_gain: 30.0,
-            reserve: 180.0,
+            reserve: 130.0,
             foresight: 1.0,
             foresight_urgent: 0.5,
+            urgent_ahead: 0.5,
             loss_max: 1500.0,
             quick_first: 0.2,
         }
@@ -154,7 +162,12 @@ pub fn plan(board: &Board, weights: &Weights) -> Plan {
     let given = assign(&costs);
     let mut plan = Plan::default();
     for (case, column) in board.cases.iter().zip(given) {
-        let Some(candidate) = columns.get(column) else { continue };
+        let Some(candidate) = columns.get(column) else {
+            if columns.iter().any(|candidate| candidate.is_free_now() && case.able.contains(&candidate.index)) {
+                plan.waits.push((case.incident, board.now + LOOK_AGAIN));
+            }
+            continue;
+        };
         let from = match (candidate.chance, candidate.person.standing) {
             (Chance::Later { free_at, .. }, _) => {
                 plan.waits.push((case.incident, free_at));
@@ -177,6 +190,12 @@ struct Candidate<'b> {
     /// From where they would set out.
     from: Spot,
     chance: Chance,
+}
+
+impl Candidate<'_> {
+    fn is_free_now(&self) -> bool {
+        matches!((self.chance, self.person.standing), (Chance::Now, Standing::Free))
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -350,7 +369,7 @@ fn loss(board: &Board, weights: &Weights, plane: Plane) -> Vec<f64> {
     #[expect(clippy::cast_precision_loss, reason = "a few hundred at most")]
     let calls_a_second = calls_an_hour / 3600.0 / places.len() as f64;
     for Kind { urgency, share, able } in kinds {
-        let worth = if *urgency == Urgency::Urgent { weights.urgent } else { 1.0 };
+        let worth = if *urgency == Urgency::Urgent { weights.urgent_ahead } else { 1.0 };
         for place in places.iter().map(|place| plane.spot(*place)) {
             let (mut first, mut second) = ((weights.loss_max, None), weights.loss_max);
             for index in able {

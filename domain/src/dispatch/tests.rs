@@ -178,6 +178,15 @@ fn nobody_off_duty_is_asked_and_no_later_job_planned_beyond_a_shift() {
 }
 
 #[test]
+fn a_case_does_not_take_whom_another_needs_more() {
+    let cases = vec![case(1, Urgency::Routine, 0.0), case(2, Urgency::Urgent, 300.0)];
+    let board = board(cases, vec![person(1, 100.0)]);
+    let plan = plan(&board, &Weights::default());
+    assert_eq!(plan.advice(incident(2), NOW).ask, Some(responder(1)));
+    assert!(plan.advice(incident(1), NOW).wait_until.is_some(), "else it would ask them first");
+}
+
+#[test]
 fn reliability_begins_high_and_follows_what_is_seen() {
     assert!((reliability(0, 0) - 5.0 / 7.0).abs() < 1e-9);
     assert!(reliability(0, 1) > 0.6, "one bad day condemns nobody");
