@@ -195,7 +195,7 @@ async fn pairs(conn: &mut PgConnection, wanted: &[(Uuid, String)], config: &Conf
         incident: row.incident,
         responder: row.responder,
         put_back: put_back(&choice::quality(row.grade, row.handicap_s, row.jobs)),
-        until: row.until.map(|until| until.to_jiff()),
+        until: row.until.map(jiff_sqlx::Timestamp::to_jiff),
     });
     Ok(pair.collect())
 }
@@ -293,7 +293,7 @@ async fn engage(
         // By where they are rather than by what they said, where that is known.
         let seen = people.iter().find(|(person, _)| person.responder == responder);
         let there_at = seen.map(|(person, _)| now + way(person.at.distance(case.at), person.mode));
-        let expected_at = there_at.or(row.expected_at.map(|at| at.to_jiff())).unwrap_or(now);
+        let expected_at = there_at.or(row.expected_at.map(jiff_sqlx::Timestamp::to_jiff)).unwrap_or(now);
         // Of several who go the first one there counts.
         if case.going.is_none_or(|(_, sooner)| expected_at < sooner) {
             case.going = Some((responder, expected_at));

@@ -165,7 +165,7 @@ async fn eight_dispatchers_side_by_side_do_everything_once(pool: PgPool) {
     let mut desks = Vec::new();
     let mut running = Vec::new();
     for _ in 0..DISPATCHERS {
-        let options = PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(60));
+        let options = PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_mins(1));
         let own = options.connect_with((*pool.connect_options()).clone()).await.unwrap();
         let desk = Desk::new(own, Arc::new(Config::default()));
         desk.open();
