@@ -506,6 +506,7 @@ async function answer(request, response, url) {
       const kept = RESIDENTS.find((each) => each.id === id)
       return json(200, { place: kept ? { lat: kept.lat + 0.0011, lon: kept.lon + 0.0014, accuracy_m: 60, age_s: 210, source: 'wifi', at: inSeconds(-210) } : null })
     }
+    if (act === 'refusals') return json(200, { refusals: [], visitors: [] })
     if (request.method === 'GET') return json(200, { fences: fencesOf(id) })
     const fence = { ...body, kind: 'safe', id: randomUUID(), of: id, version: 1, state: 'doubtful' }
     FENCES.set(fence.id, fence)

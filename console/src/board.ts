@@ -5,7 +5,7 @@ import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 import * as client from './api/client'
 import { Live, type LiveState, type Message } from './api/live'
 import type { Canary, Summary, Unstored, User } from './api/types'
-import { EMPTY, inOrder, ringing, step, type Input } from './model/queue'
+import { EMPTY, inOrder, lastRise, ringing, step, type Input } from './model/queue'
 import { somebodyThere, TELL_EACH_MS } from './model/presence'
 import { serverNow } from './model/time'
 import { now } from './now'
@@ -87,7 +87,8 @@ export function useBoard(user: User) {
   })
   void stream.run()
 
-  const order = computed(() => inOrder(queue.value.incidents.values()))
+  const risen = computed(() => lastRise(queue.value.incidents.values(), now.value))
+  const order = computed(() => inOrder(queue.value.incidents.values(), risen.value))
   const unstored = computed(() => [...queue.value.unstored.values()])
   const ring = computed(() => ringing(queue.value, user))
   // Whoever has to log in again hears nothing meanwhile, and afterwards what rings.
@@ -157,10 +158,10 @@ export type Board = ReturnType<typeof useBoard>
 
 /** The part of a detail that a queue holds. */
 export function summaryOf(detail: Summary): Summary {
-  const { id, kinds, category, category_name, headline, urgency, ring, subject, serial, opened_at, last_press_at, presses } = detail
+  const { id, kinds, category, category_name, headline, urgency, priority, ring, subject, serial, opened_at, last_press_at, presses } = detail
   const { claimed_by, handovers, doubts, drill, tasks, closed, rating, aftercare, cursor } = detail
   return {
-    id, class: detail.class, kinds, category, category_name, headline, urgency, ring, subject, serial, opened_at,
+    id, class: detail.class, kinds, category, category_name, headline, urgency, priority, ring, subject, serial, opened_at,
     last_press_at, presses,
     claimed_by, handovers, doubts, drill, tasks, closed, rating, aftercare, cursor,
   }

@@ -54,11 +54,11 @@ describe('a line of the timeline', () => {
   })
 
   it('has a message for every sentence', () => {
-    const states = ['asked', 'accepted', 'on_the_way', 'on_scene', 'done', 'declined', 'silent', 'withdrawn']
+    const states = ['asked', 'accepted', 'on_the_way', 'on_scene', 'done', 'declined', 'silent', 'lost', 'withdrawn']
     const rungs = ['prepared', 'sent', 'acknowledged', 'dispatched', 'arrived', 'closed', 'refused', 'failed', 'stood_down', 'by_voice']
     const entries = [
       ...['opened', 'pressed', 'press', 'telephoned', 'cancel', 'check_in', 'unreadable', 'reported', 'requested', 'located', 'rung', 'claimed'],
-      ...['released', 'owner_gone', 'asked', 'nobody_left', 'handed_over', 'voice_due', 'voice_done', 'noted', 'redelivered', 'closed'],
+      ...['released', 'owner_gone', 'asked', 'waits', 'nobody_left', 'handed_over', 'voice_due', 'voice_done', 'noted', 'redelivered', 'closed'],
       ...['operator_decides', 'notified', 'notice_acknowledged', 'left_fence', 'returned'],
     ].map((what) => entry(what))
     entries.push(entry('pressed', { kind: 'sos' }), entry('requested', { category: 'meal' }), entry('asked', {}, 'x'), entry('handed_over', {}, 'x'))

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Summary, Unstored } from '../src/api/types'
-import { EMPTY, inOrder, neighbour, ringing, step, type Input, type Queue } from '../src/model/queue'
+import { EMPTY, inOrder, lastRise, neighbour, ringing, standing, step, type Input, type Queue } from '../src/model/queue'
 
 const AT = '2026-05-01T08:00:00Z'
 
@@ -47,6 +47,19 @@ describe('the order', () => {
       summary('worst', { urgency: 1250 }),
     ])
     expect(order.map((each) => each.id)).toEqual(['worst', 'early', 'late', 'calm'])
+  })
+
+  it('changes by itself when somebody has been silent for long enough, and says why', () => {
+    const next = { at: '2026-05-01T08:02:00Z', urgency: 1230, reasons: ['silent', 'pressed_again'] }
+    const silent = summary('silent', { urgency: 1205, priority: { reasons: ['pressed_again'], next } })
+    const all = [silent, summary('ill', { urgency: 1220, priority: { reasons: ['medical_risk'] } })]
+    const before = Date.parse(next.at) - 1
+    const ids = (now: number) => inOrder(all, lastRise(all, now)).map((each) => each.id)
+    expect([ids(before), ids(before + 1)]).toEqual([['ill', 'silent'], ['silent', 'ill']])
+    expect([standing(silent, before).reasons, standing(silent, before + 1).reasons]).toEqual([['pressed_again'], next.reasons])
+    // Between two such moments nothing has to be sorted anew.
+    expect([lastRise(all, before), lastRise(all, before + 1), lastRise(all, before + 60_000)]).toEqual([0, before + 1, before + 1])
+    expect(standing(summary('plain'), before)).toEqual({ urgency: 1200, reasons: [] })
   })
 
   it('is the same whatever came in first', () => {

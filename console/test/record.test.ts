@@ -10,7 +10,7 @@ import ResidentForm from '../src/parts/ResidentForm.vue'
 
 const chen: Resident = {
   id: 'r1', version: 3, name: '陈秀英', sex: 'female', born_in: 1941, phone: '0731-80000001', category: '空巢', address: '湘雅路 1 号',
-  door_access: '钥匙在邻居家', home: { lat: 28.228, lon: 112.938 }, serving: [], registered: [], medical_card: '高血压',
+  door_access: '钥匙在邻居家', home: { lat: 28.228, lon: 112.938 }, serving: [], registered: [], medical_card: '高血压', medical_risk: true, wants_sex: 'female', wants_language: null,
   contacts: [
     { rank: 1, name: '陈明', relation: '儿子', phone: '13800000101', email: 'ming@mail.example', webhook_url: 'https://hook.example/1' },
     { rank: 2, name: '陈丽', relation: '女儿', phone: '13800000102' },
@@ -45,6 +45,7 @@ describe('a record in the form', () => {
   it('knows its fields again, whatever spaces are around them', () => {
     expect(differences(entered(chen), { ...entered(chen), name: ' 陈秀英 ' })).toEqual([])
     expect(differences(entered(chen), { ...entered(chen), lat: '28.3', phone: '' })).toEqual(['phone', 'home'])
+    expect(differences(entered(chen), { ...entered(chen), medical_risk: '' })).toEqual(['medical_risk'])
   })
 })
 

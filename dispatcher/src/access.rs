@@ -82,6 +82,13 @@ impl Deed for TakeOver {
     const ROLES: &'static [Role] = &[Role::Supervisor, Role::Admin];
 }
 
+/// Reading who has which contract, and who is to be at work.
+#[derive(Debug, Clone, Copy)]
+pub struct Oversee;
+impl Deed for Oversee {
+    const ROLES: &'static [Role] = &[Role::Supervisor, Role::Admin];
+}
+
 /// Changing who there is: residents, fences, terminals, providers, nodes, users.
 #[derive(Debug, Clone, Copy)]
 pub struct Administer;
@@ -154,7 +161,7 @@ mod tests {
 
     #[test]
     fn whoever_may_answer_may_see() {
-        for roles in [Answer::ROLES, Order::ROLES, TakeOver::ROLES, Administer::ROLES] {
+        for roles in [Answer::ROLES, Order::ROLES, TakeOver::ROLES, Oversee::ROLES, Administer::ROLES] {
             assert!(roles.iter().all(|role| See::ROLES.contains(role)));
         }
     }

@@ -4,6 +4,7 @@ mod centre;
 mod mail;
 pub mod map;
 mod push;
+mod router;
 mod sms;
 
 use std::borrow::Cow;
@@ -13,10 +14,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) use centre::is_private_url;
-pub use centre::{CentreConfig, CentreError, Certificates};
+pub use centre::{CentreConfig, CentreError, CentreFormat, Certificates};
 pub(crate) use mail::TAKEN_WITHIN as MAIL_TAKEN_WITHIN;
 pub use mail::{MailConfig, MailError};
 pub use push::{PushConfig, PushError};
+pub use router::{RouterConfig, RouterError, RouterKind, RouterSettings};
 pub(crate) use sms::Filling;
 pub use sms::{Fate, SmsConfig, SmsError, SmsFormat, SmsMethod, SmsSettings};
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub sms: Option<SmsConfig>,
     /// Who we are to push services; none: responders' browsers are not pushed to.
     pub push: Option<PushConfig>,
+    /// Who knows the streets, if anybody does.
+    pub router: Option<RouterConfig>,
     /// How far away a responder may be, in metres.
     pub reach_m: f64,
     /// A responder's position older than this does not count.
@@ -110,6 +114,7 @@ impl Default for Config {
             mail: None,
             sms: None,
             push: None,
+            router: None,
             reach_m: 10_000.0,
             position_fresh_for: Duration::from_mins(30),
             gone_after: Duration::from_secs(45),

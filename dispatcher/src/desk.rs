@@ -1,4 +1,4 @@
-//! The shell around the decision: lock, facts, decide, write, commit.
+//! The shell around the decision: plan, lock, facts, decide, write, commit.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,9 +12,10 @@ use tokio::sync::Notify;
 use crate::config::Config;
 use crate::lines::line;
 use crate::live::Hub;
+use crate::planner::Planner;
 use crate::store::incidents::SaveError;
 use crate::store::timeline::Line;
-use crate::store::{self, StoreError, aftercare, facts, incidents, outbox, timeline};
+use crate::store::{self, StoreError, aftercare, choice, facts, incidents, outbox, timeline};
 
 /// How often a decision is made anew because the responder it chose was engaged by another incident
 /// in the same moment. Each time there is one candidate less.
@@ -32,6 +33,7 @@ pub struct Desk {
     pub(crate) live: Arc<Hub>,
     pub(crate) due: Arc<Notify>,
     pub(crate) unsent: Arc<Notify>,
+    pub(crate) planner: Arc<Planner>,
 }
 
 /// Why an input had no effect.
@@ -63,7 +65,15 @@ impl From<SaveError> for DeskError {
 impl Desk {
     /// A desk that is not open yet.
     pub fn new(pool: PgPool, config: Arc<Config>) -> Self {
-        Self { pool, opened: Arc::default(), config, live: Arc::default(), due: Arc::default(), unsent: Arc::default() }
+        Self {
+            pool,
+            opened: Arc::default(),
+            config,
+            live: Arc::default(),
+            due: Arc::default(),
+            unsent: Arc::default(),
+            planner: Arc::default(),
+        }
     }
 
     /// The database is up to date and durable: [`crate::start::prepare`] has said so.
@@ -115,13 +125,15 @@ impl Desk {
     }
 
     async fn attempt(&self, id: IncidentId, input: Input) -> Result<Incident, DeskError> {
+        // Before the lock: whoever waits for it is not to wait for a plan too.
+        let advised = self.planner.advise(self, id).await;
         let mut tx = self.begin().await?;
         let incident = incidents::lock(&mut tx, id).await?.ok_or(DeskError::NoIncident)?;
         let category = match &input {
             Input::Categorize { category, .. } => Some(category),
             _ => incident.category.as_ref(),
         };
-        let facts = facts::gather(&mut tx, &incident, category, &self.config).await?;
+        let facts = facts::gather(&mut tx, &incident, category, &advised, &self.config).await?;
 
         let reference = match &input {
             Input::CentreSays { handover, reference: Some(reference), .. } => Some((*handover, reference.clone())),
@@ -159,6 +171,7 @@ async fn write(
     }
     let lines: Vec<Line> = step.entries.iter().map(line).collect();
     timeline::append(tx, step.next.id, now, &lines).await?;
+    choice::keep(tx, step.next.id, now, &step.considered).await?;
     outbox::enqueue(tx, &step.next, &step.effects, config, now).await?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! A letter says who, what, when and where in words. Nothing medical, no coordinates, no secret.
 
+use wire::centre::kind_in_zh;
 use wire::webhook::{Message, What};
 
 /// A language that people are told things in.
@@ -148,24 +149,6 @@ fn in_en(message: &Message, called_at: &str, link: &str) -> Letter {
     lines.push(format!("Call centre: {call_back}"));
     lines.extend([String::new(), "Yidiantong".into(), link.to_owned()]);
     Letter { subject, text: lines.join("\n"), short }
-}
-
-/// What raised the alert, as it is said to people.
-pub(crate) fn kind_in_zh(kind: &str) -> &str {
-    match kind {
-        "sos" => "本人按键求救",
-        "fall" => "跌倒",
-        "smoke" => "烟雾报警",
-        "gas" => "燃气报警",
-        "heart_rate" => "心率异常",
-        "removed" => "设备被取下",
-        "low_battery" => "设备电量低",
-        "fence_exit" => "离开安全区域",
-        "telephone" => "电话求助",
-        "unreadable" => "无法识别的告警",
-        "general" => "报警，原因不明",
-        other => other,
-    }
 }
 
 fn class_in_zh(class: &str) -> &str {

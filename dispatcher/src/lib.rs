@@ -3,7 +3,8 @@
 //!
 //! Who may do what, and where, is decided in [`access`].
 //! [`desk`] is the shell around `domain`'s decision, [`intake`] the commit behind every "received",
-//! [`ticker`] wakes what is due, [`outbox`] sends what was decided. All SQL is in [`store`].
+//! [`ticker`] wakes what is due, `planner` says who is best asked, [`outbox`] sends what was decided. All SQL is in
+//! [`store`].
 
 pub mod access;
 pub mod alarm;
@@ -21,6 +22,7 @@ mod lines;
 pub mod live;
 pub mod outbox;
 pub mod photo;
+mod planner;
 pub mod start;
 pub mod store;
 pub mod ticker;

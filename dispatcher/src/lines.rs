@@ -25,10 +25,12 @@ pub(crate) fn line(entry: &Entry) -> Line {
                     data["expected_at"] = json!(expected_at);
                 }
                 OfferState::Declined { reason } => data["reason"] = json!(reason),
+                OfferState::Lost { by } => data["lost_by"] = json!(by.as_str()),
                 _ => {}
             }
             ("answered", None, data)
         }
+        Entry::Waits { until } => ("waits", None, json!({ "until": until.to_string() })),
         Entry::NobodyLeft { shortfall } => ("nobody_left", None, json!({ "shortfall": shortfall.as_str() })),
         Entry::HandedOver { handover, centre, by } => {
             ("handed_over", by.map(|by| by.0), json!({ "handover": handover.0, "centre": centre.as_str() }))
@@ -53,6 +55,8 @@ pub(crate) fn line(entry: &Entry) -> Line {
         Entry::VoiceDone { centre, by, reference } => {
             ("voice_done", Some(by.0), json!({ "centre": centre.as_str(), "reference": reference }))
         }
+        Entry::GridOfficerDue => ("grid_officer_due", None, json!({})),
+        Entry::GridOfficerCalled { by } => ("grid_officer_called", Some(by.0), json!({})),
         Entry::Noted { by, text } => ("noted", Some(by.0), json!({ "text": text })),
         Entry::Categorized { by, category } => ("categorized", Some(by.0), json!({ "category": category.0 })),
         Entry::Contacted { rank, state } => ("contacted", None, json!({ "rank": rank.0, "state": state.as_str() })),

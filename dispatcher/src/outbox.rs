@@ -227,12 +227,24 @@ impl Channels {
     }
 }
 
+/// What is posted.
+struct Body {
+    content_type: &'static str,
+    text: String,
+}
+
+impl Body {
+    fn json(message: &Message) -> Self {
+        Self { content_type: "application/json", text: message.payload.to_string() }
+    }
+}
+
 /// One POST, signed as `wire::signature` tells.
-async fn post(http: &reqwest::Client, url: &str, secret: &str, message: &Message) -> Answer {
-    let body = message.payload.to_string();
+async fn post(http: &reqwest::Client, url: &str, secret: &str, message: &Message, body: Body) -> Answer {
+    let Body { content_type, text: body } = body;
     let request = http
         .post(url)
-        .header(CONTENT_TYPE, "application/json")
+        .header(CONTENT_TYPE, content_type)
         .header("idempotency-key", message.key.to_string())
         .header(signature::HEADER, signature::sign(secret.as_bytes(), clock::now(), body.as_bytes()))
         .body(body);

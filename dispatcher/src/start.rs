@@ -13,7 +13,7 @@ use crate::canary::Presser;
 use crate::desk::Desk;
 use crate::outbox::{self, Terminals};
 use crate::store::{self, StoreError, canary as canary_store, live, once, schema, users, watch};
-use crate::{canary, ticker, watchdog};
+use crate::{canary, planner, ticker, watchdog};
 
 /// How often what nobody needs any longer is deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
@@ -79,7 +79,7 @@ pub async fn prepare(pool: &PgPool) -> Result<(), StartError> {
     Ok(())
 }
 
-/// What runs over an open desk: ticker, outbox, watchdog, and the canary where it is on. Ends when told to stop.
+/// What runs over an open desk: ticker, planner, outbox, watchdog, and the canary where it is on. Ends when told to stop.
 pub async fn run(
     desk: Desk,
     terminals: Arc<dyn Terminals>,
@@ -94,6 +94,7 @@ pub async fn run(
         }
     }
     running.spawn(ticker::run(desk.clone(), stop.clone()));
+    running.spawn(planner::run(desk.clone(), stop.clone()));
     running.spawn(watchdog::run(desk.clone(), stop.clone()));
     running.spawn(forget_old(desk.clone(), stop.clone()));
     {

@@ -8,6 +8,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::incident::ladder::Act;
 use crate::incident::{
     Centre, Class, Closure, HandoverPolicy, HandoverState, Incident, Level, OfferState, Origin, Ownership, Policy,
     Ring, Voice,
@@ -27,8 +28,8 @@ words! {
         /// The policy answers the first press within the ticker's time, never more presses than there
         /// are, and every one of them before the incident is closed.
         PressesAnswered = "INV-4",
-        /// An emergency of somebody we know that nobody owns has gone to 120, or the next rung of its
-        /// ladder is no further away than that rung may be. At once, where the policy says so.
+        /// An emergency of somebody we know that nobody owns has gone to 120, or the rung of its ladder that
+        /// calls it lies ahead and the next one comes in its time. At once, where the policy says so.
         AmbulanceCalled = "INV-5",
         /// The same of 119, for smoke and gas.
         FireCalled = "INV-6",
@@ -46,6 +47,10 @@ words! {
         OrderSeenTo = "INV-11",
         /// Daily help is handed over to no centre and alarms no contact.
         OrderStaysHere = "INV-12",
+        /// Whoever goes is looked at again, and nobody else is.
+        GoingIsWatched = "INV-13",
+        /// Nobody is waited for while somebody is asked or goes, nor beyond the policy's patience.
+        WaitsForNobodyLong = "INV-14",
     }
 }
 
@@ -55,7 +60,7 @@ words! {
 /// the input was, no deadline is left behind.
 pub fn broken(incident: &Incident, policy: &Policy, now: Timestamp, lag: SignedDuration) -> Vec<Invariant> {
     let since = now - lag;
-    let checks: [(bool, Invariant); 12] = [
+    let checks: [(bool, Invariant); 14] = [
         (deadline_armed(incident), Invariant::DeadlineArmed),
         (!incident.is_open() || deadlines(incident).iter().all(|deadline| *deadline >= since), Invariant::DeadlineKept),
         (unclaimed_rings(incident), Invariant::UnclaimedRings),
@@ -68,6 +73,8 @@ pub fn broken(incident: &Incident, policy: &Policy, now: Timestamp, lag: SignedD
         (incident.is_open() || closed_is_quiet(incident), Invariant::ClosedIsQuiet),
         (order_seen_to(incident), Invariant::OrderSeenTo),
         (order_stays_here(incident), Invariant::OrderStaysHere),
+        (going_is_watched(incident), Invariant::GoingIsWatched),
+        (waits_for_nobody_long(incident, policy, now), Invariant::WaitsForNobodyLong),
     ];
     checks.into_iter().filter_map(|(holds, invariant)| (!holds).then_some(invariant)).collect()
 }
@@ -82,7 +89,12 @@ fn deadlines(incident: &Incident) -> Vec<Timestamp> {
         Ring::Held { until } => all.push(until),
         Ring::Ringing { next_at, .. } => all.push(next_at),
     }
+    if let Voice::Due { ring_at } = incident.grid_officer {
+        all.push(ring_at);
+    }
     all.extend(incident.tell_next_at);
+    all.extend(incident.waits_until);
+    all.extend(incident.offers.iter().filter_map(|offer| offer.watch).map(|watch| watch.look_at));
     if let Ownership::Claimed { check_at, .. } = incident.ownership {
         all.push(check_at);
     }
@@ -122,7 +134,7 @@ fn order_seen_to(incident: &Incident) -> bool {
     let is_engaged = incident.offers.iter().any(|offer| offer.state.is_live());
     let is_order = incident.class == Class::Service;
     match incident.ring {
-        Ring::Held { .. } => is_order && is_unclaimed(incident) && is_engaged,
+        Ring::Held { .. } => is_order && is_unclaimed(incident) && (is_engaged || incident.waits_until.is_some()),
         Ring::Quiet => !is_order || !is_unclaimed(incident),
         Ring::Ringing { .. } => true,
     }
@@ -175,15 +187,14 @@ fn centre_called(incident: &Incident, policy: &Policy, centre: Centre, now: Time
     is_called || (policy.handover == HandoverPolicy::OperatorFirst && is_on_the_ladder(incident, policy, now))
 }
 
-/// Whether the rung that calls the centres comes within its time from now on: at most `centre_after`
-/// altogether, so that no chain of decisions can put it off.
+/// Whether the rung that calls the centres still lies ahead and comes in its time: counted from when it began
+/// to ring, so that no chain of decisions can put it off.
 fn is_on_the_ladder(incident: &Incident, policy: &Policy, now: Timestamp) -> bool {
-    let Ring::Ringing { level, next_at } = incident.ring else { return false };
-    let patience = match level {
-        Level::Quiet | Level::Operators => policy.supervisors_after.min(policy.centre_after),
-        Level::Supervisors => (policy.centre_after - policy.supervisors_after).max(SignedDuration::ZERO),
-    };
-    next_at <= now + patience
+    let Ring::Ringing { since, climbed, next_at, .. } = incident.ring else { return false };
+    let ladder = policy.ladder(incident.class);
+    let Some(centres) = ladder.rung(Act::Centres) else { return false };
+    let next = ladder.rungs().iter().map(|rung| rung.after).find(|after| *after > climbed);
+    since <= now && centres.after > climbed && next.is_some_and(|next| next_at <= since + next)
 }
 
 fn engaged_once(incident: &Incident) -> bool {
@@ -199,6 +210,7 @@ fn somebody_asked(incident: &Incident) -> bool {
     let is_help_wanted = wants(incident, Centre::Ambulance) || wants(incident, Centre::Fire);
     !(is_in_the_policys_hands(incident) && is_help_wanted)
         || incident.shortfall.is_some()
+        || incident.waits_until.is_some()
         || incident.offers.iter().any(|offer| offer.state.is_live() || offer.state == OfferState::Done)
 }
 
@@ -214,6 +226,22 @@ fn voice_after_silence(incident: &Incident, since: Timestamp) -> bool {
             };
             !is_in_vain || handover.voice != Voice::NotNeeded
         })
+}
+
+fn going_is_watched(incident: &Incident) -> bool {
+    incident.offers.iter().all(|offer| {
+        let goes = matches!(offer.state, OfferState::Accepted { .. } | OfferState::OnTheWay { .. });
+        goes == offer.watch.is_some()
+    })
+}
+
+fn waits_for_nobody_long(incident: &Incident, policy: &Policy, now: Timestamp) -> bool {
+    let patience = match incident.class {
+        Class::Service => policy.service_wait_max,
+        Class::Emergency | Class::Wandering | Class::Welfare => policy.wait_max,
+    };
+    let is_alone = !incident.offers.iter().any(|offer| offer.state.is_live()) && incident.shortfall.is_none();
+    incident.waits_until.is_none_or(|until| is_alone && incident.is_open() && until <= now + patience)
 }
 
 fn closed_is_quiet(incident: &Incident) -> bool {
@@ -244,16 +272,22 @@ mod tests {
             LONG_AGO,
         );
         incident.presses_answered = 1;
-        incident.ring = Ring::Ringing { level: Level::Operators, next_at: SOON };
+        incident.ring = ringing(Level::Operators, 0, SOON);
         incident.handovers.push(handover(HandoverState::Acknowledged));
         incident.offers.push(Offer {
             id: OfferId(Uuid::from_u128(2)),
             responder: ResponderId(Uuid::from_u128(3)),
             round: 0,
             asked_at: NOW,
+            by: None,
+            watch: None,
             state: OfferState::Asked { answer_by: SOON },
         });
         incident
+    }
+
+    fn ringing(level: Level, climbed_s: i64, next_at: Timestamp) -> Ring {
+        Ring::Ringing { level, since: NOW, climbed: SignedDuration::from_secs(climbed_s), next_at }
     }
 
     fn handover(state: HandoverState) -> Handover {
@@ -282,7 +316,7 @@ mod tests {
             |it| (it.ring, it.offers[0].state) = (Ring::Quiet, OfferState::Done),
             &[Invariant::DeadlineArmed, Invariant::UnclaimedRings],
         );
-        check(|it| it.ring = Ring::Ringing { level: Level::Operators, next_at: LONG_AGO }, &[Invariant::DeadlineKept]);
+        check(|it| it.ring = ringing(Level::Operators, 0, LONG_AGO), &[Invariant::DeadlineKept]);
         check(|it| it.ring = Ring::Quiet, &[Invariant::UnclaimedRings]);
         check(|it| it.presses_answered = 0, &[Invariant::PressesAnswered]);
         check(|it| it.presses_answered = 2, &[Invariant::PressesAnswered]);
@@ -299,6 +333,15 @@ mod tests {
         check(|it| (it.ownership, it.closure) = (owned, closed), &[Invariant::ClosedIsQuiet]);
         check(|it| it.ring = Ring::Held { until: SOON }, &[Invariant::UnclaimedRings, Invariant::OrderSeenTo]);
         check(|it| it.class = Class::Service, &[Invariant::OrderStaysHere]);
+        check(|it| it.offers[0].state = OfferState::Accepted { expected_at: SOON }, &[Invariant::GoingIsWatched]);
+        check(|it| it.waits_until = Some(SOON), &[Invariant::WaitsForNobodyLong]);
+        check(
+            |it| {
+                it.offers.clear();
+                it.waits_until = Some(NOW + SignedDuration::from_hours(1));
+            },
+            &[Invariant::WaitsForNobodyLong],
+        );
         check(
             |it| {
                 it.class = Class::Service;
@@ -322,7 +365,9 @@ mod tests {
         let mut incident = sound();
         incident.handovers.clear();
         assert_eq!(broken(&incident, &policy, NOW, SignedDuration::ZERO), []);
-        incident.ring = Ring::Ringing { level: Level::Supervisors, next_at: NOW + SignedDuration::from_secs(31) };
+        incident.ring = ringing(Level::Supervisors, 30, NOW + SignedDuration::from_secs(61));
+        assert_eq!(broken(&incident, &policy, NOW, SignedDuration::ZERO), [Invariant::AmbulanceCalled]);
+        incident.ring = ringing(Level::Supervisors, 60, SOON);
         assert_eq!(broken(&incident, &policy, NOW, SignedDuration::ZERO), [Invariant::AmbulanceCalled]);
     }
 }

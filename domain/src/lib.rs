@@ -10,7 +10,9 @@
 pub mod aftercare;
 pub mod clocks;
 pub mod datum;
+pub mod dispatch;
 pub mod fence;
+pub mod hours;
 pub mod id;
 pub mod incident;
 pub mod invariant;

@@ -1,5 +1,5 @@
-//! A simulated 120 centre: receives hand-overs as `wire::centre` tells, reports progress as a real one
-//! would, and can be slow, refuse, lie or be down. Where it has stations, a vehicle drives from the nearest
+//! A simulated 120 centre: receives hand-overs as `wire::centre` or `wire::cap` tells, reports progress as a real
+//! one would, and can be slow, refuse, lie or be down. Where it has stations, a vehicle drives from the nearest
 //! one, and each few seconds the centre tells where it is.
 //!
 //! It listens twice. On the first address it takes messages (`POST` to any path). On the control
@@ -8,6 +8,7 @@
 //! end: keep it on loopback.
 
 mod behaviour;
+mod format;
 mod gate;
 mod tls;
 mod vehicle;
@@ -38,6 +39,7 @@ use wire::centre::{Message, Progress, Purpose, Status};
 use wire::signature;
 
 pub use behaviour::{Behaviour, Delays, Down, UnknownBehaviour};
+pub use format::{Format, UnknownFormat};
 pub use tls::{Tls, TlsError};
 
 use crate::backoff::Backoff;
@@ -72,6 +74,8 @@ pub struct Config {
     pub behaviour: Behaviour,
     /// Where its vehicles stand; without any, it tells of none.
     pub stations: Vec<Point>,
+    /// In what it is told, and answers.
+    pub format: Format,
     /// How it serves https; without it, http. The control address is always http.
     pub tls: Option<Tls>,
 }
@@ -80,7 +84,15 @@ impl Config {
     /// A centre on loopback, on ports of the system's choice.
     pub fn new(secret: impl Into<Secret>, behaviour: Behaviour) -> Self {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Self { listen: any, control: any, secret: secret.into(), behaviour, stations: Vec::new(), tls: None }
+        Self {
+            listen: any,
+            control: any,
+            secret: secret.into(),
+            behaviour,
+            stations: Vec::new(),
+            format: Format::Json,
+            tls: None,
+        }
     }
 }
 
@@ -161,6 +173,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Centre, Ce
     let desk = Arc::new(Desk {
         secret: config.secret,
         stations: config.stations,
+        format: config.format,
         client: reqwest::Client::builder().timeout(REPORT_WITHIN).no_proxy().build().map_err(CentreError::Client)?,
         behaviour: watch::Sender::new(config.behaviour),
         passage,
@@ -250,6 +263,7 @@ impl Behaviour {
 struct Desk {
     secret: Secret,
     stations: Vec<Point>,
+    format: Format,
     client: reqwest::Client,
     behaviour: watch::Sender<Behaviour>,
     passage: watch::Sender<Passage>,
@@ -431,8 +445,10 @@ impl Desk {
             return Err((StatusCode::UNAUTHORIZED, "the signature is not ours"));
         }
         let key = header("idempotency-key").ok_or((StatusCode::BAD_REQUEST, "an Idempotency-Key is wanted"))?;
-        let message: Message =
-            serde_json::from_slice(body).map_err(|_| (StatusCode::BAD_REQUEST, "the message is not readable"))?;
+        if !self.format.is_of(header("content-type")) {
+            return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "the message is not in this centre's format"));
+        }
+        let message = self.format.read(body).ok_or((StatusCode::BAD_REQUEST, "the message is not readable"))?;
         if message.version != wire::centre::VERSION {
             return Err((StatusCode::BAD_REQUEST, "the message is of a version that this centre does not know"));
         }
@@ -448,10 +464,9 @@ impl Desk {
             {
                 return Err((StatusCode::INTERNAL_SERVER_ERROR, "not yet"));
             }
-            let status_url = message.status_url.clone();
-            book.take(key, message, &self.stop).map(|taken| (taken, status_url))
+            book.take(key, message.clone(), &self.stop)
         };
-        let (Taken { reference, story }, status_url) =
+        let Taken { reference, story } =
             taken.ok_or((StatusCode::CONFLICT, "the Idempotency-Key belongs to another hand-over"))?;
         tracing::info!(%handover, ?purpose, drill, copy = story.is_none(), "the centre took a message");
         if let Some(cancelled) = story {
@@ -461,33 +476,33 @@ impl Desk {
             }
             let desk = Arc::clone(self);
             self.stories.spawn(async move {
-                cancelled.run_until_cancelled(desk.tell(handover, &status_url, steps)).await;
+                cancelled.run_until_cancelled(desk.tell(&message, steps)).await;
             });
         }
         Ok(reference)
     }
 
     /// Reports `steps`, each after its wait.
-    async fn tell(&self, handover: Uuid, status_url: &str, steps: Vec<(Duration, Status)>) {
+    async fn tell(&self, message: &Message, steps: Vec<(Duration, Status)>) {
         for (wait, status) in steps {
             sleep(wait).await;
-            if !self.report(handover, status_url, &status).await {
+            if !self.report(message, &status).await {
                 return;
             }
         }
     }
 
     /// Reports one step, and tries again for a while. Whether to go on with the story.
-    async fn report(&self, handover: Uuid, status_url: &str, status: &Status) -> bool {
-        let progress = status.status;
-        let body = serde_json::to_vec(status).unwrap_or_else(|_| unreachable!("a status has string keys only"));
+    async fn report(&self, message: &Message, status: &Status) -> bool {
+        let (handover, progress) = (message.handover, status.status);
+        let (content_type, body) = self.format.write(message, status, clock::now());
         let mut backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
         for _ in 0..REPORT_TRIES {
-            let signed = signature::sign(self.secret.reveal().as_bytes(), clock::now(), &body);
+            let signed = signature::sign(self.secret.reveal().as_bytes(), clock::now(), body.as_bytes());
             let request = self
                 .client
-                .post(status_url)
-                .header(header::CONTENT_TYPE, "application/json")
+                .post(&message.status_url)
+                .header(header::CONTENT_TYPE, content_type)
                 .header(signature::HEADER, signed)
                 .body(body.clone());
             match request.send().await {
@@ -587,6 +602,7 @@ mod tests {
             purpose,
             drill: false,
             written_at: Timestamp::UNIX_EPOCH,
+            requested_at: None,
             not_after: Timestamp::MAX,
             kinds: vec!["sos".into()],
             called_at: Timestamp::UNIX_EPOCH,

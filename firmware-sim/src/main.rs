@@ -193,6 +193,9 @@ struct CentreArgs {
     /// {"is":"refuse","reason":"no vehicle is free"}.
     #[arg(long, default_value = "normal")]
     behaviour: centre::Behaviour,
+    /// json, or cap: it understands only the Common Alerting Protocol.
+    #[arg(long, default_value = "json")]
+    format: centre::Format,
     /// Where a vehicle stands, as lat,lon; may be given several times.
     #[arg(long = "station", value_parser = station, allow_hyphen_values = true)]
     stations: Vec<Point>,
@@ -441,6 +444,7 @@ async fn take_hand_overs(args: CentreArgs, stop: CancellationToken) -> anyhow::R
         secret: args.secret.into(),
         behaviour: args.behaviour,
         stations: args.stations,
+        format: args.format,
         tls,
     };
     let centre = centre::start(config, stop).await?;

@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
-use firmware_sim::centre::{self, Behaviour, Case, Cases, Centre, Config, Delays, Down, Tls};
+use firmware_sim::centre::{self, Behaviour, Case, Cases, Centre, Config, Delays, Down, Format, Tls};
 use firmware_sim::clock;
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 use wire::centre::{Message, Progress, Purpose, Status, VERSION};
-use wire::signature;
+use wire::{cap, signature};
 
 const SECRET: &str = "between us";
 /// Nothing here takes longer, except when it is broken.
@@ -43,12 +43,23 @@ async fn take_report(
     if signature::verify(SECRET.as_bytes(), clock::now(), &body, signed).is_err() {
         return StatusCode::UNAUTHORIZED;
     }
-    reports.send((handover, serde_json::from_slice(&body).unwrap())).await.unwrap();
+    let status = if headers["content-type"] == cap::CONTENT_TYPE {
+        let answer = cap::read_answer(&body).unwrap();
+        assert_eq!(answer.handovers, [handover]);
+        answer.status
+    } else {
+        serde_json::from_slice(&body).unwrap()
+    };
+    reports.send((handover, status)).await.unwrap();
     StatusCode::NO_CONTENT
 }
 
 impl Town {
     async fn with(behaviour: Behaviour) -> Self {
+        Self::of(Config::new(SECRET, behaviour)).await
+    }
+
+    async fn of(config: Config) -> Self {
         let stop = CancellationToken::new();
         let (tell, reports) = mpsc::channel(64);
         let router = Router::new().route("/api/v1/handovers/{id}/status", post(take_report)).with_state(tell);
@@ -56,7 +67,7 @@ impl Town {
         let server = format!("http://{}", listener.local_addr().unwrap());
         let serve = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
         tokio::spawn(serve.into_future());
-        let centre = centre::start(Config::new(SECRET, behaviour), stop.clone()).await.unwrap();
+        let centre = centre::start(config, stop.clone()).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().timeout(BOUND).build().unwrap();
         Self { centre, reports, server, client, _stop: stop.drop_guard() }
     }
@@ -70,6 +81,7 @@ impl Town {
             purpose,
             drill: true,
             written_at: now,
+            requested_at: None,
             not_after: now + SignedDuration::from_mins(10),
             kinds: vec!["sos".into()],
             called_at: now,
@@ -199,6 +211,35 @@ async fn a_refusing_centre_says_why() {
     assert_eq!(town.send(1, Purpose::Help).await, 200);
     let (_, status) = town.report().await;
     assert_eq!((status.status, status.reason.as_deref()), (Progress::Refused, Some("no vehicle is free")));
+}
+
+#[tokio::test]
+async fn a_centre_that_speaks_cap_takes_nothing_else_and_answers_in_it() {
+    let mut town = Town::of(Config { format: Format::Cap, ..Config::new(SECRET, normal()) }).await;
+    let message = town.message(1, Purpose::Help);
+    assert_eq!(town.post(&message, SECRET).send().await.unwrap().status(), 415);
+    let (client, url) = (town.client.clone(), town.centre.url());
+    let send = async |message: &Message| {
+        let body = cap::write(message, domain::incident::Centre::Ambulance);
+        let request = client
+            .post(&url)
+            .header(signature::HEADER, signature::sign(SECRET.as_bytes(), clock::now(), body.as_bytes()))
+            .header("idempotency-key", message.handover.to_string())
+            .header("content-type", cap::CONTENT_TYPE)
+            .body(body);
+        request.send().await.unwrap().status()
+    };
+    assert_eq!(send(&message).await, 200);
+    let case = town.case(1).unwrap();
+    assert_eq!((case.drill, case.message.address.as_deref()), (true, Some("长沙市岳麓区")));
+    assert_eq!(town.progress(4).await, STORY.map(|step| (1, step)));
+
+    let reason = "no vehicle is free".to_owned();
+    town.centre.behave(Behaviour::Refuse { after_s: 0.0, reason: reason.clone() }).await;
+    assert_eq!(send(&town.message(2, Purpose::Help)).await, 200);
+    let (_, status) = town.report().await;
+    assert_eq!((status.status, status.reason), (Progress::Refused, Some(reason)));
+    assert_eq!(status.reference.as_deref(), Some("120-000002"));
 }
 
 #[tokio::test]

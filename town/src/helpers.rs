@@ -30,6 +30,8 @@ pub struct Provider {
     pub categories: Vec<&'static str>,
     /// Below which places it does so.
     pub areas: Vec<NodeNo>,
+    /// How good its work is held to be, 5 the best.
+    pub grade: i16,
     /// Its people.
     pub responders: Vec<Responder>,
 }
@@ -45,6 +47,12 @@ pub struct Responder {
     pub place: Point,
     /// How they get about.
     pub rides: Ride,
+    /// `female` or `male`.
+    pub sex: &'static str,
+    /// What they do of what their company does; nothing: all of it.
+    pub skills: Vec<&'static str>,
+    /// What they speak beside Mandarin.
+    pub languages: Vec<&'static str>,
 }
 
 /// How somebody gets about.
@@ -85,8 +93,8 @@ pub struct Station {
     pub place: Point,
 }
 
-/// Name, telephone, and its people with where they are.
-type Known = (&'static str, &'static str, [(&'static str, f64, f64); 4]);
+/// Name, telephone, and its people: name, sex, and where they are.
+type Known = (&'static str, &'static str, [(&'static str, &'static str, f64, f64); 4]);
 
 /// The companies of the stories that are told about this district; they go everywhere in it.
 const KNOWN: [Known; 3] = [
@@ -94,30 +102,30 @@ const KNOWN: [Known; 3] = [
         "康乐居家养老服务中心",
         "0731-80001001",
         [
-            ("李卫", 28.2196, 112.9878),
-            ("张兰", 28.2221, 112.9842),
-            ("罗勇", 28.2173, 112.9921),
-            ("邓倩", 28.2248, 112.9903),
+            ("李卫", "male", 28.2196, 112.9878),
+            ("张兰", "female", 28.2221, 112.9842),
+            ("罗勇", "male", 28.2173, 112.9921),
+            ("邓倩", "female", 28.2248, 112.9903),
         ],
     ),
     (
         "福寿家政",
         "0731-80001002",
         [
-            ("肖刚", 28.2343, 112.9832),
-            ("曾莉", 28.2312, 112.9797),
-            ("蒋波", 28.2367, 112.9870),
-            ("袁静", 28.2285, 112.9781),
+            ("肖刚", "male", 28.2343, 112.9832),
+            ("曾莉", "female", 28.2312, 112.9797),
+            ("蒋波", "male", 28.2367, 112.9870),
+            ("袁静", "female", 28.2285, 112.9781),
         ],
     ),
     (
         "鹭洲社区卫生服务站",
         "0731-80001003",
         [
-            ("戴医生", 28.2410, 113.0002),
-            ("龙护士", 28.2429, 112.9990),
-            ("石敏", 28.2391, 112.9961),
-            ("余斌", 28.2448, 113.0031),
+            ("戴医生", "male", 28.2410, 113.0002),
+            ("龙护士", "female", 28.2429, 112.9990),
+            ("石敏", "female", 28.2391, 112.9961),
+            ("余斌", "male", 28.2448, 113.0031),
         ],
     ),
 ];
@@ -214,9 +222,15 @@ fn crews(dice: &mut Dice, companies: usize, people: usize) -> Vec<usize> {
 fn know(dice: &mut Dice, (name, phone, people): &Known) -> Provider {
     let responders: Vec<Responder> = people
         .iter()
-        .map(|(name, lat, lon)| {
-            let rides = dice.pick(&[Ride::Scooter, Ride::Scooter, Ride::Car]);
-            Responder { name: (*name).into(), phone: String::new(), place: Point { lat: *lat, lon: *lon }, rides }
+        .enumerate()
+        .map(|(index, (name, sex, lat, lon))| Responder {
+            name: (*name).into(),
+            phone: String::new(),
+            place: Point { lat: *lat, lon: *lon },
+            rides: dice.pick(&[Ride::Scooter, Ride::Scooter, Ride::Car]),
+            sex,
+            skills: Vec::new(),
+            languages: languages(index),
         })
         .collect();
     Provider {
@@ -226,6 +240,7 @@ fn know(dice: &mut Dice, (name, phone, people): &Known) -> Provider {
         node: 0,
         categories: vec!["emergency", "meal", "repair"],
         areas: vec![0],
+        grade: 4,
         responders,
     }
 }
@@ -257,7 +272,7 @@ fn invent(
         }
     };
     let responders = (0..crew)
-        .map(|_| {
+        .map(|index| {
             let sex = if dice.chance(45) { "female" } else { "male" };
             let spread_m = 130.0;
             Responder {
@@ -265,6 +280,10 @@ fn invent(
                 phone: String::new(),
                 place: place.moved(dice.within(-spread_m, spread_m), dice.within(-spread_m, spread_m)).rounded(),
                 rides: dice.pick(&[Ride::Feet, Ride::Bicycle, Ride::Scooter, Ride::Scooter, Ride::Car]),
+                sex,
+                // The second of a crew has learnt one thing only.
+                skills: if index == 1 && categories.len() > 1 { vec![categories[0]] } else { Vec::new() },
+                languages: languages(index),
             }
         })
         .collect();
@@ -275,8 +294,14 @@ fn invent(
         node: street,
         categories: categories.to_vec(),
         areas,
+        grade: [3, 4, 5][number % 3],
         responders,
     }
+}
+
+/// The first of each crew is from here.
+fn languages(index: usize) -> Vec<&'static str> {
+    if index == 0 { vec!["长沙话"] } else { Vec::new() }
 }
 
 /// One in each street, near its middle.

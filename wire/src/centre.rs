@@ -30,6 +30,9 @@ pub struct Message {
     pub drill: bool,
     /// When this version of the message was written.
     pub written_at: Timestamp,
+    /// In a withdrawal: when the request that it takes back was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<Timestamp>,
     /// After this it is worth nothing.
     pub not_after: Timestamp,
     /// What raised the alert, most urgent first: `sos`, `fall`, `smoke` …
@@ -141,4 +144,22 @@ pub enum Progress {
     Closed,
     /// The centre will not come.
     Refused,
+}
+
+/// What raised the alert, as it is said to people.
+pub fn kind_in_zh(kind: &str) -> &str {
+    match kind {
+        "sos" => "本人按键求救",
+        "fall" => "跌倒",
+        "smoke" => "烟雾报警",
+        "gas" => "燃气报警",
+        "heart_rate" => "心率异常",
+        "removed" => "设备被取下",
+        "low_battery" => "设备电量低",
+        "fence_exit" => "离开安全区域",
+        "telephone" => "电话求助",
+        "unreadable" => "无法识别的告警",
+        "general" => "报警，原因不明",
+        other => other,
+    }
 }

@@ -4,6 +4,7 @@
 //! carries. The drill flag is in every message that could set people in motion.
 
 pub mod bus;
+pub mod cap;
 pub mod centre;
 pub mod counters;
 pub mod directory;

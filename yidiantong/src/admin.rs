@@ -13,6 +13,7 @@ pub mod migrate;
 pub mod node;
 pub mod restore;
 pub mod secret;
+pub mod sim_city;
 pub mod terminal;
 pub mod user;
 

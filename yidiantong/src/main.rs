@@ -42,6 +42,7 @@ enum Command {
     Import(admin::import::Import),
     Backup(admin::backup::Backup),
     Restore(admin::restore::Restore),
+    SimCity(admin::sim_city::SimCity),
     /// Run a front door with its bus alone: gateways and dispatchers are other processes.
     Broker(arguments::Broker),
     /// Run a gateway alone, on the buses of all brokers.
@@ -115,6 +116,7 @@ fn run(place: &Place, command: Command) -> anyhow::Result<ExitCode> {
             Command::Import(import) => import.run(place, &stop).await?,
             Command::Backup(backup) => backup.run(place, &stop).await?,
             Command::Restore(restore) => restore.run(place, &stop).await?,
+            Command::SimCity(city) => city.run()?,
         }
         Ok(ExitCode::SUCCESS)
     })

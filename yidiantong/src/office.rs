@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use dispatcher::config::{CentreConfig, Config, MailConfig, PushConfig, Secret, SmsConfig, SmsSettings};
+use dispatcher::config::{
+    CentreConfig, Config, MailConfig, PushConfig, RouterSettings, Secret, SmsConfig, SmsSettings,
+};
 use dispatcher::desk::Desk;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
@@ -111,6 +113,8 @@ pub(crate) fn desk(
 ) -> anyhow::Result<(PgPool, Desk)> {
     let pool = dispatcher::start::connect(database.options()?, CONNECTIONS_MAX);
     let push = push(settings, &public_url)?;
+    let router =
+        settings.router.as_ref().map(RouterSettings::link).transpose().context("[router] is not set up right")?;
     let config = Config {
         public_url,
         call_back_phone: settings.call_back_phone.clone(),
@@ -118,6 +122,7 @@ pub(crate) fn desk(
         mail: links.mail,
         sms: links.sms,
         push: Some(push),
+        router,
         alarm_hook: settings.alarm_hook.clone(),
         canary: crate::canary::config(&settings.canary),
         map: settings.map.clone(),

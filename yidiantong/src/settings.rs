@@ -8,7 +8,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use dispatcher::config::map::MapConfig;
-use dispatcher::config::{CentreConfig, CentreError, Certificates, MailConfig, MailError, Secret, SmsSettings};
+use dispatcher::config::{
+    CentreConfig, CentreError, CentreFormat, Certificates, MailConfig, MailError, RouterSettings, Secret, SmsSettings,
+};
 use domain::incident::Centre;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,8 @@ pub struct Settings {
     pub mail: Option<MailSettings>,
     /// The provider that takes text messages (docs/channels.md); nothing: none are sent.
     pub sms: Option<SmsSettings>,
+    /// A router that knows the streets: OSRM or Valhalla. Nothing: ways are reckoned by the line and a detour.
+    pub router: Option<RouterSettings>,
     /// Pushes to responders' browsers.
     pub push: PushSettings,
     /// Where `yidiantong backup` puts its copies: best on another disk. Without it, `backups` in the data folder.
@@ -128,6 +132,9 @@ pub struct CentreSettings {
     /// Whether it wants to hear of exercises; otherwise they are not sent to it.
     #[serde(default)]
     pub takes_drills: bool,
+    /// How it is told (docs/120.md): `json`, or `cap`, the Common Alerting Protocol 1.2.
+    #[serde(default)]
+    pub format: CentreFormat,
     /// PEM: the only authorities that the centre's certificate may be from; without it, the public ones.
     #[schemars(example = "/etc/yidiantong/120-ca.pem")]
     pub ca_file: Option<PathBuf>,
@@ -172,6 +179,7 @@ impl Default for Settings {
             centres: Vec::new(),
             mail: None,
             sms: None,
+            router: None,
             push: PushSettings::default(),
             alarm_hook: None,
             map: MapConfig::default(),
@@ -395,6 +403,7 @@ impl CentreSettings {
         };
         let mut link = CentreConfig::new(self.number, self.url.clone(), Secret(self.secret.clone()), &certificates)?;
         link.takes_drills = self.takes_drills;
+        link.format = self.format;
         Ok(link)
     }
 }
@@ -431,6 +440,7 @@ mod tests {
             url: url.into(),
             secret: "s".into(),
             takes_drills: false,
+            format: CentreFormat::Json,
             ca_file: ca.map(written),
             client_certificate_file: client.map(written),
         };

@@ -3,9 +3,11 @@
 
 import { learnClock } from '../model/time'
 import type {
+  Abilities,
   Appointment,
   AppointmentDraft,
   Candidates,
+  Choices,
   CaseClocks,
   CaseMap,
   Category,
@@ -13,21 +15,31 @@ import type {
   ClockMonth,
   ClockTargetDraft,
   ClockTargets,
+  Contract,
+  ContractDraft,
   Detail,
   Fence,
   FenceDraft,
   Ledger,
   Floors,
+  HolidayDraft,
+  LadderDraft,
+  LadderPreview,
+  Ladders,
   MapFeatures,
   MapSettings,
   OwnOffers,
+  Person,
   Place,
+  Provider,
+  Refusals,
   Resident,
   ResidentDraft,
   ResidentFound,
   ScoreCards,
   ServiceCall,
   Session,
+  Shift,
   Summary,
   TelephoneCall,
 } from './types'
@@ -189,10 +201,11 @@ export const openByTelephone = (told: TelephoneCall | ServiceCall, key: string) 
 
 /** A list that is missing is an empty one: no gap in an answer may keep a card from being shown. */
 function whole(detail: Detail): Detail {
-  const { contacts, offers, timeline, notices, messages } = detail
+  const { contacts, grid_officers, offers, timeline, notices, messages } = detail
   return {
     ...detail,
     contacts: contacts ?? [],
+    grid_officers: grid_officers ?? [],
     offers: offers ?? [],
     timeline: timeline ?? [],
     notices: notices ?? [],
@@ -209,6 +222,7 @@ export const ask = (id: string, responder: string, key: string) => on(id, 'ask',
 export const withdraw = (id: string, offer: string) => on(id, 'withdraw', { offer })
 export const handOver = (id: string, centre: string, key: string) => on(id, 'hand-over', { centre }, key)
 export const standDown = (id: string, centre: string, reason: string) => on(id, 'stand-down', { centre, reason })
+export const gridOfficerCalled = (id: string) => on(id, 'grid-officer-called')
 export const voiceDone = (id: string, centre: string, reference?: string) =>
   on(id, 'voice-done', reference ? { centre, reference } : { centre })
 export const close = (id: string, outcome: string, note?: string) =>
@@ -248,6 +262,32 @@ export const cancelAppointment = (id: string, version: number, reason: string) =
 export const scoreCards = (month: string | null) => call<ScoreCards>(`/score-cards${month ? `?month=${month}` : ''}`)
 export const saveFloors = (provider: string, floors: Floors) =>
   call<void>(`/providers/${encodeURIComponent(provider)}/floors`, { method: 'PUT', body: floors })
+
+export const choices = (id: string) => call<Choices>(`/incidents/${encodeURIComponent(id)}/choices`)
+export const providers = () => call<{ providers: Provider[] }>('/providers')
+export const addContract = (provider: string, draft: ContractDraft, key: string) =>
+  post<Contract>(`/providers/${encodeURIComponent(provider)}/contracts`, draft, key)
+export const saveContract = (id: string, version: number, draft: ContractDraft) =>
+  call<Contract>(`/contracts/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
+/** Ends the version that was seen, and no newer one. */
+export const endContract = (id: string, version: number) =>
+  call<void>(`/contracts/${encodeURIComponent(id)}?version=${version}`, { method: 'DELETE' })
+export const people = (provider: string) =>
+  call<{ responders: Person[] }>(`/providers/${encodeURIComponent(provider)}/responders`)
+export const saveAbilities = (id: string, version: number, abilities: Abilities) =>
+  call<Person>(`/responders/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...abilities, version } })
+export const roster = (provider: string, from: string, until: string) =>
+  call<{ shifts: Shift[] }>(
+    `/providers/${encodeURIComponent(provider)}/shifts?from=${encodeURIComponent(from)}&until=${encodeURIComponent(until)}`,
+  )
+export const planShift = (responder: string, shift: { from: string; until: string; weeks: number }, key: string) =>
+  post<{ shifts: Shift[] }>(`/responders/${encodeURIComponent(responder)}/shifts`, shift, key)
+export const removeShift = (id: string) => call<void>(`/shifts/${encodeURIComponent(id)}`, { method: 'DELETE' })
+export const refusals = (resident: string) => call<Refusals>(`/residents/${encodeURIComponent(resident)}/refusals`)
+export const addRefusal = (resident: string, responder: string, why: string) =>
+  post<Refusals>(`/residents/${encodeURIComponent(resident)}/refusals`, { responder, why })
+export const removeRefusal = (resident: string, responder: string) =>
+  call<void>(`/residents/${encodeURIComponent(resident)}/refusals/${encodeURIComponent(responder)}`, { method: 'DELETE' })
 
 export const candidates = (id: string) => call<Candidates>(`/incidents/${encodeURIComponent(id)}/candidates`)
 export const residents = (q: string) =>
@@ -292,9 +332,19 @@ export const nodeClocks = (node: string, month: string) =>
   call<ClockMonth>(`/nodes/${encodeURIComponent(node)}/clocks${month ? `?month=${encodeURIComponent(month)}` : ''}`)
 export const evidenceUrl = (node: string, month: string) =>
   `${ROOT}/nodes/${encodeURIComponent(node)}/clocks.csv?month=${encodeURIComponent(month)}`
+export const capUrl = (handover: string) => `${ROOT}/handovers/${encodeURIComponent(handover)}/cap`
 export const clockTargets = (node: string) => call<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`)
 export const addClockTarget = (node: string, draft: ClockTargetDraft) =>
   post<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`, draft)
+const laddersOf = (node: string) => `/nodes/${encodeURIComponent(node)}/ladders`
+export const ladders = (node: string) => call<Ladders>(laddersOf(node))
+export const previewLadder = (node: string, draft: LadderDraft) => post<LadderPreview>(`${laddersOf(node)}/preview`, draft)
+export const makeLadder = (node: string, draft: LadderDraft) => post<Ladders>(laddersOf(node), draft)
+export const changeLadder = (id: string, version: number, draft: LadderDraft) =>
+  call<Ladders>(`/ladders/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
+export const removeLadder = (id: string) => call<void>(`/ladders/${encodeURIComponent(id)}`, { method: 'DELETE' })
+export const setHolidays = (node: string, holidays: HolidayDraft[]) =>
+  call<Ladders>(`/nodes/${encodeURIComponent(node)}/holidays`, { method: 'PUT', body: { holidays } })
 export const endClockTarget = (id: string) => call<void>(`/targets/${encodeURIComponent(id)}`, { method: 'DELETE' })
 
 export const liveUrl = (after: string | null) =>

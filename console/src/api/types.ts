@@ -155,6 +155,7 @@ export interface Summary {
   headline: Word<Headline>
   /** Higher comes first. */
   urgency: number
+  priority?: Priority
   ring: Word<Ring>
   subject: Subject
   serial?: string | null
@@ -171,6 +172,12 @@ export interface Summary {
   aftercare?: Aftercare | null
   /** Opaque: where the live stream stands after the change that led to this state. */
   cursor: string
+}
+
+/** Why an incident stands where it does, and when that changes by itself. */
+export interface Priority {
+  reasons: string[]
+  next?: { at: string; urgency: number; reasons: string[] } | null
 }
 
 export interface Place {
@@ -218,7 +225,7 @@ export interface Offer {
   provider?: string | null
   phone?: string | null
   state: Word<
-    'asked' | 'accepted' | 'on_the_way' | 'on_scene' | 'done' | 'declined' | 'silent' | 'withdrawn'
+    'asked' | 'accepted' | 'on_the_way' | 'on_scene' | 'done' | 'declined' | 'silent' | 'lost' | 'withdrawn'
   >
   asked_at: string
   answer_by: string
@@ -301,6 +308,8 @@ export interface Detail extends Summary {
   born_in?: number | null
   sex?: string | null
   contacts: Contact[]
+  /** Who is the grid officer there. */
+  grid_officers: { name: string; phone: string | null }[]
   terminal?: Terminal | null
   /** Where the person should be. */
   fences?: Fence[]
@@ -309,9 +318,18 @@ export interface Detail extends Summary {
   steps?: Step[]
   calls?: AfterCall[]
   timeline: Entry[]
-  script?: { zh?: string | null; en?: string | null } | null
+  script?: Script | null
+  /** For each centre that has to be telephoned now; else what 120 would be told. */
+  scripts?: Script[]
   notices: Notice[]
   messages: Message[]
+}
+
+/** What is read out on the telephone. */
+export interface Script {
+  centre?: string
+  zh?: string | null
+  en?: string | null
 }
 
 /** `wire::report::Unstored`: an alert that rings from memory because it is not on disk yet. */
@@ -337,6 +355,23 @@ export interface Candidate {
 export interface Candidates {
   candidates: Candidate[]
   shortfall?: string | null
+}
+
+/** One look at everybody who might be asked to go. */
+export interface Choice {
+  at: string
+  considered: {
+    responder: string
+    name: string
+    provider: string
+    verdict: string
+    distance_m?: number | null
+    reckoned_s?: number | null
+  }[]
+}
+
+export interface Choices {
+  choices: Choice[]
 }
 
 export interface ResidentFound {
@@ -467,6 +502,9 @@ export interface ResidentDraft {
   door_access: string | null
   home: { lat: number; lon: number } | null
   medical_card: string | null
+  medical_risk: boolean
+  wants_sex: string | null
+  wants_language: string | null
   contacts: ContactDraft[]
 }
 
@@ -486,6 +524,11 @@ export interface Resident {
   serving: NodeName[]
   registered: NodeName[]
   medical_card?: string | null
+  /** Noted as soon in danger. */
+  medical_risk: boolean
+  /** Who is to come with daily help. */
+  wants_sex?: string | null
+  wants_language?: string | null
   contacts: KeptContact[]
   terminals: Terminal[]
   /** Newest first; the open ones before them. */
@@ -531,6 +574,79 @@ export interface ScoreCard {
 export interface ScoreCards {
   month: string
   providers: ScoreCard[]
+}
+
+/** Some hours of a day of the week; 1 is Monday. */
+export interface Opening {
+  weekday: number
+  from: string
+  until: string
+}
+
+/** What a contract says; null is nothing. */
+export interface ContractDraft {
+  node: string
+  category: string
+  since: string
+  until: string | null
+  /** Null: at any time. */
+  hours: Opening[] | null
+  /** GeoJSON; null: everywhere. */
+  area: unknown
+  price_class: string | null
+  capacity: number | null
+  grade: number | null
+}
+
+export interface Contract extends Omit<ContractDraft, 'node'> {
+  id: string
+  version: number
+  provider: string
+  node: { id: string; name: string }
+  in_force: boolean
+  editable: boolean
+}
+
+export interface Provider {
+  id: string
+  name: string
+  phone?: string | null
+  node: { id: string; name: string }
+  people: number
+  contracts: Contract[]
+}
+
+/** What one of a provider's people can do. */
+export interface Abilities {
+  /** Null: everything that their provider does. */
+  skills: string[] | null
+  mode: string
+  sex: string | null
+  languages: string[]
+}
+
+export interface Person extends Abilities {
+  id: string
+  version: number
+  provider: string
+  name: string
+  phone: string
+  on_duty: boolean
+  at_work: boolean
+  editable: boolean
+}
+
+export interface Shift {
+  id: string
+  responder: string
+  from: string
+  until: string
+}
+
+/** Whom a resident refused, and who went to them. */
+export interface Refusals {
+  refusals: { responder: string; name: string; provider: string; at: string; why: string; by?: string | null }[]
+  visitors: { responder: string; name: string; provider: string; last_at: string }[]
 }
 
 /** What somebody did on the spot. */
@@ -665,3 +781,52 @@ export const CLOCKS = [
   'centre_answered',
   'vehicle_out',
 ] as const
+
+export interface LadderRung {
+  after_s: number
+  act: string
+  when: string
+}
+
+export interface LadderDraft {
+  class: string
+  days: string
+  from_minute: number
+  until_minute: number
+  rungs: LadderRung[]
+  every_s: number
+}
+
+/** None of `id`, `node` and `version`: the standard one. */
+export interface Ladder extends LadderDraft {
+  id: string | null
+  node: string | null
+  version: number | null
+}
+
+export interface HolidayDraft {
+  day: string
+  off: boolean
+  name: string
+}
+
+export interface Ladders {
+  node: string
+  name: string
+  time_zone: string
+  ladders: Ladder[]
+  standard: Ladder[]
+  holidays: (HolidayDraft & { node: string })[]
+}
+
+export interface LadderMoment {
+  after_s: number
+  what: string
+  detail: string | null
+}
+
+export interface LadderPreview {
+  refused: { reason: string; rung: number | null; message: string } | null
+  unanswered: LadderMoment[]
+  nobody_there: LadderMoment[]
+}

@@ -14,5 +14,7 @@ export const isOperator = (who: Holder) => holds(who, 'operator')
 export const mayAnswer = (who: Holder) => holds(who, 'operator', 'supervisor', 'admin')
 /** Whether somebody may take a case from whoever has claimed it. */
 export const mayTakeOver = (who: Holder) => holds(who, 'supervisor', 'admin')
+/** Whether somebody reads who has which contract, and who is to be at work. */
+export const mayOversee = (who: Holder) => holds(who, 'supervisor', 'admin')
 /** Whether somebody changes who and what there is: residents, fences. */
 export const mayAdminister = (who: Holder) => holds(who, 'admin')

@@ -160,11 +160,28 @@ export function isClosed(summary: Summary): boolean {
   return summary.headline === 'closed' || (summary.closed !== undefined && summary.closed !== null)
 }
 
+/** Where it stands at a time: what rises by itself has risen when its time has come. */
+export function standing(summary: Summary, now: number): { urgency: number; reasons: string[] } {
+  const next = summary.priority?.next
+  if (next && Date.parse(next.at) <= now) return next
+  return { urgency: summary.urgency, reasons: summary.priority?.reasons ?? [] }
+}
+
+/** When the last of those that have risen by itself did: until the next one the order stays. */
+export function lastRise(incidents: Iterable<Summary>, now: number): number {
+  let last = 0
+  for (const { priority } of incidents) {
+    const at = priority?.next ? Date.parse(priority.next.at) : 0
+    if (at <= now && at > last) last = at
+  }
+  return last
+}
+
 /** Most urgent first; among equals whoever has waited longest. */
-export function inOrder(incidents: Iterable<Summary>): Summary[] {
+export function inOrder(incidents: Iterable<Summary>, now = 0): Summary[] {
   return [...incidents].sort(
     (a, b) =>
-      b.urgency - a.urgency ||
+      standing(b, now).urgency - standing(a, now).urgency ||
       Date.parse(a.opened_at) - Date.parse(b.opened_at) ||
       (a.id < b.id ? -1 : a.id > b.id ? 1 : 0),
   )

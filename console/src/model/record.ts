@@ -26,11 +26,15 @@ export interface Entry {
   lat: string
   lon: string
   medical_card: string
+  /** `yes` or nothing. */
+  medical_risk: string
+  wants_sex: string
+  wants_language: string
   contacts: ContactEntry[]
 }
 
 /** What people compare: a home is one thing, and so is the list of contacts. */
-export const FIELDS = ['name', 'sex', 'born_in', 'phone', 'category', 'address', 'door_access', 'home', 'medical_card', 'contacts'] as const
+export const FIELDS = ['name', 'sex', 'born_in', 'phone', 'category', 'address', 'door_access', 'home', 'medical_card', 'medical_risk', 'wants_sex', 'wants_language', 'contacts'] as const
 export type Field = (typeof FIELDS)[number]
 
 /** Which columns of the form a field is. */
@@ -44,6 +48,9 @@ const COLUMNS: Record<Field, readonly (keyof Entry)[]> = {
   door_access: ['door_access'],
   home: ['lat', 'lon'],
   medical_card: ['medical_card'],
+  medical_risk: ['medical_risk'],
+  wants_sex: ['wants_sex'],
+  wants_language: ['wants_language'],
   contacts: ['contacts'],
 }
 
@@ -72,6 +79,9 @@ export function entered(resident: Resident): Entry {
     lat: resident.home?.lat.toString() ?? '',
     lon: resident.home?.lon.toString() ?? '',
     medical_card: resident.medical_card ?? '',
+    medical_risk: resident.medical_risk ? 'yes' : '',
+    wants_sex: resident.wants_sex ?? '',
+    wants_language: resident.wants_language ?? '',
     contacts: resident.contacts.map(contactEntry),
   }
 }
@@ -113,6 +123,9 @@ export function draftOf(entry: Entry): ResidentDraft {
     door_access: words(entry.door_access),
     home: entry.lat.trim() === '' ? null : { lat: Number(entry.lat), lon: Number(entry.lon) },
     medical_card: words(entry.medical_card),
+    medical_risk: entry.medical_risk === 'yes',
+    wants_sex: words(entry.wants_sex),
+    wants_language: words(entry.wants_language),
     contacts: entry.contacts.map(contact),
   }
 }

@@ -29,7 +29,7 @@ const SAME_AS: Record<string, string> = {
   notice_sent: 'notified',
 }
 
-const OFFER_STATES = ['asked', 'accepted', 'on_the_way', 'on_scene', 'done', 'declined', 'silent', 'withdrawn']
+const OFFER_STATES = ['asked', 'accepted', 'on_the_way', 'on_scene', 'done', 'declined', 'silent', 'lost', 'withdrawn']
 const HANDOVER_STATES = [
   'prepared',
   'sent',
@@ -109,6 +109,8 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
       const state = word(data.state)
       return state !== null && OFFER_STATES.includes(state) ? moved('answered', state, { name }) : null
     }
+    case 'waits':
+      return say(what)
     case 'nobody_left':
       return say(what, { shortfall: { vocabulary: 'shortfall', word: text(data.shortfall) ?? 'nobody_near' } })
     case 'handed_over':
@@ -119,6 +121,10 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
     }
     case 'voice_due':
       return say(what, { centre })
+    case 'grid_officer_due':
+      return say(what)
+    case 'grid_officer_called':
+      return say(what, { who: by })
     case 'voice_done':
       return say(what, { who: by, centre })
     case 'notified':

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use domain::incident::Centre;
 use reqwest::{Certificate, Client, Identity};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Secret;
 
@@ -24,8 +26,21 @@ pub struct CentreConfig {
     pub secret: Secret,
     /// Whether it wants to hear of exercises; otherwise they are not sent.
     pub takes_drills: bool,
+    /// How it is told.
+    pub format: CentreFormat,
     /// Trusts whom the centre's certificate is to be from, and nobody else.
     pub(crate) http: Client,
+}
+
+/// How a centre is told of an incident.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CentreFormat {
+    /// Our own JSON ([`wire::centre`]).
+    #[default]
+    Json,
+    /// The Common Alerting Protocol, version 1.2 ([`wire::cap`]).
+    Cap,
 }
 
 /// How the two ends of a link prove who they are, beside the signatures.
@@ -117,7 +132,7 @@ impl CentreConfig {
                 .and_then(|identity| client.identity(identity).build())
                 .map_err(unusable(file))?,
         };
-        Ok(Self { centre, url, secret, takes_drills: false, http })
+        Ok(Self { centre, url, secret, takes_drills: false, format: CentreFormat::default(), http })
     }
 }
 

@@ -1,29 +1,33 @@
-//! What a centre reports back about a hand-over. `docs/120.md` tells it to the centre's engineers.
+//! What a centre reports back about a hand-over, in our JSON or in CAP, and what it was told, in CAP.
+//! `docs/120.md` tells it to the centre's engineers.
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use domain::id::HandoverId;
 use domain::incident::{Centre, CentreWord, Input};
 use domain::place::Position;
 use uuid::Uuid;
 use wire::centre::{Progress, Status, Vehicle};
-use wire::signature;
+use wire::{cap, signature};
 
 use super::Api;
+use super::caller::May;
 use super::errors::ApiError;
+use super::incidents::{require_in_scope, write_down_card};
 use super::input::{At, NoWords, Words};
 use super::openapi::Conflict;
+use crate::access::See;
 use crate::clock;
 use crate::store::{handovers, incidents};
 
 /// What a centre reports about a hand-over
 ///
-/// `docs/120.md` says how it is signed.
+/// In JSON, or an `Ack` or `Error` in CAP 1.2 that refers to our message. `docs/120.md` says how it is signed.
 #[utoipa::path(
     post, path = "/api/v1/handovers/{id}/status", tag = "centres",
-    request_body = Status,
+    request_body(content((Status = "application/json"), (String = "application/cap+xml"))),
     responses((status = 204, description = "Done"), Conflict),
     security(("signature" = [])),
 )]
@@ -43,14 +47,60 @@ pub(super) async fn status(
     let found = incidents::of_handover(&mut *api.conn().await?, handover).await?;
     // A centre hears nothing about other centres' cases.
     let (incident, _) = found.filter(|(_, centre)| signers.contains(centre)).ok_or(ApiError::NotFound("hand-over"))?;
-    let status: Status =
-        serde_json::from_slice(&body).map_err(|error| ApiError::BadRequest(format!("the body: {error}")))?;
+    let status = if is_cap(&headers) {
+        reported_in_cap(&body, id)?
+    } else {
+        serde_json::from_slice(&body).map_err(|error| ApiError::BadRequest(format!("the body: {error}")))?
+    };
     let (word, reference) = read(&status)?;
     api.desk().apply(incident, Input::CentreSays { handover, word, reference }).await?;
     if let Some(vehicle) = &status.vehicle {
         place(&api, handover, vehicle).await?;
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn is_cap(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(cap::CONTENT_TYPE))
+}
+
+/// What an answer in CAP says of this hand-over.
+fn reported_in_cap(body: &[u8], handover: Uuid) -> Result<Status, ApiError> {
+    let answer = cap::read_answer(body).map_err(|error| ApiError::BadRequest(format!("the body: {error}")))?;
+    if answer.handovers.contains(&handover) {
+        Ok(answer.status)
+    } else {
+        Err(ApiError::BadRequest("the body: its references name another hand-over than the address does".into()))
+    }
+}
+
+/// What a centre was, or is to be, told last, in CAP 1.2
+///
+/// A file, for when it has to be handed over in another way. It holds what the card holds, so it is written down who had it.
+#[utoipa::path(
+    get, path = "/api/v1/handovers/{id}/cap", tag = "centres",
+    responses((status = 200, content_type = "application/cap+xml", body = String)),
+    security(("session" = ["see"])),
+)]
+pub(super) async fn message(
+    State(api): State<Api>,
+    who: May<See>,
+    At(id): At<Uuid>,
+) -> Result<(HeaderMap, String), ApiError> {
+    const NONE: ApiError = ApiError::NotFound("hand-over");
+    let handover = HandoverId(id);
+    let (incident, centre) = incidents::of_handover(&mut *api.conn().await?, handover).await?.ok_or(NONE)?;
+    require_in_scope(&api, &who.scope, incident).await?;
+    let message = handovers::last_message(&mut *api.conn().await?, handover).await?.ok_or(NONE)?;
+    write_down_card(&api, who.id(), incident).await;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/cap+xml; charset=utf-8"));
+    let attachment = format!("attachment; filename=\"{centre}-{handover}.xml\"");
+    if let Ok(attachment) = HeaderValue::try_from(attachment) {
+        headers.insert(header::CONTENT_DISPOSITION, attachment);
+    }
+    Ok((headers, cap::write(&message, centre)))
 }
 
 /// Keeps where the vehicle is. A place that is none is worth less than the report that it came with.

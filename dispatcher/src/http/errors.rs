@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::aftercare;
 use domain::incident::Refusal;
+use domain::incident::ladder::BadLadder;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -33,6 +34,9 @@ pub(crate) enum ApiError {
         /// What is wrong with it.
         why: String,
     },
+    /// Something is no ladder.
+    #[error("{0}")]
+    BadLadder(BadLadder),
     /// Login and password, token or signature do not belong together.
     #[error("the credentials are not right")]
     BadCredentials,
@@ -75,6 +79,9 @@ pub(crate) enum ApiError {
         /// The resident.
         name: String,
     },
+    /// Somebody would be at work twice at once; the sentence tells of the other shift.
+    #[error("{0}")]
+    ShiftOverlaps(String),
     /// Somebody else has changed it since the caller saw it; here it is as it is now.
     #[error("somebody has changed this meanwhile: look at it as it is now, and save again")]
     EditedMeanwhile(Value),
@@ -133,7 +140,7 @@ struct Told {
     code: &'static str,
     /// For people; a sentence.
     message: String,
-    /// Which rule said no, when `code` is `refused`.
+    /// Which rule said no, when `code` is `refused` or `bad_ladder`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     /// Which field of the body is meant, when it is one.
@@ -148,7 +155,7 @@ impl ApiError {
     const fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::BadField { .. } | Self::KeyUsed => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::BadField { .. } | Self::BadLadder(_) | Self::KeyUsed => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BadCredentials | Self::NotLoggedIn => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::BadCsrf => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
@@ -160,6 +167,7 @@ impl ApiError {
             | Self::SiteRefused(_)
             | Self::AppointmentOver(_)
             | Self::TooManyFences { .. }
+            | Self::ShiftOverlaps(_)
             | Self::EditedMeanwhile(_)
             | Self::UnderWay => StatusCode::CONFLICT,
             Self::CursorGone => StatusCode::GONE,
@@ -176,6 +184,7 @@ impl ApiError {
         match self {
             Self::BadRequest(_) => "bad_request",
             Self::BadField { .. } => "bad_field",
+            Self::BadLadder(_) => "bad_ladder",
             Self::BadCredentials => "bad_credentials",
             Self::NotLoggedIn => "not_logged_in",
             Self::Forbidden => "forbidden",
@@ -188,7 +197,8 @@ impl ApiError {
             | Self::AfterwardsRefused(_)
             | Self::SiteRefused(_)
             | Self::AppointmentOver(_)
-            | Self::TooManyFences { .. } => "refused",
+            | Self::TooManyFences { .. }
+            | Self::ShiftOverlaps(_) => "refused",
             Self::EditedMeanwhile(_) => "edited_meanwhile",
             Self::KeyUsed => "key_used",
             Self::UnderWay => "under_way",
@@ -204,6 +214,7 @@ impl ApiError {
     const fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Refused(refusal) => Some(refusal.code()),
+            Self::BadLadder(why) => Some(why.code()),
             Self::ResponderBusy => Some("responder_busy"),
             Self::NotAgain(NotAgain::Arrived) => Some("arrived"),
             Self::NotAgain(NotAgain::NotWanted) => Some("not_wanted"),
@@ -212,6 +223,7 @@ impl ApiError {
             Self::SiteRefused(refusal) => Some(refusal.code()),
             Self::AppointmentOver(_) => Some("appointment_over"),
             Self::TooManyFences { .. } => Some("too_many_fences"),
+            Self::ShiftOverlaps(_) => Some("shift_overlaps"),
             _ => None,
         }
     }
@@ -226,6 +238,7 @@ impl IntoResponse for ApiError {
         }
         let (field, current) = match &self {
             Self::BadField { field, .. } => (Some(*field), None),
+            Self::BadLadder(_) => (Some("rungs"), None),
             Self::EditedMeanwhile(current) => (None, Some(current.clone())),
             _ => (None, None),
         };

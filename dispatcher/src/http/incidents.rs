@@ -15,8 +15,9 @@ use super::errors::{ApiError, Problem};
 use super::input::{Asked, At, Limit, Told, Words, maybe_id_schema, maybe_words, maybe_words_schema, word_schema};
 use super::once::{Creating, IdempotencyKey, Once};
 use super::openapi::{Conflict, Unprocessable};
-use super::script::{Script, script};
+use super::script::{Script, scripts};
 use crate::access::{Answer, Scope, See, TakeOver};
+use crate::store::choice::{self, ChoiceView};
 use crate::store::live::Cursor;
 use crate::store::offers::{self, CandidatesView};
 use crate::store::page::Page;
@@ -92,7 +93,10 @@ pub(super) async fn list(
 pub(super) struct DetailView {
     #[serde(flatten)]
     detail: Detail,
+    /// The first of `scripts`.
     script: Script,
+    /// For each centre that has to be telephoned now; else what 120 would be told.
+    scripts: Vec<Script>,
 }
 
 pub(super) type Card = Result<Json<DetailView>, ApiError>;
@@ -100,8 +104,9 @@ pub(super) type Card = Result<Json<DetailView>, ApiError>;
 pub(super) async fn show(api: &Api, scope: &Scope, id: IncidentId) -> Card {
     let mut moment = api.moment().await?;
     let detail = views::detail(&mut moment, id, scope).await?.ok_or(ApiError::NotFound("incident"))?;
-    let script = script(&detail, &api.config().call_back_phone);
-    Ok(Json(DetailView { detail, script }))
+    let scripts = scripts(&detail, &api.config().call_back_phone);
+    let script = scripts.first().cloned().unwrap_or_default();
+    Ok(Json(DetailView { detail, script, scripts }))
 }
 
 /// What lies outside the caller's scope does not exist for them.
@@ -151,7 +156,7 @@ pub(super) async fn detail(State(api): State<Api>, who: May<See>, At(id): At<Uui
 }
 
 /// Who is in need is helped also when it cannot be written down who looked.
-async fn write_down_card(api: &Api, by: UserId, id: IncidentId) {
+pub(super) async fn write_down_card(api: &Api, by: UserId, id: IncidentId) {
     let writing = async { Ok::<_, ApiError>(users::write_down_card(&mut *api.conn().await?, by, id).await?) };
     if let Err(cause) = writing.await {
         tracing::warn!(incident.id = %id, %cause, "it could not be written down who opened a card");
@@ -345,6 +350,16 @@ pub(super) async fn voice_done(
     apply(&api, &operator.scope, id, Input::VoiceDone { by: operator.id(), centre, reference }).await
 }
 
+/// The grid officer has been telephoned
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/grid-officer-called", tag = "incidents",
+    responses((status = 200, body = DetailView), Conflict),
+    security(("session" = ["answer"])),
+)]
+pub(super) async fn grid_officer_called(State(api): State<Api>, operator: May<Answer>, At(id): At<Uuid>) -> Card {
+    apply(&api, &operator.scope, id, Input::GridOfficerCalled { by: operator.id() }).await
+}
+
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Close {
     #[serde(deserialize_with = "wire::word::deserialize")]
@@ -412,6 +427,30 @@ pub(super) async fn candidates(
     }
     let candidates = offers::candidates(&mut moment, IncidentId(id), config.reach_m, config.position_fresh_for).await?;
     Ok(Json(candidates))
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct ChoicesView {
+    /// The first first.
+    choices: Vec<ChoiceView>,
+}
+
+/// Who was looked at when it was decided whom to ask, and why each was asked or passed over
+#[utoipa::path(
+    get, path = "/api/v1/incidents/{id}/choices", tag = "incidents",
+    responses((status = 200, body = ChoicesView)),
+    security(("session" = ["see"])),
+)]
+pub(super) async fn choices(
+    State(api): State<Api>,
+    who: May<See>,
+    At(id): At<Uuid>,
+) -> Result<Json<ChoicesView>, ApiError> {
+    let mut moment = api.moment().await?;
+    if !views::in_scope(&mut moment, &[id], &who.scope).await?.contains(&id) {
+        return Err(ApiError::NotFound("incident"));
+    }
+    Ok(Json(ChoicesView { choices: choice::choices(&mut moment, IncidentId(id)).await? }))
 }
 
 /// What somebody telephoned about.

@@ -226,6 +226,11 @@ pub(crate) fn maybe_whole<'de, T: TryFrom<i64>, D: Deserializer<'de>>(deserializ
     Ok(Option::<Whole<T>>::deserialize(deserializer)?.map(|Whole(whole)| whole))
 }
 
+/// A value or null, but said: otherwise what is missing would be null, too.
+pub(crate) fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
 /// The schema of a closed vocabulary.
 pub(crate) fn word_schema<W: Word>() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(W::ALL.iter().map(|word| word.as_str()))).into()

@@ -63,6 +63,7 @@ fn problem(why: &str) -> Answer {
         (name = "fences", description = "Where they should be"),
         (name = "map", description = "What has a place"),
         (name = "clocks", description = "How fast help comes"),
+        (name = "ladders", description = "Who is called in while nobody answers"),
         (name = "responders", description = "Those who go"),
         (name = "providers", description = "Who employs them, and how good their work is"),
         (name = "centres", description = "120, 119, 110"),
@@ -99,7 +100,7 @@ impl Modify for Schemes {
         let cookie = ApiKeyValue::with_description(
             COOKIE,
             "Set by `POST /api/v1/session`. The scopes are what the caller's role must allow: `see`, `answer`, \
-             `take_over`, `order`, `administer`, over the subtree in which the thing lies.",
+             `take_over`, `order`, `oversee`, `administer`, over the subtree in which the thing lies.",
         );
         components.add_security_scheme(SESSION, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         let csrf = ApiKeyValue::with_description("X-CSRF-Token", "`csrf` of `GET /api/v1/session`.");

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use domain::place::Position;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
-use super::input::{At, Told, Words, maybe_whole, maybe_words, maybe_words_schema, whole};
+use super::input::{At, Told, Words, maybe_whole, maybe_words, maybe_words_schema, said, whole};
 use super::openapi::{Conflict, Unprocessable};
 use crate::access::Administer;
 use crate::contact;
@@ -65,20 +65,34 @@ struct Draft {
     #[serde(deserialize_with = "maybe_words")]
     #[schema(schema_with = maybe_words_schema::<4000>, required = true)]
     medical_card: Option<Words<4000>>,
+    /// Noted as soon in danger: their cases come first among others of their kind.
+    medical_risk: bool,
+    /// Who is to come with daily help, when they ask for it.
+    #[serde(deserialize_with = "said")]
+    #[schema(required = true)]
+    wants_sex: Option<Sex>,
+    /// What whoever comes with daily help is to speak.
+    #[serde(deserialize_with = "maybe_words")]
+    #[schema(schema_with = maybe_words_schema::<30>, required = true)]
+    wants_language: Option<Words<30>>,
     /// The first to be told first.
     contacts: Vec<ContactDraft>,
 }
 
-/// A value or null, but said: otherwise what is missing would be null, too.
-fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    Option::deserialize(deserializer)
-}
-
-#[derive(Deserialize, ToSchema)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Sex {
+pub(super) enum Sex {
     Female,
     Male,
+}
+
+impl Sex {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Female => "female",
+            Self::Male => "male",
+        }
+    }
 }
 
 /// Degrees, WGS-84.
@@ -167,10 +181,7 @@ impl Draft {
         }
         Ok(Record {
             name: self.name.into_inner(),
-            sex: self.sex.map(|sex| match sex {
-                Sex::Female => "female".to_owned(),
-                Sex::Male => "male".to_owned(),
-            }),
+            sex: self.sex.map(|sex| sex.word().to_owned()),
             born_in: self.born_in,
             phone: words(self.phone).map(phone).transpose().map_err(bad("phone"))?,
             category: words(self.category),
@@ -178,6 +189,9 @@ impl Draft {
             door_access: words(self.door_access),
             home: home.map(|home| same_place(held.record.home, home)),
             medical_card: words(self.medical_card),
+            medical_risk: self.medical_risk,
+            wants_sex: self.wants_sex.map(|sex| sex.word().to_owned()),
+            wants_language: words(self.wants_language),
             contacts: self
                 .contacts
                 .into_iter()

@@ -9,8 +9,8 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::{
-    Api, aftercare, appointments, centre, clocks, deliveries, drills, fences, health, incidents, live, map, offers,
-    openapi, orders, push, records, residents, scores, sessions, site,
+    Api, aftercare, appointments, centre, clocks, contracts, deliveries, drills, fences, health, incidents, ladders,
+    live, map, offers, openapi, orders, push, records, refusals, residents, responders, scores, sessions, site,
 };
 use crate::photo;
 
@@ -21,7 +21,8 @@ pub struct Route {
     pub method: Method,
     /// The path, with `{id}` where an id goes.
     pub path: String,
-    /// What a session's role must allow, by the description: `see`, `answer`, `take_over`, `administer`, `respond`. None: any session does,
+    /// What a session's role must allow, by the description: `see`, `answer`, `take_over`, `oversee`,
+    /// `administer`, `respond`. None: any session does,
     /// or none is asked for.
     pub deed: Option<String>,
 }
@@ -66,14 +67,22 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(clocks::evidence))
         .routes(routes!(clocks::targets, clocks::agree))
         .routes(routes!(clocks::end))
+        .routes(routes!(ladders::of_node, ladders::make))
+        .routes(routes!(ladders::preview))
+        .routes(routes!(ladders::change, ladders::remove))
+        .routes(routes!(ladders::set_holidays))
+        .routes(routes!(incidents::grid_officer_called))
         .routes(routes!(drills::start))
         .routes(routes!(incidents::candidates))
+        .routes(routes!(incidents::choices))
         .routes(routes!(map::case))
         .routes(routes!(orders::categories))
         .routes(routes!(residents::search))
         .routes(routes!(residents::kept))
         .routes(routes!(records::change))
         .routes(routes!(residents::locate))
+        .routes(routes!(refusals::list, refusals::record))
+        .routes(routes!(refusals::take_back))
         .routes(routes!(map::settings))
         .routes(routes!(map::nodes))
         .routes(routes!(map::people))
@@ -103,7 +112,16 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(offers::duty))
         .routes(routes!(scores::list))
         .routes(routes!(scores::set_floors))
+        .routes(routes!(contracts::providers))
+        .routes(routes!(contracts::make_contract))
+        .routes(routes!(contracts::change_contract, contracts::end_contract))
+        .routes(routes!(responders::people))
+        .routes(routes!(responders::change_abilities))
+        .routes(routes!(responders::roster))
+        .routes(routes!(responders::plan_shifts))
+        .routes(routes!(responders::delete_shift))
         .routes(routes!(centre::status))
+        .routes(routes!(centre::message))
         .routes(routes!(deliveries::sms_status))
         .routes(routes!(health::health))
         .routes(routes!(health::metrics))

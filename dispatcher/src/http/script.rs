@@ -1,29 +1,48 @@
-//! What an operator reads out when 120 has to be told by telephone: in the order in which a dispatcher
+//! What an operator reads out when a centre has to be told by telephone: in the order in which a dispatcher
 //! there asks. Where first, because a call may break off.
 
+use domain::incident::Centre;
+use domain::word::Word as _;
 use serde::Serialize;
 use utoipa::ToSchema;
+use wire::centre::kind_in_zh;
 
-use crate::letters::kind_in_zh;
 use crate::store::views::Detail;
 
 /// The same in both languages of the console.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(super) struct Script {
+    /// For whom it is: `120`, `119`, `110`.
+    centre: &'static str,
     zh: String,
     en: String,
 }
 
+/// What each centre is told that has to be telephoned now; before that, what 120 would be told.
+pub(super) fn scripts(detail: &Detail, call_back: &str) -> Vec<Script> {
+    let is_due = |centre: &&Centre| {
+        detail.summary.handovers.iter().any(|handover| handover.voice_due && handover.centre == centre.as_str())
+    };
+    let due: Vec<Centre> = Centre::ALL.iter().filter(is_due).copied().collect();
+    let centres = if due.is_empty() { vec![Centre::Ambulance] } else { due };
+    centres.into_iter().map(|centre| script(detail, centre, call_back)).collect()
+}
+
 /// What is known about the person, in the order in which it is read out.
-pub(super) fn script(detail: &Detail, call_back: &str) -> Script {
+fn script(detail: &Detail, centre: Centre, call_back: &str) -> Script {
     let mut zh = Vec::new();
     let mut en = Vec::new();
     if detail.summary.drill {
         zh.push("【演练，请勿出动】".to_owned());
         en.push("THIS IS A DRILL, SEND NOBODY.".to_owned());
     }
-    zh.push("您好，这里是一点通呼叫中心，请求急救。".to_owned());
-    en.push("This is the Yidiantong call centre; we need an ambulance.".to_owned());
+    let (wanted_zh, wanted_en) = match centre {
+        Centre::Ambulance => ("请求急救", "an ambulance"),
+        Centre::Fire => ("请求消防救援", "the fire brigade"),
+        Centre::Police => ("请求警察协助", "the police"),
+    };
+    zh.push(format!("您好，这里是一点通呼叫中心，{wanted_zh}。"));
+    en.push(format!("This is the Yidiantong call centre; we need {wanted_en}."));
     if let Some(address) = &detail.address {
         zh.push(format!("地址：{address}。"));
         en.push(format!("Address: {address}."));
@@ -73,5 +92,5 @@ pub(super) fn script(detail: &Detail, call_back: &str) -> Script {
     }
     zh.push(format!("请回拨：{call_back}。"));
     en.push(format!("Call us back: {call_back}."));
-    Script { zh: zh.concat(), en: en.join(" ") }
+    Script { centre: centre.as_str(), zh: zh.concat(), en: en.join(" ") }
 }

@@ -2,7 +2,7 @@
 //! message. Whoever has none of them follows `GET /api/v1/offers/live`: the offer is in the database, and the stream
 //! tells it.
 
-use super::{Answer, Channels, post, push, sms};
+use super::{Answer, Body, Channels, post, push, sms};
 use crate::config::PushConfig;
 use crate::store::StoreError;
 use crate::store::outbox::{Message, Said, Way};
@@ -16,7 +16,7 @@ pub(super) async fn send(channels: &Channels, message: &Message) -> Result<Answe
     };
     channels.desk.live.nudge();
     if let Some((url, secret)) = &ways.webhook {
-        return Ok(post(&channels.http, url, secret, message).await.by(Way::Webhook));
+        return Ok(post(&channels.http, url, secret, message, Body::json(message)).await.by(Way::Webhook));
     }
     if let Some(answer) = push::send(channels, message, &ways.browsers).await? {
         return Ok(answer.by(Way::Push));

@@ -1,6 +1,6 @@
 //! A contact's webhook: one signed POST (`wire::webhook`, `docs/webhook.md`).
 
-use super::{Answer, Channels, post};
+use super::{Answer, Body, Channels, post};
 use crate::store::outbox::Message;
 use crate::store::{StoreError, contacts};
 
@@ -10,7 +10,7 @@ pub(super) async fn send(channels: &Channels, message: &Message) -> Result<Answe
         contacts::webhook_secret(&mut conn, message.id, &message.target).await?
     };
     match secret {
-        Some(secret) => Ok(post(&channels.http, &message.target, &secret, message).await),
+        Some(secret) => Ok(post(&channels.http, &message.target, &secret, message, Body::json(message)).await),
         None => Ok(Answer::NoWay("this is no contact's address any more".into())),
     }
 }

@@ -121,6 +121,15 @@ pub async fn set_password(conn: &mut PgConnection, login: &str, password_hash: &
     write_down(conn, "password_set", login, changed).await
 }
 
+/// Says where somebody is telephoned. False: there is no such login.
+pub async fn set_phone(conn: &mut PgConnection, login: &str, phone: Option<&str>) -> Result<bool, StoreError> {
+    let changed = sqlx::query!("update app_user set phone = $2 where login = $1", login, phone)
+        .execute(&mut *conn)
+        .await?
+        .rows_affected();
+    write_down(conn, "phone_set", login, changed).await
+}
+
 /// Lets somebody log in no more, and ends every session. False: there is no such login.
 pub async fn disable(conn: &mut PgConnection, login: &str) -> Result<bool, StoreError> {
     let changed =

@@ -1,12 +1,12 @@
 //! What outsiders are told about an incident: the message to a centre, and whose terminal it is.
 
-use domain::id::IncidentId;
+use domain::id::{HandoverId, IncidentId};
 use domain::incident::{Centre, Handover, HandoverState, Incident};
 use domain::place::Source;
 use domain::word::Word;
 use jiff::Timestamp;
 use sqlx::PgConnection;
-use wire::centre::{Message, Person, Place, Purpose, VERSION};
+use wire::centre::{Message, Person, Place, Purpose, VERSION, kind_in_zh};
 
 use super::StoreError;
 use crate::config::Config;
@@ -45,8 +45,12 @@ pub async fn for_centre(
          where i.id = $1"#,
         incident.id.0
     )
-    .fetch_one(conn)
+    .fetch_one(&mut *conn)
     .await?;
+    let requested_at = match purpose {
+        Purpose::Help => None,
+        Purpose::StandDown => requested_at(conn, handover.id).await?,
+    };
     let place = row.lat.zip(row.lon).map(|(lat_deg, lon_deg)| Place {
         lat_deg,
         lon_deg,
@@ -71,6 +75,7 @@ pub async fn for_centre(
         purpose,
         drill: incident.drill,
         written_at: now,
+        requested_at,
         not_after,
         kinds,
         called_at: incident.opened_at,
@@ -83,6 +88,14 @@ pub async fn for_centre(
         status_url: format!("{}/api/v1/handovers/{}/status", config.public_url, handover.id),
         briefing,
     })
+}
+
+/// When the request for help was written.
+async fn requested_at(conn: &mut PgConnection, handover: HandoverId) -> Result<Option<Timestamp>, StoreError> {
+    let at = sqlx::query_scalar!("select created_at from outbox where about = $1 and what = 'help'", handover.0)
+        .fetch_optional(conn)
+        .await?;
+    Ok(at.map(jiff_sqlx::Timestamp::to_jiff))
 }
 
 /// Where to go, in words.
@@ -102,5 +115,6 @@ fn brief(handover: &Handover, kinds: &[String], person: Option<&Person>, address
         Centre::Fire => "请求消防",
         Centre::Police => "请求警察协助",
     };
+    let kinds: Vec<&str> = kinds.iter().map(|kind| kind_in_zh(kind)).collect();
     format!("{drill}{wanted}：{who}，{address}。告警：{}。", kinds.join("、"))
 }

@@ -2,23 +2,22 @@
 
 use std::collections::HashMap;
 
+use domain::dispatch::way;
 use domain::id::ResponderId;
 use domain::incident::{
-    Candidate, Category, Class, Contact, Facts, HandoverPolicy, Incident, Policy, Presence, Rank, Reach,
+    Category, Class, Contact, Facts, HandoverPolicy, Incident, Policy, Presence, Rank, Reach, Whereabouts,
 };
 use domain::place::Metres;
 use domain::word::Word;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{StoreError, users};
+use super::{StoreError, choice, ladders, users};
 use crate::access::{self, Deed as _, Role};
 use crate::clock;
 use crate::config::Config;
-
-/// How many of the nearest are looked at. Enough for every one of them to decline.
-const CANDIDATES_MAX: i64 = 50;
+use crate::planner::Advised;
 
 /// Whose console rings first.
 const OPERATORS: &[Role] = &[Role::Operator];
@@ -33,10 +32,11 @@ pub async fn now(conn: &mut PgConnection) -> Result<Timestamp, StoreError> {
 
 /// Gathers what the decision about an incident needs, or would need if it were of `category`. The caller
 /// has locked its row.
-pub async fn gather(
+pub(crate) async fn gather(
     conn: &mut PgConnection,
     incident: &Incident,
     category: Option<&Category>,
+    advised: &Advised,
     config: &Config,
 ) -> Result<Facts, StoreError> {
     let (gone_after, idle_after) = (config.gone_after, config.idle_after);
@@ -50,8 +50,10 @@ pub async fn gather(
     let operators = presence(users::anybody_present(conn, incident.id, OPERATORS, gone_after, hears_for).await?);
     let supervisors = presence(users::anybody_present(conn, incident.id, SUPERVISORS, gone_after, hears_for).await?);
     let policy = policies(conn, &[incident.id.0]).await?.remove(&incident.id.0).unwrap_or_default();
-    let candidates = candidates(conn, incident, wanted(incident.class, category), config).await?;
+    let candidates =
+        choice::candidates(conn, incident.id, wanted(incident.class, category), &advised.ways, config).await?;
     let contacts = contacts(conn, incident, config).await?;
+    let whereabouts = whereabouts(conn, incident).await?;
     // Read last, after every lock has been waited for.
     let now = now(conn).await?;
     Ok(Facts {
@@ -61,13 +63,15 @@ pub async fn gather(
         operators,
         supervisors,
         candidates,
+        advice: advised.advice,
+        whereabouts,
         contacts,
         fresh: std::array::from_fn(|_| clock::fresh_id()),
     })
 }
 
 /// The rules that hold for these incidents: the resident's own, else those of the nearest node that
-/// has any.
+/// has any; and the ladder that held when they began to ring.
 pub async fn policies(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMap<Uuid, Policy>, StoreError> {
     let rows = sqlx::query!(
         r#"select i.id as "id!", coalesce(
@@ -75,10 +79,12 @@ pub async fn policies(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<Has
             (select above.handover_policy from org_node above
              where above.id = any(n.path) and above.handover_policy is not null
              order by cardinality(above.path) desc limit 1),
-            'at_once') as "handover!"
+            'at_once') as "handover!", i.class,
+            l.acts as "acts?", l.afters_s as "afters_s?", l.whens as "whens?", l.every_s as "every_s?"
          from incident i
          left join resident r on r.id = i.resident_id
          join org_node n on n.id = i.node_id
+         left join ladder l on l.id = ladder_of(i.node_id, i.class, coalesce(i.ring_since, clock_timestamp()))
          where i.id = any($1)"#,
         incidents
     )
@@ -91,7 +97,12 @@ pub async fn policies(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<Has
                 id: row.id.to_string(),
                 column: "handover_policy",
             })?;
-            Ok((row.id, Policy { handover, ..Policy::default() }))
+            let columns = row.acts.zip(row.afters_s).zip(row.whens).zip(row.every_s);
+            let ladder = columns.and_then(|(((acts, afters_s), whens), every_s)| {
+                let class = Class::parse(&row.class).ok()?;
+                ladders::Columns { acts, afters_s, whens, every_s }.ladder(class)
+            });
+            Ok((row.id, Policy { handover, ladder, ..Policy::default() }))
         })
         .collect()
 }
@@ -123,52 +134,30 @@ async fn contacts(conn: &mut PgConnection, incident: &Incident, config: &Config)
     Ok(rows.into_iter().map(|row| Contact { rank: Rank(row.rank), reach: reach(row.is_addressed) }).collect())
 }
 
-/// Who could go: on duty, free, contracted for what is wanted where the person lives, with a fresh
-/// position within reach; nearest first. `None` when nobody knows where the person is.
-async fn candidates(
-    conn: &mut PgConnection,
-    incident: &Incident,
-    wanted: Option<&str>,
-    config: &Config,
-) -> Result<Option<Vec<Candidate>>, StoreError> {
-    let is_known = sqlx::query_scalar!(
-        r#"select place is not null as "known!" from incident_place where incident_id = $1"#,
-        incident.id.0
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    if !is_known {
-        return Ok(None);
+/// Where those are who were asked or go, as far as that is known.
+async fn whereabouts(conn: &mut PgConnection, incident: &Incident) -> Result<Vec<Whereabouts>, StoreError> {
+    if !incident.offers.iter().any(|offer| offer.state.is_live()) {
+        return Ok(Vec::new());
     }
     let rows = sqlx::query!(
-        r#"select p.responder_id, st_distance(p.place, here.place) as "distance_m!"
-         from incident_place here
-         join incident i on i.id = here.incident_id
-         join org_node n on n.id = i.node_id
-         join responder_position p on st_dwithin(p.place, here.place, $2)
-         join responder r on r.id = p.responder_id
-         where here.incident_id = $1
-            and r.on_duty
-            and p.at > clock_timestamp() - make_interval(secs => $3)
-            and exists (select from contract c
-                where c.provider_id = r.provider_id and c.category = $5
-                    and c.since <= current_date and (c.until is null or c.until >= current_date)
-                    and c.node_id = any(n.path))
-            and not exists (select from offer o
-                where o.responder_id = r.id and o.state in ('asked', 'accepted', 'on_the_way', 'on_scene'))
-         order by p.place <-> here.place, r.id -- the id, so that equals keep their order
-         limit $4"#,
-        incident.id.0,
-        config.reach_m,
-        config.position_fresh_for.as_secs_f64(),
-        CANDIDATES_MAX,
-        wanted,
+        r#"select p.responder_id, r.mode, st_distance(p.place, here.place) as "distance_m!",
+            extract(epoch from clock_timestamp() - p.at)::double precision as "age_s!"
+         from offer o
+         join incident_place here on here.incident_id = o.incident_id
+         join responder r on r.id = o.responder_id
+         join responder_position p on p.responder_id = o.responder_id
+         where o.incident_id = $1 and o.state in ('asked', 'accepted', 'on_the_way', 'on_scene')
+            and here.place is not null"#,
+        incident.id.0
     )
     .fetch_all(conn)
     .await?;
-    Ok(Some(
-        rows.into_iter()
-            .map(|row| Candidate { responder: ResponderId(row.responder_id), distance: Metres(row.distance_m) })
-            .collect(),
-    ))
+    rows.into_iter()
+        .map(|row| {
+            let distance = Metres(row.distance_m);
+            let age = SignedDuration::try_from_secs_f64(row.age_s.max(0.0)).unwrap_or(SignedDuration::MAX);
+            let way = way(distance, choice::mode(row.responder_id, &row.mode)?);
+            Ok(Whereabouts { responder: ResponderId(row.responder_id), distance, way, age })
+        })
+        .collect()
 }

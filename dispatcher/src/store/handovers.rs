@@ -1,8 +1,9 @@
-//! What a centre tells of a hand-over that decides nothing: where its vehicle is.
+//! What is kept of a hand-over beside its state: what the centre was told, and where its vehicle is.
 
 use domain::id::HandoverId;
 use domain::place::Position;
 use sqlx::PgConnection;
+use wire::centre::Message;
 
 use super::StoreError;
 
@@ -25,4 +26,16 @@ pub async fn place_vehicle(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// What the centre was, or is to be, told last.
+pub async fn last_message(conn: &mut PgConnection, handover: HandoverId) -> Result<Option<Message>, StoreError> {
+    let payload = sqlx::query_scalar!(
+        "select payload from outbox where about = $1 and channel = 'centre' order by id desc limit 1",
+        handover.0,
+    )
+    .fetch_optional(conn)
+    .await?;
+    let impossible = |_| StoreError::Impossible { table: "outbox", id: handover.to_string(), column: "payload" };
+    payload.map(|payload| serde_json::from_value(payload).map_err(impossible)).transpose()
 }

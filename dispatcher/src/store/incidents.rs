@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use domain::id::{HandoverId, IncidentId, OfferId, ResponderId, UserId};
 use domain::incident::{
     Category, Centre, ClosedBy, Closure, Handover, HandoverState, Incident, Level, Offer, OfferState, Ownership, Rank,
-    Ring, Told, Voice,
+    Ring, Told, Voice, Watch,
 };
+use domain::place::Metres;
 use domain::press::AlertKind;
 use domain::word::Word;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx as _;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -45,8 +46,14 @@ struct Row {
     owner_check_at: Option<jiff_sqlx::Timestamp>,
     ring_level: String,
     ring_next_at: Option<jiff_sqlx::Timestamp>,
+    ring_since: Option<jiff_sqlx::Timestamp>,
+    ring_climbed_s: Option<i32>,
+    officer_voice: String,
+    officer_ring_at: Option<jiff_sqlx::Timestamp>,
+    officer_by: Option<Uuid>,
     round: i32,
     shortfall: Option<String>,
+    waits_until: Option<jiff_sqlx::Timestamp>,
     cancelled: bool,
     returned: bool,
     operator_decides: bool,
@@ -75,8 +82,19 @@ impl Row {
         let ring = match (word(&self.ring_level, "incident", &id, "ring_level")?, self.ring_next_at) {
             (Level::Quiet, None) => Ring::Quiet,
             (Level::Quiet, Some(until)) => Ring::Held { until: until.to_jiff() },
-            (level, Some(next_at)) => Ring::Ringing { level, next_at: next_at.to_jiff() },
+            (level, Some(next_at)) => Ring::Ringing {
+                level,
+                since: self.ring_since.ok_or(impossible("ring_since"))?.to_jiff(),
+                climbed: SignedDuration::from_secs(self.ring_climbed_s.ok_or(impossible("ring_climbed_s"))?.into()),
+                next_at: next_at.to_jiff(),
+            },
             _ => return Err(impossible("ring_next_at")),
+        };
+        let grid_officer = match (self.officer_voice.as_str(), self.officer_ring_at, self.officer_by) {
+            ("not_needed", ..) => Voice::NotNeeded,
+            ("due", Some(ring_at), _) => Voice::Due { ring_at: ring_at.to_jiff() },
+            ("done", _, Some(by)) => Voice::Done { by: UserId(by) },
+            _ => return Err(impossible("officer_voice")),
         };
         let closed_by = match (self.closed_by, self.closed_by_responder) {
             (None, None) => (self.canary && self.closed_at.is_some()).then_some(ClosedBy::Canary),
@@ -105,7 +123,9 @@ impl Row {
             offers: parts.offers,
             round: count(self.round),
             shortfall: self.shortfall.map(|shortfall| word(&shortfall, "incident", &id, "shortfall")).transpose()?,
+            waits_until: self.waits_until.map(jiff_sqlx::Timestamp::to_jiff),
             handovers: parts.handovers,
+            grid_officer,
             told: parts.told,
             tell_next_at: self.tell_next_at.map(jiff_sqlx::Timestamp::to_jiff),
             cancelled: self.cancelled,
@@ -155,7 +175,8 @@ pub async fn lock(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Inci
     let row = sqlx::query_as!(
         Row,
         "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
-            owner_check_at, ring_level, ring_next_at, round, shortfall, cancelled, returned, operator_decides, closed_at,
+            owner_check_at, ring_level, ring_next_at, ring_since, ring_climbed_s, officer_voice,
+            officer_ring_at, officer_by, round, shortfall, waits_until, cancelled, returned, operator_decides, closed_at,
             closed_by, closed_by_responder, tell_next_at, outcome, drill, canary
          from incident where id = $1 for update",
         id.0
@@ -172,7 +193,8 @@ pub async fn read(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Incident>
     let rows = sqlx::query_as!(
         Row,
         "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
-            owner_check_at, ring_level, ring_next_at, round, shortfall, cancelled, returned, operator_decides, closed_at,
+            owner_check_at, ring_level, ring_next_at, ring_since, ring_climbed_s, officer_voice,
+            officer_ring_at, officer_by, round, shortfall, waits_until, cancelled, returned, operator_decides, closed_at,
             closed_by, closed_by_responder, tell_next_at, outcome, drill, canary
          from incident where id = any($1)",
         ids
@@ -190,7 +212,8 @@ pub async fn read(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Incident>
 
 async fn offers(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMap<Uuid, Vec<Offer>>, StoreError> {
     let rows = sqlx::query!(
-        "select incident_id, id, responder_id, round, asked_at, state, answer_by, expected_at, reason
+        "select incident_id, id, responder_id, round, asked_at, asked_by, look_at, left_m, state, answer_by, expected_at,
+            reason
          from offer where incident_id = any($1) order by incident_id, ordinal",
         incidents
     )
@@ -212,6 +235,7 @@ async fn offers(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMap<U
             "done" => OfferState::Done,
             "declined" => OfferState::Declined { reason: row.reason.unwrap_or_default() },
             "silent" => OfferState::Silent,
+            "lost" => OfferState::Lost { by: word(&row.reason.unwrap_or_default(), "offer", &row.id, "reason")? },
             "withdrawn" => OfferState::Withdrawn,
             _ => return Err(StoreError::Impossible { table: "offer", id: row.id.to_string(), column: "state" }),
         };
@@ -220,6 +244,8 @@ async fn offers(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMap<U
             responder: ResponderId(row.responder_id),
             round: count(row.round),
             asked_at: row.asked_at.to_jiff(),
+            by: row.asked_by.map(UserId),
+            watch: row.look_at.map(|look_at| Watch { look_at: look_at.to_jiff(), left: row.left_m.map(Metres) }),
             state,
         };
         Ok((row.incident_id, offer))
@@ -311,6 +337,7 @@ pub const fn offer_word(state: &OfferState) -> &'static str {
         OfferState::Done => "done",
         OfferState::Declined { .. } => "declined",
         OfferState::Silent => "silent",
+        OfferState::Lost { .. } => "lost",
         OfferState::Withdrawn => "withdrawn",
     }
 }
@@ -339,6 +366,7 @@ impl From<&OfferState> for OfferColumns {
                 expected = Some(*expected_at);
             }
             OfferState::Declined { reason } => because = Some(reason.clone()),
+            OfferState::Lost { by } => because = Some(by.as_str().to_owned()),
             OfferState::OnScene | OfferState::Done | OfferState::Silent | OfferState::Withdrawn => {}
         }
         Self { state: offer_word(state), answer_by: answer, expected_at: expected, reason: because }
@@ -380,6 +408,15 @@ pub async fn save(
         Closure::Open => (None, None, None),
         Closure::Closed { outcome, at, by } => (Some(at), Some(by), Some(outcome.as_str())),
     };
+    let (ring_since, ring_climbed_s) = match next.ring {
+        Ring::Quiet | Ring::Held { .. } => (None, None),
+        Ring::Ringing { since, climbed, .. } => (Some(since), i32::try_from(climbed.as_secs()).ok()),
+    };
+    let (officer_voice, officer_ring_at, officer_by) = match next.grid_officer {
+        Voice::NotNeeded => ("not_needed", None, None),
+        Voice::Due { ring_at } => ("due", Some(ring_at), None),
+        Voice::Done { by } => ("done", None, Some(by.0)),
+    };
     let (closed_by, closed_by_responder) = match closed_by {
         None | Some(ClosedBy::Canary) => (None, None),
         Some(ClosedBy::User(user)) => (Some(user.0), None),
@@ -389,7 +426,8 @@ pub async fn save(
         "update incident set presses_answered = $2, owner_id = $3, owned_since = $4, owner_check_at = $5,
             ring_level = $6, ring_next_at = $7, round = $8, shortfall = $9, operator_decides = $10,
             closed_at = $11, closed_by = $12, outcome = $13, wake_at = $14, closed_by_responder = $15, service = $16,
-            tell_next_at = $17, decision_failures = 0
+            tell_next_at = $17, waits_until = $18, ring_since = $19, ring_climbed_s = $20, officer_voice = $21,
+            officer_ring_at = $22, officer_by = $23, decision_failures = 0
          where id = $1",
         next.id.0,
         number(next.presses_answered),
@@ -408,6 +446,12 @@ pub async fn save(
         closed_by_responder,
         next.category.as_ref().map(|category| category.0.as_str()),
         next.tell_next_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        next.waits_until.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        ring_since.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        ring_climbed_s,
+        officer_voice,
+        officer_ring_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        officer_by,
     )
     .execute(&mut *conn)
     .await?;
@@ -447,12 +491,13 @@ async fn save_offer(
     let columns = OfferColumns::from(&offer.state);
     sqlx::query!(
         "insert into offer (id, incident_id, ordinal, responder_id, round, asked_at, state, answer_by, expected_at, reason,
-            distance_m)
-         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+            asked_by, look_at, left_m, distance_m)
+         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
             (select st_distance(p.place, at.place) from responder_position p, incident_place at
              where p.responder_id = $4 and at.incident_id = $2)
          on conflict (id) do update set state = excluded.state, answer_by = excluded.answer_by,
-            expected_at = excluded.expected_at, reason = excluded.reason",
+            expected_at = excluded.expected_at, reason = excluded.reason, look_at = excluded.look_at,
+            left_m = excluded.left_m",
         offer.id.0,
         incident.0,
         ordinal,
@@ -463,6 +508,9 @@ async fn save_offer(
         columns.answer_by.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
         columns.expected_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
         columns.reason,
+        offer.by.map(|by| by.0),
+        offer.watch.map(|watch| watch.look_at.to_sqlx()) as Option<jiff_sqlx::Timestamp>,
+        offer.watch.and_then(|watch| watch.left).map(|left| left.0),
     )
     .execute(conn)
     .await?;
@@ -563,6 +611,8 @@ pub async fn note_failure(conn: &mut PgConnection, id: IncidentId) -> Result<boo
         "update incident set decision_failures = decision_failures + 1,
             operator_decides = operator_decides or decision_failures >= 1,
             ring_level = case when decision_failures >= 1 then 'supervisors' else ring_level end,
+            ring_since = case when decision_failures >= 1 and ring_level = 'none' then clock_timestamp() else ring_since end,
+            ring_climbed_s = case when decision_failures >= 1 and ring_level = 'none' then 0 else ring_climbed_s end,
             ring_next_at = case when decision_failures >= 1 
                 then least(ring_next_at, clock_timestamp() + interval '60 s') else ring_next_at end,
             wake_at = case when decision_failures >= 1 then clock_timestamp() + interval '30 s' else wake_at end

@@ -29,6 +29,12 @@ pub struct Record {
     pub home: Option<Position>,
     /// Illnesses, medicines, allergies.
     pub medical_card: Option<String>,
+    /// Noted as soon in danger.
+    pub medical_risk: bool,
+    /// `female` or `male`: who is to come with daily help.
+    pub wants_sex: Option<String>,
+    /// What whoever comes with daily help is to speak.
+    pub wants_language: Option<String>,
     /// Whom to tell, the first first.
     pub contacts: Vec<Contact>,
 }
@@ -77,8 +83,8 @@ pub struct Held {
 /// Holds the record of a resident in a scope.
 pub async fn hold(conn: &mut PgConnection, resident: Uuid, scope: &Scope) -> Result<Option<Held>, StoreError> {
     let row = sqlx::query!(
-        r#"select r.version, r.name, r.sex, r.born_in, r.phone, r.category, r.address, r.door_access,
-            st_y(r.home::geometry) as lat, st_x(r.home::geometry) as lon,
+        r#"select r.version, r.name, r.sex, r.born_in, r.phone, r.category, r.address, r.door_access, r.medical_risk,
+            r.wants_sex, r.wants_language, st_y(r.home::geometry) as lat, st_x(r.home::geometry) as lon,
             (select card from medical_card where resident_id = r.id) as card,
             extract(year from now())::smallint as "this_year!"
          from resident r
@@ -120,6 +126,9 @@ pub async fn hold(conn: &mut PgConnection, resident: Uuid, scope: &Scope) -> Res
         door_access: row.door_access,
         home: row.lat.zip(row.lon).and_then(|(lat, lon)| Position::new(lat, lon).ok()),
         medical_card: row.card,
+        medical_risk: row.medical_risk,
+        wants_sex: row.wants_sex,
+        wants_language: row.wants_language,
         contacts,
     };
     Ok(Some(Held { version: row.version, record, ranks, this_year: row.this_year }))
@@ -138,7 +147,8 @@ pub async fn write(
     }
     sqlx::query!(
         "update resident set name = $2, sex = $3, born_in = $4, phone = $5, category = $6, address = $7,
-            door_access = $8, home = st_setsrid(st_makepoint($9, $10), 4326)::geography
+            door_access = $8, home = st_setsrid(st_makepoint($9, $10), 4326)::geography, medical_risk = $11,
+            wants_sex = $12, wants_language = $13
          where id = $1",
         resident,
         after.name,
@@ -150,6 +160,9 @@ pub async fn write(
         after.door_access,
         after.home.map(Position::lon_deg),
         after.home.map(Position::lat_deg),
+        after.medical_risk,
+        after.wants_sex,
+        after.wants_language,
     )
     .execute(&mut *conn)
     .await?;
@@ -217,6 +230,9 @@ fn differences(before: &Record, after: &Record) -> Vec<String> {
         (before.door_access != after.door_access, "door_access"),
         (before.home != after.home, "home"),
         (before.medical_card != after.medical_card, "medical_card"),
+        (before.medical_risk != after.medical_risk, "medical_risk"),
+        (before.wants_sex != after.wants_sex, "wants_sex"),
+        (before.wants_language != after.wants_language, "wants_language"),
         (before.contacts != after.contacts, "contacts"),
     ];
     differs.into_iter().filter(|(differs, _)| *differs).map(|(_, name)| name.to_owned()).collect()

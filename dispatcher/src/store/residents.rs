@@ -108,6 +108,12 @@ pub struct Kept {
     pub registered: Vec<NodeName>,
     /// Illnesses, medicines, allergies.
     pub medical_card: Option<String>,
+    /// Noted as soon in danger: their cases come first among others of their kind.
+    pub medical_risk: bool,
+    /// `female` or `male`: who is to come with daily help.
+    pub wants_sex: Option<String>,
+    /// What whoever comes with daily help is to speak.
+    pub wants_language: Option<String>,
     /// Whom to telephone, nearest first.
     pub contacts: Vec<KeptContact>,
     /// What they wear.
@@ -178,9 +184,9 @@ pub async fn kept(
     administers: Option<&Scope>,
 ) -> Result<Option<Kept>, StoreError> {
     let row = sqlx::query!(
-        r#"select r.id, r.version, r.name, r.sex, r.born_in, r.phone, r.category, r.address, r.door_access,
+        r#"select r.id, r.version, r.name, r.sex, r.born_in, r.phone, r.category, r.address, r.door_access, r.medical_risk,
             st_y(r.home::geometry) as lat, st_x(r.home::geometry) as lon, r.serving_node, r.registered_node,
-            m.card as "card?"
+            r.wants_sex, r.wants_language, m.card as "card?"
          from resident r left join medical_card m on m.resident_id = r.id
          where r.id = $1 and lies_below(r.serving_node, $2)"#,
         resident,
@@ -203,6 +209,9 @@ pub async fn kept(
         serving: path_of(conn, row.serving_node).await?,
         registered: path_of(conn, row.registered_node).await?,
         medical_card: row.card,
+        medical_risk: row.medical_risk,
+        wants_sex: row.wants_sex,
+        wants_language: row.wants_language,
         contacts: contacts(conn, resident, administers).await?,
         terminals: terminals(conn, resident).await?,
         incidents: incidents(conn, resident).await?,

@@ -45,6 +45,8 @@ pub struct Resident {
     pub handover_policy: Option<String>,
     /// Illnesses, medicines, allergies.
     pub medical_card: Option<String>,
+    /// Noted as soon in danger.
+    pub medical_risk: bool,
     /// By rank: name, relation, telephone.
     pub contacts: Vec<Contact>,
 }
@@ -74,7 +76,7 @@ pub async fn residents(conn: &mut PgConnection) -> Result<Vec<(Uuid, Resident)>,
         r#"select r.id as "id!", r.code, r.name as "name!", r.sex, r.born_in, r.phone, r.category,
             r.address as "address!", r.door_access, st_y(r.home::geometry) as lat, st_x(r.home::geometry) as lon,
             r.serving_node as "serving_node!", r.registered_node as "registered_node!",
-            r.handover_policy, m.card as "card?",
+            r.handover_policy, r.medical_risk as "medical_risk!", m.card as "card?",
             (select coalesce(json_agg(json_build_object(
                 'rank', c.rank, 'name', c.name, 'relation', c.relation, 'phone', c.phone, 'email', c.email,
                 'webhook_url', c.webhook_url, 'webhook_secret', c.webhook_secret) order by c.rank), '[]')
@@ -99,6 +101,7 @@ pub async fn residents(conn: &mut PgConnection) -> Result<Vec<(Uuid, Resident)>,
             registered_node: row.registered_node,
             handover_policy: row.handover_policy,
             medical_card: row.card,
+            medical_risk: row.medical_risk,
             contacts: row.contacts.0,
         };
         (row.id, resident)
@@ -111,13 +114,13 @@ pub async fn put_resident(conn: &mut PgConnection, id: Option<Uuid>, new: &Resid
     let id = id.unwrap_or_else(clock::fresh_id);
     sqlx::query!(
         "insert into resident (id, code, name, sex, born_in, phone, category, address, door_access, home,
-            serving_node, registered_node, handover_policy)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, st_setsrid(st_makepoint($10, $11), 4326)::geography, $12, $13, $14)
+            serving_node, registered_node, handover_policy, medical_risk)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, st_setsrid(st_makepoint($10, $11), 4326)::geography, $12, $13, $14, $15)
          on conflict (id) do update set code = excluded.code, name = excluded.name, sex = excluded.sex,
             born_in = excluded.born_in, phone = excluded.phone, category = excluded.category,
             address = excluded.address, door_access = excluded.door_access, home = excluded.home,
             serving_node = excluded.serving_node, registered_node = excluded.registered_node,
-            handover_policy = excluded.handover_policy",
+            handover_policy = excluded.handover_policy, medical_risk = excluded.medical_risk",
         id,
         new.code,
         new.name,
@@ -132,6 +135,7 @@ pub async fn put_resident(conn: &mut PgConnection, id: Option<Uuid>, new: &Resid
         new.serving_node,
         new.registered_node,
         new.handover_policy,
+        new.medical_risk,
     )
     .execute(&mut *conn)
     .await?;

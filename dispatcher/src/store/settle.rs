@@ -88,6 +88,8 @@ pub struct ResidentRow {
     pub handover_policy: Option<&'static str>,
     /// Illnesses, medicines, allergies.
     pub card: String,
+    /// Noted as soon in danger.
+    pub medical_risk: bool,
 }
 
 /// Somebody who is told.
@@ -179,6 +181,10 @@ pub struct ProviderRow {
     pub categories: Vec<String>,
     /// Below which nodes it does so.
     pub areas: Vec<Uuid>,
+    /// When it does daily help, in minutes of each day; none: always.
+    pub daily_hours: Option<(i32, i32)>,
+    /// How good its work is held to be, 5 the best.
+    pub grade: Option<i16>,
 }
 
 /// Somebody who goes, on duty.
@@ -200,6 +206,14 @@ pub struct ResponderRow {
     /// Where they are now.
     #[serde(flatten)]
     pub place: At,
+    /// `walk`, `ebike`, `car`.
+    pub mode: &'static str,
+    /// `female` or `male`.
+    pub sex: &'static str,
+    /// What they do of what their company does; nothing: all of it.
+    pub skills: Vec<&'static str>,
+    /// What they speak beside what everybody does.
+    pub languages: Vec<&'static str>,
 }
 
 /// Where ambulances stand.
@@ -277,12 +291,14 @@ async fn people(conn: &mut PgConnection, district: &District) -> Result<(), Stor
         "with settled as (
             select * from jsonb_to_recordset($1::jsonb) as x (id uuid, name text, sex text, born_in smallint,
                 phone text, category text, address text, door_access text, lat double precision,
-                lon double precision, serving_node uuid, registered_node uuid, handover_policy text, card text)
+                lon double precision, serving_node uuid, registered_node uuid, handover_policy text, card text,
+                medical_risk boolean)
          ), resident_rows as (
             insert into resident (id, name, sex, born_in, phone, category, address, door_access, home,
-                serving_node, registered_node, handover_policy)
+                serving_node, registered_node, handover_policy, medical_risk)
             select id, name, sex, born_in, phone, category, address, door_access,
-                st_setsrid(st_makepoint(lon, lat), 4326)::geography, serving_node, registered_node, handover_policy
+                st_setsrid(st_makepoint(lon, lat), 4326)::geography, serving_node, registered_node, handover_policy,
+                medical_risk
             from settled
          )
          insert into medical_card (resident_id, card) select id, card from settled",
@@ -331,13 +347,17 @@ async fn helpers(conn: &mut PgConnection, district: &District) -> Result<(), Sto
     sqlx::query!(
         "with settled as (
             select * from jsonb_to_recordset($1::jsonb) as x (id uuid, node_id uuid, name text, phone text,
-                lat double precision, lon double precision, categories text[], areas uuid[])
+                lat double precision, lon double precision, categories text[], areas uuid[], daily_hours integer[],
+                grade smallint)
          ), provider_rows as (
             insert into provider (id, node_id, name, phone, place)
             select id, node_id, name, phone, st_setsrid(st_makepoint(lon, lat), 4326)::geography from settled
          )
-         insert into contract (provider_id, node_id, category)
-         select id, area, category from settled, unnest(areas) area, unnest(categories) category",
+         insert into contract (provider_id, node_id, category, grade, hours)
+         select id, area, category, grade, case when category <> 'emergency' and daily_hours is not null then (
+            select range_agg(int4range(day * 1440 + daily_hours[1], day * 1440 + daily_hours[2]))
+            from generate_series(0, 6) day) end
+         from settled, unnest(areas) area, unnest(categories) category",
         rows(&district.providers),
     )
     .execute(&mut *conn)
@@ -345,10 +365,14 @@ async fn helpers(conn: &mut PgConnection, district: &District) -> Result<(), Sto
     sqlx::query!(
         "with settled as (
             select * from jsonb_to_recordset($1::jsonb) as x (id uuid, provider_id uuid, node_id uuid, name text,
-                phone text, token_sha256 text, lat double precision, lon double precision)
+                phone text, token_sha256 text, lat double precision, lon double precision, mode text, sex text,
+                skills text[], languages text[])
          ), responder_rows as (
-            insert into responder (id, provider_id, node_id, name, phone, on_duty, token_sha256)
-            select id, provider_id, node_id, name, phone, true, decode(token_sha256, 'hex') from settled
+            insert into responder (id, provider_id, node_id, name, phone, on_duty, token_sha256, mode, sex, skills,
+                languages)
+            select id, provider_id, node_id, name, phone, true, decode(token_sha256, 'hex'), mode, sex,
+                nullif(skills, '{}'), languages
+            from settled
          )
          insert into responder_position (responder_id, place, at)
          select id, st_setsrid(st_makepoint(lon, lat), 4326)::geography, clock_timestamp() from settled",

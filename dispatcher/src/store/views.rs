@@ -7,7 +7,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use domain::aftercare::{Aftercare, Course, Progress, Standing, Step, Why};
 use domain::id::IncidentId;
-use domain::incident::{Class, ClosedBy, Closure, Handover, HandoverState, Incident, Policy, Task, Voice};
+use domain::incident::{
+    Class, ClosedBy, Closure, Handover, HandoverState, Incident, MedicalRisk, Policy, Priority, Reason, Signs, Task,
+    Voice,
+};
 use domain::word::Word;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -18,6 +21,7 @@ use uuid::Uuid;
 
 use super::aftercare::{self, CallView};
 use super::fences::{self, FenceView};
+use super::ladders::{self, GridOfficer};
 use super::live::{self, Cursor};
 use super::page::{Page, Paged};
 use super::site::{self, WorkView};
@@ -162,6 +166,37 @@ impl From<(Step, Progress)> for StepView {
     }
 }
 
+/// Why an incident stands where it does among others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PriorityView {
+    /// The weightiest first: `silent`, `medical_risk`, `pressed_often`, `grave_kind`, `pressed_again`, `old`, `child`.
+    pub reasons: Vec<&'static str>,
+    /// Where it will stand if nothing happens before; none: where it does.
+    pub next: Option<NextPriorityView>,
+}
+
+/// Where an incident will stand if nothing happens before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct NextPriorityView {
+    /// From then on.
+    pub at: Timestamp,
+    /// Higher comes first.
+    pub urgency: i32,
+    /// As above.
+    pub reasons: Vec<&'static str>,
+}
+
+impl PriorityView {
+    fn of(incident: &Incident, signs: &Signs, priority: &Priority) -> Self {
+        let words = |priority: &Priority| priority.reasons.iter().copied().map(Reason::as_str).collect();
+        let next = priority.rises_at.map(|at| {
+            let then = incident.priority(&Signs { now: at, ..*signs });
+            NextPriorityView { at, urgency: then.urgency, reasons: words(&then) }
+        });
+        Self { reasons: words(priority), next }
+    }
+}
+
 /// An incident in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Summary {
@@ -179,6 +214,8 @@ pub struct Summary {
     pub headline: &'static str,
     /// Higher comes first.
     pub urgency: i32,
+    /// Why, beside its class and who has it.
+    pub priority: PriorityView,
     /// Who is rung.
     pub ring: &'static str,
     /// Whom it is about.
@@ -389,6 +426,8 @@ pub struct Detail {
     pub sex: Option<String>,
     /// Whom to telephone, nearest first.
     pub contacts: Vec<ContactView>,
+    /// Who is the grid officer there.
+    pub grid_officers: Vec<GridOfficer>,
     /// The terminal that pressed last.
     pub terminal: Option<TerminalView>,
     /// Where the person should be, and whether they are.
@@ -488,7 +527,7 @@ struct About {
     doubts: Value,
     owner: Option<Person>,
     closer: Option<Person>,
-    now: Timestamp,
+    signs: Signs,
 }
 
 /// Summaries by incident; ids that lead nowhere are left out.
@@ -517,6 +556,10 @@ async fn abouts(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, A
             i.owner_id, owner.name as "owner_name?", i.closed_by, closer.name as "closer_name?",
             i.closed_by_responder, finisher.name as "finisher_name?",
             t.serial as "serial?", r.name as "resident_name?", r.category as "resident_category?",
+            (extract(year from now())::smallint - r.born_in)::smallint as age_years,
+            r.medical_risk as "medical_risk?",
+            (select max(e.at) from incident_entry e
+             where e.incident_id = i.id and e.what = 'spoken' and e.data ->> 'with' = 'wearer') as heard_at,
             (select c.name from org_node n join org_node c on c.id = any(n.path) and c.level = 'community'
              where n.id = i.node_id) as community,
             now() as "now!"
@@ -560,7 +603,16 @@ async fn abouts(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, A
                 doubts: row.doubts,
                 owner: person(row.owner_id, row.owner_name),
                 closer: person(row.closed_by, row.closer_name).or(person(row.closed_by_responder, row.finisher_name)),
-                now: row.now.to_jiff(),
+                signs: Signs {
+                    now: row.now.to_jiff(),
+                    last_press_at: row.last_press_at.to_jiff(),
+                    heard_at: row.heard_at.map(jiff_sqlx::Timestamp::to_jiff),
+                    age_years: row.age_years,
+                    medical_risk: match row.medical_risk {
+                        Some(true) => MedicalRisk::Noted,
+                        Some(false) | None => MedicalRisk::NotNoted,
+                    },
+                },
             };
             (row.id, about)
         })
@@ -606,6 +658,8 @@ fn summarize(
         let due = [(aftercare.follow_up_by, "follow_up"), (aftercare.rate_by, "rate")];
         tasks.extend(due.iter().filter(|(by, _)| by.is_some()).map(|(_, task)| (*task).to_owned()));
     }
+    let signs = about.signs;
+    let priority = incident.priority(&signs);
     Summary {
         id: incident.id.0,
         class: incident.class.as_str(),
@@ -613,7 +667,8 @@ fn summarize(
         category: about.category,
         category_name: about.category_name,
         headline: incident.headline().as_str(),
-        urgency: incident.urgency(),
+        urgency: priority.urgency,
+        priority: PriorityView::of(incident, &signs, &priority),
         ring: incident.ring.level().as_str(),
         subject: about.subject,
         serial: about.serial,
@@ -621,7 +676,7 @@ fn summarize(
         last_press_at: about.last_press_at,
         presses: incident.presses,
         claimed_by: about.owner,
-        handovers: incident.handovers.iter().map(|handover| view(handover, references, about.now)).collect(),
+        handovers: incident.handovers.iter().map(|handover| view(handover, references, signs.now)).collect(),
         doubts: about.doubts,
         drill: incident.drill,
         tasks,
@@ -733,6 +788,7 @@ pub async fn detail(conn: &mut PgConnection, id: IncidentId, scope: &Scope) -> R
         born_in: row.born_in,
         sex: row.sex,
         contacts: contacts(conn, row.resident_id).await?,
+        grid_officers: ladders::grid_officers(conn, id.0).await?,
         terminal,
         fences: active_fences(conn, row.resident_id).await?,
         offers: offers(conn, id, class, now).await?,

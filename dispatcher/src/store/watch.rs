@@ -17,6 +17,8 @@ const LOCKS: i32 = 0x0079_6474;
 const PARTITIONS_LOCK: i32 = 1;
 const CLOCK_LOCK: i32 = 2;
 const CANARY_LOCK: i32 = 3;
+/// For surveying the district.
+const SURVEY_LOCK: i32 = 4;
 
 /// What the watchdog saw.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +90,18 @@ pub async fn take_the_canary(conn: &mut PgConnection) -> Result<bool, StoreError
         .await?)
 }
 
+/// Tries to become the one dispatcher that surveys the district, for as long as this connection lives.
+pub async fn take_the_survey(conn: &mut PgConnection) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(r#"select pg_try_advisory_lock($1, $2) as "taken!""#, LOCKS, SURVEY_LOCK)
+        .fetch_one(conn)
+        .await?)
+}
+
+/// Whether a connection still lives.
+pub async fn is_there(conn: &mut PgConnection) -> bool {
+    sqlx::query_scalar!(r#"select true as "there!""#).fetch_one(conn).await.is_ok()
+}
+
 /// Moves every armed deadline by as much as the clock jumped, so that what had 20 seconds left has 20
 /// seconds left.
 pub async fn shift_deadlines(conn: &mut PgConnection, jump: SignedDuration) -> Result<(), StoreError> {
@@ -95,8 +109,11 @@ pub async fn shift_deadlines(conn: &mut PgConnection, jump: SignedDuration) -> R
     sqlx::query!(
         "update incident set wake_at = wake_at + make_interval(secs => $1),
             ring_next_at = ring_next_at + make_interval(secs => $1),
+            ring_since = ring_since + make_interval(secs => $1),
+            officer_ring_at = officer_ring_at + make_interval(secs => $1),
             owner_check_at = owner_check_at + make_interval(secs => $1),
-            tell_next_at = tell_next_at + make_interval(secs => $1)
+            tell_next_at = tell_next_at + make_interval(secs => $1),
+            waits_until = waits_until + make_interval(secs => $1)
          where closed_at is null",
         jump_s
     )
@@ -105,9 +122,13 @@ pub async fn shift_deadlines(conn: &mut PgConnection, jump: SignedDuration) -> R
     sqlx::query!("update aftercare set due_by = due_by + make_interval(secs => $1) where settled_at is null", jump_s)
         .execute(&mut *conn)
         .await?;
-    sqlx::query!("update offer set answer_by = answer_by + make_interval(secs => $1) where state = 'asked'", jump_s)
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query!(
+        "update offer set answer_by = answer_by + make_interval(secs => $1), look_at = look_at + make_interval(secs => $1)
+         where state in ('asked', 'accepted', 'on_the_way')",
+        jump_s
+    )
+    .execute(&mut *conn)
+    .await?;
     sqlx::query!(
         "update handover set acknowledge_by = acknowledge_by + make_interval(secs => $1),
             voice_ring_at = voice_ring_at + make_interval(secs => $1)

@@ -27,6 +27,8 @@ enum May {
     Orderers,
     /// Supervisors, administrators.
     Supervisors,
+    /// The same people, who read what administrators write.
+    Overseers,
     /// Administrators.
     Administrators,
     /// Responders, by cookie or token.
@@ -35,7 +37,35 @@ enum May {
     Signers,
 }
 
+/// Of contracts, the people who go, and what residents ask of these.
+fn who_can_go() -> Vec<(Method, &'static str, May, Value)> {
+    let nobody = "00000000-0000-0000-0000-000000000000";
+    let contract = json!({
+        "version": 1, "node": nobody, "category": "meal", "since": "2026-01-01", "until": null, "hours": null, "area": null,
+        "price_class": null, "capacity": null, "grade": null,
+    });
+    let abilities = json!({ "version": 1, "skills": null, "mode": "walk", "sex": null, "languages": [] });
+    let shift = json!({ "from": "2026-01-01T00:00:00Z", "until": "2026-01-01T08:00:00Z" });
+    let get = |path, may| (Method::GET, path, may, Value::Null);
+    let post = |path, may, body| (Method::POST, path, may, body);
+    vec![
+        get("/api/v1/providers", May::Overseers),
+        post("/api/v1/providers/{id}/contracts", May::Administrators, contract.clone()),
+        (Method::PUT, "/api/v1/contracts/{id}", May::Administrators, contract),
+        (Method::DELETE, "/api/v1/contracts/{id}", May::Administrators, Value::Null),
+        get("/api/v1/providers/{id}/responders", May::Overseers),
+        (Method::PUT, "/api/v1/responders/{id}", May::Administrators, abilities),
+        get("/api/v1/providers/{id}/shifts", May::Overseers),
+        post("/api/v1/responders/{id}/shifts", May::Administrators, shift),
+        (Method::DELETE, "/api/v1/shifts/{id}", May::Administrators, Value::Null),
+        get("/api/v1/residents/{id}/refusals", May::Seers),
+        post("/api/v1/residents/{id}/refusals", May::Operators, json!({ "responder": nobody, "why": "x" })),
+        (Method::DELETE, "/api/v1/residents/{id}/refusals/{responder}", May::Operators, Value::Null),
+    ]
+}
+
 /// Every route: who may, and a body that gets as far as the door.
+#[expect(clippy::too_many_lines, reason = "a table, a line a route")]
 fn cases() -> Vec<(Method, &'static str, May, Value)> {
     let nobody = "00000000-0000-0000-0000-000000000000";
     let fence = json!({
@@ -43,13 +73,19 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
     });
     let record = json!({
         "version": 1, "name": "陈秀英", "sex": null, "born_in": null, "phone": null, "category": null, "address": "x",
-        "door_access": null, "home": null, "medical_card": null, "contacts": [],
+        "door_access": null, "home": null, "medical_card": null, "medical_risk": false, "contacts": [], "wants_sex": null,
+        "wants_language": null,
     });
     let push = json!({ "endpoint": "https://push.example/x", "keys": { "p256dh": "x", "auth": "x" } });
     let target = json!({ "source": "x", "clock": "asked_on_scene", "calls": "help", "share": 0.9, "within_s": 60 });
+    let rung = |after_s: i64, act: &str| json!({ "after_s": after_s, "act": act, "when": "always" });
+    let ladder = json!({
+        "version": 1, "class": "emergency", "days": "every", "from_minute": 0, "until_minute": 1440, "every_s": 60,
+        "rungs": [rung(0, "operators"), rung(60, "centres"), rung(60, "everybody")],
+    });
     let get = |path, may| (Method::GET, path, may, Value::Null);
     let post = |path, may, body| (Method::POST, path, may, body);
-    vec![
+    let rest = vec![
         // First: without anybody who decides, what the others open is soon overdue.
         get("/api/v1/health", May::Anybody),
         get("/api/v1/metrics", May::Anybody),
@@ -79,6 +115,13 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         get("/api/v1/nodes/{id}/targets", May::Seers),
         post("/api/v1/nodes/{id}/targets", May::Administrators, target),
         (Method::DELETE, "/api/v1/targets/{id}", May::Administrators, Value::Null),
+        get("/api/v1/nodes/{id}/ladders", May::Administrators),
+        post("/api/v1/nodes/{id}/ladders", May::Administrators, ladder.clone()),
+        post("/api/v1/nodes/{id}/ladders/preview", May::Administrators, ladder.clone()),
+        (Method::PUT, "/api/v1/nodes/{id}/holidays", May::Administrators, json!({ "holidays": [] })),
+        (Method::PUT, "/api/v1/ladders/{id}", May::Administrators, ladder),
+        (Method::DELETE, "/api/v1/ladders/{id}", May::Administrators, Value::Null),
+        post("/api/v1/incidents/{id}/grid-officer-called", May::Operators, Value::Null),
         post("/api/v1/incidents/{id}/category", May::Operators, json!({ "category": "meal" })),
         post("/api/v1/incidents/{id}/rating", May::Operators, json!({ "stars": 5 })),
         post("/api/v1/incidents/{id}/follow-up", May::Operators, json!({ "reached": "resident" })),
@@ -95,6 +138,7 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/appointments/{id}/cancel", May::Orderers, json!({ "version": 1, "reason": "x" })),
         get("/api/v1/categories", May::Users),
         get("/api/v1/incidents/{id}/candidates", May::Seers),
+        get("/api/v1/incidents/{id}/choices", May::Seers),
         get("/api/v1/incidents/{id}/deliveries", May::Seers),
         get("/api/v1/deliveries", May::Seers),
         post("/api/v1/deliveries/{id}/redeliver", May::Operators, Value::Null),
@@ -133,11 +177,13 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         (Method::PUT, "/api/v1/responder/duty", May::Responders, json!({ "on": true })),
         get("/api/v1/score-cards", May::Administrators),
         (Method::PUT, "/api/v1/providers/{id}/floors", May::Administrators, json!({})),
+        get("/api/v1/handovers/{id}/cap", May::Seers),
         post("/api/v1/handovers/{id}/status", May::Signers, json!({ "status": "acknowledged" })),
         get("/api/v1/openapi.json", May::Anybody),
         // Last: whoever logs out can do nothing more.
         (Method::DELETE, "/api/v1/session", May::Users, Value::Null),
-    ]
+    ];
+    who_can_go().into_iter().chain(rest).collect()
 }
 
 #[test]
@@ -160,6 +206,7 @@ fn the_description_says_who_may() {
             May::Seers => Some("see"),
             May::Orderers => Some("order"),
             May::Supervisors => Some("take_over"),
+            May::Overseers => Some("oversee"),
             May::Administrators => Some("administer"),
             May::Responders => Some("respond"),
             May::Anybody | May::Users | May::Signers => None,
@@ -176,7 +223,7 @@ fn expected(may: May, who: &str) -> Option<&'static str> {
         May::Users => is_logged_in,
         May::Operators => matches!(who, "operator" | "supervisor" | "admin"),
         May::Seers | May::Orderers => matches!(who, "operator" | "supervisor" | "admin" | "grid officer"),
-        May::Supervisors => matches!(who, "supervisor" | "admin"),
+        May::Supervisors | May::Overseers => matches!(who, "supervisor" | "admin"),
         May::Administrators => who == "admin",
         May::Responders => matches!(who, "responder" | "token"),
         May::Signers => false,
@@ -203,7 +250,7 @@ async fn each_role_gets_past_the_doors_that_are_its_own_and_no_others(pool: PgPo
     }
     for (method, path, may, body) in cases() {
         // An id of nothing: whoever is let in finds nothing there.
-        let address = path.replace("{id}", "11111111-1111-1111-1111-111111111111");
+        let address = addressed(path, "11111111-1111-1111-1111-111111111111");
         for (who, caller) in &callers {
             let body = (!body.is_null()).then(|| body.clone());
             let answer = house.call(caller, method.clone(), &address, body).await;
@@ -220,33 +267,48 @@ async fn each_role_gets_past_the_doors_that_are_its_own_and_no_others(pool: PgPo
     }
 }
 
+/// A route's path, with an id where ids go.
+fn addressed(path: &str, id: &str) -> String {
+    path.replace("{id}", id).replace("{responder}", id)
+}
+
 /// What each route with an id needs in the place of it, so that it is a thing that is there.
 fn thing(path: &str, things: &Things) -> String {
     let id = match path.split('/').nth(3) {
         Some("incidents") => things.incident,
         Some("residents") => things.resident,
         Some("fences") => things.fence,
+        Some("handovers") => things.handover,
         Some("deliveries") => things.delivery,
         Some("providers") => things.provider,
         Some("photos") => things.photo,
         Some("appointments") => things.appointment,
         Some("nodes") => things.node,
         Some("targets") => things.target,
+        Some("ladders") => things.ladder,
+        Some("contracts") => things.contract,
+        Some("responders") => things.responder,
+        Some("shifts") => things.shift,
         other => panic!("{path}: say here what {other:?} is"),
     };
-    path.replace("{id}", &id.to_string())
+    path.replace("{id}", &id.to_string()).replace("{responder}", &things.responder.to_string())
 }
 
 struct Things {
     incident: uuid::Uuid,
     resident: uuid::Uuid,
     fence: uuid::Uuid,
+    handover: uuid::Uuid,
     delivery: uuid::Uuid,
     provider: uuid::Uuid,
     photo: uuid::Uuid,
     appointment: uuid::Uuid,
     node: uuid::Uuid,
     target: uuid::Uuid,
+    ladder: uuid::Uuid,
+    contract: uuid::Uuid,
+    responder: uuid::Uuid,
+    shift: uuid::Uuid,
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -270,23 +332,39 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
         .await;
     let target = "insert into clock_target (id, node_id, source, clock, calls, share, within_s)
         select gen_random_uuid(), serving_node, 'x', 'vehicle_out', 'help', 0.9, 60 from resident returning id";
+    let ladder = "insert into ladder
+            (id, node_id, class, days, from_minute, until_minute, acts, afters_s, whens, every_s)
+        select gen_random_uuid(), serving_node, 'welfare', 'every', 0, 1440, '{operators,everybody}', '{0,60}',
+            '{always,always}', 60 from resident returning id";
+    let shift = "insert into shift (id, responder_id, during)
+        select gen_random_uuid(), id, tstzrange(now(), now() + interval '1 hour') from responder limit 1 returning id";
+    house
+        .execute(
+            "insert into refusal (resident_id, responder_id, why) select h.id, r.id, 'x' from resident h, responder r",
+        )
+        .await;
     let things = Things {
         incident: incident.0,
         resident: house.resident.0,
         fence: house.fence().await,
+        handover: house.scalar("select id from handover").await,
         delivery,
         provider,
         photo,
         appointment,
         node: house.scalar("select serving_node from resident").await,
         target: house.scalar(target).await,
+        ladder: house.scalar(ladder).await,
+        contract: house.scalar("select id from contract").await,
+        responder: house.near.0,
+        shift: house.scalar(shift).await,
     };
     let insider = house.log_in("operator2").await;
     let outsiders = ["operator elsewhere", "supervisor elsewhere", "admin elsewhere", "grid officer elsewhere"];
     for login in outsiders {
         let outsider = house.log_in(login).await;
         for (method, path, may, body) in cases() {
-            if !matches!(may, May::Operators | May::Seers | May::Orderers | May::Administrators)
+            if !matches!(may, May::Operators | May::Seers | May::Orderers | May::Overseers | May::Administrators)
                 || !path.contains("{id}")
             {
                 continue;
@@ -295,6 +373,7 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
             let answer = house.call(&outsider, method.clone(), &thing(path, &things), body).await;
             let may_nowhere = match may {
                 May::Operators => login.starts_with("grid"),
+                May::Overseers => !login.starts_with("admin") && !login.starts_with("supervisor"),
                 May::Administrators => !login.starts_with("admin"),
                 _ => false,
             };
@@ -325,6 +404,14 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
     let found = house.get(&insider, "/api/v1/residents?q=陈").await.body.to_string();
     assert!(found.contains("陈秀英"), "{found}");
     // Nothing that was tried has left a trace.
+    let kept: (i64, i64, i64) = sqlx::query_as(
+        "select (select count(*) from contract where until is null), (select count(*) from shift),
+            (select count(*) from refusal)",
+    )
+    .fetch_one(&house.pool)
+    .await
+    .unwrap();
+    assert_eq!(kept, (1, 1, 2));
     let card = house.get(&insider, &format!("/api/v1/incidents/{}", things.incident)).await.body;
     assert!(
         card["claimed_by"].is_null() && card["offers"].as_array().is_some_and(|offers| offers.len() <= 1),
@@ -373,14 +460,14 @@ async fn what_changes_something_needs_the_csrf_token(pool: PgPool) {
         let login = match may {
             May::Anybody | May::Signers => continue,
             May::Users | May::Operators | May::Seers | May::Orderers => "operator",
-            May::Supervisors | May::Administrators => "admin",
+            May::Supervisors | May::Overseers | May::Administrators => "admin",
             May::Responders => "responder",
         };
         if method == Method::GET {
             continue;
         }
         let Caller::Cookie { cookie, csrf } = house.log_in(login).await else { unreachable!() };
-        let path = path.replace("{id}", "11111111-1111-1111-1111-111111111111");
+        let path = addressed(path, "11111111-1111-1111-1111-111111111111");
         for wrong in ["", "x", &csrf[1..]] {
             let forged = Caller::Cookie { cookie: cookie.clone(), csrf: wrong.to_owned() };
             let body = (!body.is_null()).then(|| body.clone());
@@ -433,7 +520,7 @@ async fn until_the_desk_is_open_every_route_that_needs_the_database_says_that_it
     tokio::spawn(http::serve(listener, Api::new(desk, Surroundings::default()), stop));
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     for (method, path, may, body) in cases() {
-        let path = path.replace("{id}", "00000000-0000-0000-0000-000000000000");
+        let path = addressed(path, "00000000-0000-0000-0000-000000000000");
         let request = client.request(method, format!("{base}{path}")).header("cookie", "ydt_session=abc");
         let status = request.json(&body).send().await.unwrap().status();
         let expected = match may {

@@ -153,16 +153,21 @@ impl House {
 
     /// A press on the resident's pager, and what the policy does about it.
     pub(crate) async fn press(&self) -> IncidentId {
+        self.press_of("P1").await
+    }
+
+    /// A press on a pager.
+    pub(crate) async fn press_of(&self, serial: &str) -> IncidentId {
         let seq = self.seq.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let report = Report {
             version: VERSION,
             id: clock::fresh_id(),
-            serial: "P1".into(),
+            serial: serial.into(),
             dialect: Dialect::Ydt,
             authenticated: true,
             drill: false,
             lane: Lane::Alert,
-            topic: "ydt/1/P1/alert".into(),
+            topic: format!("ydt/1/{serial}/alert"),
             received_at: clock::now(),
             repeated: false,
             raw: format!("press {seq}").into_bytes(),
@@ -185,6 +190,36 @@ impl House {
         let Outcome::Committed { incident: Some(id) } = receipts[0].outcome else { panic!("{receipts:?}") };
         self.desk.apply(IncidentId(id), Input::Wake).await.unwrap();
         IncidentId(id)
+    }
+
+    /// Somebody else who wears a pager, born in a year.
+    pub(crate) async fn neighbour(&self, serial: &str, name: &str, born_in: i16) {
+        let mut conn = self.pool.acquire().await.unwrap();
+        let node = sqlx::query_scalar("select serving_node from resident where id = $1").bind(self.resident.0);
+        let neighbour = NewResident {
+            name,
+            sex: "male",
+            born_in,
+            phone: "0731-80000009",
+            category: "空巢",
+            address: "湘雅路 2 号",
+            door_access: "",
+            home: Position::new(28.228, 112.938).unwrap(),
+            node: node.fetch_one(&mut *conn).await.unwrap(),
+            handover_policy: None,
+            medical_card: "无",
+            contacts: &[],
+        };
+        let resident = registry::add_resident(&mut conn, &neighbour).await.unwrap();
+        let terminal = Terminal {
+            serial: serial.into(),
+            login: serial.into(),
+            secret_sha256: hash_secret(b"secret"),
+            dialect: Dialect::Ydt,
+            manual_publish_means_help: false,
+            drill: false,
+        };
+        registry::put_terminal(&mut conn, &terminal, "sim", Some(resident)).await.unwrap();
     }
 
     /// A fence of 300 m around the resident's home.

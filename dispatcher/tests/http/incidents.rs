@@ -292,3 +292,70 @@ async fn a_provider_without_a_contract_where_somebody_is_is_not_asked(pool: PgPo
     assert_eq!((told.status, &told.body["candidates"]), (StatusCode::OK, &json!([])), "{told:?}");
     assert_ne!(told.body["shortfall"], Value::Null, "somebody is told that there is nobody");
 }
+
+/// The open cases' pagers and the reasons for their places, in the order of the list.
+async fn standings(house: &House, who: &Caller) -> Vec<(String, Vec<String>)> {
+    let list = house.get(who, "/api/v1/incidents").await.body;
+    let standing = |summary: &Value| {
+        let reasons = summary["priority"]["reasons"].as_array().unwrap().iter();
+        (text(&summary["serial"]), reasons.map(text).collect())
+    };
+    list["incidents"].as_array().unwrap().iter().map(standing).collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn the_list_follows_who_presses_again_is_silent_very_old_or_at_risk_and_says_so(pool: PgPool) {
+    let house = House::open(pool).await;
+    let operator = house.log_in("operator").await;
+    // Nobody stands out, also not for having somebody to go: who has waited longest comes first.
+    house.execute("update responder set on_duty = false").await;
+    house.execute("update resident set born_in = 1960").await;
+    for (serial, name) in [("P2", "王建国"), ("P3", "刘玉兰"), ("P4", "周德明")] {
+        house.neighbour(serial, name, 1960).await;
+    }
+    let mut cases = Vec::new();
+    for serial in ["P1", "P2", "P3", "P4"] {
+        cases.push(house.press_of(serial).await);
+    }
+    let in_order = async |expected: [(&str, &[&str]); 4]| {
+        let expected = expected.map(|(serial, reasons)| {
+            (serial.to_owned(), reasons.iter().map(|&reason| reason.to_owned()).collect::<Vec<_>>())
+        });
+        assert_eq!(standings(&house, &operator).await, expected);
+    };
+    in_order([("P1", &[]), ("P2", &[]), ("P3", &[]), ("P4", &[])]).await;
+
+    house.execute("update resident set born_in = extract(year from now())::int - 80 where name = '刘玉兰'").await;
+    house.execute("update resident set medical_risk = true where name = '周德明'").await;
+    in_order([("P4", &["medical_risk"]), ("P3", &["old"]), ("P1", &[]), ("P2", &[])]).await;
+
+    // Pressing again, twice, is worth as much as a risk; then who has waited longer comes first.
+    house.press_of("P2").await;
+    house.press_of("P2").await;
+    in_order([("P2", &["pressed_often"]), ("P4", &["medical_risk"]), ("P3", &["old"]), ("P1", &[])]).await;
+
+    // Two minutes pass for one of them, as was said beforehand.
+    let card = house.get(&operator, &format!("/api/v1/incidents/{}", cases[0])).await.body;
+    let next = &card["priority"]["next"];
+    assert_eq!(next["reasons"], json!(["silent"]), "{card}");
+    let pressed_at: jiff::Timestamp = text(&card["last_press_at"]).parse().unwrap();
+    let silent_at: jiff::Timestamp = text(&next["at"]).parse().unwrap();
+    assert_eq!(silent_at, pressed_at + jiff::SignedDuration::from_mins(2));
+    assert!(next["urgency"].as_i64() > card["urgency"].as_i64());
+    house
+        .execute(
+            "update incident set last_press_at = now() - interval '2 min'
+             where resident_id = (select id from resident where name = '陈秀英')",
+        )
+        .await;
+    in_order([("P1", &["silent"]), ("P2", &["pressed_often"]), ("P4", &["medical_risk"]), ("P3", &["old"])]).await;
+
+    // Somebody speaks with them: it is not silent any more.
+    is_done(&act(&house, &operator, cases[0], "claim", json!({})).await);
+    is_done(&act(&house, &operator, cases[0], "spoken", json!({ "with": "wearer" })).await);
+    in_order([("P2", &["pressed_often"]), ("P4", &["medical_risk"]), ("P3", &["old"]), ("P1", &[])]).await;
+}

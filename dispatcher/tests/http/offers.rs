@@ -67,6 +67,21 @@ async fn after_a_decline_the_next_is_asked(pool: PgPool) {
     assert_eq!(told["offers"][0]["state"], "asked");
     let reason: String = house.scalar("select reason from offer where state = 'declined'").await;
     assert_eq!(reason, "busy");
+
+    // Why each was asked or passed over stays to be read.
+    let operator = house.log_in("operator").await;
+    let incident = house.get(&operator, "/api/v1/incidents").await.body["incidents"][0]["id"].clone();
+    let path = format!("/api/v1/incidents/{}/choices", incident.as_str().unwrap());
+    let choices = house.get(&operator, &path).await.body["choices"].clone();
+    let verdicts = |choice: &Value| {
+        let verdict =
+            |one: &Value| (one["name"].as_str().unwrap().to_owned(), one["verdict"].as_str().unwrap().to_owned());
+        choice["considered"].as_array().unwrap().iter().map(verdict).collect::<Vec<_>>()
+    };
+    let said = |list: &[(&str, &str)]| list.iter().map(|(who, why)| ((*who).into(), (*why).into())).collect::<Vec<_>>();
+    assert_eq!(verdicts(&choices[0]), said(&[("李卫", "asked"), ("张兰", "later")]), "{choices}");
+    assert_eq!(verdicts(&choices[1]), said(&[("张兰", "asked"), ("李卫", "declined")]), "{choices}");
+    assert!(choices[0]["considered"][0]["distance_m"].as_f64().unwrap() > 0.0, "{choices}");
 }
 
 #[sqlx::test(migrations = "./migrations")]

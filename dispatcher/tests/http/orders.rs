@@ -100,7 +100,7 @@ async fn a_category_that_nobody_knows_is_chosen_by_the_owner(pool: PgPool) {
     assert_eq!(card["tasks"], json!(["category_unknown"]));
     assert_ne!(card["ring"], "none");
     let listed = house.get(&operator, "/api/v1/categories").await.body;
-    assert_eq!(listed["categories"].as_array().unwrap().len(), 6);
+    assert_eq!(listed["categories"].as_array().unwrap().len(), 10);
     let unclaimed = house.post(&operator, &path(&card, "category"), json!({ "category": "meal" })).await;
     assert_eq!(unclaimed.reason(), "not_claimed");
     house.post(&operator, &path(&card, "claim"), json!({})).await;

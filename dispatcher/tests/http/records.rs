@@ -9,7 +9,19 @@ use crate::house::{Answer, Caller, House};
 /// The record as a page sends it back that changes nothing.
 fn draft(kept: &Value) -> Value {
     let mut draft = json!({ "version": kept["version"] });
-    for field in ["name", "sex", "born_in", "phone", "category", "address", "door_access", "home", "medical_card"] {
+    for field in [
+        "name",
+        "sex",
+        "born_in",
+        "phone",
+        "category",
+        "address",
+        "door_access",
+        "home",
+        "medical_card",
+        "wants_sex",
+        "wants_language",
+    ] {
         draft[field] = kept[field].clone();
     }
     let contacts = kept["contacts"].as_array().unwrap().iter().map(|contact| {
@@ -18,6 +30,7 @@ fn draft(kept: &Value) -> Value {
         draft
     });
     draft["contacts"] = contacts.collect();
+    draft["medical_risk"] = kept["medical_risk"].clone();
     draft
 }
 
@@ -40,6 +53,9 @@ async fn a_resident_is_changed_and_who_did_it_is_written_down(pool: PgPool) {
     wanted["phone"] = json!("");
     wanted["home"] = json!({ "lat": 28.2301, "lon": 112.9402 });
     wanted["medical_card"] = json!("高血压，青霉素过敏");
+    wanted["medical_risk"] = json!(true);
+    wanted["wants_sex"] = json!("female");
+    wanted["wants_language"] = json!(" 长沙话 ");
     let son = wanted["contacts"][0].clone();
     wanted["contacts"] = json!([
         { "was": null, "name": "陈丽", "relation": "女儿", "phone": "138 0000 0002", "email": "li@mail.example" },
@@ -51,6 +67,8 @@ async fn a_resident_is_changed_and_who_did_it_is_written_down(pool: PgPool) {
     assert_eq!((&told["name"], &told["version"], &told["born_in"]), (&json!("陈秀瑛"), &json!(2), &Value::Null));
     assert_eq!((&told["phone"], &told["door_access"]), (&Value::Null, &json!("钥匙在邻居家")));
     assert_eq!(told["home"], json!({ "lat": 28.2301, "lon": 112.9402 }));
+    assert_eq!((&kept["medical_risk"], &told["medical_risk"]), (&json!(false), &json!(true)));
+    assert_eq!((&told["wants_sex"], &told["wants_language"]), (&json!("female"), &json!("长沙话")));
     let contact = |rank: usize| &told["contacts"][rank - 1];
     assert_eq!((&contact(1)["name"], &contact(1)["rank"]), (&json!("陈丽"), &json!(1)));
     assert_eq!((&contact(2)["name"], &contact(2)["phone"]), (&json!("陈明"), &json!("13800000000")));
@@ -64,7 +82,8 @@ async fn a_resident_is_changed_and_who_did_it_is_written_down(pool: PgPool) {
     .fetch_all(&house.pool)
     .await
     .unwrap();
-    let fields = json!({ "fields": ["name", "born_in", "phone", "home", "medical_card", "contacts"] });
+    let fields = json!({ "fields":
+        ["name", "born_in", "phone", "home", "medical_card", "medical_risk", "wants_sex", "wants_language", "contacts"] });
     assert_eq!(written, [(fields, true)]);
 
     // The same once more changes nothing, and is no edit.
@@ -178,6 +197,7 @@ async fn a_record_that_cannot_be_is_refused_with_its_field_and_a_sentence(pool: 
         ("name", json!(" ")),
         ("address", Value::Null),
         ("sex", json!("x")),
+        ("wants_sex", json!("either")),
         ("born_in", json!("1941")),
         ("contacts", Value::Null),
     ] {

@@ -21,7 +21,7 @@ use wire::report::Event;
 const SOS: Event = Event::Alert { kind: AlertKind::Sos };
 
 /// Nobody wears a terminal that could be told anything.
-struct NoTerminals;
+pub(crate) struct NoTerminals;
 
 #[async_trait]
 impl Terminals for NoTerminals {
@@ -35,18 +35,19 @@ pub(crate) async fn run_until(district: &District, what: &str, is_so: &'static s
     let stop = CancellationToken::new();
     let running =
         tokio::spawn(dispatcher::start::run(district.desk.clone(), Arc::new(NoTerminals), None, stop.clone()));
+    wait_for(&district.desk_pool, what, is_so).await;
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+/// Waits until `is_so` finds what it waits for, at most 20 seconds.
+pub(crate) async fn wait_for(pool: &PgPool, what: &str, is_so: &'static str) {
     let waiting = async {
-        loop {
-            let found: bool = sqlx::query_scalar(is_so).fetch_one(&district.desk_pool).await.unwrap();
-            if found {
-                return;
-            }
+        while !sqlx::query_scalar::<_, bool>(is_so).fetch_one(pool).await.unwrap() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap_or_else(|_| panic!("in vain: {what}"));
-    stop.cancel();
-    running.await.unwrap().unwrap();
 }
 
 pub(crate) async fn execute(district: &District, statement: &'static str) {

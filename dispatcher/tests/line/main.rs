@@ -2,10 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod canary;
+mod centres;
 mod channels;
 mod district;
 mod faults;
 mod fences;
+mod ladders;
 mod letters;
 mod orders;
+mod plan;
 mod presses;
+mod who_can_go;

@@ -18,7 +18,7 @@ async fn request(district: &District, category: &str, seq: u32) -> IncidentId {
     IncidentId(incident)
 }
 
-async fn decided(district: &District, category: &str, seq: u32) -> Incident {
+pub(crate) async fn decided(district: &District, category: &str, seq: u32) -> Incident {
     let id = request(district, category, seq).await;
     district.desk.apply(id, Input::Wake).await.unwrap()
 }

@@ -1,8 +1,10 @@
-//! Telling the contacts, one after the other: the first with the first decision, the next a while later
-//! unless somebody has the case and a contact is known to know. Where they are reached, and in what
+//! Telling the contacts, one after the other: the first when the ladder says so, with the first decision
+//! where it says nothing else; the next a while later unless somebody has the case and a contact is known
+//! to know. Where they are reached, and in what
 //! words, is not said here; issues of who is told how soon are the policy's.
 
 use super::draft::Draft;
+use super::ladder::Act;
 use super::{Class, ContactNews, Effect, Entry, Origin, Rank, Reach, Told, ToldState};
 
 /// Whether contacts are told of it by itself: of a call for help by somebody we know. Daily help wakes
@@ -16,6 +18,11 @@ pub(super) fn tell_next(draft: &mut Draft<'_>) {
     if !is_told(draft) {
         return;
     }
+    let Some(rung) = draft.ladder().rung(Act::Contacts) else {
+        draft.next.tell_next_at = None;
+        return;
+    };
+    let begins_at = draft.next.opened_at + rung.after;
     loop {
         let had_turn = |rank: Rank| draft.next.told.iter().any(|told| told.rank == rank);
         let Some(contact) = draft.facts.contacts.iter().find(|contact| !had_turn(contact.rank)).copied() else {
@@ -25,9 +32,13 @@ pub(super) fn tell_next(draft: &mut Draft<'_>) {
         if draft.next.tell_next_at.is_some_and(|at| at > draft.now()) {
             return;
         }
+        if draft.next.told.is_empty() && begins_at > draft.now() {
+            draft.next.tell_next_at = Some(begins_at);
+            return;
+        }
         let every = draft.facts.policy.contact_every;
         let is_somebody_reached = draft.next.told.iter().any(|told| told.state == ToldState::Reached);
-        if draft.next.owner().is_some() && is_somebody_reached {
+        if draft.next.owner().is_some() && is_somebody_reached || !draft.holds(rung.when) {
             draft.next.tell_next_at = Some(draft.after(every));
             return;
         }

@@ -2,14 +2,11 @@
 
 use super::draft::Draft;
 use super::{
-    Category, Centre, Class, ClosedBy, Effect, Entry, Facts, HandoverPolicy, HandoverState, Helper, Incident, Level,
-    News, OfferState, Origin, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts,
+    Category, Centre, Class, ClosedBy, Considered, Effect, Entry, Facts, HandoverPolicy, HandoverState, Helper,
+    Incident, News, OfferState, Origin, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts, offers,
 };
 use crate::id::{HandoverId, OfferId, ResponderId, UserId};
 use jiff::{SignedDuration, Timestamp};
-
-/// An arrival that is expected this much sooner or later is news to a wearer.
-const NEWS_WORTH: SignedDuration = SignedDuration::from_secs(60);
 
 /// What can happen to an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +131,11 @@ pub enum Input {
         /// Its own number for the case.
         reference: Option<String>,
     },
+    /// The owner has telephoned the grid officer.
+    GridOfficerCalled {
+        /// Who.
+        by: UserId,
+    },
     /// Anybody remarks something.
     Note {
         /// Who.
@@ -183,7 +185,7 @@ pub enum CentreWord {
 }
 
 /// What follows from an input.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// The incident afterwards.
     pub next: Incident,
@@ -191,6 +193,8 @@ pub struct Step {
     pub entries: Vec<Entry>,
     /// What is to happen outside, in order.
     pub effects: Vec<Effect>,
+    /// Who was looked at, when it was decided whom to ask, in the order in which they would be asked.
+    pub considered: Vec<Considered>,
 }
 
 /// Why an input is not accepted. Nothing has changed.
@@ -226,6 +230,9 @@ pub enum Refusal {
     /// Daily help is no centre's business; what turns out to be an emergency is opened as one.
     #[error("a request for daily help goes to no centre: open an emergency for it")]
     NoEmergency,
+    /// Nobody has to telephone the grid officer, or somebody has.
+    #[error("nobody waits for a call to the grid officer")]
+    NoSuchTask,
     /// Only a request for daily help has a category.
     #[error("only a request for daily help has a category")]
     NoOrder,
@@ -252,6 +259,7 @@ impl Refusal {
             Self::AlreadyHandedOver => "already_handed_over",
             Self::NoEmergency => "no_emergency",
             Self::NoOrder => "no_order",
+            Self::NoSuchTask => "no_such_task",
             Self::CentreUnderWay => "centre_under_way",
             Self::PressedAgain => "pressed_again",
         }
@@ -284,7 +292,7 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
         return Ok(draft.finish());
     }
     match input {
-        Input::Wake => {}
+        Input::Wake => offers::let_go(&mut draft),
         Input::Claim { by, authority } => claim(&mut draft, by, authority)?,
         Input::Release { by } => {
             require_owner(&draft, by)?;
@@ -296,9 +304,9 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
         | Input::Accept { .. }
         | Input::Decline { .. }
         | Input::SetOut { .. }
-        | Input::Arrive { .. } => hear_about_offer(&mut draft, input)?,
+        | Input::Arrive { .. } => offers::hear(&mut draft, input)?,
         Input::Finish { .. } => {
-            hear_about_offer(&mut draft, input)?;
+            offers::hear(&mut draft, input)?;
             if let Some(by) = who_finished_the_order(&draft) {
                 draft.close(ClosedBy::Responder(by), Outcome::ServiceDone, None);
                 return Ok(draft.finish());
@@ -333,17 +341,8 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
             draft.move_handover(id, HandoverState::StoodDown { reason }, None);
             draft.emit(Effect::StandCentreDown(id));
         }
-        Input::VoiceDone { by, centre, reference } => {
-            act_as_owner(&mut draft, by)?;
-            let handover = draft
-                .next
-                .handovers
-                .iter_mut()
-                .find(|handover| handover.centre == centre && matches!(handover.voice, Voice::Due { .. }))
-                .ok_or(Refusal::NoSuchHandover)?;
-            handover.voice = Voice::Done { by };
-            draft.write(Entry::VoiceDone { centre, by, reference });
-        }
+        Input::VoiceDone { by, centre, reference } => finish_voice(&mut draft, by, centre, reference)?,
+        Input::GridOfficerCalled { by } => finish_officer(&mut draft, by)?,
         Input::Note { by, text } => draft.write(Entry::Noted { by, text }),
         Input::Close { by, outcome, note } => {
             act_as_owner(&mut draft, by)?;
@@ -371,15 +370,14 @@ fn catch_up(draft: &mut Draft<'_>) {
     // Whatever made earlier decisions fail, this one does not.
     draft.next.operator_decides = false;
     check_owner(draft);
-    expire_offers(draft);
+    offers::expire(draft);
+    offers::look(draft);
     expire_handovers(draft);
+    expire_officer(draft);
     answer_presses(draft);
-    if draft.next.shortfall.is_some() && asks_by_itself(draft) {
-        // Somebody may have come near or become free since, or the place has become known.
-        draft.ask_next();
-    }
+    offers::heed_advice(draft);
     draft.hold_order();
-    climb_ladder(draft);
+    draft.climb();
     contacts::tell_next(draft);
 }
 
@@ -424,7 +422,7 @@ fn disown(draft: &mut Draft<'_>) {
     // An order that somebody sees to needs no other owner.
     let is_seen_to = draft.next.class == Class::Service && draft.next.ring == Ring::Quiet && draft.is_anybody_engaged();
     if !is_seen_to {
-        draft.ring_operators();
+        draft.ring_anew();
     }
     if draft.facts.policy.handover == HandoverPolicy::AtOnce {
         draft.call_centres(None);
@@ -434,33 +432,6 @@ fn disown(draft: &mut Draft<'_>) {
     let was_helped = draft.next.offers.iter().any(|offer| offer.state == OfferState::Done && offer.round == round);
     if asks_by_itself(draft) && !was_helped {
         draft.ask_next();
-    }
-}
-
-fn expire_offers(draft: &mut Draft<'_>) {
-    let now = draft.now();
-    let silent: Vec<OfferId> = draft
-        .next
-        .offers
-        .iter()
-        .filter(|offer| matches!(offer.state, OfferState::Asked { answer_by } if answer_by <= now))
-        .map(|offer| offer.id)
-        .collect();
-    for id in &silent {
-        draft.move_offer(*id, OfferState::Silent);
-        draft.emit(Effect::DismissResponder(*id));
-    }
-    if !silent.is_empty() {
-        pass_on(draft);
-    }
-}
-
-/// Somebody will not go. The policy asks the next; where it may not, a person must know.
-fn pass_on(draft: &mut Draft<'_>) {
-    if asks_by_itself(draft) {
-        draft.ask_next();
-    } else if !draft.is_anybody_engaged() {
-        draft.ring_operators();
     }
 }
 
@@ -484,6 +455,16 @@ fn expire_handovers(draft: &mut Draft<'_>) {
     }
 }
 
+/// Nobody has telephoned the grid officer yet.
+fn expire_officer(draft: &mut Draft<'_>) {
+    if let Voice::Due { ring_at } = draft.next.grid_officer
+        && ring_at <= draft.now()
+    {
+        draft.next.grid_officer = Voice::Due { ring_at: draft.after(draft.ladder().every()) };
+        draft.ring_operators();
+    }
+}
+
 /// Runs the policy for presses that came in since it last ran. The first run and every later one are
 /// the same rules: ring, hand over, ask.
 fn answer_presses(draft: &mut Draft<'_>) {
@@ -499,6 +480,7 @@ fn answer_presses(draft: &mut Draft<'_>) {
     if draft.next.class == Class::Emergency && draft.facts.policy.handover == HandoverPolicy::AtOnce {
         draft.call_centres(None);
     }
+    draft.begin_anew_for_centres();
     if asks_by_itself(draft) {
         if !is_first {
             draft.next.round += 1;
@@ -513,7 +495,7 @@ fn answer_presses(draft: &mut Draft<'_>) {
 /// Whether the policy may ask responders without an operator: for somebody we know, when what was
 /// raised calls for a centre too, or when it is known what daily help is wanted. A message that nobody
 /// could read is looked at by a person first.
-fn asks_by_itself(draft: &Draft<'_>) -> bool {
+pub(super) fn asks_by_itself(draft: &Draft<'_>) -> bool {
     let is_clear = match draft.next.class {
         Class::Service => draft.next.category.is_some(),
         Class::Emergency | Class::Wandering | Class::Welfare => !draft.next.centres_wanted().is_empty(),
@@ -561,19 +543,6 @@ fn categorize(draft: &mut Draft<'_>, by: UserId, category: Category) -> Result<(
     Ok(())
 }
 
-fn climb_ladder(draft: &mut Draft<'_>) {
-    let Ring::Ringing { level, next_at } = draft.next.ring else { return };
-    let is_due = next_at <= draft.now();
-    let in_vain = draft.rings_in_vain(level);
-    match level {
-        Level::Quiet | Level::Operators if is_due || in_vain => draft.ring_supervisors(next_at.min(draft.now())),
-        Level::Supervisors if is_due => draft.ring_supervisors_again(),
-        // They were there when it began to ring.
-        Level::Supervisors if in_vain => draft.call_centres(None),
-        _ => {}
-    }
-}
-
 fn claim(draft: &mut Draft<'_>, by: UserId, authority: Authority) -> Result<(), Refusal> {
     match (draft.next.owner(), authority) {
         // Claiming one's own again says: I have heard the new press.
@@ -603,7 +572,7 @@ fn claim(draft: &mut Draft<'_>, by: UserId, authority: Authority) -> Result<(), 
     Ok(())
 }
 
-fn require_owner(draft: &Draft<'_>, by: UserId) -> Result<(), Refusal> {
+pub(super) fn require_owner(draft: &Draft<'_>, by: UserId) -> Result<(), Refusal> {
     match draft.next.owner() {
         None => Err(Refusal::NotClaimed),
         Some(owner) if owner == by => Ok(()),
@@ -612,7 +581,7 @@ fn require_owner(draft: &Draft<'_>, by: UserId) -> Result<(), Refusal> {
 }
 
 /// An owner who does something has evidently heard the ring and is there.
-fn act_as_owner(draft: &mut Draft<'_>, by: UserId) -> Result<(), Refusal> {
+pub(super) fn act_as_owner(draft: &mut Draft<'_>, by: UserId) -> Result<(), Refusal> {
     require_owner(draft, by)?;
     draft.quieten();
     if let Ownership::Claimed { by, since, .. } = draft.next.ownership {
@@ -622,133 +591,8 @@ fn act_as_owner(draft: &mut Draft<'_>, by: UserId) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn expected(draft: &Draft<'_>, minutes: u16) -> Timestamp {
+pub(super) fn expected(draft: &Draft<'_>, minutes: u16) -> Timestamp {
     draft.after(SignedDuration::from_mins(i64::from(minutes)))
-}
-
-fn hear_about_offer(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> {
-    let find = |draft: &Draft<'_>, id: OfferId| {
-        draft.next.offers.iter().find(|offer| offer.id == id).cloned().ok_or(Refusal::NoSuchOffer)
-    };
-    match input {
-        Input::Ask { by, responder } => {
-            act_as_owner(draft, by)?;
-            if draft.next.offers.iter().any(|offer| offer.responder == responder && offer.state.is_live()) {
-                return Err(Refusal::AlreadyAsked);
-            }
-            draft.ask(responder, Some(by));
-        }
-        Input::Withdraw { by, offer: id } => {
-            act_as_owner(draft, by)?;
-            if !find(draft, id)?.state.is_live() {
-                return Err(Refusal::OfferOver);
-            }
-            draft.move_offer(id, OfferState::Withdrawn);
-            draft.emit(Effect::DismissResponder(id));
-        }
-        Input::Accept { offer: id, minutes } => {
-            let offer = find(draft, id)?;
-            match offer.state {
-                OfferState::Asked { .. } => {}
-                // A yes that comes late is still a yes, unless somebody else is going.
-                OfferState::Silent if !draft.next.offers.iter().any(|other| other.state.is_accepted()) => {}
-                OfferState::Silent => return Err(Refusal::Taken),
-                // Said twice: the answer to the first was lost.
-                ref state if state.is_accepted() => return Ok(()),
-                _ => return Err(Refusal::OfferOver),
-            }
-            let expected_at = expected(draft, minutes);
-            draft.move_offer(id, OfferState::Accepted { expected_at });
-            draft.next.shortfall = None;
-            dismiss_asked(draft, id, offer.responder);
-            see_to_order(draft, None);
-            let who = Helper::Responder(offer.responder);
-            draft.emit(Effect::TellWearer(News::Coming { who, expected_at: Some(expected_at) }));
-        }
-        Input::Decline { offer: id, reason } => {
-            let offer = find(draft, id)?;
-            match offer.state {
-                OfferState::Declined { .. } => return Ok(()),
-                OfferState::Silent => draft.move_offer(id, OfferState::Declined { reason }),
-                state if state.is_live() => {
-                    draft.move_offer(id, OfferState::Declined { reason });
-                    // Who had said yes and now says no leaves a hole that a person should know of, and
-                    // that those may fill who were sent home because of that yes.
-                    if state.is_accepted() {
-                        draft.next.round += 1;
-                        if draft.next.class != Class::Service || draft.next.owner().is_some() {
-                            draft.ring_operators();
-                        }
-                    }
-                    pass_on(draft);
-                }
-                _ => return Err(Refusal::OfferOver),
-            }
-        }
-        Input::SetOut { offer: id, minutes } => {
-            let offer = find(draft, id)?;
-            let told = match offer.state {
-                OfferState::Accepted { expected_at } | OfferState::OnTheWay { expected_at } => expected_at,
-                OfferState::OnScene => return Ok(()),
-                _ => return Err(Refusal::OfferOver),
-            };
-            let expected_at = expected(draft, minutes);
-            draft.move_offer(id, OfferState::OnTheWay { expected_at });
-            see_to_order(draft, None);
-            // A pager that chimes for the same minutes twice tells nothing.
-            if expected_at.duration_since(told).abs() >= NEWS_WORTH {
-                let who = Helper::Responder(offer.responder);
-                draft.emit(Effect::TellWearer(News::Coming { who, expected_at: Some(expected_at) }));
-            }
-        }
-        Input::Arrive { offer: id } => {
-            let offer = find(draft, id)?;
-            match offer.state {
-                OfferState::Accepted { .. } | OfferState::OnTheWay { .. } => {}
-                OfferState::OnScene => return Ok(()),
-                _ => return Err(Refusal::OfferOver),
-            }
-            draft.move_offer(id, OfferState::OnScene);
-            see_to_order(draft, Some(draft.after(draft.facts.policy.service_lasts)));
-            draft.emit(Effect::TellWearer(News::Arrived { who: Helper::Responder(offer.responder) }));
-        }
-        Input::Finish { offer: id } => {
-            let offer = find(draft, id)?;
-            match offer.state {
-                OfferState::Done => return Ok(()),
-                ref state if state.is_accepted() => draft.move_offer(id, OfferState::Done),
-                _ => return Err(Refusal::OfferOver),
-            }
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Somebody sees to an order that nobody owns: whoever was rung about it need not come. Held until then,
-/// or as long as their own word allows.
-fn see_to_order(draft: &mut Draft<'_>, until: Option<Timestamp>) {
-    if draft.next.class == Class::Service && draft.next.owner().is_none() {
-        draft.next.ring = until.map_or(Ring::Quiet, |until| Ring::Held { until });
-    }
-}
-
-/// First to accept wins: the others who were asked are told. Who was asked anew and says yes to the
-/// earlier question must not hear that they are not needed.
-fn dismiss_asked(draft: &mut Draft<'_>, winner: OfferId, responder: ResponderId) {
-    let asked: Vec<(OfferId, ResponderId)> = draft
-        .next
-        .offers
-        .iter()
-        .filter(|offer| offer.id != winner && matches!(offer.state, OfferState::Asked { .. }))
-        .map(|offer| (offer.id, offer.responder))
-        .collect();
-    for (id, asked) in asked {
-        draft.move_offer(id, OfferState::Withdrawn);
-        if asked != responder {
-            draft.emit(Effect::DismissResponder(id));
-        }
-    }
 }
 
 fn settle_voice(draft: &mut Draft<'_>, id: HandoverId) {
@@ -817,6 +661,29 @@ fn hear_centre(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> {
         }
         _ => {}
     }
+    Ok(())
+}
+
+fn finish_voice(draft: &mut Draft<'_>, by: UserId, centre: Centre, reference: Option<String>) -> Result<(), Refusal> {
+    act_as_owner(draft, by)?;
+    let handover = draft
+        .next
+        .handovers
+        .iter_mut()
+        .find(|handover| handover.centre == centre && matches!(handover.voice, Voice::Due { .. }))
+        .ok_or(Refusal::NoSuchHandover)?;
+    handover.voice = Voice::Done { by };
+    draft.write(Entry::VoiceDone { centre, by, reference });
+    Ok(())
+}
+
+fn finish_officer(draft: &mut Draft<'_>, by: UserId) -> Result<(), Refusal> {
+    act_as_owner(draft, by)?;
+    if !matches!(draft.next.grid_officer, Voice::Due { .. }) {
+        return Err(Refusal::NoSuchTask);
+    }
+    draft.next.grid_officer = Voice::Done { by };
+    draft.write(Entry::GridOfficerCalled { by });
     Ok(())
 }
 

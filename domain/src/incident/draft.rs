@@ -3,10 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Candidate, Centre, Class, ClosedBy, Closure, ContactNews, Effect, Entry, Facts, Handover, HandoverState, Incident,
-    Level, News, Offer, OfferState, Outcome, Ownership, Presence, Ring, Shortfall, Step, ToldState, Voice,
+    Centre, Class, ClosedBy, Closure, Considered, ContactNews, Effect, Entry, Facts, Handover, HandoverState, Incident,
+    News, OfferState, Outcome, Ownership, Ring, Step, ToldState, Voice,
 };
-use crate::id::{HandoverId, OfferId, ResponderId, UserId};
+use crate::id::{HandoverId, UserId};
 
 /// The incident while a decision is being made about it.
 pub(super) struct Draft<'f> {
@@ -14,16 +14,24 @@ pub(super) struct Draft<'f> {
     pub(super) facts: &'f Facts,
     entries: Vec<Entry>,
     effects: Vec<Effect>,
+    pub(super) considered: Vec<Considered>,
     used: usize,
 }
 
 impl<'f> Draft<'f> {
     pub(super) fn new(incident: &Incident, facts: &'f Facts) -> Self {
-        Self { next: incident.clone(), facts, entries: Vec::new(), effects: Vec::new(), used: 0 }
+        Self {
+            next: incident.clone(),
+            facts,
+            entries: Vec::new(),
+            effects: Vec::new(),
+            considered: Vec::new(),
+            used: 0,
+        }
     }
 
     pub(super) fn finish(self) -> Step {
-        Step { next: self.next, entries: self.entries, effects: self.effects }
+        Step { next: self.next, entries: self.entries, effects: self.effects, considered: self.considered }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -38,6 +46,17 @@ impl<'f> Draft<'f> {
         self.entries.push(entry);
     }
 
+    pub(super) fn write_once(&mut self, entry: Entry) {
+        if !self.entries.contains(&entry) {
+            self.write(entry);
+        }
+    }
+
+    /// Whether this very decision has asked somebody: one question a decision is enough.
+    pub(super) fn has_asked(&self) -> bool {
+        self.entries.iter().any(|entry| matches!(entry, Entry::Asked { .. }))
+    }
+
     pub(super) fn emit(&mut self, effect: Effect) {
         self.effects.push(effect);
     }
@@ -50,7 +69,7 @@ impl<'f> Draft<'f> {
         }
     }
 
-    fn fresh(&mut self) -> uuid::Uuid {
+    pub(super) fn fresh(&mut self) -> uuid::Uuid {
         let id = self.facts.fresh[self.used];
         self.used += 1;
         id
@@ -68,77 +87,6 @@ impl<'f> Draft<'f> {
 
     pub(super) fn quieten(&mut self) {
         self.next.ring = Ring::Quiet;
-    }
-
-    /// Rings from the lowest rung on which somebody is there to hear it. What rings already rings
-    /// again on its own rung, and its next rung comes no later for it; sooner, when the ring was for an
-    /// owner who is no more.
-    pub(super) fn ring_operators(&mut self) {
-        if let Ring::Ringing { level, next_at } = self.next.ring {
-            let unowned_by = self.after(self.patience(level));
-            let is_owned = self.next.owner().is_some();
-            self.ring(level, if is_owned { next_at } else { next_at.min(unowned_by) });
-        } else if self.rings_in_vain(Level::Operators) {
-            self.ring_supervisors(self.now());
-        } else {
-            let next_at = self.after(self.patience(Level::Operators));
-            self.ring(Level::Operators, next_at);
-        }
-    }
-
-    /// The rung above the operators, due since `due_at`. A rung that was noticed late (the process was
-    /// away) takes nothing from the next one's time: that is counted from when it was due.
-    pub(super) fn ring_supervisors(&mut self, due_at: Timestamp) {
-        let next_at = due_at + self.patience(Level::Supervisors);
-        if next_at <= self.now() || self.rings_in_vain(Level::Supervisors) {
-            self.ring_supervisors_again();
-        } else {
-            self.ring(Level::Supervisors, next_at);
-        }
-    }
-
-    /// The uppermost rung: what nobody owns goes to the centres by itself, who kept silent may be asked
-    /// once more, and everybody is rung until somebody takes it.
-    pub(super) fn ring_supervisors_again(&mut self) {
-        if self.next.owner().is_none() {
-            self.call_centres(None);
-            if self.next.shortfall == Some(Shortfall::AllAsked) {
-                self.next.round += 1;
-                self.ask_next();
-            }
-        }
-        let next_at = self.after(self.facts.policy.ring_again_every);
-        self.ring(Level::Supervisors, next_at);
-    }
-
-    /// Whether nobody at all hears a rung: nobody owns it and nobody who is rung is there.
-    pub(super) fn rings_in_vain(&self, level: Level) -> bool {
-        let operators_gone = self.facts.operators == Presence::Gone;
-        let supervisors_gone = self.facts.supervisors == Presence::Gone;
-        self.next.owner().is_none() && operators_gone && (level != Level::Supervisors || supervisors_gone)
-    }
-
-    /// How long a rung has, before the next one.
-    fn patience(&self, level: Level) -> SignedDuration {
-        let policy = self.facts.policy;
-        if self.next.class == Class::Service {
-            return match level {
-                Level::Quiet | Level::Operators => policy.service_supervisors_after,
-                Level::Supervisors => policy.ring_again_every,
-            };
-        }
-        match level {
-            Level::Quiet | Level::Operators => policy.supervisors_after.min(policy.centre_after),
-            Level::Supervisors => (policy.centre_after - policy.supervisors_after).max(SignedDuration::ZERO),
-        }
-    }
-
-    fn ring(&mut self, level: Level, next_at: Timestamp) {
-        self.next.ring = Ring::Ringing { level, next_at };
-        // However many reasons a decision has to ring, it rings once.
-        if !self.entries.contains(&Entry::Rung { level }) {
-            self.write(Entry::Rung { level });
-        }
     }
 
     /// An order for daily help that somebody sees to rings nobody, until they are late; one that nobody
@@ -159,85 +107,9 @@ impl<'f> Draft<'f> {
             OfferState::OnScene => Some(held_until.unwrap_or(self.after(policy.service_lasts))),
             _ => None,
         });
-        match until.min() {
+        match until.chain(self.next.waits_until).min() {
             Some(until) if until > self.now() => self.next.ring = Ring::Held { until },
             _ => self.ring_operators(),
-        }
-    }
-
-    // ---- offers -------------------------------------------------------------------------------
-
-    pub(super) fn ask(&mut self, responder: ResponderId, by: Option<UserId>) {
-        let offer = Offer {
-            id: OfferId(self.fresh()),
-            responder,
-            round: self.next.round,
-            asked_at: self.now(),
-            state: OfferState::Asked { answer_by: self.after(self.facts.policy.window(self.next.class)) },
-        };
-        self.next.shortfall = None;
-        self.write(Entry::Asked { offer: offer.id, responder, by });
-        self.emit(Effect::AskResponder(offer.id));
-        self.next.offers.push(offer);
-    }
-
-    /// Whether somebody is being asked, or going.
-    pub(super) fn is_anybody_engaged(&self) -> bool {
-        self.next.offers.iter().any(|offer| offer.state.is_live())
-    }
-
-    /// Asks the nearest who has neither declined nor been asked in this round; when nobody is left,
-    /// says so loudly.
-    pub(super) fn ask_next(&mut self) {
-        if self.is_anybody_engaged() {
-            return;
-        }
-        match self.choose() {
-            Ok(candidate) => self.ask(candidate.responder, None),
-            Err(shortfall) => {
-                if self.next.shortfall != Some(shortfall) {
-                    self.next.shortfall = Some(shortfall);
-                    self.write(Entry::NobodyLeft { shortfall });
-                    self.ring_operators();
-                }
-            }
-        }
-    }
-
-    fn choose(&self) -> Result<Candidate, Shortfall> {
-        let candidates = self.facts.candidates.as_ref().ok_or(Shortfall::PlaceUnknown)?;
-        let offers_to = |responder| self.next.offers.iter().filter(move |offer| offer.responder == responder);
-        let is_spent = |responder| {
-            offers_to(responder)
-                .any(|offer| offer.round == self.next.round || matches!(offer.state, OfferState::Declined { .. }))
-        };
-        // Who kept silent comes after everybody who did not, however near, and among themselves in the
-        // order in which they were asked: nobody is asked twice while somebody waits to be asked once.
-        let asked_in_vain_at = |responder| {
-            offers_to(responder).filter(|offer| offer.state == OfferState::Silent).map(|offer| offer.asked_at).max()
-        };
-        candidates
-            .iter()
-            .copied()
-            .filter(|candidate| !is_spent(candidate.responder))
-            .min_by_key(|candidate| asked_in_vain_at(candidate.responder))
-            .ok_or(if self.next.offers.is_empty() { Shortfall::NobodyNear } else { Shortfall::AllAsked })
-    }
-
-    pub(super) fn move_offer(&mut self, id: OfferId, state: OfferState) {
-        let Some(offer) = self.next.offers.iter_mut().find(|offer| offer.id == id) else { return };
-        offer.state = state.clone();
-        let responder = offer.responder;
-        self.write(Entry::Answered { offer: id, responder, state });
-    }
-
-    /// Tells everybody who is still engaged that they are not needed.
-    pub(super) fn dismiss_all(&mut self) {
-        let live: Vec<OfferId> =
-            self.next.offers.iter().filter(|offer| offer.state.is_live()).map(|offer| offer.id).collect();
-        for id in live {
-            self.move_offer(id, OfferState::Withdrawn);
-            self.emit(Effect::DismissResponder(id));
         }
     }
 
@@ -249,11 +121,15 @@ impl<'f> Draft<'f> {
             return;
         }
         for centre in self.next.centres_wanted() {
-            let is_on_it = self.next.handovers.iter().any(|handover| handover.centre == centre && !handover.outlived);
-            if !is_on_it {
+            if !self.is_on_it(centre) {
                 self.call_centre(centre, by);
             }
         }
+    }
+
+    /// Whether it was handed to a centre since the last press.
+    pub(super) fn is_on_it(&self, centre: Centre) -> bool {
+        self.next.handovers.iter().any(|handover| handover.centre == centre && !handover.outlived)
     }
 
     pub(super) fn call_centre(&mut self, centre: Centre, by: Option<UserId>) {
@@ -284,7 +160,7 @@ impl<'f> Draft<'f> {
     }
 
     pub(super) fn require_voice(&mut self, id: HandoverId) {
-        let ring_at = self.after(self.facts.policy.ring_again_every);
+        let ring_at = self.after(self.ladder().every());
         let Some(handover) = self.next.handovers.iter_mut().find(|handover| handover.id == id) else { return };
         let is_new = handover.voice == Voice::NotNeeded;
         if let Voice::Done { .. } = handover.voice {
@@ -313,6 +189,7 @@ impl<'f> Draft<'f> {
         self.next.closure = Closure::Closed { outcome, at: self.now(), by };
         self.quieten();
         self.next.tell_next_at = None;
+        self.next.waits_until = None;
         self.write(Entry::Closed { by, outcome, note });
         for told in self.next.told.clone() {
             if matches!(told.state, ToldState::Told | ToldState::Reached) {

@@ -10,9 +10,13 @@
 //! the row, gathers the facts, writes the step and commits. Deadlines live inside the incident; the
 //! earliest is [`Incident::wake_at`], which an open incident always has.
 
+mod choice;
 mod contacts;
 mod decide;
 mod draft;
+pub mod ladder;
+mod offers;
+mod priority;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +25,10 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+pub use self::choice::{Candidate, Considered, Shortfall, Unfit, Verdict};
 pub use self::decide::{Authority, CentreWord, Input, Refusal, Step, decide};
+pub use self::ladder::Ladder;
+pub use self::priority::{MedicalRisk, Priority, Reason, Signs};
 use crate::id::{HandoverId, IncidentId, OfferId, ResponderId, UserId};
 use crate::place::Metres;
 use crate::press::AlertKind;
@@ -140,6 +147,8 @@ words! {
         CategoryUnknown = "category_unknown",
         /// Who wandered off is back where they should be; find out whether they are well, and close.
         Returned = "returned",
+        /// The ladder wants the grid officer of the community to be telephoned.
+        CallGridOfficer = "call_grid_officer",
     }
 }
 
@@ -158,7 +167,7 @@ words! {
 pub struct Category(pub String);
 
 /// One case.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a fact of its own, and any of them may hold beside any other"
@@ -190,8 +199,12 @@ pub struct Incident {
     pub round: u32,
     /// Why nobody could be asked, while that is so.
     pub shortfall: Option<Shortfall>,
+    /// Nobody is asked until then, because somebody who would be there sooner is about to be free.
+    pub waits_until: Option<Timestamp>,
     /// Which centres it was handed to, in order.
     pub handovers: Vec<Handover>,
+    /// Whether a person has to telephone the grid officer of the community.
+    pub grid_officer: Voice,
     /// Which contacts have had their turn, in order.
     pub told: Vec<Told>,
     /// When it is the next contact's turn, while there is one.
@@ -240,6 +253,10 @@ pub enum Ring {
     Ringing {
         /// Who.
         level: Level,
+        /// Since when; earlier, where rungs on which nobody was there took less than their time.
+        since: Timestamp,
+        /// Every rung of the ladder up to this delay has been climbed.
+        climbed: SignedDuration,
         /// When the next rung of the ladder is due.
         next_at: Timestamp,
     },
@@ -265,7 +282,7 @@ impl Ring {
 }
 
 /// One question to one responder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
     /// Its identity.
     pub id: OfferId,
@@ -275,8 +292,21 @@ pub struct Offer {
     pub round: u32,
     /// When.
     pub asked_at: Timestamp,
+    /// By an operator, or by the policy.
+    pub by: Option<UserId>,
+    /// How it is noticed that somebody who goes does not come: while they go, and only then.
+    pub watch: Option<Watch>,
     /// Where it stands.
     pub state: OfferState,
+}
+
+/// A look at somebody who goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Watch {
+    /// When they are looked at next.
+    pub look_at: Timestamp,
+    /// How far they had to go at the last look, when that was known.
+    pub left: Option<Metres>,
 }
 
 /// Where an offer stands.
@@ -308,8 +338,23 @@ pub enum OfferState {
     },
     /// Did not answer in time.
     Silent,
+    /// Said yes, and does not come.
+    Lost {
+        /// How that was noticed.
+        by: LostBy,
+    },
     /// No longer needed.
     Withdrawn,
+}
+
+words! {
+    /// How it was noticed that somebody who said yes does not come.
+    pub enum LostBy ("way of getting lost") {
+        /// Nothing is heard of where they are.
+        NoPosition = "no_position",
+        /// They have not come nearer, and can no longer be there when they said.
+        NotMoving = "not_moving",
+    }
 }
 
 impl OfferState {
@@ -321,6 +366,14 @@ impl OfferState {
     /// Whether somebody said yes.
     pub const fn is_accepted(&self) -> bool {
         matches!(self, Self::Accepted { .. } | Self::OnTheWay { .. } | Self::OnScene)
+    }
+
+    /// When somebody who is not there yet said that they will be.
+    pub const fn expected_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Accepted { expected_at } | Self::OnTheWay { expected_at } => Some(*expected_at),
+            _ => None,
+        }
     }
 }
 
@@ -397,7 +450,7 @@ impl HandoverState {
     }
 }
 
-/// Whether a person has to telephone a centre, because the data link did not do.
+/// Whether a person has to telephone: a centre, because the data link did not do, or the grid officer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Voice {
     /// No.
@@ -487,18 +540,6 @@ words! {
 }
 
 words! {
-    /// Why nobody can be asked to go.
-    pub enum Shortfall ("shortfall") {
-        /// Where the person is, is not known.
-        PlaceUnknown = "place_unknown",
-        /// Nobody is on duty and free within reach.
-        NobodyNear = "nobody_near",
-        /// Everybody in reach was asked in vain.
-        AllAsked = "all_asked",
-    }
-}
-
-words! {
     /// When an emergency goes to 120.
     pub enum HandoverPolicy ("hand-over policy") {
         /// With the first decision.
@@ -513,18 +554,12 @@ words! {
 pub struct Policy {
     /// When an emergency goes to 120.
     pub handover: HandoverPolicy,
-    /// Unclaimed for this long: every supervisor is rung.
-    pub supervisors_after: SignedDuration,
-    /// Unclaimed for this long: 120, by itself.
-    pub centre_after: SignedDuration,
-    /// Still unclaimed, or a voice call still due: rung again this often.
-    pub ring_again_every: SignedDuration,
+    /// Who is called in while it rings; none: the standard one of its class.
+    pub ladder: Option<Ladder>,
     /// How long a responder has to answer.
     pub offer_window: SignedDuration,
     /// The same for daily help, which wakes nobody.
     pub service_offer_window: SignedDuration,
-    /// An order for daily help that rings and is unclaimed for this long: every supervisor is rung.
-    pub service_supervisors_after: SignedDuration,
     /// Daily help may come this much later than was said before anybody is rung.
     pub service_late_after: SignedDuration,
     /// Daily help takes no longer than this, from arrival to the end, before anybody is rung.
@@ -533,6 +568,14 @@ pub struct Policy {
     pub contact_every: SignedDuration,
     /// How long a centre has to acknowledge before somebody telephones.
     pub acknowledge_within: SignedDuration,
+    /// How often somebody who goes is looked at.
+    pub look_every: SignedDuration,
+    /// Nothing heard for so long of where somebody is who goes: they are lost.
+    pub heard_within: SignedDuration,
+    /// Nobody is waited for longer than this while somebody else could be asked…
+    pub wait_max: SignedDuration,
+    /// …and for daily help.
+    pub service_wait_max: SignedDuration,
     /// How often it is checked that an owner is still there.
     pub check_owner_every: SignedDuration,
 }
@@ -541,22 +584,29 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             handover: HandoverPolicy::AtOnce,
-            supervisors_after: SignedDuration::from_secs(30),
-            centre_after: SignedDuration::from_secs(60),
-            ring_again_every: SignedDuration::from_secs(60),
+            ladder: None,
             offer_window: SignedDuration::from_secs(30),
             service_offer_window: SignedDuration::from_secs(120),
-            service_supervisors_after: SignedDuration::from_mins(5),
             service_late_after: SignedDuration::from_mins(10),
             service_lasts: SignedDuration::from_hours(4),
             contact_every: SignedDuration::from_secs(60),
             acknowledge_within: SignedDuration::from_secs(15),
+            look_every: SignedDuration::from_secs(60),
+            heard_within: SignedDuration::from_mins(5),
+            wait_max: SignedDuration::from_mins(20),
+            service_wait_max: SignedDuration::from_mins(50),
             check_owner_every: SignedDuration::from_secs(30),
         }
     }
 }
 
 impl Policy {
+    /// The ladder that an incident of this class climbs. A voice call that stays due rings as often as its
+    /// last rung.
+    pub fn ladder(&self, class: Class) -> Ladder {
+        self.ladder.unwrap_or_else(|| Ladder::standard(class))
+    }
+
     /// How long a responder has to answer in an incident of this class.
     pub const fn window(&self, class: Class) -> SignedDuration {
         match class {
@@ -564,15 +614,39 @@ impl Policy {
             Class::Emergency | Class::Wandering | Class::Welfare => self.offer_window,
         }
     }
+
+    /// How long an incident of this class may wait for somebody while somebody else could be asked.
+    pub const fn patience(&self, class: Class) -> SignedDuration {
+        match class {
+            Class::Service => self.service_wait_max,
+            Class::Emergency | Class::Wandering | Class::Welfare => self.wait_max,
+        }
+    }
 }
 
-/// Somebody who could go: on duty, not engaged elsewhere, within reach, position fresh.
+/// What the plan for everybody ([`crate::dispatch`]) says of one incident. Without any, whoever would be
+/// there first is asked, one at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Advice {
+    /// Whom to ask, also beside somebody who was asked or goes.
+    pub ask: Option<ResponderId>,
+    /// Who is needed more elsewhere.
+    pub let_go: Option<ResponderId>,
+    /// Somebody who is about to be free then would be there sooner than anybody who is free now.
+    pub wait_until: Option<Timestamp>,
+}
+
+/// Where somebody is who was asked or goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Candidate {
+pub struct Whereabouts {
     /// Who.
     pub responder: ResponderId,
-    /// How far away, as the crow flies.
+    /// How far they still have to go, as the crow flies.
     pub distance: Metres,
+    /// How long that is likely to take them.
+    pub way: SignedDuration,
+    /// How old the position is.
+    pub age: SignedDuration,
 }
 
 /// Whether somebody is at a console.
@@ -597,8 +671,12 @@ pub struct Facts {
     pub operators: Presence,
     /// Whether any supervisor is there.
     pub supervisors: Presence,
-    /// Who could go, nearest first; `None` when the place is not known.
+    /// Who was looked at, in the order in which they would be asked; `None` when the place is not known.
     pub candidates: Option<Vec<Candidate>>,
+    /// What is best for everybody.
+    pub advice: Advice,
+    /// Where those are who were asked or go, as far as that is known.
+    pub whereabouts: Vec<Whereabouts>,
     /// Who is to be told of incidents of this class, in order of rank.
     pub contacts: Vec<Contact>,
     /// New identities for what the decision creates.
@@ -658,6 +736,11 @@ pub enum Entry {
         /// What.
         category: Category,
     },
+    /// Nobody is asked yet: somebody who is about to be free would be there sooner.
+    Waits {
+        /// No longer than until then.
+        until: Timestamp,
+    },
     /// Nobody can be asked.
     NobodyLeft {
         /// Why.
@@ -696,6 +779,13 @@ pub enum Entry {
         by: UserId,
         /// The centre's own number for the case.
         reference: Option<String>,
+    },
+    /// Somebody has to telephone the grid officer.
+    GridOfficerDue,
+    /// Somebody has.
+    GridOfficerCalled {
+        /// Who.
+        by: UserId,
     },
     /// A contact had their turn, or a message to them came to an end.
     Contacted {
@@ -804,7 +894,9 @@ impl Incident {
             offers: Vec::new(),
             round: 0,
             shortfall: None,
+            waits_until: None,
             handovers: Vec::new(),
+            grid_officer: Voice::NotNeeded,
             told: Vec::new(),
             tell_next_at: None,
             cancelled: false,
@@ -843,7 +935,7 @@ impl Incident {
         };
         let offers = self.offers.iter().filter_map(|offer| match offer.state {
             OfferState::Asked { answer_by } => Some(answer_by),
-            _ => None,
+            _ => offer.watch.map(|watch| watch.look_at),
         });
         let handovers = self.handovers.iter().filter_map(|handover| match (handover.voice, &handover.state) {
             (Voice::Due { ring_at }, _) => Some(ring_at),
@@ -852,7 +944,11 @@ impl Incident {
             }
             _ => None,
         });
-        [unanswered, self.ring.next_at(), owner, self.tell_next_at]
+        let officer = match self.grid_officer {
+            Voice::Due { ring_at } => Some(ring_at),
+            Voice::NotNeeded | Voice::Done { .. } => None,
+        };
+        [unanswered, self.ring.next_at(), owner, officer, self.tell_next_at, self.waits_until]
             .into_iter()
             .flatten()
             .chain(offers)
@@ -891,6 +987,7 @@ impl Incident {
             (self.cancelled, Task::CancelledByWearer),
             (self.class == Class::Service && self.category.is_none(), Task::CategoryUnknown),
             (self.returned, Task::Returned),
+            (matches!(self.grid_officer, Voice::Due { .. }), Task::CallGridOfficer),
         ]
         .into_iter()
         .filter_map(|(stands, task)| (stands && self.is_open()).then_some(task))
@@ -898,7 +995,7 @@ impl Incident {
     }
 
     /// Higher is more urgent. An unclaimed emergency comes before a claimed one, any emergency before
-    /// anything else.
+    /// anything else. What is known of the person comes on top of it: [`Incident::priority`].
     pub fn urgency(&self) -> i32 {
         if !self.is_open() {
             return 0;

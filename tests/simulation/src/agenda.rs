@@ -30,6 +30,8 @@ pub(crate) enum Happening {
     Seat { person: usize, taken: bool },
     /// Somebody at a console attends to an incident.
     Look { person: usize, case: usize },
+    /// An administrator saves another ladder for a wearer's district.
+    NewLadder { wearer: usize },
     /// The process vanishes.
     Outage,
     /// The watchdog makes its round.

@@ -211,6 +211,9 @@ fn act(
     {
         return Some(Input::VoiceDone { by, centre: handover.centre, reference: None });
     }
+    if matches!(incident.grid_officer, Voice::Due { .. }) && dice.chance(30) {
+        return Some(Input::GridOfficerCalled { by });
+    }
     if incident.ring != Ring::Quiet && dice.chance(50) {
         return Some(Input::Claim { by, authority: Authority::Operator });
     }

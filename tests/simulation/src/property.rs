@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::id::{HandoverId, OfferId, ResponderId, UserId};
+use domain::incident::ladder::{Act, Rung, When};
 use domain::incident::{
-    Candidate, Centre, Class, ContactNews, Effect, Entry, FRESH, Facts, Handover, HandoverPolicy, HandoverState,
-    Helper, Incident, Input, Level, News, Offer, OfferState, Origin, Policy, Presence, Rank, Ring, Step, ToldState,
-    Voice,
+    Candidate, Centre, Class, Considered, ContactNews, Effect, Entry, FRESH, Facts, Handover, HandoverPolicy,
+    HandoverState, Helper, Incident, Input, Level, News, Offer, OfferState, Origin, Policy, Presence, Rank, Ring, Step,
+    ToldState, Verdict, Voice,
 };
 use domain::invariant;
 use domain::press::AlertKind;
@@ -25,14 +26,15 @@ pub enum Property {
     NothingByItself = 1,
     /// After a decision the next deadline lies ahead: the ticker never turns on the spot.
     Progress,
-    /// An emergency that every operator leaves alone is with each centre it calls for when
-    /// `centre_after` has passed, and what it takes the ticker to notice.
+    /// An emergency that every operator leaves alone is with each centre it calls for when the ladder's rung
+    /// for it has come, and what it takes the ticker to notice.
     LeftAloneIsHandedOver,
     /// Where the policy says at once, the centres are called by the decision that answers the press.
     AtOnceIsAtOnce,
     /// Every press is answered within the ticker's time, and the wearer is told that it was received.
     PressesAnswered,
-    /// Nobody says yes beside somebody who is going, unless an operator asked for them.
+    /// Nobody says yes beside somebody who is going, unless an operator asked for them, or they are there
+    /// sooner and the other need not come.
     OneGoes,
     /// The wearer is told of everybody who is coming or there, of every claim, and last, once, that it
     /// is over.
@@ -44,8 +46,9 @@ pub enum Property {
     /// No rung is climbed for nobody: with the operators gone the supervisors ring, with them gone too
     /// the centres are called.
     NoDeafRung,
-    /// By itself the policy asks one at a time: the nearest, then those who kept silent, longest ago
-    /// first, nobody twice in a round, nobody who said no.
+    /// By itself the policy asks whom the plan names, three at once at most; without a plan one at a time:
+    /// the nearest, then those who kept silent or got lost, longest ago first. Nobody twice in a round,
+    /// nobody who said no.
     AskedInOrder,
     /// Whoever is asked, dismissed, called or stood down gets a message, once, and nobody else does.
     EffectsMatch,
@@ -71,14 +74,25 @@ pub enum Property {
     TickerNeverRefused,
     /// A hand-over and an offer only ever go forward, whatever order the news of them comes in.
     OnlyForward,
-    /// Contacts have their turn in their order, once each: the first at once, the next when its time has
-    /// come and not somebody has the case and a contact knows, or when the one before is lost.
+    /// Contacts have their turn in their order, once each: the first when the ladder says so, the next when
+    /// its time has come and not somebody has the case and a contact knows, or when the one before is lost.
     ContactsInOrder,
+    /// Whom the plan names is asked, and whom it needs elsewhere is let go, from daily help only.
+    AdviceHeeded,
+    /// Somebody who has never ceased to come is not given up.
+    WhoComesIsWaitedFor,
+    /// When the policy asks somebody, begins to wait for somebody, or has nobody to ask, it is written down of
+    /// everybody who was looked at why, and of whoever was asked that nothing stood in the way.
+    EverybodyHasAReason,
+    /// What rings unclaimed and is left alone meets every rung of its ladder in its time, whatever became of
+    /// the ladder meanwhile: the supervisors ring, the centres that it names are called, the grid officer is
+    /// due; and the last rung comes again and again.
+    EveryRungIsClimbed,
 }
 
 impl Property {
     /// All of them, for whoever lists them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 27] = [
         Self::NothingByItself,
         Self::Progress,
         Self::LeftAloneIsHandedOver,
@@ -102,6 +116,10 @@ impl Property {
         Self::TickerNeverRefused,
         Self::OnlyForward,
         Self::ContactsInOrder,
+        Self::AdviceHeeded,
+        Self::WhoComesIsWaitedFor,
+        Self::EverybodyHasAReason,
+        Self::EveryRungIsClimbed,
     ];
 }
 
@@ -150,6 +168,10 @@ pub(crate) struct History {
     ended_after: BTreeMap<HandoverId, u32>,
     /// Since when each centre is wanted, with nobody to decide and nobody told.
     wanted_since: [Option<Timestamp>; 2],
+    /// Since when it rings with nobody who owns it and no further press.
+    alone_since: Option<Timestamp>,
+    /// When the ladder was last changed since then.
+    pub(crate) new_ladder_at: Option<Timestamp>,
     /// When it last rang, or its owner last did something.
     heard_at: Timestamp,
     /// Every identity that was ever given out.
@@ -179,6 +201,8 @@ impl History {
             was_sent_home: false,
             ended_after: BTreeMap::new(),
             wanted_since: [None; 2],
+            alone_since: None,
+            new_ladder_at: None,
             heard_at: now,
             identities: BTreeSet::new(),
             is_helped: false,
@@ -213,6 +237,20 @@ impl History {
         for handover in next.handovers.iter().filter(|handover| has_ended(handover)) {
             self.ended_after.entry(handover.id).or_insert(before.presses_answered);
         }
+        let is_alone = next.is_open() && next.owner().is_none() && matches!(next.ring, Ring::Ringing { .. });
+        // Somebody who sees to an order silences it, and may be late in the same moment.
+        let is_seen_to = is_unowned_order(before)
+            && matches!(input, Input::Accept { .. } | Input::SetOut { .. } | Input::Arrive { .. });
+        let was_ringing = before.owner().is_none() && matches!(before.ring, Ring::Ringing { .. });
+        let was_left = was_answered(decision) || is_seen_to || !was_ringing;
+        let goes_on = is_alone && !was_left;
+        // A further press does not take a ring that goes on back to the foot.
+        let rings_on = match (before.ring, next.ring) {
+            (Ring::Ringing { since: was, .. }, Ring::Ringing { since: is, .. }) => was == is,
+            _ => false,
+        };
+        self.new_ladder_at = self.new_ladder_at.filter(|_| goes_on || rings_on);
+        self.alone_since = is_alone.then(|| self.alone_since.filter(|_| goes_on).unwrap_or(facts.now));
         for (since, centre) in self.wanted_since.iter_mut().zip(CENTRES) {
             let is_wanted = is_automatic(next)
                 && next.is_open()
@@ -242,6 +280,9 @@ pub(crate) fn check(history: &mut History, decision: &Decision<'_>) -> Result<()
     hole_rings(decision)?;
     only_forward(decision)?;
     contacts_in_order(decision)?;
+    advice_heeded(decision)?;
+    who_comes_is_waited_for(decision)?;
+    everybody_has_a_reason(decision)?;
     only_the_owner_acts(decision)
 }
 
@@ -259,7 +300,8 @@ pub(crate) fn check_at_rest(
         })?;
     }
     for (wanted, centre) in history.wanted_since.iter().zip(CENTRES) {
-        let in_time = wanted.is_none_or(|wanted| wanted + policy.centre_after >= since);
+        let centres = policy.ladder(incident.class).rung(Act::Centres).map_or(SignedDuration::ZERO, |rung| rung.after);
+        let in_time = wanted.is_none_or(|wanted| wanted + centres >= since);
         hold(in_time || history.has_failed, Property::LeftAloneIsHandedOver, || {
             format!("{centre} has been wanted since {wanted:?}")
         })?;
@@ -268,6 +310,7 @@ pub(crate) fn check_at_rest(
         return Ok(());
     }
     if incident.owner().is_none() {
+        every_rung_is_climbed(history, incident, policy, since)?;
         return late_order_rings(incident, policy, since);
     }
     if let Some(gone) = owner_gone_since {
@@ -323,6 +366,7 @@ fn actor(input: &Input) -> Option<UserId> {
         | Input::HandOver { by, .. }
         | Input::StandDown { by, .. }
         | Input::VoiceDone { by, .. }
+        | Input::GridOfficerCalled { by }
         | Input::Note { by, .. }
         | Input::Close { by, .. } => Some(*by),
         _ => None,
@@ -376,13 +420,28 @@ fn was_answered(decision: &Decision<'_>) -> bool {
 fn nothing_by_itself(decision: &Decision<'_>) -> Result<(), Broken> {
     for entry in &decision.step.entries {
         let may_be = match entry {
-            Entry::HandedOver { by: None, .. } => is_automatic(decision.before),
+            Entry::HandedOver { by: None, centre, .. } => {
+                is_automatic(decision.before) && wants(&decision.step.next, *centre) || is_named(decision, *centre)
+            }
             Entry::Asked { by: None, .. } => is_automatic(decision.before) || asks_by_itself(&decision.step.next),
             _ => true,
         };
         hold(may_be, Property::NothingByItself, || format!("{entry:?}"))?;
     }
     Ok(())
+}
+
+/// Whether the ladder says by name that a centre is called in a case of somebody we know.
+fn is_named(decision: &Decision<'_>, centre: Centre) -> bool {
+    let act = match centre {
+        Centre::Ambulance => Act::Ambulance,
+        Centre::Fire => Act::Fire,
+        Centre::Police => Act::Police,
+    };
+    let is_known = decision.before.origin == Origin::Listed && decision.before.class != Class::Service;
+    let rung = decision.facts.policy.ladder(decision.before.class).rung(act);
+    let was_so = |rung: Rung| holds(rung.when, decision.before) || holds(rung.when, &decision.step.next);
+    is_known && rung.is_some_and(was_so)
 }
 
 fn progress(decision: &Decision<'_>) -> Result<(), Broken> {
@@ -396,7 +455,8 @@ fn at_once_is_at_once(history: &History, decision: &Decision<'_>) -> Result<(), 
     if !was_answered(decision) || !asks_by_itself(next) {
         return Ok(());
     }
-    let is_asked = next.shortfall.is_some() || next.offers.iter().any(|offer| offer.state.is_live());
+    let is_asked =
+        next.shortfall.is_some() || next.waits_until.is_some() || next.offers.iter().any(|offer| offer.state.is_live());
     hold(is_asked, Property::AtOnceIsAtOnce, || "a press, and nobody is asked".into())?;
     for centre in CENTRES {
         let is_due =
@@ -419,12 +479,17 @@ fn received_is_told(decision: &Decision<'_>) -> Result<(), Broken> {
 }
 
 fn one_goes(history: &History, decision: &Decision<'_>) -> Result<(), Broken> {
-    let Decision { before, step, .. } = decision;
+    let Decision { before, input, step, .. } = decision;
     for offer in step.next.offers.iter().filter(|offer| offer.state.is_accepted()) {
         let was = before.offers.iter().find(|was| was.id == offer.id);
         let is_new = was.is_none_or(|was| !was.state.is_accepted());
-        let goes_already = before.offers.iter().any(|other| other.id != offer.id && other.state.is_accepted());
-        let is_wanted = history.asked_by_operator.contains(&offer.id);
+        let goes_already = before
+            .offers
+            .iter()
+            .filter(|other| other.id != offer.id && other.state.is_accepted())
+            .any(|other| step.next.offers.iter().any(|is| is.id == other.id && is.state.is_accepted()));
+        // Who was given up and stands at the door all the same is there.
+        let is_wanted = history.asked_by_operator.contains(&offer.id) || matches!(input, Input::Arrive { .. });
         hold(!(is_new && goes_already) || is_wanted, Property::OneGoes, || format!("{offer:?}"))?;
     }
     Ok(())
@@ -534,7 +599,8 @@ fn change_written(decision: &Decision<'_>) -> Result<(), Broken> {
         matches!(entry, Entry::Released { .. } | Entry::OwnerGone { .. })
     })?;
     let level = next.ring.level();
-    let is_seen_to = next.class == Class::Service && next.offers.iter().any(|offer| offer.state.is_live());
+    let is_engaged = next.offers.iter().any(|offer| offer.state.is_live());
+    let is_seen_to = next.class == Class::Service && (is_engaged || next.waits_until.is_some());
     let must_ring = was_answered(decision) && owner == owner_was && !is_seen_to;
     written(level > before.ring.level() || must_ring, &"the ring", &|entry| *entry == Entry::Rung { level })?;
     written(
@@ -542,6 +608,11 @@ fn change_written(decision: &Decision<'_>) -> Result<(), Broken> {
         &"the category",
         &|entry| matches!(entry, Entry::Categorized { category, .. } if Some(category) == next.category.as_ref()),
     )?;
+    let (officer_was, officer) = (before.grid_officer, next.grid_officer);
+    let is_due = officer_was == Voice::NotNeeded && officer != Voice::NotNeeded;
+    written(is_due, &"the grid officer", &|entry| *entry == Entry::GridOfficerDue)?;
+    let is_done = officer != officer_was && matches!(officer, Voice::Done { .. });
+    written(is_done, &"the call", &|entry| matches!(entry, Entry::GridOfficerCalled { .. }))?;
     for told in next.told.iter().filter(|told| !before.told.contains(told)) {
         written(
             true,
@@ -550,6 +621,11 @@ fn change_written(decision: &Decision<'_>) -> Result<(), Broken> {
         )?;
     }
     written(next.ring == Ring::Quiet && before.ring != Ring::Quiet, &"the silence", &|_| true)?;
+    written(
+        next.waits_until.is_some() && next.waits_until != before.waits_until,
+        &"the wait",
+        &|entry| matches!(entry, Entry::Waits { until } if Some(*until) == next.waits_until),
+    )?;
     written(
         next.shortfall.is_some() && next.shortfall != before.shortfall,
         &"the shortfall",
@@ -578,12 +654,91 @@ fn no_deaf_rung(history: &History, decision: &Decision<'_>) -> Result<(), Broken
         return Ok(());
     }
     hold(next.ring.level() == Level::Supervisors, Property::NoDeafRung, || format!("{:?}", next.ring))?;
+    if facts.supervisors == Presence::Present || history.has_failed {
+        return Ok(());
+    }
     for centre in CENTRES {
-        let is_due = facts.supervisors == Presence::Gone && is_automatic(next) && wants(next, centre);
-        let is_called = is_on_it(&history.ended_after, next, centre) || history.has_failed;
+        let is_due = is_automatic(next) && wants(next, centre);
+        let is_called = is_on_it(&history.ended_after, next, centre);
         hold(!is_due || is_called, Property::NoDeafRung, || format!("nobody is there, and {centre} is not called"))?;
     }
+    // A rung that is new is met with the last one.
+    let ladder = facts.policy.ladder(next.class);
+    for rung in ladder.rungs().iter().filter(|_| history.new_ladder_at.is_none()) {
+        is_climbed(history, next, rung.act, rung.when, Property::NoDeafRung)?;
+    }
     Ok(())
+}
+
+/// The condition of a rung, said again.
+fn holds(when: When, incident: &Incident) -> bool {
+    let goes = incident.offers.iter().any(|offer| {
+        matches!(offer.state, OfferState::Accepted { .. } | OfferState::OnTheWay { .. } | OfferState::OnScene)
+    });
+    let is_out = incident
+        .handovers
+        .iter()
+        .any(|handover| matches!(handover.state, HandoverState::Dispatched { .. } | HandoverState::Arrived));
+    match when {
+        When::Always => true,
+        When::Unclaimed => incident.owner().is_none(),
+        When::NobodyGoes => !goes && !is_out,
+    }
+}
+
+/// Whether what a rung is for is so, in a case that nobody owns. A condition that has come to hold since is
+/// the last rung's business, later.
+fn is_climbed(history: &History, incident: &Incident, act: Act, when: When, property: Property) -> Result<(), Broken> {
+    if when == When::NobodyGoes {
+        return Ok(());
+    }
+    let is_called = |centre| {
+        let was_handed_over = incident.handovers.iter().any(|handover| handover.centre == centre);
+        incident.origin != Origin::Listed || was_handed_over
+    };
+    let is_so = match act {
+        Act::Operators => incident.ring.level() != Level::Quiet,
+        Act::Supervisors | Act::Everybody => incident.ring.level() == Level::Supervisors,
+        Act::GridOfficer => incident.grid_officer != Voice::NotNeeded,
+        Act::Ambulance => is_called(Centre::Ambulance),
+        Act::Fire => is_called(Centre::Fire),
+        Act::Police => is_called(Centre::Police),
+        Act::Centres => CENTRES
+            .iter()
+            .filter(|centre| is_automatic(incident) && wants(incident, **centre))
+            .all(|centre| is_on_it(&history.ended_after, incident, *centre) || history.has_failed),
+        Act::Responders | Act::Contacts => true,
+    };
+    hold(is_so, property, || format!("{act} in {incident:?}"))
+}
+
+/// What has rung unclaimed for so long has met every rung of the ladder that holds now, unless that came to
+/// hold while it rang; then all of them when the last rung of it has come.
+fn every_rung_is_climbed(
+    history: &History,
+    incident: &Incident,
+    policy: &Policy,
+    since: Timestamp,
+) -> Result<(), Broken> {
+    let Some(alone) = history.alone_since else { return Ok(()) };
+    if history.has_failed || incident.presses_answered < incident.presses {
+        return Ok(());
+    }
+    let ladder = policy.ladder(incident.class);
+    let top = ladder.rungs().last().map_or(SignedDuration::ZERO, |last| last.after);
+    for rung in ladder.rungs() {
+        let by = match history.new_ladder_at {
+            None => alone + rung.after,
+            Some(changed) => changed.max(alone + top) + ladder.every(),
+        };
+        if by < since {
+            is_climbed(history, incident, rung.act, rung.when, Property::EveryRungIsClimbed)?;
+        }
+    }
+    let last = history.heard_at.max(alone + top).max(history.new_ladder_at.unwrap_or(alone)) + ladder.every();
+    hold(last >= since, Property::EveryRungIsClimbed, || {
+        format!("the last rung has not come since {}: {incident:?}", history.heard_at)
+    })
 }
 
 fn asked_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
@@ -599,7 +754,10 @@ fn asked_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
         .collect();
     let Some((id, responder)) = asked.first().copied() else { return Ok(()) };
     let others: Vec<_> = next.offers.iter().filter(|offer| offer.id != id).collect();
-    let alone = asked.len() == 1 && !others.iter().any(|offer| offer.state.is_live());
+    let live = || others.iter().filter(|offer| offer.state.is_live());
+    let is_named = facts.advice.ask == Some(responder);
+    let may_be_beside = is_named && live().count() < 3;
+    let alone = asked.len() == 1 && (may_be_beside || live().next().is_none());
     hold(alone, Property::AskedInOrder, || format!("not one at a time: {:?}", next.offers))?;
     let round = next.offers.iter().find(|offer| offer.id == id).map_or(0, |offer| offer.round);
     let offers_to = |candidate: &Candidate| {
@@ -607,16 +765,30 @@ fn asked_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
         others.iter().filter(move |offer| offer.responder == responder)
     };
     let may_be_asked = |candidate: &&Candidate| {
-        !offers_to(candidate).any(|offer| offer.round == round || matches!(offer.state, OfferState::Declined { .. }))
+        let is_spent = |offer: &Offer| offer.round == round || matches!(offer.state, OfferState::Declined { .. });
+        candidate.unfit.is_none()
+            && !is_needed_elsewhere(decision, candidate)
+            && !offers_to(candidate).any(|offer| is_spent(offer))
     };
     let in_vain_at = |candidate: &&Candidate| {
-        offers_to(candidate).filter(|offer| offer.state == OfferState::Silent).map(|offer| offer.asked_at).max()
+        let in_vain = |state: &OfferState| matches!(state, OfferState::Silent | OfferState::Lost { .. });
+        offers_to(candidate).filter(|offer| in_vain(&offer.state)).map(|offer| offer.asked_at).max()
     };
     let candidates = facts.candidates.as_deref().unwrap_or_default();
+    if is_named {
+        let may_be = candidates.iter().filter(may_be_asked).any(|candidate| candidate.responder == responder);
+        return hold(may_be, Property::AskedInOrder, || format!("{responder}, named and not to be asked"));
+    }
     let right = candidates.iter().filter(may_be_asked).min_by_key(in_vain_at);
     hold(right.map(|candidate| candidate.responder) == Some(responder), Property::AskedInOrder, || {
         format!("{responder} instead of {right:?}")
     })
+}
+
+/// Nobody is taken to daily help from where they are needed more.
+fn is_needed_elsewhere(decision: &Decision<'_>, candidate: &Candidate) -> bool {
+    let is_daily_help = decision.step.next.class == Class::Service;
+    is_daily_help && decision.facts.advice.let_go == Some(candidate.responder)
 }
 
 fn effects_match(decision: &Decision<'_>) -> Result<(), Broken> {
@@ -625,7 +797,10 @@ fn effects_match(decision: &Decision<'_>) -> Result<(), Broken> {
     for offer in &step.next.offers {
         match before.offers.iter().find(|was| was.id == offer.id) {
             None => expected.push(Effect::AskResponder(offer.id)),
-            Some(was) if was.state.is_live() && matches!(offer.state, OfferState::Silent | OfferState::Withdrawn) => {
+            Some(was)
+                if was.state.is_live()
+                    && matches!(offer.state, OfferState::Silent | OfferState::Withdrawn | OfferState::Lost { .. }) =>
+            {
                 // Who goes must never hear that they are not needed.
                 let goes = |other: &&Offer| other.responder == offer.responder && other.state.is_accepted();
                 if !step.next.offers.iter().any(|other| goes(&other)) {
@@ -695,11 +870,9 @@ fn only_people_silence(decision: &Decision<'_>) -> Result<(), Broken> {
 
 fn hole_rings(decision: &Decision<'_>) -> Result<(), Broken> {
     let Decision { before, input, step, .. } = decision;
-    let gave_up = before
-        .offers
-        .iter()
-        .zip(&step.next.offers)
-        .any(|(was, is)| was.state.is_accepted() && matches!(is.state, OfferState::Declined { .. }));
+    let gave_up = before.offers.iter().zip(&step.next.offers).any(|(was, is)| {
+        was.state.is_accepted() && matches!(is.state, OfferState::Declined { .. } | OfferState::Lost { .. })
+    });
     let fell_out = before.handovers.iter().zip(&step.next.handovers).any(|(was, is)| {
         let is_out = match is.state {
             HandoverState::Refused { .. } => true,
@@ -710,14 +883,16 @@ fn hole_rings(decision: &Decision<'_>) -> Result<(), Broken> {
         };
         is_out && was.state != is.state
     });
-    let has_declined = |candidate: &&Candidate| {
+    let cannot_be_asked = |candidate: &&Candidate| {
         let theirs = step.next.offers.iter().filter(|offer| offer.responder == candidate.responder);
-        theirs.into_iter().any(|offer| matches!(offer.state, OfferState::Declined { .. }))
+        candidate.unfit.is_some()
+            || is_needed_elsewhere(decision, candidate)
+            || theirs.into_iter().any(|offer| matches!(offer.state, OfferState::Declined { .. }))
     };
     let candidates = decision.facts.candidates.as_deref().unwrap_or_default();
-    let next_to_ask = candidates.iter().find(|candidate| !has_declined(candidate));
+    let next_to_ask = candidates.iter().find(|candidate| !cannot_be_asked(candidate));
     let asks = asks_by_itself(&step.next);
-    let is_filled = step.next.offers.iter().any(|offer| offer.state.is_live());
+    let is_filled = step.next.waits_until.is_some() || step.next.offers.iter().any(|offer| offer.state.is_live());
     hold(!(gave_up && asks) || is_filled || next_to_ask.is_none(), Property::HoleRings, || {
         format!("{next_to_ask:?} is not asked")
     })?;
@@ -734,14 +909,15 @@ fn only_forward(decision: &Decision<'_>) -> Result<(), Broken> {
         hold(holds, Property::OnlyForward, || back(&(was, is)))?;
     }
     for (was, is) in before.offers.iter().zip(&step.next.offers) {
-        use OfferState::{Accepted, Asked, Declined, Done, OnScene, OnTheWay, Silent, Withdrawn};
+        use OfferState::{Accepted, Asked, Declined, Done, Lost, OnScene, OnTheWay, Silent, Withdrawn};
         let may_follow = match &was.state {
             Asked { .. } => true,
             Accepted { .. } | OnTheWay { .. } => {
-                matches!(is.state, OnTheWay { .. } | OnScene | Done | Declined { .. } | Withdrawn)
+                matches!(is.state, OnTheWay { .. } | OnScene | Done | Declined { .. } | Withdrawn | Lost { .. })
             }
             OnScene => matches!(is.state, Done | Declined { .. } | Withdrawn),
             Silent => matches!(is.state, Accepted { .. } | Declined { .. }),
+            Lost { .. } => matches!(is.state, Accepted { .. } | OnTheWay { .. } | OnScene | Declined { .. }),
             Done | Declined { .. } | Withdrawn => false,
         };
         let holds = was.id == is.id && (was.state == is.state || may_follow);
@@ -765,19 +941,130 @@ fn contacts_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
     if !next.is_open() {
         return Ok(());
     }
+    let Some(rung) = facts.policy.ladder(next.class).rung(Act::Contacts) else {
+        let nobody_further = next.told.len() == before.told.len() && next.tell_next_at.is_none();
+        return hold(nobody_further, Property::ContactsInOrder, broken);
+    };
     let is_over = told.len() == order.len();
     let is_armed = next.tell_next_at.is_some_and(|at| at > facts.now);
     hold(if is_over { next.tell_next_at.is_none() } else { is_armed }, Property::ContactsInOrder, broken)?;
-    let is_begun = told.is_empty() == order.is_empty();
-    hold(is_begun, Property::ContactsInOrder, broken)?;
+    let is_time = next.opened_at + rung.after <= facts.now;
+    // A ladder that changes takes back nobody's turn.
+    hold(is_time || !before.told.is_empty() || told.is_empty(), Property::ContactsInOrder, broken)?;
+    if rung.when == When::Always {
+        let is_first = before.presses_answered == 0;
+        let is_due = is_time && (is_first || before.tell_next_at.is_some_and(|at| at <= facts.now));
+        let is_begun = !told.is_empty() || order.is_empty();
+        hold(!is_due || is_begun, Property::ContactsInOrder, broken)?;
+    }
+    let forbids = rung.when == When::Unclaimed && next.owner().is_some();
+    hold(!forbids || told.len() == before.told.len(), Property::ContactsInOrder, broken)?;
     let is_further = next.told.len() > before.told.len() && !before.told.is_empty();
-    let was_time = before.tell_next_at.is_some_and(|at| at <= facts.now) || matches!(input, Input::ContactLost { .. });
+    let was_time = before.tell_next_at.is_none_or(|at| at <= facts.now) || matches!(input, Input::ContactLost { .. });
     let somebody_knows = before.told.iter().any(|told| told.state == ToldState::Reached);
-    let was_enough = somebody_knows && next.owner().is_some();
+    let was_enough = somebody_knows && next.owner().is_some() || !holds(rung.when, next);
     hold(!is_further || was_time && !was_enough, Property::ContactsInOrder, broken)?;
     let is_lost = |incident: &Incident| incident.told.iter().filter(|told| told.state == ToldState::Lost).count();
     let passes_on = is_lost(next) > is_lost(before) && before.told.len() < order.len() && !was_enough;
     hold(!passes_on || is_further, Property::ContactsInOrder, broken)
+}
+
+fn advice_heeded(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, input, facts, step } = decision;
+    let next = &step.next;
+    if !next.is_open() {
+        return Ok(());
+    }
+    if let Some(needed) = facts.advice.let_go {
+        let is_kept = |offer: &&Offer| {
+            offer.responder == needed
+                && offer.by.is_none()
+                && offer.state.is_live()
+                && offer.state != OfferState::OnScene
+                && before.offers.iter().any(|was| was.id == offer.id)
+        };
+        let kept = next.offers.iter().find(is_kept);
+        hold(kept.is_none() || next.class != Class::Service || *input != &Input::Wake, Property::AdviceHeeded, || {
+            format!("{kept:?} is kept")
+        })?;
+        let let_go = before
+            .offers
+            .iter()
+            .zip(&next.offers)
+            .any(|(was, is)| is.responder == needed && was.state.is_live() && is.state == OfferState::Withdrawn);
+        let is_for_advice = let_go && *input == &Input::Wake && facts.advice.ask.is_none();
+        hold(!is_for_advice || next.class == Class::Service, Property::AdviceHeeded, || {
+            format!("{needed} is taken from what may be a matter of life")
+        })?;
+    }
+    let Some(named) = facts.advice.ask else { return Ok(()) };
+    let is_fit = |candidate: &Candidate| candidate.responder == named && candidate.unfit.is_none();
+    let may_be_asked = facts.candidates.iter().flatten().any(is_fit)
+        && !next.offers.iter().any(|offer| {
+            offer.responder == named
+                && (offer.round == next.round || matches!(offer.state, OfferState::Declined { .. }))
+        });
+    let live = || next.offers.iter().filter(|offer| offer.state.is_live());
+    let is_settled =
+        live().any(|offer| offer.state == OfferState::OnScene || offer.by.is_some() || offer.responder == named);
+    let was_helped = next.offers.iter().any(|offer| offer.state == OfferState::Done && offer.round == next.round);
+    let is_wanted_here = facts.advice.let_go != Some(named) || next.class != Class::Service;
+    let is_due =
+        asks_by_itself(next) && is_wanted_here && may_be_asked && !is_settled && !was_helped && live().count() < 3;
+    // One question a decision.
+    let asks_another = step.entries.iter().any(|entry| matches!(entry, Entry::Asked { .. }));
+    hold(!is_due || asks_another, Property::AdviceHeeded, || format!("{named} is not asked"))
+}
+
+/// Whoever was declared lost was looked at, and was not seen to come.
+fn who_comes_is_waited_for(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, facts, step, .. } = decision;
+    for (was, is) in before.offers.iter().zip(&step.next.offers) {
+        if !matches!(is.state, OfferState::Lost { .. }) || was.state == is.state {
+            continue;
+        }
+        let seen = facts.whereabouts.iter().find(|seen| seen.responder == is.responder);
+        let left = was.watch.and_then(|watch| watch.left);
+        let comes = match (left, seen) {
+            // Nothing was ever known.
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(left), Some(seen)) => {
+                let is_heard = seen.age <= facts.policy.heard_within;
+                let is_nearer = left.0 - seen.distance.0 >= 30.0 || seen.distance.0 <= 100.0;
+                let is_in_time = was.state.expected_at().is_some_and(|at| facts.now + seen.way <= at);
+                is_heard && (is_nearer || is_in_time)
+            }
+        };
+        hold(!comes, Property::WhoComesIsWaitedFor, || format!("{was:?}, {seen:?}"))?;
+    }
+    Ok(())
+}
+
+/// Whoever was looked at is told of, each once.
+fn everybody_has_a_reason(decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { facts, step, .. } = decision;
+    let asked: Vec<ResponderId> = step
+        .entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Asked { responder, by: None, .. } => Some(*responder),
+            _ => None,
+        })
+        .collect();
+    let is_choice = |entry: &Entry| matches!(entry, Entry::Waits { .. } | Entry::NobodyLeft { .. });
+    if asked.is_empty() && !step.entries.iter().any(is_choice) {
+        return hold(step.considered.is_empty(), Property::EverybodyHasAReason, || "nobody was to be asked".to_owned());
+    }
+    let candidates = facts.candidates.as_deref().unwrap_or_default();
+    let told: Vec<Candidate> = step.considered.iter().map(|considered| considered.candidate).collect();
+    hold(told == candidates, Property::EverybodyHasAReason, || format!("{told:?}"))?;
+    for Considered { candidate, verdict } in &step.considered {
+        let is_right = (*verdict == Verdict::Asked) == asked.contains(&candidate.responder)
+            && (*verdict != Verdict::Asked || candidate.unfit.is_none());
+        hold(is_right, Property::EverybodyHasAReason, || format!("{candidate:?}: {verdict:?}"))?;
+    }
+    Ok(())
 }
 
 /// A message that failed is no further than one that was sent: the centre may have it all the same.

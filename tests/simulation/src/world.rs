@@ -5,13 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::id::{HandoverId, IncidentId, ResponderId, UserId};
+use domain::incident::ladder::{Act, Rung, When};
 use domain::incident::{
-    Authority, Candidate, Category, Centre, Class, Closure, Contact, ContactNews, Effect, Entry, Facts, HandoverPolicy,
-    Incident, Input, Level, Offer, OfferState, Origin, Outcome, Policy, Presence, Rank, Reach, Refusal, Ring, Step,
-    ToldState, decide,
+    Advice, Authority, Candidate, Category, Centre, Class, Closure, Contact, ContactNews, Effect, Entry, Facts,
+    HandoverPolicy, Incident, Input, Ladder, Level, LostBy, Offer, OfferState, Origin, Outcome, Policy, Presence, Rank,
+    Reach, Refusal, Ring, Step, ToldState, Unfit, Whereabouts, decide,
 };
 use domain::place::Metres;
 use domain::press::AlertKind;
+use domain::word::Word as _;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::agenda::{Agenda, Happening};
@@ -36,10 +38,19 @@ const ASKED_WITHIN: SignedDuration = SignedDuration::from_mins(8);
 struct Wearer {
     origin: Origin,
     policy: Policy,
+    /// The ladder of each class.
+    ladders: Vec<(Class, Ladder)>,
     is_located: bool,
     /// How far away each responder is, or out of reach.
     distances: Vec<Option<u32>>,
     contacts: Vec<Contact>,
+}
+
+impl Wearer {
+    fn policy(&self, class: Class) -> Policy {
+        let ladder = self.ladders.iter().find(|(of, _)| *of == class).map(|(_, ladder)| *ladder);
+        Policy { ladder, ..self.policy }
+    }
 }
 
 /// Somebody who goes.
@@ -47,6 +58,8 @@ pub(crate) struct Responder {
     pub(crate) id: ResponderId,
     temper: Temper,
     is_on_duty: bool,
+    /// Never tells where they are.
+    is_hidden: bool,
     /// Since when no offer engages them.
     free_since: Timestamp,
 }
@@ -63,6 +76,8 @@ struct Case {
     incident: Incident,
     wearer: usize,
     history: History,
+    /// What it goes by has changed: the ticker looks at it, whatever its deadline.
+    is_stale: bool,
 }
 
 /// What became of an input.
@@ -169,6 +184,10 @@ impl World {
         for _ in 0..self.dice.pick(&[0, 0, 1, 1, 2, 4]) {
             self.later(0, CALM_AT.as_millis().try_into().unwrap_or(0), Happening::Outage);
         }
+        for _ in 0..self.dice.pick(&[0, 0, 0, 1, 2]) {
+            let wearer = self.dice.index(self.wearers.len());
+            self.later(0, CALM_AT.as_millis().try_into().unwrap_or(0), Happening::NewLadder { wearer });
+        }
         self.later(0, 20_000, Happening::Watchdog);
     }
 
@@ -264,7 +283,7 @@ impl World {
             Happening::Wake { case } => return self.tick(case),
             Happening::Delivery { .. } if self.is_down() => self.put_off(5_000, what),
             Happening::Delivery { case, effect } => self.deliver(case, &effect),
-            Happening::Call { .. } if self.is_down() => self.put_off(20_000, what),
+            Happening::Call { .. } | Happening::NewLadder { .. } if self.is_down() => self.put_off(20_000, what),
             Happening::Call { case, input } => return self.hear(case, input),
             Happening::Duty { responder, on } => {
                 self.responders[responder].is_on_duty = on;
@@ -278,9 +297,29 @@ impl World {
             }
             Happening::Look { person, case } => return self.look(person, case),
             Happening::Outage => self.vanish(),
+            Happening::NewLadder { wearer } => self.change_ladder(wearer),
             Happening::Watchdog => return self.watch(),
         }
         Ok(())
+    }
+
+    /// An administrator has saved another ladder: whatever climbs the old one looks at it at once.
+    fn change_ladder(&mut self, wearer: usize) {
+        let class = self.dice.pick(&[Class::Emergency, Class::Emergency, Class::Service, Class::Welfare]);
+        let ladder = ladder(&mut self.dice, class);
+        for (of, held) in &mut self.wearers[wearer].ladders {
+            if *of == class {
+                *held = ladder;
+            }
+        }
+        let ringing = |case: &Case| case.wearer == wearer && case.incident.class == class && case.incident.is_open();
+        for case in 0..self.cases.len() {
+            if ringing(&self.cases[case]) {
+                self.cases[case].is_stale = true;
+                self.count("ladder changed under a case");
+                self.put_off(millis(LAG_MAX), Happening::Wake { case });
+            }
+        }
     }
 
     /// The process is gone, and nothing but what was committed is left.
@@ -334,14 +373,14 @@ impl World {
         if class == Class::Service && self.dice.chance(85) {
             incident.category = Some(Category("meal".into()));
         }
-        self.cases.push(Case { incident, wearer, history: History::new(self.now) });
+        self.cases.push(Case { incident, wearer, history: History::new(self.now), is_stale: false });
         self.count("incident");
         self.cases.len() - 1
     }
 
     fn tick(&mut self, case: usize) -> Result<(), Broken> {
         let incident = &self.cases[case].incident;
-        let is_due = incident.wake_at().is_some_and(|wake_at| wake_at <= self.now);
+        let is_due = self.cases[case].is_stale || incident.wake_at().is_some_and(|wake_at| wake_at <= self.now);
         // A ticker that comes for nothing, or twice, does no harm.
         if !is_due && !self.dice.chance(10) {
             return Ok(());
@@ -447,8 +486,9 @@ impl World {
         }
         let lag = if self.is_caught_up() { LAG_MAX } else { self.now.duration_since(self.down_since) + LAG_MAX };
         for case in &self.cases {
-            let policy = &self.wearers[case.wearer].policy;
-            if case.incident.operator_decides {
+            let policy = &self.wearers[case.wearer].policy(case.incident.class);
+            // The row of one whose ladder was changed is due, until the ticker has looked at it.
+            if case.incident.operator_decides || case.is_stale {
                 continue;
             }
             property::invariants(&case.incident, policy, self.now, lag)?;
@@ -467,7 +507,7 @@ impl World {
     fn decide(&mut self, index: usize, input: Input) -> Result<Verdict, Broken> {
         let facts = self.facts(index);
         let Case { incident: before, wearer, .. } = &self.cases[index];
-        let policy = self.wearers[*wearer].policy;
+        let policy = self.wearers[*wearer].policy(before.class);
         let before = before.clone();
         self.count("decision");
         let step = match decide(&before, input.clone(), &facts) {
@@ -499,11 +539,16 @@ impl World {
         });
         self.tally_up(&before, &input, &step);
         let decision = Decision { before: &before, input: &input, facts: &facts, step: &step };
-        let history = &mut self.cases[index].history;
+        let Case { history, is_stale, .. } = &mut self.cases[index];
+        if *is_stale {
+            history.new_ladder_at = Some(self.now);
+        }
         history.remember(&decision);
         property::check(history, &decision)?;
         property::invariants(&step.next, &policy, self.now, SignedDuration::ZERO)?;
-        if self.dice.chance(25) {
+        // Nobody is let go but by the ticker: what is said while a yes comes in waits for the next look.
+        let is_whole = facts.advice.let_go.is_none() || input == Input::Wake;
+        if is_whole && self.dice.chance(25) {
             self.count("decision repeated");
             let mut again = facts.clone();
             again.fresh = std::array::from_fn(|_| self.dice.id());
@@ -522,7 +567,9 @@ impl World {
         self.count("decision failed");
         let Case { incident, history, .. } = &mut self.cases[index];
         incident.operator_decides = true;
-        incident.ring = Ring::Ringing { level: Level::Supervisors, next_at: self.now + TRIED_AGAIN_AFTER * 2 };
+        let next_at = self.now + TRIED_AGAIN_AFTER * 2;
+        let (level, climbed) = (Level::Supervisors, SignedDuration::ZERO);
+        incident.ring = Ring::Ringing { level, since: self.now, climbed, next_at };
         history.has_failed = true;
         self.agenda.enter(self.now + TRIED_AGAIN_AFTER, Happening::Wake { case: index });
     }
@@ -538,6 +585,7 @@ impl World {
         }
         let rings = step.entries.iter().any(|entry| matches!(entry, Entry::Rung { .. }));
         self.cases[index].incident = step.next;
+        self.cases[index].is_stale = false;
         for effect in step.effects {
             let most_ms = if self.dice.chance(6) { 45_000 } else { 1_500 };
             if self.dice.chance(8) {
@@ -563,26 +611,89 @@ impl World {
             presence(self.staff.iter().any(|staff| staff.authority == authority && staff.gone_since.is_none()))
         };
         let owner = case.incident.owner();
-        let mut candidates: Vec<Candidate> = self
-            .responders
-            .iter()
-            .zip(&wearer.distances)
-            .filter(|(responder, _)| responder.is_on_duty && !self.is_engaged(responder.id))
-            .filter_map(|(responder, distance)| {
-                distance.map(|metres| Candidate { responder: responder.id, distance: Metres(f64::from(metres)) })
-            })
-            .collect();
-        candidates.sort_by(|a, b| a.distance.0.total_cmp(&b.distance.0).then(a.responder.cmp(&b.responder)));
+        let (policy, contacts) = (wearer.policy(case.incident.class), wearer.contacts.clone());
+        let owner = presence(self.staff.iter().any(|staff| Some(staff.id) == owner && staff.gone_since.is_none()));
+        let (operators, supervisors) = (is_seated(Authority::Operator), is_seated(Authority::Supervisor));
+        let candidates = self.candidates(case.wearer);
         Facts {
             now: self.now,
-            policy: wearer.policy,
-            owner: presence(self.staff.iter().any(|staff| Some(staff.id) == owner && staff.gone_since.is_none())),
-            operators: is_seated(Authority::Operator),
-            supervisors: is_seated(Authority::Supervisor),
-            candidates: wearer.is_located.then_some(candidates),
-            contacts: wearer.contacts.clone(),
+            policy,
+            owner,
+            operators,
+            supervisors,
+            advice: self.advice(&candidates),
+            whereabouts: self.whereabouts(index),
+            candidates: self.wearers[self.cases[index].wearer].is_located.then_some(candidates),
+            contacts,
             fresh: std::array::from_fn(|_| self.dice.id()),
         }
+    }
+
+    /// Everybody who is somewhere near, and now and then somebody in whose way stands what no test of the core
+    /// needs to know more of.
+    fn candidates(&mut self, wearer: usize) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        for (index, metres) in self.wearers[wearer].distances.clone().into_iter().enumerate() {
+            let Some(metres) = metres else { continue };
+            let (responder, is_on_duty) = (self.responders[index].id, self.responders[index].is_on_duty);
+            let unfit = if !is_on_duty {
+                Some(Unfit::OffDuty)
+            } else if self.is_engaged(responder) {
+                Some(Unfit::Engaged)
+            } else {
+                self.dice.chance(3).then(|| self.dice.pick(Unfit::ALL))
+            };
+            let reckoned = Some(SignedDuration::from_secs(i64::from(metres) / 5));
+            candidates.push(Candidate { responder, distance: Some(Metres(f64::from(metres))), reckoned, unfit });
+        }
+        candidates.sort_by_key(|candidate| (candidate.reckoned, candidate.responder));
+        candidates
+    }
+
+    /// A plan as good, as bad and as late as any: mostly it says nothing of this incident.
+    fn advice(&mut self, candidates: &[Candidate]) -> Advice {
+        let mut advice = Advice::default();
+        if self.dice.chance(20) && !candidates.is_empty() {
+            advice.ask = Some(candidates[self.dice.index(candidates.len())].responder);
+        }
+        if self.dice.chance(6) && !self.responders.is_empty() {
+            advice.let_go = Some(self.responders[self.dice.index(self.responders.len())].id);
+        }
+        if self.dice.chance(10) {
+            advice.wait_until = Some(self.now + self.dice.span(-5_000, 200_000));
+        }
+        advice
+    }
+
+    /// Where those are who were asked or go: whoever means to come comes nearer, whoever vanishes does
+    /// not, and of some nothing is ever known, or nothing any more.
+    fn whereabouts(&mut self, index: usize) -> Vec<Whereabouts> {
+        let case = &self.cases[index];
+        let distances = &self.wearers[case.wearer].distances;
+        let mut seen = Vec::new();
+        for offer in case.incident.offers.iter().filter(|offer| offer.state.is_live()) {
+            let Some((responder, Some(far))) =
+                self.responders.iter().zip(distances).find(|(responder, _)| responder.id == offer.responder)
+            else {
+                continue;
+            };
+            if responder.is_hidden {
+                continue;
+            }
+            let gone_for = self.now.duration_since(offer.asked_at);
+            let stays = responder.temper == Temper::Vanishing || matches!(offer.state, OfferState::Asked { .. });
+            let walked = if stays { 0.0 } else { 5.0 * gone_for.as_secs_f64() };
+            let left = (f64::from(*far) - walked).max(0.0);
+            let is_mute = responder.temper == Temper::Vanishing && offer.asked_at.as_second() % 2 == 0;
+            seen.push(Whereabouts {
+                responder: offer.responder,
+                distance: Metres(left),
+                #[expect(clippy::cast_possible_truncation, reason = "a few minutes")]
+                way: SignedDuration::from_secs((left * 1.3 / 5.0) as i64),
+                age: if is_mute { gone_for } else { SignedDuration::from_secs(5) },
+            });
+        }
+        seen
     }
 
     fn is_engaged(&self, responder: ResponderId) -> bool {
@@ -613,7 +724,7 @@ impl World {
     }
 
     fn check_helped(&mut self, index: usize) -> Result<(), Broken> {
-        let Case { incident, wearer, history } = &self.cases[index];
+        let Case { incident, wearer, history, .. } = &self.cases[index];
         let wearer = &self.wearers[*wearer];
         if !incident.is_open() || !property::asks_by_itself(incident) || !wearer.is_located {
             return Ok(());
@@ -625,10 +736,14 @@ impl World {
         }
         // An owner may have sent somebody home, and has been told when everybody was asked in vain.
         let is_owned = incident.owner().is_some();
+        // Who kept silent is asked again where the ladder says so.
+        let again = wearer.policy(incident.class).ladder(incident.class).rung(Act::Responders);
+        let is_asked_again = !is_owned && again.is_some_and(|rung| rung.when != When::NobodyGoes);
         let was_meant = is_owned && history.was_sent_home;
         let in_reach = self.responders.iter().zip(&wearer.distances).find(|(responder, distance)| {
-            let was_silent = |offer: &Offer| offer.responder == responder.id && offer.state == OfferState::Silent;
-            let was_asked = is_owned && this_round().any(was_silent);
+            let was_silent = |offer: &&Offer| offer.state == OfferState::Silent || !is_owned;
+            let was_asked = !is_asked_again
+                && this_round().filter(|offer| offer.responder == responder.id).any(|offer| was_silent(&offer));
             responder.temper == Temper::Willing
                 && responder.is_on_duty
                 && distance.is_some()
@@ -658,8 +773,12 @@ impl World {
             if state == Some(&OfferState::Silent) {
                 self.count("late yes");
             }
-            if before.offers.iter().any(|other| other.state.is_accepted()) {
-                self.count("second yes, asked for by an operator");
+            let heard = step.next.offers.iter().find(|is| is.id == *offer).map(|is| &is.state);
+            if heard == Some(&OfferState::Withdrawn) {
+                self.count("yes that is not needed");
+            } else if before.offers.iter().any(|other| other.state.is_accepted()) {
+                let replaces = step.next.offers.iter().filter(|other| other.state.is_accepted()).count() == 1;
+                self.count(if replaces { "nearer yes" } else { "second yes, asked for by an operator" });
             }
         }
         for entry in &step.entries {
@@ -669,6 +788,13 @@ impl World {
                 Entry::Released { .. } => self.count("release"),
                 Entry::OwnerGone { .. } => self.count("owner gone"),
                 Entry::NobodyLeft { .. } => self.count("nobody left"),
+                Entry::Waits { .. } => self.count("wait for somebody better"),
+                Entry::Answered { state: OfferState::Lost { by: LostBy::NoPosition }, .. } => {
+                    self.count("lost, unheard");
+                }
+                Entry::Answered { state: OfferState::Lost { by: LostBy::NotMoving }, .. } => {
+                    self.count("lost, unmoved");
+                }
                 Entry::HandedOver { centre: Centre::Fire, by: None, .. } => self.count("119 by itself"),
                 Entry::HandedOver { by: None, .. } if before.presses_answered == before.presses => {
                     self.count("120 by the ladder");
@@ -676,6 +802,9 @@ impl World {
                 Entry::HandedOver { by: None, .. } if before.handovers.iter().any(|handover| handover.outlived) => {
                     self.count("120 anew");
                 }
+                Entry::HandedOver { centre: Centre::Police, by: None, .. } => self.count("110 by the ladder"),
+                Entry::GridOfficerDue => self.count("grid officer due"),
+                Entry::GridOfficerCalled { .. } => self.count("grid officer called"),
                 Entry::VoiceDue { .. } => self.count("voice due"),
                 Entry::VoiceDone { .. } => self.count("voice done"),
                 Entry::Closed { .. } => self.count("close"),
@@ -700,6 +829,9 @@ impl World {
         let rings_owner = next.owner().is_some() && before.ring == Ring::Quiet && next.ring != Ring::Quiet;
         if *input == Input::Wake && rings_owner && next.offers.iter().any(is_late) {
             self.count("somebody late");
+        }
+        if before.waits_until.is_some_and(|until| until <= self.now) && next.waits_until.is_none() {
+            self.count("wait that is over");
         }
         if next.round > before.round {
             self.count("new round");
@@ -747,29 +879,36 @@ fn millis(span: SignedDuration) -> i64 {
 
 fn responder(dice: &mut Dice, began_at: Timestamp) -> Responder {
     let temper = if dice.chance(30) { Temper::Willing } else { dice.pick(&Temper::ALL) };
-    Responder { id: ResponderId(dice.id()), temper, is_on_duty: dice.chance(75), free_since: began_at }
+    Responder {
+        id: ResponderId(dice.id()),
+        temper,
+        is_on_duty: dice.chance(75),
+        is_hidden: dice.chance(20),
+        free_since: began_at,
+    }
 }
 
 fn wearer(dice: &mut Dice, responders: usize) -> Wearer {
     let seconds = |choice: i64| SignedDuration::from_secs(choice);
-    let supervisors_after = seconds(dice.pick(&[15, 30, 30, 45]));
     let policy = Policy {
         handover: dice.pick(&[HandoverPolicy::AtOnce, HandoverPolicy::OperatorFirst]),
-        supervisors_after,
-        centre_after: supervisors_after + seconds(dice.pick(&[0, 30, 30, 45])),
-        ring_again_every: seconds(dice.pick(&[30, 60, 60, 120])),
+        ladder: None,
         offer_window: seconds(dice.pick(&[15, 30, 30, 45])),
         service_offer_window: seconds(dice.pick(&[20, 40, 60])),
-        service_supervisors_after: seconds(dice.pick(&[30, 60])),
         service_late_after: seconds(dice.pick(&[0, 30, 120])),
         service_lasts: seconds(dice.pick(&[60, 240, 600])),
         contact_every: seconds(dice.pick(&[30, 60, 60])),
         acknowledge_within: seconds(dice.pick(&[10, 15, 15, 30])),
         check_owner_every: seconds(dice.pick(&[20, 30, 30, 60])),
+        look_every: seconds(dice.pick(&[30, 60])),
+        heard_within: seconds(dice.pick(&[60, 180])),
+        wait_max: seconds(dice.pick(&[30, 60])),
+        service_wait_max: seconds(dice.pick(&[60, 120])),
     };
     Wearer {
         origin: if dice.chance(85) { Origin::Listed } else { Origin::Unlisted },
         policy,
+        ladders: Class::ALL.iter().map(|class| (*class, ladder(dice, *class))).collect(),
         is_located: dice.chance(80),
         distances: (0..responders)
             .map(|_| dice.chance(85).then(|| u32::try_from(dice.below(5_000)).unwrap_or(0)))
@@ -781,6 +920,32 @@ fn wearer(dice: &mut Dice, responders: usize) -> Wearer {
             })
             .collect(),
     }
+}
+
+/// Any ladder that can be: its rungs in any number and order, as high and as conditional as they may be.
+fn ladder(dice: &mut Dice, class: Class) -> Ladder {
+    let seconds = |choice: i64| SignedDuration::from_secs(choice);
+    let first = if dice.chance(85) { Act::Operators } else { Act::Supervisors };
+    let mut rungs = vec![Rung { after: SignedDuration::ZERO, act: first, when: When::Always }];
+    let mut rest: Vec<Act> = Act::ALL.iter().copied().filter(|act| *act != first && act.fits(class)).collect();
+    let mut after = 0;
+    while !rest.is_empty() {
+        let act = rest.swap_remove(dice.index(rest.len()));
+        let must_be = act == Act::Centres;
+        let odds = match act {
+            Act::Contacts | Act::Supervisors | Act::Responders => 85,
+            _ => 25,
+        };
+        if act == Act::Everybody || !must_be && !dice.chance(odds) {
+            continue;
+        }
+        after += dice.pick(&[0, 0, 15, 15, 20, 30]);
+        let when = if must_be { dice.pick(&[When::Always, When::Unclaimed]) } else { dice.pick(When::ALL) };
+        rungs.push(Rung { after: seconds(after), act, when });
+    }
+    after += dice.pick(&[0, 0, 0, 20]);
+    rungs.push(Rung { after: seconds(after), act: Act::Everybody, when: When::Always });
+    Ladder::new(class, &rungs, seconds(dice.pick(&[30, 60, 60, 120]))).expect("a ladder that can be")
 }
 
 fn staff(dice: &mut Dice, began_at: Timestamp) -> Staff {

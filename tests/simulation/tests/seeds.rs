@@ -12,7 +12,8 @@ use simulation::{Failure, Keep, Outcome, play};
 const SEEDS: u64 = 6_000;
 
 /// What must have happened somewhere, or the simulation proves less than it says.
-const MUST_HAPPEN: [&str; 41] = [
+const MUST_HAPPEN: [&str; 51] = [
+    "110 by the ladder",
     "119 by itself",
     "120 anew",
     "120 by the ladder",
@@ -30,8 +31,14 @@ const MUST_HAPPEN: [&str; 41] = [
     "decision failed",
     "decision lost",
     "decision repeated",
+    "grid officer called",
+    "grid officer due",
+    "ladder changed under a case",
     "late yes",
     "late yes, and taken",
+    "lost, unheard",
+    "lost, unmoved",
+    "nearer yes",
     "new round",
     "nobody left",
     "nobody to go",
@@ -54,6 +61,9 @@ const MUST_HAPPEN: [&str; 41] = [
     "unlisted source",
     "voice done",
     "voice due",
+    "wait for somebody better",
+    "wait that is over",
+    "yes that is not needed",
 ];
 
 type Tally = BTreeMap<&'static str, u64>;

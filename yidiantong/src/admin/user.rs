@@ -54,6 +54,13 @@ enum Deed {
         #[arg(long)]
         generate: bool,
     },
+    /// Say where somebody is telephoned: operators are shown it of grid officers.
+    Phone {
+        /// The name that they log in with.
+        login: String,
+        /// Their telephone; without it there is none.
+        number: Option<String>,
+    },
     /// Let somebody log in no more; they are logged out everywhere.
     Disable {
         /// The name that they log in with.
@@ -140,6 +147,12 @@ impl User {
                     known(&mut tx, login).await?;
                     accounts::set_password(&mut tx, login, &hash).await?;
                     say(format_args!("{login} has a new password and is logged out everywhere"));
+                }
+                Deed::Phone { login, number } => {
+                    known(&mut tx, login).await?;
+                    let number = number.as_deref().map(str::trim).filter(|number| !number.is_empty());
+                    accounts::set_phone(&mut tx, login, number).await?;
+                    say(format_args!("{login} is telephoned at {}", number.unwrap_or("no number")));
                 }
                 Deed::Disable { login } => {
                     known(&mut tx, login).await?;

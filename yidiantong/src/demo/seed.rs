@@ -18,12 +18,16 @@ use firmware_sim::ground::Point;
 use sqlx::{PgConnection, PgPool};
 use tokio::task::JoinSet;
 use town::Town;
+use town::helpers::Ride;
 use town::map::{Level, NodeNo};
 use town::people::{Category, Resident, Shape};
 use uuid::Uuid;
 use wire::directory::{Dialect, hash_secret};
 
 use super::{Demo, DemoResponder, DemoTerminal, DemoUser, Wanted, random_word};
+
+/// Whoever has one of these on their card is at risk.
+const RISKS: [&str; 5] = ["冠心病", "脑梗", "心房颤动", "氧气机", "胰岛素"];
 
 /// The resident who also has a telephone with OwnTracks, which is the third of the terminals.
 const WITH_A_PHONE: usize = 1;
@@ -202,6 +206,7 @@ impl Settling {
             // Somebody who is afraid of sirens: an operator looks first.
             handover_policy: (resident.category == Category::Handicapped).then_some("operator_first"),
             card: resident.medical_card.clone(),
+            medical_risk: RISKS.iter().any(|risk| resident.medical_card.contains(risk)),
         });
         let contacts = (1..).zip(&resident.contacts).map(|(rank, contact)| ContactRow {
             resident_id: id,
@@ -256,6 +261,10 @@ impl Settling {
             place: position(provider.place)?.into(),
             categories: provider.categories.iter().map(|category| (*category).to_owned()).collect(),
             areas: provider.areas.iter().map(|area| self.ids[*area]).collect(),
+            // Those who go everywhere do so at any time, so that nobody waits for a meal in the night; nor is there an
+            // emergency for which it is too late.
+            daily_hours: (provider.areas != [0]).then(|| daily_hours(&provider.categories)).flatten(),
+            grade: Some(provider.grade),
         });
         for responder in &provider.responders {
             let token = random_word();
@@ -267,10 +276,27 @@ impl Settling {
                 phone: responder.phone.clone(),
                 token_sha256: hash_secret(token.as_bytes()),
                 place: position(responder.place)?.into(),
+                mode: match responder.rides {
+                    Ride::Feet => "walk",
+                    Ride::Bicycle | Ride::Scooter => "ebike",
+                    Ride::Car => "car",
+                },
+                sex: responder.sex,
+                skills: responder.skills.clone(),
+                languages: responder.languages.clone(),
             });
             let (name, place, rides) = (responder.name.clone(), responder.place, responder.rides);
             self.demo.responders.push(DemoResponder { name, token, place, rides });
         }
         Ok(())
+    }
+}
+
+/// From when to when a company that does these things is there for daily help, in minutes of the day; none: always.
+fn daily_hours(categories: &[&str]) -> Option<(i32, i32)> {
+    match categories {
+        ["meal", ..] => Some((6 * 60, 20 * 60)),
+        ["repair", ..] => Some((8 * 60, 20 * 60)),
+        _ => None,
     }
 }

@@ -40,6 +40,7 @@ pub(super) enum Key {
     Registered,
     Policy,
     Card,
+    Risk,
     ContactName(u8),
     ContactRelation(u8),
     ContactPhone(u8),
@@ -112,6 +113,7 @@ const FIELDS: &[Field<Key>] = &[
     (Key::Registered, &["户籍", "户籍地", "户籍社区", "户籍所在", "户籍所在地", "registered", "registerednode"]),
     (Key::Policy, &["120策略", "120", "转120", "handoverpolicy"]),
     (Key::Card, &["病史", "医疗卡", "医疗信息", "健康状况", "疾病", "medicalcard", "medical"]),
+    (Key::Risk, &["高危", "医疗高危", "高风险", "medicalrisk", "highrisk", "risk"]),
     (
         Key::ContactName(1),
         &[
@@ -189,6 +191,7 @@ struct Said {
     registered: Option<Uuid>,
     policy: Option<String>,
     card: Option<String>,
+    risk: Option<bool>,
     contacts: Vec<Contact>,
 }
 
@@ -351,6 +354,7 @@ fn merged(before: Option<&Resident>, said: Said, node: Uuid) -> Resident {
         }
     }
     after.born_in = said.born_in.or(after.born_in);
+    after.medical_risk = said.risk.unwrap_or(after.medical_risk);
     for contact in said.contacts {
         match after.contacts.iter_mut().find(|other| other.rank == contact.rank) {
             Some(other) => *other = reached(other, contact),
@@ -392,6 +396,7 @@ fn differences(before: &Resident, after: &Resident) -> Vec<&'static str> {
         (before.registered_node != after.registered_node, "户籍社区"),
         (before.handover_policy != after.handover_policy, "120策略"),
         (before.medical_card != after.medical_card, "病史"),
+        (before.medical_risk != after.medical_risk, "高危"),
         (before.contacts != after.contacts, "联系人"),
     ];
     differs.into_iter().filter_map(|(differs, name)| differs.then_some(name)).collect()
@@ -476,6 +481,7 @@ impl Reader<'_> {
             registered: self.node(Key::Registered, around.tree),
             policy: self.parsed(Key::Policy, cell::policy).map(str::to_owned),
             card: self.owned(Key::Card),
+            risk: self.parsed(Key::Risk, cell::yes),
             contacts: (1..=CONTACTS).filter_map(|rank| self.contact(rank)).collect(),
         }
     }
@@ -621,6 +627,19 @@ mod tests {
         let there = applied(&plan, &[]);
         let again = planned(LIST, &there);
         assert_eq!((again.planned.len(), again.unchanged, again.problems.len()), (0, 2, 0));
+    }
+
+    #[test]
+    fn who_is_at_medical_risk_is_so_until_the_list_says_otherwise() {
+        let said = |risk: &str, there: &[(Uuid, Resident)]| {
+            planned(&format!("姓名,社区,住址,医疗高危\n陈秀英,和平社区,3栋102,{risk}\n"), there)
+        };
+        let there = applied(&said("是", &[]), &[]);
+        assert!(there[0].1.medical_risk);
+        assert_eq!((said("", &there).planned.len(), said("是", &there).planned.len()), (0, 0));
+        let cleared = said("否", &there);
+        assert_eq!((cleared.planned[0].entry.medical_risk, cleared.planned.len()), (false, 1));
+        assert!(said("也许", &there).problems[0].why.contains("neither 是 nor 否"));
     }
 
     #[test]
