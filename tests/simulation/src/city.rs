@@ -8,7 +8,7 @@ use domain::dispatch::{
 };
 use domain::id::{IncidentId, OfferId};
 use domain::incident::{
-    Advice, Candidate, Class, Incident, Input, LostBy, Offer, OfferState, Shortfall, Step, Unfit, Whereabouts,
+    Advice, Candidate, Category, Class, Input, LostBy, Offer, OfferState, Shortfall, Step, Unfit, Whereabouts,
 };
 use domain::place::{Metres, Position};
 use jiff::{SignedDuration, Timestamp};
@@ -46,7 +46,8 @@ pub(crate) struct Spot {
 
 impl Spot {
     fn distance_m(self, other: Self) -> f64 {
-        (self.east - other.east).hypot(self.north - other.north)
+        let (east, north) = (self.east - other.east, self.north - other.north);
+        (east * east + north * north).sqrt()
     }
 
     fn towards(self, other: Self, share: f64) -> Self {
@@ -172,8 +173,8 @@ impl City {
         }
     }
 
-    fn skill(incident: &Incident) -> u8 {
-        match incident.category.as_ref().map(|category| category.0.as_str()) {
+    fn skill(category: Option<&Category>) -> u8 {
+        match category.map(|category| category.0.as_str()) {
             Some("repair") => REPAIRS,
             Some(_) => MEALS,
             None => FIRST_AID,
@@ -189,35 +190,42 @@ impl City {
         (responder * 31 + wearer * 17).is_multiple_of(97)
     }
 
-    fn unfit(&self, world: &World, responder: usize, case: &Case, distance_m: f64) -> Option<Unfit> {
+    /// What stands in the way of sending somebody to a wearer who needs a skill.
+    fn unfit(&self, world: &World, responder: usize, who: (usize, u8), distance_m: f64) -> Option<Unfit> {
         let helper = &self.helpers[responder];
         let told = &world.responders[responder];
+        let (wearer, skill) = who;
         let hindrances = [
-            (helper.skills & Self::skill(&case.incident) == 0, Unfit::Unskilled),
+            (helper.skills & skill == 0, Unfit::Unskilled),
             (!told.is_on_duty, Unfit::OffDuty),
             (helper.unheard_for(world.now) > POSITION_FRESH_FOR, Unfit::PositionOld),
             (distance_m > REACH_M, Unfit::TooFar),
-            (Self::is_refused(responder, case.wearer), Unfit::Refused),
+            (Self::is_refused(responder, wearer), Unfit::Refused),
             (told.engaged_in.is_some(), Unfit::Engaged),
         ];
         hindrances.into_iter().find_map(|(stands, unfit)| stands.then_some(unfit))
     }
 
     /// Everybody who is near, in the order in which they would be there, with what stands in their way.
-    pub(crate) fn candidates(&self, world: &World, case: &Case) -> Vec<Candidate> {
-        let home = self.homes[case.wearer];
+    pub(crate) fn candidates(&self, world: &World, case: &Case, category: Option<&Category>) -> Vec<Candidate> {
+        let (home, who) = (self.homes[case.wearer], (case.wearer, Self::skill(category)));
         let mut candidates = Vec::new();
         for (index, helper) in self.helpers.iter().enumerate() {
-            let distance_m = helper.seen_at(world.now).distance_m(home);
-            let told = &world.responders[index];
-            if distance_m > REACH_M + 1_000.0 || !told.is_on_duty && distance_m > 1_000.0 {
+            let (told, seen_at) = (&world.responders[index], helper.seen_at(world.now));
+            // Of those who are at home only neighbours are looked at.
+            let looked_at_m = if told.is_on_duty { REACH_M + 1_000.0 } else { 1_000.0 };
+            if (seen_at.east - home.east).abs() > looked_at_m {
+                continue;
+            }
+            let distance_m = seen_at.distance_m(home);
+            if distance_m > looked_at_m {
                 continue;
             }
             candidates.push(Candidate {
                 responder: told.id,
                 distance: Some(Metres(distance_m)),
                 reckoned: Some(way(Metres(distance_m), helper.mode)),
-                unfit: self.unfit(world, index, case, distance_m),
+                unfit: self.unfit(world, index, who, distance_m),
             });
         }
         candidates.sort_unstable_by_key(|candidate| (candidate.reckoned, candidate.responder));
@@ -294,6 +302,7 @@ impl City {
 
     fn case(&self, world: &World, case: &Case, seats: &[Option<usize>]) -> BoardCase {
         let Case { incident, wearer, .. } = case;
+        let who = (*wearer, Self::skill(incident.category.as_ref()));
         let going = |offer: &Offer| {
             let index = world.responders.iter().position(|one| one.id == offer.responder)?;
             Some((offer.responder, world.now + self.way(&self.helpers[index], *wearer, world.now)))
@@ -306,10 +315,11 @@ impl City {
             incident.offers.iter().any(|offer| offer.responder == responder && spent(offer))
         };
         let able = seats.iter().enumerate().filter_map(|(index, seat)| {
+            let seat = (*seat)?;
             let distance_m = self.helpers[index].seen_at(world.now).distance_m(self.homes[*wearer]);
-            let unfit = self.unfit(world, index, case, distance_m);
+            let unfit = self.unfit(world, index, who, distance_m);
             let is_able = matches!(unfit, None | Some(Unfit::Engaged)) && !was_asked(world.responders[index].id);
-            seat.filter(|_| is_able)
+            is_able.then_some(seat)
         });
         BoardCase {
             incident: incident.id,
@@ -628,12 +638,13 @@ impl World {
     fn who_would_have_gone(&self, case: &Case) -> Option<Broken> {
         let Case { incident, wearer, .. } = case;
         let city = self.city.as_ref()?;
+        let who = (*wearer, City::skill(incident.category.as_ref()));
         let was_asked = |responder| incident.offers.iter().any(|offer| offer.responder == responder);
         let forgotten = self.responders.iter().enumerate().find(|(index, told)| {
             let distance_m = city.helpers[*index].seen_at(self.now).distance_m(city.homes[*wearer]);
             distance_m < SURELY_IN_REACH_M
                 && told.free_since + ASKED_WITHIN < self.now
-                && city.unfit(self, *index, case, distance_m).is_none()
+                && city.unfit(self, *index, who, distance_m).is_none()
                 && !was_asked(told.id)
         });
         let (_, told) = forgotten?;

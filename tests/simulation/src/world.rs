@@ -433,7 +433,10 @@ impl World {
     /// A console rings in front of somebody.
     fn summon(&mut self, person: usize, case: usize) {
         let is_present = self.staff[person].gone_since.is_none();
-        if is_present && self.cases[case].incident.ring != Ring::Quiet && self.dice.chance(self.attention) {
+        let ring = self.cases[case].incident.ring;
+        // In a city there is enough to do with what rings.
+        let is_before_them = if self.city.is_some() { ring.level() != Level::Quiet } else { ring != Ring::Quiet };
+        if is_present && is_before_them && self.dice.chance(self.attention) {
             self.plan_look(person, case, 1_000, 70_000);
         }
     }
@@ -554,7 +557,7 @@ impl World {
 
     /// Lets the core decide and keeps what it decided.
     pub(crate) fn decide(&mut self, index: usize, input: Input) -> Result<Verdict, Broken> {
-        let facts = self.facts(index);
+        let facts = self.facts(index, &input);
         let Case { incident: before, wearer, .. } = &self.cases[index];
         let policy = self.rules_of(*wearer).policy(before.class);
         let before = before.clone();
@@ -670,7 +673,7 @@ impl World {
         }
     }
 
-    fn facts(&mut self, index: usize) -> Facts {
+    fn facts(&mut self, index: usize, input: &Input) -> Facts {
         let case = &self.cases[index];
         let (wearer, rules) = (&self.wearers[case.wearer], self.rules_of(case.wearer));
         let is_seated = |authority: Authority| {
@@ -680,7 +683,7 @@ impl World {
         let (policy, contacts) = (rules.policy(case.incident.class), wearer.contacts.clone());
         let owner = presence(self.staff.iter().any(|staff| Some(staff.id) == owner && staff.gone_since.is_none()));
         let (operators, supervisors) = (is_seated(Authority::Operator), is_seated(Authority::Supervisor));
-        let candidates = self.candidates(index);
+        let candidates = self.candidates(index, input);
         Facts {
             now: self.now,
             policy,
@@ -695,9 +698,14 @@ impl World {
         }
     }
 
-    fn candidates(&mut self, index: usize) -> Vec<Candidate> {
+    fn candidates(&mut self, index: usize, input: &Input) -> Vec<Candidate> {
+        // Whoever says what is wanted has those looked at who can do that.
+        let category = match input {
+            Input::Categorize { category, .. } => Some(category),
+            _ => self.cases[index].incident.category.as_ref(),
+        };
         match &self.city {
-            Some(city) => city.candidates(self, &self.cases[index]),
+            Some(city) => city.candidates(self, &self.cases[index], category),
             None => self.candidates_nearby(self.cases[index].wearer),
         }
     }
