@@ -181,10 +181,9 @@ impl World {
         // Once in a while everybody is in the kitchen.
         if self.dice.chance(30) {
             let away_ms = self.some_ms(0, DAY_MS - HOUR_MS);
-            for person in 0..self.staff.len() {
+            for (person, (begins_h, ends_h, _)) in STAFF.into_iter().enumerate() {
                 self.enter_after(away_ms, Happening::Seat { person, taken: false });
                 let back_ms = away_ms + self.some_ms(5 * MINUTE_MS, 30 * MINUTE_MS);
-                let (begins_h, ends_h, _) = STAFF[person];
                 if (begins_h * HOUR_MS..ends_h * HOUR_MS).contains(&back_ms) {
                     self.enter_after(back_ms, Happening::Seat { person, taken: true });
                 }

@@ -1,6 +1,7 @@
 //! Many seeds, on every core that there is.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -17,7 +18,7 @@ pub fn play_all(size: Size, end: u64) -> Result<Tally, Failure> {
         let stop = &stop;
         let runs: Vec<_> =
             (0..stride).map(|first| scope.spawn(move || play_some(size, first, stride, end, stop))).collect();
-        runs.into_iter().map(|run| run.join().expect("a run catches its panics")).collect()
+        runs.into_iter().map(|run| run.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
     let mut sum = Tally::new();
     for tally in played {

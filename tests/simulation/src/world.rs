@@ -259,7 +259,7 @@ impl World {
             Happening::Located { wearer } => self.wearers[wearer].is_located = true,
             Happening::Wake { .. } if self.is_down() => self.put_off(millis(LAG_MAX), what),
             Happening::Wake { case } => return self.tick(case),
-            Happening::Delivery { .. } if self.is_down() => self.put_off(5_000, what),
+            Happening::Delivery { .. } | Happening::Survey if self.is_down() => self.put_off(5_000, what),
             Happening::Delivery { case, effect } => self.deliver(case, effect),
             Happening::Call { .. } | Happening::NewLadder { .. } if self.is_down() => self.put_off(20_000, what),
             Happening::Call { case, input } => match self.back_at(case, &input) {
@@ -281,7 +281,6 @@ impl World {
             Happening::NewLadder { wearer } => self.change_ladder(wearer),
             Happening::Watchdog => return self.watch(),
             Happening::Jump { by } => self.jump(by),
-            Happening::Survey if self.is_down() => self.put_off(5_000, what),
             Happening::Survey => return self.survey(),
             Happening::Spell { begins } => self.have_a_spell(begins),
             Happening::Network { responder, is_lost } => self.lose_network(responder, is_lost),
