@@ -135,7 +135,7 @@ returns table (
         select p.responder_id from here join responder_position p on st_dwithin(p.place, here.place, who_might_go.reach_m)
         join responder r on r.id = p.responder_id and r.on_duty
     ), judged as (
-        select r.id, r.provider_id, p.place, st_distance(p.place, here.place) as distance_m, r.mode, t.grade,
+        select r.id, r.provider_id, p.place, far.m as distance_m, r.mode, t.grade,
             (select upper(s.during) from shift s where s.responder_id = r.id and s.during @> here.now) as until,
             case
                 when t.provider_id is null then 0
@@ -144,7 +144,7 @@ returns table (
                 when not is_at_work(r, here.now) then 3
                 when p.place is null then 4
                 when p.at <= here.now - who_might_go.fresh_for then 5
-                when not st_dwithin(p.place, here.place, who_might_go.reach_m) then 6
+                when far.m > who_might_go.reach_m then 6
                 when exists (select from refusal f join incident i on i.resident_id = f.resident_id
                     where i.id = who_might_go.incident and f.responder_id = r.id) then 7
                 when here.wants_sex is distinct from r.sex and here.wants_sex is not null then 8
@@ -158,6 +158,8 @@ returns table (
         join responder r on r.id = l.id
         left join terms t on t.provider_id = r.provider_id
         left join responder_position p on p.responder_id = r.id
+        -- On the sphere: right to half a percent, and a plan needs thousands.
+        cross join lateral (select st_distance(p.place, here.place, false) as m) far
     )
     select id, j.provider_id, j.stage,
         (array['not_contracted', 'out_of_hours', 'unskilled', 'off_duty', 'place_unknown', 'position_old', 'too_far',

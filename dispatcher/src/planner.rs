@@ -23,8 +23,10 @@ use crate::desk::{Desk, DeskError};
 use crate::store::board::{self, Past};
 use crate::store::{StoreError, watch};
 
-/// How often it is looked whether the plan wants something that nobody is deciding.
+/// How often it is looked whether the plan wants something that nobody is deciding…
 const SURVEY_EVERY: Duration = Duration::from_secs(1);
+/// …and after so many times as long as a look takes: a large district leaves the database to those who decide.
+const SURVEY_REST: u32 = 5;
 /// What was called for in the last weeks is read anew after this long.
 const PAST_FOR: Duration = Duration::from_mins(10);
 /// Of so many the way is asked for.
@@ -104,11 +106,13 @@ async fn ask_for_ways(
 /// something: whoever is to let go first, then whoever is to ask.
 pub(crate) async fn run(desk: Desk, stop: CancellationToken) {
     let mut held: Option<PgConnection> = None;
+    let mut rest = SURVEY_EVERY;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(SURVEY_EVERY) => {}
+            () = tokio::time::sleep(rest) => {}
         }
+        let began = Instant::now();
         match take(&desk, &mut held).await {
             Ok(true) => {}
             // Somebody else has it, or the database is away, and the deciders say so.
@@ -117,6 +121,7 @@ pub(crate) async fn run(desk: Desk, stop: CancellationToken) {
         if let Err(cause) = survey(&desk).await {
             warn!(%cause, "the district could not be surveyed");
         }
+        rest = SURVEY_EVERY.max(began.elapsed() * SURVEY_REST);
     }
 }
 

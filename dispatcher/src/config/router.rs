@@ -25,22 +25,27 @@ const LEFT_ALONE_FOR: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouterSettings {
-    /// Which one it is.
+    /// Which one it is: `osrm` or `valhalla`.
+    #[serde(default)]
     pub kind: RouterKind,
     /// Where it answers for whoever walks: of OSRM with the profile (`http://127.0.0.1:5000/table/v1/foot`), of Valhalla
     /// the service (`http://127.0.0.1:8002/sources_to_targets`). Nothing: their way is reckoned by the line.
+    #[schemars(example = "http://127.0.0.1:5000/table/v1/foot")]
     pub walk: Option<String>,
     /// The same for electric bicycles.
+    #[schemars(example = "http://127.0.0.1:5001/table/v1/bike")]
     pub ebike: Option<String>,
     /// The same for cars.
+    #[schemars(example = "http://127.0.0.1:5002/table/v1/driving")]
     pub car: Option<String>,
 }
 
 /// Which router it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum RouterKind {
     /// OSRM: its table service.
+    #[default]
     Osrm,
     /// Valhalla: its time-distance matrix.
     Valhalla,

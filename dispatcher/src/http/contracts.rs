@@ -40,7 +40,7 @@ pub(super) struct ProvidersView {
     responses((status = 200, body = ProvidersView)),
     security(("session" = ["oversee"])),
 )]
-pub(super) async fn list(State(api): State<Api>, who: May<Oversee>) -> Result<Json<ProvidersView>, ApiError> {
+pub(super) async fn providers(State(api): State<Api>, who: May<Oversee>) -> Result<Json<ProvidersView>, ApiError> {
     let administers = Scope::of::<Administer>(&who.caller.user.grants);
     let providers = contracts::providers(&mut *api.moment().await?, &who.scope, administers.as_ref()).await?;
     Ok(Json(ProvidersView { providers }))
@@ -187,7 +187,7 @@ async fn view(conn: &mut PgConnection, id: Uuid, scope: &Scope) -> Result<Json<C
     responses((status = 201, body = ContractView), Conflict, Unprocessable),
     security(("session" = ["administer"])),
 )]
-pub(super) async fn make(
+pub(super) async fn make_contract(
     State(api): State<Api>,
     who: May<Administer>,
     At(provider): At<Uuid>,
@@ -248,7 +248,7 @@ async fn held(
     responses((status = 200, body = ContractView), Conflict, Unprocessable),
     security(("session" = ["administer"])),
 )]
-pub(super) async fn change(
+pub(super) async fn change_contract(
     State(api): State<Api>,
     who: May<Administer>,
     At(id): At<Uuid>,
@@ -281,7 +281,7 @@ pub(super) struct SeenQuery {
     responses((status = 204, description = "It is over"), Conflict),
     security(("session" = ["administer"])),
 )]
-pub(super) async fn end(
+pub(super) async fn end_contract(
     State(api): State<Api>,
     who: May<Administer>,
     At(id): At<Uuid>,

@@ -51,7 +51,7 @@ pub(super) struct PeopleView {
     responses((status = 200, body = PeopleView)),
     security(("session" = ["oversee"])),
 )]
-pub(super) async fn list(
+pub(super) async fn people(
     State(api): State<Api>,
     who: May<Oversee>,
     At(provider): At<Uuid>,
@@ -136,7 +136,7 @@ impl Change {
     responses((status = 200, body = PersonView), Conflict, Unprocessable),
     security(("session" = ["administer"])),
 )]
-pub(super) async fn change(
+pub(super) async fn change_abilities(
     State(api): State<Api>,
     who: May<Administer>,
     At(id): At<Uuid>,
@@ -184,7 +184,7 @@ pub(super) struct ShiftsView {
 #[utoipa::path(
     get, path = "/api/v1/providers/{id}/shifts", tag = "providers",
     params(PeriodQuery),
-    responses((status = 200, body = ShiftsView)),
+    responses((status = 200, body = ShiftsView), Unprocessable),
     security(("session" = ["oversee"])),
 )]
 pub(super) async fn roster(
@@ -199,9 +199,12 @@ pub(super) async fn roster(
     let from = from.unwrap_or(now);
     let until = until.or_else(|| from.checked_add(WEEK).ok());
     let until = until.filter(|until| (SignedDuration::ZERO..=PERIOD_MAX).contains(&until.duration_since(from)));
-    let until = until.ok_or_else(|| ApiError::BadRequest("`until` lies after `from`, at most 62 days".into()))?;
+    let until = until.ok_or_else(|| ApiError::BadField {
+        field: "until",
+        why: "is to lie after `from`, by 62 days at most".into(),
+    })?;
     if from.duration_since(now).abs() > AWAY_MAX {
-        return Err(ApiError::BadRequest("`from` lies within ten years of now".into()));
+        return Err(ApiError::BadField { field: "from", why: "is to lie within ten years of now".into() });
     }
     if !contracts::sees_provider(&mut moment, provider, &who.scope).await? {
         return Err(ApiError::NotFound("provider"));
@@ -257,7 +260,7 @@ impl Draft {
     responses((status = 201, body = ShiftsView), Conflict, Unprocessable),
     security(("session" = ["administer"])),
 )]
-pub(super) async fn plan(
+pub(super) async fn plan_shifts(
     State(api): State<Api>,
     who: May<Administer>,
     At(id): At<Uuid>,
@@ -289,7 +292,7 @@ pub(super) async fn plan(
     responses((status = 204, description = "Done")),
     security(("session" = ["administer"])),
 )]
-pub(super) async fn delete(
+pub(super) async fn delete_shift(
     State(api): State<Api>,
     who: May<Administer>,
     At(id): At<Uuid>,

@@ -17,7 +17,9 @@ use crate::config::Config;
 
 /// What is farther away than so many times the reach shares nobody with a case.
 const AROUND: f64 = 2.0;
-/// A plan looks at no more cases than this: the most urgent and nearest.
+/// A decision looks at so many cases around its own: the most urgent and nearest. More would cost it time…
+const CASES_AROUND: i64 = 12;
+/// …and a survey at so many of the whole district.
 const CASES_MAX: i64 = 60;
 /// How long whoever goes to an emergency is usually there.
 const EMERGENCY_LASTS: SignedDuration = SignedDuration::from_mins(20);
@@ -138,7 +140,7 @@ async fn cases(
          limit $3"#,
         around.map(|incident| incident.0),
         config.reach_m * AROUND,
-        CASES_MAX,
+        if around.is_some() { CASES_AROUND } else { CASES_MAX },
     )
     .fetch_all(conn)
     .await?;
