@@ -38,8 +38,8 @@ check: console ## format, lints, bans and licences, freshness of .sqlx
 	scripts/prepare-sqlx --check
 
 .PHONY: sim
-sim: ## the core in virtual time, with many more seeds than `make test` takes
-	SIM_SEEDS=$${SIM_SEEDS:-100000} cargo test --release -p simulation
+sim: ## the core in virtual time: many more small districts and days of whole cities than `make test` takes
+	SIM_SEEDS=$${SIM_SEEDS:-100000} CITY_DAYS=$${CITY_DAYS:-2000} cargo test --release -p simulation -- --nocapture
 
 .PHONY: mutants
 mutants: ## break the core on purpose and demand that the simulation notices

@@ -269,6 +269,7 @@ pub(super) fn hear(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> {
                 OfferState::OnScene => return Ok(()),
                 _ => return Err(Refusal::OfferOver),
             }
+            go_by(draft, &offer);
             draft.move_offer(id, OfferState::OnScene);
             draft.next.waits_until = None;
             see_to_order(draft, Some(draft.after(draft.facts.policy.service_lasts)));
@@ -365,6 +366,7 @@ fn set_out(draft: &mut Draft<'_>, id: OfferId, minutes: u16) -> Result<(), Refus
         _ => return Err(Refusal::OfferOver),
     };
     let expected_at = expected(draft, minutes);
+    go_by(draft, &offer);
     draft.move_offer(id, OfferState::OnTheWay { expected_at });
     draft.next.waits_until = None;
     see_to_order(draft, None);
@@ -374,6 +376,14 @@ fn set_out(draft: &mut Draft<'_>, id: OfferId, minutes: u16) -> Result<(), Refus
         draft.emit(Effect::TellWearer(News::Coming { who, expected_at: Some(expected_at) }));
     }
     Ok(())
+}
+
+/// Who was given up, asked anew, and comes all the same goes by one question: the one that they speak of.
+fn go_by(draft: &mut Draft<'_>, spoken_of: &Offer) {
+    let is_another = |offer: &Offer| offer.id != spoken_of.id && offer.responder == spoken_of.responder;
+    for id in draft.offers_that(|offer| is_another(offer) && offer.state.is_live()) {
+        draft.move_offer(id, OfferState::Withdrawn);
+    }
 }
 
 /// Somebody sees to an order that nobody owns: whoever was rung about it need not come. Held until then,

@@ -678,3 +678,27 @@ fn help_given_before_the_last_press_is_none_when_whoever_came_since_is_sent_home
     let released = world.apply(&incident, Input::Release { by: OPERATOR }).next;
     assert_eq!(released.offers.len(), asked_before + 1, "nobody has helped since the press");
 }
+
+#[test]
+fn who_was_given_up_asked_anew_and_stands_at_the_door_is_engaged_once() {
+    let mut world = World::new();
+    world.candidates = Some(vec![candidate(WEI, 900.0)]);
+    let (distance, way, age) = (Metres(900.0), SignedDuration::from_mins(5), SignedDuration::ZERO);
+    world.whereabouts = vec![Whereabouts { responder: WEI, distance, way, age }];
+    let mut incident = world.wake(&world.press());
+    let first = last_offer(&incident).id;
+    incident = world.apply(&incident, Input::Accept { offer: first, minutes: 1 }).next;
+    world.later(60);
+    let asked_anew = world.wake(&incident);
+    let second = last_offer(&asked_anew).id;
+    assert_eq!(asked_anew.offers[0].state, OfferState::Lost { by: LostBy::NotMoving });
+    let on_the_way_again = world.apply(&asked_anew, Input::Accept { offer: second, minutes: 3 }).next;
+    let inputs = [Input::Arrive { offer: first }, Input::SetOut { offer: first, minutes: 1 }];
+    for (incident, input) in [&on_the_way_again, &asked_anew].into_iter().zip(inputs) {
+        let step = world.apply(incident, input);
+        let live: Vec<_> =
+            step.next.offers.iter().filter(|offer| offer.state.is_live()).map(|offer| offer.id).collect();
+        assert_eq!(live, [first]);
+        assert!(!step.effects.contains(&Effect::DismissResponder(second)), "who is coming is not told to stay at home");
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use domain::incident::{Class, Effect, Input};
 use domain::press::AlertKind;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// Something that happens in the world. Numbers are places in the world's own lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,16 @@ pub(crate) enum Happening {
     Outage,
     /// The watchdog makes its round.
     Watchdog,
+    /// The wall clock jumps.
+    Jump { by: SignedDuration },
+    /// The ambulance's centre is in trouble, or well again.
+    Spell { begins: bool },
+    /// A responder's telephone loses its network, or has it again.
+    Network { responder: usize, is_lost: bool },
+    /// A responder who has nothing to do goes somewhere else.
+    Stroll { responder: usize },
+    /// The planner looks whether the plan wants something that nobody is deciding.
+    Survey,
 }
 
 /// A heap by time; at the same time, by order of entry.
@@ -43,6 +53,8 @@ pub(crate) enum Happening {
 pub(crate) struct Agenda {
     heap: BinaryHeap<Reverse<Entry>>,
     entered: u64,
+    /// How far the wall clock has jumped since the beginning. The heap goes by a clock that never does.
+    jumped: SignedDuration,
 }
 
 #[derive(Debug)]
@@ -54,12 +66,17 @@ struct Entry {
 
 impl Agenda {
     pub(crate) fn enter(&mut self, at: Timestamp, what: Happening) {
-        self.heap.push(Reverse(Entry { at, order: self.entered, what }));
+        self.heap.push(Reverse(Entry { at: at - self.jumped, order: self.entered, what }));
         self.entered += 1;
     }
 
     pub(crate) fn next(&mut self) -> Option<(Timestamp, Happening)> {
-        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.what))
+        self.heap.pop().map(|Reverse(entry)| (entry.at + self.jumped, entry.what))
+    }
+
+    /// The wall clock jumps: nothing comes sooner or later because of it.
+    pub(crate) fn jump(&mut self, by: SignedDuration) {
+        self.jumped += by;
     }
 }
 

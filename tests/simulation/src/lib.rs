@@ -6,18 +6,27 @@
 //! the properties of [`property`] are checked; the first that does not hold ends the run, and the seed
 //! plays it again.
 //!
+//! The same world has a larger scene: a day of a whole city, with a map, a realistic curve of calls and the plan for
+//! everybody (`city`, `day`).
+//!
 //! No clock, no threads inside a run, no database: the whole world is a function of its seed.
 
 mod agenda;
+mod city;
+mod day;
 pub mod dice;
+mod district;
+mod jump;
+mod many;
 mod people;
 pub mod property;
+mod tally;
 mod trace;
 mod world;
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+pub use self::many::{Tally, play_all};
 pub use self::trace::Keep;
 use self::trace::Trace;
 use self::world::World;
@@ -28,12 +37,36 @@ pub struct Outcome {
     /// Stands for everything that was decided; 0 unless asked for.
     pub hash: u64,
     /// How often each thing happened that a simulation must not miss.
-    pub tally: BTreeMap<&'static str, u64>,
+    pub tally: Tally,
+}
+
+/// Of a whole day nobody reads more than what came last.
+const LINES_OF_A_CITY: usize = 2_000;
+
+/// What a seed stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// A small district for twenty minutes.
+    District,
+    /// A whole city for a day.
+    City,
+}
+
+impl Size {
+    /// The setting that plays one seed of it.
+    pub const fn setting(self) -> &'static str {
+        match self {
+            Self::District => "SIM_SEED",
+            Self::City => "CITY_SEED",
+        }
+    }
 }
 
 /// Something that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
+    /// What was played.
+    pub size: Size,
     /// The run that shows it.
     pub seed: u64,
     /// What did not hold, by name.
@@ -47,18 +80,27 @@ impl std::fmt::Display for Failure {
         for line in &self.lines {
             writeln!(f, "{line}")?;
         }
-        write!(f, "seed {}: {}\nplay it again: SIM_SEED={} cargo test -p simulation", self.seed, self.broken, self.seed)
+        let Self { size, seed, broken, .. } = self;
+        write!(f, "seed {seed}: {broken}\nplay it again: {}={seed} cargo test -p simulation", size.setting())
     }
 }
 
 /// Plays one seed.
-pub fn play(seed: u64, keep: Keep) -> Result<Outcome, Failure> {
-    let mut world = World::new(seed, Trace::new(keep));
+pub fn play(size: Size, seed: u64, keep: Keep) -> Result<Outcome, Failure> {
+    let trace = Trace::new(keep);
+    let mut world = match size {
+        Size::District => World::district(seed, trace),
+        Size::City => World::city(seed, trace),
+    };
     // A core that panics has broken a promise like any other, and the seed must be told.
     let broken = match catch_unwind(AssertUnwindSafe(|| world.run())) {
         Ok(Ok(())) => return Ok(Outcome { hash: world.trace.hash(), tally: world.tally }),
         Ok(Err(broken)) => format!("{}: {}", broken.name, broken.what),
         Err(_) => "SIM-0 NeverPanics: the core panicked".to_owned(),
     };
-    Err(Failure { seed, broken, lines: world.trace.into_lines() })
+    let mut lines = world.trace.into_lines();
+    if size == Size::City {
+        lines.drain(..lines.len().saturating_sub(LINES_OF_A_CITY));
+    }
+    Err(Failure { size, seed, broken, lines })
 }

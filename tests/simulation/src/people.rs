@@ -6,7 +6,7 @@ use domain::incident::{
 };
 
 use crate::dice::Dice;
-use crate::world::World;
+use crate::world::{Scene, World};
 
 /// What a responder does when asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl Manner {
 impl World {
     /// A responder's telephone shows an offer.
     pub(crate) fn show_offer(&mut self, case: usize, offer: OfferId, temper: Temper) {
-        let minutes = u16::try_from(self.dice.below(6)).unwrap_or(0);
+        let minutes = self.minutes_said(case, offer);
         let accept = Input::Accept { offer, minutes };
         let decline = Input::Decline { offer, reason: "no".into() };
         let quick = self.dice.span(1_000, 12_000);
@@ -114,8 +114,8 @@ impl World {
             return;
         }
         let set_out = answer + self.dice.span(1_000, 20_000);
-        let arrive = set_out + self.dice.span(5_000, 150_000);
-        let finish = arrive + self.dice.span(5_000, 100_000);
+        let arrive = set_out + self.way_taken(case, offer);
+        let finish = arrive + self.work_done(case);
         let steps = [
             (answer, accept),
             (set_out, Input::SetOut { offer, minutes }),
@@ -187,9 +187,9 @@ impl World {
         let by = self.staff[person].id;
         let authority = self.staff[person].authority;
         match incident.owner() {
-            Some(owner) if owner == by => act(&mut self.dice, by, incident, self.responders.as_slice()),
+            Some(owner) if owner == by => act(&mut self.dice, self.scene, by, incident, self.responders.as_slice()),
             // Now and then somebody acts on what is not theirs, or on what is over.
-            _ if self.dice.chance(3) => act(&mut self.dice, by, incident, self.responders.as_slice()),
+            _ if self.dice.chance(3) => act(&mut self.dice, self.scene, by, incident, self.responders.as_slice()),
             Some(_) if authority == Authority::Supervisor && self.dice.chance(15) => {
                 Some(Input::Claim { by, authority })
             }
@@ -201,6 +201,7 @@ impl World {
 
 fn act(
     dice: &mut Dice,
+    scene: Scene,
     by: domain::id::UserId,
     incident: &Incident,
     responders: &[crate::world::Responder],
@@ -222,6 +223,13 @@ fn act(
         let category = dice.pick(&["meal", "repair"]).to_owned();
         return Some(Input::Categorize { by, category: Category(category) });
     }
+    if scene.whims < 100 && !dice.chance(scene.whims) {
+        // Who only has to be telephoned is soon well.
+        let is_talk = matches!(incident.class, Class::Wandering | Class::Welfare) && dice.chance(25);
+        let is_over = is_talk || may_close(dice, scene, incident);
+        let outcome = if incident.class == Class::Wandering { Outcome::Found } else { Outcome::NoInjury };
+        return is_over.then_some(Input::Close { by, outcome, note: None });
+    }
     let centre = dice.pick(&[Centre::Ambulance, Centre::Ambulance, Centre::Fire, Centre::Police]);
     match dice.below(10) {
         0 if !responders.is_empty() => Some(Input::Ask { by, responder: responders[dice.index(responders.len())].id }),
@@ -233,7 +241,7 @@ fn act(
         3 => Some(Input::StandDown { by, centre, reason: "fine".into() }),
         4 => Some(Input::Note { by, text: "spoke to her".into() }),
         5 => Some(Input::Release { by }),
-        6 | 7 if may_close(dice, incident) => {
+        6 | 7 if may_close(dice, scene, incident) => {
             Some(Input::Close { by, outcome: dice.pick(&[Outcome::NoInjury, Outcome::FalsePress]), note: None })
         }
         _ => None,
@@ -241,8 +249,8 @@ fn act(
 }
 
 /// Operators close what seems over; rarely anything at all.
-fn may_close(dice: &mut Dice, incident: &Incident) -> bool {
+fn may_close(dice: &mut Dice, scene: Scene, incident: &Incident) -> bool {
     let is_helped = incident.offers.iter().any(|offer| matches!(offer.state, OfferState::Done | OfferState::OnScene))
         || incident.handovers.iter().any(|handover| handover.state == HandoverState::Closed);
-    is_helped || dice.chance(20)
+    is_helped || dice.chance(scene.hasty)
 }

@@ -210,6 +210,16 @@ impl History {
         }
     }
 
+    /// The clock has jumped: nothing has lasted longer because of it.
+    pub(crate) fn jump(&mut self, by: SignedDuration) {
+        self.heard_at += by;
+        let [wanted, also_wanted] = &mut self.wanted_since;
+        let since = [&mut self.unanswered_since, &mut self.alone_since, &mut self.new_ladder_at, wanted, also_wanted];
+        for moment in since.into_iter().flatten() {
+            *moment += by;
+        }
+    }
+
     /// Takes note of a decision.
     pub(crate) fn remember(&mut self, decision: &Decision<'_>) {
         let Decision { before, input, facts, step } = decision;
