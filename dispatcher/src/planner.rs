@@ -32,10 +32,10 @@ const PAST_FOR: Duration = Duration::from_mins(10);
 /// Of so many the way is asked for.
 const WAYS_MAX: usize = 20;
 
-/// What the planner remembers: what was called for before, and when that was read.
+/// What the planner remembers: what was called for before. No decision waits for that to be read.
 #[derive(Debug, Default)]
 pub(crate) struct Planner {
-    past: Mutex<Option<(Instant, Arc<Past>)>>,
+    past: Mutex<Arc<Past>>,
 }
 
 impl Planner {
@@ -56,22 +56,17 @@ impl Planner {
     }
 
     async fn board(&self, desk: &Desk, around: Option<IncidentId>) -> Result<Board, StoreError> {
-        let past = self.past(desk).await?;
+        let past = Arc::clone(&self.past.lock());
         let mut moment = desk.moment().await?;
         let board = board::read(&mut moment, around, &past, &desk.config).await?;
         moment.commit().await?;
         Ok(board)
     }
 
-    async fn past(&self, desk: &Desk) -> Result<Arc<Past>, StoreError> {
-        if let Some((read_at, past)) = &*self.past.lock()
-            && read_at.elapsed() < PAST_FOR
-        {
-            return Ok(Arc::clone(past));
-        }
-        let past = Arc::new(board::past(&mut *desk.conn().await?).await?);
-        *self.past.lock() = Some((Instant::now(), Arc::clone(&past)));
-        Ok(past)
+    async fn remember(&self, desk: &Desk) -> Result<(), StoreError> {
+        let past = board::past(&mut *desk.conn().await?).await?;
+        *self.past.lock() = Arc::new(past);
+        Ok(())
     }
 }
 
@@ -102,12 +97,17 @@ async fn ask_for_ways(
     case.ways.iter().map(|(seat, way)| (people[*seat].responder, *way)).collect()
 }
 
-/// Looks every second, while this process holds the survey, and lets those incidents decide of which the plan wants
-/// something: whoever is to let go first, then whoever is to ask.
+/// Keeps in mind what was called for before; and looks every second, while this process holds the survey, and lets those
+/// incidents decide of which the plan wants something: whoever is to let go first, then whoever is to ask.
 pub(crate) async fn run(desk: Desk, stop: CancellationToken) {
     let mut held: Option<PgConnection> = None;
     let mut rest = SURVEY_EVERY;
+    let mut remembered_at: Option<Instant> = None;
     loop {
+        // When the database is away the deciders say so.
+        if remembered_at.is_none_or(|at| at.elapsed() >= PAST_FOR) && desk.planner.remember(&desk).await.is_ok() {
+            remembered_at = Some(Instant::now());
+        }
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(rest) => {}

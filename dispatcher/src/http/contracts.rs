@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use domain::dispatch::GRADE_BEST;
 use domain::fence::Shape;
 use domain::hours::{BadHours, Hours, Opening};
 use domain::id::ProviderId;
@@ -136,7 +137,7 @@ impl Draft {
             area: self.area.map(rings).transpose()?,
             price_class: self.price_class.map(Words::into_inner),
             capacity: within("capacity", self.capacity, CAPACITY_MAX)?,
-            grade: within("grade", self.grade, 5)?,
+            grade: within("grade", self.grade, GRADE_BEST.into())?,
         })
     }
 }

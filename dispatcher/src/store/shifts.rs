@@ -25,6 +25,12 @@ pub struct ShiftView {
     pub until: Timestamp,
 }
 
+impl ShiftView {
+    fn of(id: Uuid, responder: Uuid, from: jiff_sqlx::Timestamp, until: jiff_sqlx::Timestamp) -> Self {
+        Self { id, responder, from: from.to_jiff(), until: until.to_jiff() }
+    }
+}
+
 /// Somebody's time at work, once or weekly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {
@@ -55,13 +61,7 @@ pub async fn of_provider(
     )
     .fetch_all(conn)
     .await?;
-    let view = |id, responder, from: jiff_sqlx::Timestamp, until: jiff_sqlx::Timestamp| ShiftView {
-        id,
-        responder,
-        from: from.to_jiff(),
-        until: until.to_jiff(),
-    };
-    Ok(rows.into_iter().map(|row| view(row.id, row.responder_id, row.from, row.until)).collect())
+    Ok(rows.into_iter().map(|row| ShiftView::of(row.id, row.responder_id, row.from, row.until)).collect())
 }
 
 /// A shift of the same person's at the same time as one that is wanted, as a sentence tells of it. The person is held
@@ -136,14 +136,7 @@ pub async fn planned(conn: &mut PgConnection, wanted: &Wanted) -> Result<Vec<Shi
     )
     .fetch_all(conn)
     .await?;
-    let responder = wanted.responder.0;
-    let view = |id, from: jiff_sqlx::Timestamp, until: jiff_sqlx::Timestamp| ShiftView {
-        id,
-        responder,
-        from: from.to_jiff(),
-        until: until.to_jiff(),
-    };
-    Ok(rows.into_iter().map(|row| view(row.id, row.from, row.until)).collect())
+    Ok(rows.into_iter().map(|row| ShiftView::of(row.id, wanted.responder.0, row.from, row.until)).collect())
 }
 
 /// Deletes a shift of somebody whom the caller administers. False when there is none.

@@ -72,9 +72,7 @@ pub async fn ensure_partitions(tx: &mut PgConnection) -> Result<(), StoreError> 
 /// Tries to become the one dispatcher that moves deadlines when the clock jumps; the others see the same jump. It is
 /// so for as long as this connection lives, and is heard of: a process that stands still for ten seconds is replaced.
 pub async fn take_the_clock(conn: &mut PgConnection) -> Result<bool, StoreError> {
-    let taken = sqlx::query_scalar!(r#"select pg_try_advisory_lock($1, $2) as "taken!""#, LOCKS, CLOCK_LOCK)
-        .fetch_one(&mut *conn)
-        .await?;
+    let taken = take(conn, CLOCK_LOCK).await?;
     if taken {
         sqlx::query!(r#"select set_config('idle_session_timeout', '10s', false) is null as "set!""#)
             .fetch_one(conn)
@@ -85,16 +83,17 @@ pub async fn take_the_clock(conn: &mut PgConnection) -> Result<bool, StoreError>
 
 /// Tries to become the one process whose canary presses, for as long as this connection lives.
 pub async fn take_the_canary(conn: &mut PgConnection) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar!(r#"select pg_try_advisory_lock($1, $2) as "taken!""#, LOCKS, CANARY_LOCK)
-        .fetch_one(conn)
-        .await?)
+    take(conn, CANARY_LOCK).await
 }
 
 /// Tries to become the one dispatcher that surveys the district, for as long as this connection lives.
 pub async fn take_the_survey(conn: &mut PgConnection) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar!(r#"select pg_try_advisory_lock($1, $2) as "taken!""#, LOCKS, SURVEY_LOCK)
-        .fetch_one(conn)
-        .await?)
+    take(conn, SURVEY_LOCK).await
+}
+
+/// A lock that a connection holds for as long as it lives.
+async fn take(conn: &mut PgConnection, lock: i32) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(r#"select pg_try_advisory_lock($1, $2) as "taken!""#, LOCKS, lock).fetch_one(conn).await?)
 }
 
 /// Whether a connection still lives.
