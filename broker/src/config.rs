@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use wire::directory::Identity;
 use wire::internal::Key;
 
 /// When an alert is acknowledged.
@@ -48,6 +49,8 @@ pub struct Config {
     pub alerts_max: usize,
     /// Alerts that may wait for their receipts in one session. Beyond it that socket is not read.
     pub alerts_per_session_max: u16,
+    /// The same in a session of a concentrator, which speaks for many.
+    pub alerts_per_concentrator_max: u16,
     /// Telemetry waiting for the bus; beyond it telemetry is shed.
     pub telemetry_max: usize,
     /// The same in bytes.
@@ -60,7 +63,7 @@ pub struct Config {
     pub idle_within: Duration,
     /// Sockets at once, those that have not said CONNECT yet included.
     pub connections_max: usize,
-    /// Sessions of one terminal at once; the oldest goes.
+    /// Sessions of one terminal, or one concentrator, at once; the oldest goes.
     pub sessions_per_terminal_max: usize,
     /// How long the subscriptions of an absent terminal are remembered at most.
     pub session_kept_for: Duration,
@@ -68,6 +71,8 @@ pub struct Config {
     pub packet_max: usize,
     /// Downlinks that may wait for one session; what comes beyond is dropped and will be repeated.
     pub downlinks_per_session_max: usize,
+    /// The same for a session of a concentrator.
+    pub downlinks_per_concentrator_max: usize,
 
     /// How often the gateways are told who was heard.
     pub presence_every: Duration,
@@ -91,6 +96,7 @@ impl Config {
             unsent_for: Duration::from_mins(10),
             alerts_max: 100_000,
             alerts_per_session_max: 16,
+            alerts_per_concentrator_max: 1024,
             telemetry_max: 20_000,
             telemetry_max_bytes: 32 * 1024 * 1024,
             connect_within: Duration::from_secs(5),
@@ -100,8 +106,43 @@ impl Config {
             session_kept_for: Duration::from_hours(24),
             packet_max: 64 * 1024,
             downlinks_per_session_max: 64,
+            downlinks_per_concentrator_max: 4096,
             presence_every: Duration::from_mins(1),
             revocation_every: Duration::from_secs(1),
         }
+    }
+}
+
+/// What one session may have under way, by who speaks in it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Alerts without receipts.
+    pub(crate) alerts: u16,
+    /// Publishes of any lane that are not acknowledged yet. Beyond it that socket is not read.
+    pub(crate) owed: usize,
+    /// QoS 2 publishes that were acknowledged and not released.
+    pub(crate) unreleased: usize,
+    /// Downlinks that wait.
+    pub(crate) downlinks: usize,
+    /// QoS 1 downlinks that are not acknowledged, if the other side takes as many.
+    pub(crate) window: u16,
+    /// Filters.
+    pub(crate) filters: usize,
+}
+
+impl Config {
+    pub(crate) fn bounds(&self, identity: &Identity) -> Bounds {
+        let (alerts, downlinks) = match identity {
+            Identity::Terminal(_) => (self.alerts_per_session_max, self.downlinks_per_session_max),
+            Identity::Concentrator(_) => (self.alerts_per_concentrator_max, self.downlinks_per_concentrator_max),
+        };
+        let alerts = alerts.max(1);
+        let owed = usize::from(alerts) * 4;
+        let (window, filters) = match identity {
+            // There are not more topics than this below one terminal.
+            Identity::Terminal(_) => (16, 16),
+            Identity::Concentrator(_) => (256, 256),
+        };
+        Bounds { alerts, owed, unreleased: owed.max(256), downlinks, window, filters }
     }
 }

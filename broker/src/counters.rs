@@ -7,6 +7,8 @@ wire::counters! {
         connections: Gauge,
         /// Sessions open now.
         sessions: Gauge,
+        /// Sessions of concentrators open now, among them.
+        concentrators: Gauge,
         /// Sessions opened.
         sessions_opened: Counter,
         /// Turned away because user name or password was wrong or unknown.
@@ -23,7 +25,7 @@ wire::counters! {
         taken_over: Counter,
         /// Sessions that a newer one of the same terminal pushed out.
         pushed_out: Counter,
-        /// Sessions closed because the directory no longer lists their terminal as it was.
+        /// Sessions closed because the directory no longer lists their terminal or concentrator as it was.
         revoked: Counter,
         /// Sessions closed because they broke the protocol.
         violations: Counter,

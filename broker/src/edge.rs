@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 use wire::bus::{self, Alive, Downlink, Receipts, Uplink};
-use wire::directory::{Directory, Terminal};
+use wire::directory::{Directory, Identity, Lookup, Terminal};
 use wire::notice::Delivered;
 use wire::report::{Heard, Session};
 use wire::topics::{self, Lane};
@@ -36,7 +37,7 @@ const FORGET_EVERY: Duration = Duration::from_mins(1);
 /// How often the copy of a directory that changes is written: it is written whole.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 /// The copy of the directory in the data folder.
-const DIRECTORY_FILE: &str = "broker-directory.json";
+const DIRECTORY_FILE: &str = "broker-directory";
 
 /// Who waits for a receipt.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl Drop for Seat {
     }
 }
 
-/// What an admitted terminal gets.
+/// What whoever was admitted gets.
 pub(crate) struct Entered {
     pub(crate) seat: Seat,
     /// Whether it was remembered.
@@ -134,21 +135,55 @@ impl Edge {
         for pushed_out in &opened.pushed_out {
             pushed_out.mailbox.post(Post::End(Order::PushedOut));
         }
-        self.tell(Heard { serial: opened.handle.serial.to_string(), at, session: Session::Opened });
+        match opened.handle.identity() {
+            Identity::Terminal(terminal) => self.tell(&terminal.serial, at, Session::Opened),
+            Identity::Concentrator(concentrator) => {
+                self.counters.concentrators.one();
+                tracing::info!(login = %concentrator.login, "a concentrator has come");
+            }
+        }
         let seat = Seat { edge: Arc::clone(self), handle: opened.handle, keep: Duration::ZERO, tell: Tell::Yes };
         Entered { seat, present: opened.present }
     }
 
     /// Takes an ended session out of the table and remembers it for `keep`.
     fn close(&self, handle: &Arc<Handle>, keep: Duration, tell: Tell) {
-        if self.sessions.close(handle, keep, Instant::now()) == Last::Yes && tell == Tell::Yes {
-            self.tell(Heard { serial: handle.serial.to_string(), at: clock::now(), session: Session::Closed });
+        let last = self.sessions.close(handle, keep, Instant::now());
+        match handle.identity() {
+            Identity::Terminal(terminal) if last == Last::Yes && tell == Tell::Yes => {
+                self.tell(&terminal.serial, clock::now(), Session::Closed);
+            }
+            Identity::Terminal(_) => {}
+            Identity::Concentrator(concentrator) => {
+                self.counters.concentrators.one_less();
+                tracing::info!(login = %concentrator.login, "a concentrator has gone");
+            }
         }
         self.counters.sessions.one_less();
     }
 
-    fn tell(&self, heard: Heard) {
+    fn tell(&self, serial: &str, at: Timestamp, session: Session) {
+        let heard = Heard { serial: serial.to_owned(), at, session };
         self.counters.presence_dropped.add(self.presence.heard([heard]));
+    }
+
+    /// The terminal that `identity` speaks for when it publishes to `topic`, and the lane. `None`: it may not.
+    pub(crate) fn spoken_for(&self, identity: Identity, topic: &str) -> Option<(Arc<Terminal>, Lane)> {
+        let terminal = match identity {
+            Identity::Terminal(terminal) => terminal,
+            Identity::Concentrator(concentrator) => self.directory.spoken_for(&concentrator, topic)?,
+        };
+        topics::publish_lane(&terminal, topic).map(|lane| (terminal, lane))
+    }
+
+    /// Whether `identity` may subscribe to `filter`.
+    pub(crate) fn may_subscribe(&self, identity: &Identity, filter: &str) -> bool {
+        match identity {
+            Identity::Terminal(terminal) => topics::may_subscribe(terminal, filter),
+            Identity::Concentrator(concentrator) => {
+                topics::may_subscribe_for(filter, |_| self.directory.spoken_for(concentrator, filter).is_some())
+            }
+        }
     }
 
     /// A terminal has acknowledged a notice.
@@ -251,15 +286,15 @@ impl Edge {
         (id, bus::encode(&uplink).into())
     }
 
-    /// Publishes the will of a terminal that has gone, if it may publish there.
-    pub(crate) fn will(&self, terminal: &Terminal, will: Will) {
-        let lane = packet::is_topic(&will.topic).then(|| topics::publish_lane(terminal, &will.topic)).flatten();
-        let Some(lane) = lane else {
+    /// Publishes the will of somebody who has gone, if they may publish there.
+    pub(crate) fn will(&self, identity: Identity, will: Will) {
+        let spoken_for = packet::is_topic(&will.topic).then(|| self.spoken_for(identity, &will.topic)).flatten();
+        let Some((terminal, lane)) = spoken_for else {
             self.counters.publish_denied.one();
             return;
         };
         self.counters.wills.one();
-        let serial = Arc::from(terminal.serial.as_str());
+        let serial = Arc::clone(&terminal.serial);
         let publish =
             Publish { topic: will.topic, payload: will.payload, qos: packet::Qos::AtMostOnce, dup: Dup::First, pid: 0 };
         match lane {
@@ -306,10 +341,14 @@ impl Edge {
     }
 
     fn deliver(&self, downlink: Downlink) {
-        let sessions = self.sessions.of(&downlink.serial);
+        let concentrator = match self.directory.by_serial(&downlink.serial) {
+            Lookup::Listed(terminal) => terminal.concentrator.clone(),
+            Lookup::Unlisted | Lookup::NoDirectory => None,
+        };
+        let sessions = self.sessions.of(&downlink.serial, concentrator.as_deref());
         let downlink = Arc::new(downlink);
         for session in sessions {
-            let max = self.config.downlinks_per_session_max;
+            let max = self.config.bounds(&session.identity()).downlinks;
             if session.mailbox.post_downlink(Arc::clone(&downlink), max).is_err() {
                 self.counters.downlinks_dropped.one();
             }
@@ -372,8 +411,8 @@ impl Edge {
                 _ = gather.tick() => self.publish_presence(),
                 _ = round.tick() => {
                     let heard = self.sessions.all().into_iter().filter_map(|session| {
-                        let at = session.heard_since()?;
-                        Some(Heard { serial: session.serial.to_string(), at, session: Session::Alive })
+                        let (serial, at) = (session.serial()?, session.heard_since()?);
+                        Some(Heard { serial: serial.to_string(), at, session: Session::Alive })
                     });
                     self.counters.presence_dropped.add(self.presence.heard(heard));
                 }
@@ -392,7 +431,7 @@ impl Edge {
         }
     }
 
-    /// Ends sessions whose terminal the directory no longer lists as it was, and keeps the copy of the
+    /// Ends sessions whose terminal or concentrator the directory no longer lists as it was, and keeps the copy of the
     /// directory on disk, for ever.
     pub(crate) async fn follow_directory(&self) {
         let mut ticks = every(self.config.revocation_every);

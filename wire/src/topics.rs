@@ -51,6 +51,17 @@ pub fn leaf<'t>(dialect: Dialect, serial: &str, topic: &'t str) -> Option<&'t st
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
 }
 
+/// Whose topic, or filter, it is: the serial that stands where one would. It may be of nobody, and in a filter `+` or `#`.
+pub fn serial(topic: &str) -> Option<&str> {
+    if let Some(rest) = topic.strip_prefix("ydt/1/") {
+        return rest.split('/').next();
+    }
+    let rest = topic.strip_prefix("owntracks/")?;
+    let (user, below) = rest.split_once('/').unwrap_or((rest, ""));
+    let device = below.split('/').next()?;
+    rest.get(..user.len() + 1 + device.len()).or((user == "#").then_some(user))
+}
+
 /// The lane of what `terminal` publishes to `topic`; `None` when it may not publish there.
 pub fn publish_lane(terminal: &Terminal, topic: &str) -> Option<Lane> {
     let leaf = leaf(terminal.dialect, &terminal.serial, topic)?;
@@ -72,6 +83,12 @@ pub fn publish_lane(terminal: &Terminal, topic: &str) -> Option<Lane> {
 /// Whether `terminal` may subscribe to `filter`: only to what lies wholly below its own prefix.
 pub fn may_subscribe(terminal: &Terminal, filter: &str) -> bool {
     leaf(terminal.dialect, &terminal.serial, filter).is_some()
+}
+
+/// Whether a concentrator may subscribe to `filter`: to the topics of any terminals, of which it gets those that
+/// `is_its_own` says are its own, or of one that is.
+pub fn may_subscribe_for(filter: &str, is_its_own: impl FnOnce(&str) -> bool) -> bool {
+    serial(filter).is_some_and(|serial| serial.contains(['+', '#']) || is_its_own(serial))
 }
 
 /// Whether `topic` matches an MQTT `filter` with `+` and `#`.
@@ -99,6 +116,7 @@ mod tests {
             dialect,
             manual_publish_means_help: true,
             drill: false,
+            concentrator: None,
         }
     }
 
@@ -125,6 +143,39 @@ mod tests {
         assert_eq!(publish_lane(&phone, "owntracks/chen/phone/cmd"), None);
         phone.manual_publish_means_help = false;
         assert_eq!(publish_lane(&phone, "owntracks/chen/phone"), Some(Lane::Telemetry));
+    }
+
+    #[test]
+    fn the_serial_stands_where_its_dialect_has_it() {
+        let serials = [
+            ("ydt/1/P1/alert", Some("P1")),
+            ("ydt/1/P1", Some("P1")),
+            ("ydt/1/+/#", Some("+")),
+            ("ydt/1/#", Some("#")),
+            ("owntracks/chen/phone", Some("chen/phone")),
+            ("owntracks/chen/phone/event", Some("chen/phone")),
+            ("owntracks/+/+/cmd", Some("+/+")),
+            ("owntracks/#", Some("#")),
+            ("owntracks/chen", None),
+            ("ydt/#", None),
+            ("#", None),
+            ("", None),
+            ("$SYS/ydt/1/P1", None),
+        ];
+        for (topic, serial_there) in serials {
+            assert_eq!(serial(topic), serial_there, "{topic}");
+        }
+    }
+
+    #[test]
+    fn a_concentrator_may_listen_to_many_or_to_one_of_its_own() {
+        let may = |filter| may_subscribe_for(filter, |serial| serial == "P1");
+        for filter in ["ydt/1/+/#", "ydt/1/#", "ydt/1/+/notice", "ydt/1/P1/#", "owntracks/+/+/cmd", "owntracks/#"] {
+            assert!(may(filter), "{filter}");
+        }
+        for filter in ["#", "+/1/P1/#", "ydt/#", "ydt/1/P2/notice", "owntracks/chen/phone/cmd", "$SYS/#"] {
+            assert!(!may(filter), "{filter}");
+        }
     }
 
     #[test]

@@ -9,9 +9,6 @@ use std::sync::Arc;
 use uuid::Uuid;
 use wire::bus::Downlink;
 
-/// How many a session has under way at most, whatever the terminal would take.
-const WINDOW_MAX: u16 = 16;
-
 /// The downlinks under way and those that wait for room.
 #[derive(Debug)]
 pub(crate) struct Downlinks {
@@ -22,14 +19,9 @@ pub(crate) struct Downlinks {
 }
 
 impl Downlinks {
-    /// `receive_max`: how many the terminal takes at once.
-    pub(crate) fn new(receive_max: u16) -> Self {
-        Self {
-            window: usize::from(receive_max.min(WINDOW_MAX)),
-            last_pid: 0,
-            under_way: Vec::new(),
-            waiting: VecDeque::new(),
-        }
+    /// `window`: how many are under way at once.
+    pub(crate) fn new(window: u16) -> Self {
+        Self { window: usize::from(window), last_pid: 0, under_way: Vec::new(), waiting: VecDeque::new() }
     }
 
     /// How many wait for room.
@@ -95,7 +87,7 @@ mod tests {
 
     #[test]
     fn packet_ids_go_round_and_skip_those_in_use_and_zero() {
-        let mut downlinks = Downlinks::new(u16::MAX);
+        let mut downlinks = Downlinks::new(16);
         downlinks.wait(downlink(1));
         let (held, _) = downlinks.next().unwrap();
         for _ in 0..70_000 {

@@ -17,12 +17,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::bus::Downlink;
-use wire::directory::{Lookup, Terminal};
-use wire::topics::{self, Lane};
+use wire::directory::{Identity, Lookup};
+use wire::topics::Lane;
 
 use crate::bus::Room;
 use crate::clock;
-use crate::config::Acknowledge;
+use crate::config::{Acknowledge, Bounds};
 use crate::edge::{Edge, Entered, Seat, Tell, Waiter};
 use crate::mailbox::{Order, Post};
 use crate::packet::{
@@ -34,12 +34,8 @@ use acks::{Acks, Kind};
 use downlinks::Downlinks;
 use line::{Line, Reading, Turn};
 
-/// Acknowledgements that one session may be owed before it is not read any further.
-const OWED_MAX: usize = 64;
 /// Bytes that one terminal may leave untaken before it is not read any further, and gets no downlinks.
 const OUTPUT_MAX_BYTES: usize = 64 * 1024;
-/// QoS 2 publishes that one terminal may leave unreleased.
-const UNRELEASED_MAX: usize = 256;
 /// The longest client id.
 const CLIENT_ID_MAX_BYTES: usize = 256;
 /// The longest CONNECT: nobody knows yet who is speaking.
@@ -96,8 +92,8 @@ async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
             return None;
         }
         Ok(Ok(Some(opening))) => match admit(&edge, &opening) {
-            Ok(terminal) => {
-                let (mut session, welcome) = open(edge, line, opening, terminal, &stop);
+            Ok(identity) => {
+                let (mut session, welcome) = open(edge, line, opening, identity, &stop);
                 return session.write(&Outgoing::Welcome(welcome)).is_ok().then_some(session);
             }
             Err(refusal) => (opening.version, refusal),
@@ -135,7 +131,7 @@ async fn hear_opening<S: AsyncRead + AsyncWrite + Unpin>(line: &mut Line<S>) -> 
 }
 
 /// Who it is, if they may come in.
-fn admit(edge: &Edge, opening: &Opening) -> Result<Arc<Terminal>, Refusal> {
+fn admit(edge: &Edge, opening: &Opening) -> Result<Identity, Refusal> {
     if opening.authentication_method.is_some() {
         return Err(Refusal::Method);
     }
@@ -143,31 +139,32 @@ fn admit(edge: &Edge, opening: &Opening) -> Result<Arc<Terminal>, Refusal> {
         Some(login) => (login.name.as_str(), login.secret.as_bytes()),
         None => ("", &b""[..]),
     };
-    let terminal = match edge.directory.by_login(name) {
+    let identity = match edge.directory.by_login(name) {
         Lookup::NoDirectory => return Err(Refusal::Unavailable),
-        Lookup::Listed(terminal) if terminal.is_secret(secret) => terminal,
+        Lookup::Listed(identity) if identity.is_secret(secret) => identity,
         Lookup::Listed(_) | Lookup::Unlisted => return Err(Refusal::Credentials),
     };
     let nameless = opening.client_id.is_empty() && opening.version == Version::V4 && opening.start == Start::Resume;
     if nameless || opening.client_id.len() > CLIENT_ID_MAX_BYTES {
         return Err(Refusal::ClientId);
     }
-    Ok(terminal)
+    Ok(identity)
 }
 
-/// Opens a session for an admitted terminal.
+/// Opens a session for whoever was admitted.
 fn open<S>(
     edge: Arc<Edge>,
     line: Line<S>,
     opening: Opening,
-    terminal: Arc<Terminal>,
+    identity: Identity,
     stop: &CancellationToken,
 ) -> (Session<S>, Welcome) {
+    let bounds = edge.config.bounds(&identity);
     let chosen = opening.client_id.is_empty().then(|| packet::client_id(clock::new_id()));
     let asked = Duration::from_secs(opening.expiry_s.into());
     let keep = asked.min(edge.config.session_kept_for);
     let Entered { mut seat, present } = edge.open(Wanted {
-        terminal,
+        identity,
         client_id: chosen.clone().unwrap_or(opening.client_id),
         start: opening.start,
         keeps: if keep.is_zero() { Keeps::No } else { Keeps::Yes },
@@ -186,7 +183,7 @@ fn open<S>(
         present,
         client_id: chosen,
         expiry_s: (keep < asked).then(|| u32::try_from(keep.as_secs()).unwrap_or(u32::MAX)),
-        receive_max: edge.config.alerts_per_session_max.max(1),
+        receive_max: bounds.alerts,
         packet_max: u32::try_from(edge.config.packet_max).unwrap_or(u32::MAX),
     };
     let quiet_max = match opening.keep_alive_s {
@@ -200,7 +197,8 @@ fn open<S>(
         version: opening.version,
         acks: Acks::default(),
         alerts: 0,
-        downlinks: Downlinks::new(opening.receive_max),
+        downlinks: Downlinks::new(opening.receive_max.min(bounds.window)),
+        bounds,
         will: opening.will.map(Box::new),
         seat,
         quiet_max,
@@ -221,6 +219,7 @@ struct Session<S> {
     downlinks: Downlinks,
     will: Option<Box<Will>>,
     seat: Seat,
+    bounds: Bounds,
     quiet_max: Duration,
     heard: Instant,
     /// The longest packet that the terminal takes.
@@ -279,8 +278,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn held_up(&self) -> HeldUp {
-        if self.alerts >= self.edge.config.alerts_per_session_max.max(1)
-            || self.acks.len() >= OWED_MAX
+        if self.alerts >= self.bounds.alerts
+            || self.acks.len() >= self.bounds.owed
             || self.line.output.len() >= OUTPUT_MAX_BYTES
         {
             HeldUp::ByItself
@@ -367,17 +366,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             if self.acks.owes_pubrec(pid) {
                 return Ok(());
             }
-            if received.len() >= UNRELEASED_MAX {
+            if received.len() >= self.bounds.unreleased {
                 return Err(Violation::Unreleased.into());
             }
         }
-        let serial = Arc::clone(&self.handle.serial);
-        let verdict = match topics::publish_lane(&self.handle.terminal(), &publish.topic) {
-            Some(Lane::Alert) => {
-                self.alert(publish);
+        let verdict = match self.edge.spoken_for(self.handle.identity(), &publish.topic) {
+            Some((terminal, Lane::Alert)) => {
+                self.alert(Arc::clone(&terminal.serial), publish);
                 return Ok(());
             }
-            Some(Lane::Telemetry) => match self.edge.telemetry(serial, publish) {
+            Some((terminal, Lane::Telemetry)) => match self.edge.telemetry(Arc::clone(&terminal.serial), publish) {
                 Room::Taken => Verdict::Taken,
                 Room::Full => Verdict::Shed,
             },
@@ -395,7 +393,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(())
     }
 
-    fn alert(&mut self, publish: Publish) {
+    fn alert(&mut self, serial: Arc<str>, publish: Publish) {
         let Publish { pid, qos, .. } = publish;
         let slot = match kind(qos) {
             Some(kind) => self.acks.owe(kind, pid),
@@ -406,7 +404,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         self.alerts += 1;
         let waiter = Waiter { session: Arc::clone(&self.handle), slot };
-        self.edge.alert(Arc::clone(&self.handle.serial), publish, Some(waiter));
+        self.edge.alert(serial, publish, Some(waiter));
     }
 
     fn subscribe(&mut self, wish: Wish, identifier: Option<usize>) -> Grant {
@@ -421,8 +419,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             return Grant::Invalid;
         }
         let granted = qos.min(Qos::AtLeastOnce);
-        if !topics::may_subscribe(&self.handle.terminal(), &filter)
-            || !self.handle.memory.lock().subscribe(filter, granted)
+        if !self.edge.may_subscribe(&self.handle.identity(), &filter)
+            || !self.handle.memory.lock().subscribe(filter, granted, self.bounds.filters)
         {
             self.edge.counters.subscribe_denied.one();
             return Grant::Denied;
@@ -433,7 +431,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     fn downlink(&mut self, downlink: Arc<Downlink>) -> Result<(), End> {
         let Some(qos) = self.handle.memory.lock().qos_of(&downlink.topic) else { return Ok(()) };
         if downlink.notice.is_some() && qos >= Qos::AtLeastOnce {
-            if self.downlinks.waiting() < self.edge.config.downlinks_per_session_max {
+            if self.downlinks.waiting() < self.bounds.downlinks {
                 self.downlinks.wait(downlink);
             } else {
                 self.edge.counters.downlinks_dropped.one();
@@ -493,16 +491,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     async fn end(mut self, end: End) {
         let counters = &self.edge.counters;
-        let serial = &*self.handle.serial;
+        let identity = self.handle.identity();
+        let login = &**identity.login();
         let farewell = match &end {
             End::Left(_) | End::Lost => None,
             End::Violation(violation) => {
                 counters.violations.one();
-                tracing::info!(serial, %violation, "a session was closed because it broke the protocol");
+                tracing::info!(login, %violation, "a session was closed because it broke the protocol");
                 Some(violation.farewell())
             }
             End::Denied => {
-                tracing::info!(serial, "a session was closed because it published to a topic that is not its own");
+                tracing::info!(login, "a session was closed because it published to a topic that is not its own");
                 Some(Farewell::NotAuthorized)
             }
             End::Silent => {
@@ -511,7 +510,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             End::Overdue => {
                 counters.without_receipt.one();
-                tracing::warn!(serial, "a session was closed because an alert has no receipt");
+                tracing::warn!(login, "a session was closed because an alert has no receipt");
                 Some(Farewell::Busy)
             }
             End::Ordered(Order::TakenOver) => {
@@ -520,12 +519,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             End::Ordered(Order::PushedOut) => {
                 counters.pushed_out.one();
-                tracing::info!(serial, "a session was closed because its terminal has too many");
+                tracing::info!(login, "a session was closed because there are too many with this login");
                 Some(Farewell::Quota)
             }
             End::Ordered(Order::Revoked) => {
                 counters.revoked.one();
-                tracing::info!(serial, "a session was closed because the directory no longer lists its terminal");
+                tracing::info!(login, "a session was closed because the directory no longer lists it");
                 Some(Farewell::NotAuthorized)
             }
             End::Ordered(Order::ShutDown) => Some(Farewell::ShuttingDown),
@@ -549,7 +548,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if will == AtEnd::Publish
             && let Some(will) = self.will
         {
-            self.edge.will(&self.handle.terminal(), *will);
+            self.edge.will(identity, *will);
         }
         if acks.is_ok() && farewell.is_ok() && !matches!(end, End::Lost) {
             self.line.finish().await;

@@ -65,6 +65,7 @@ pub(crate) fn pager(serial: &str) -> Terminal {
         dialect: Dialect::Ydt,
         manual_publish_means_help: false,
         drill: false,
+        concentrator: None,
     }
 }
 
@@ -101,8 +102,14 @@ impl Door {
 
     /// Replaces the directory.
     pub(crate) fn list(&mut self, terminals: Vec<Terminal>) {
+        self.publish(Update { upserts: terminals, ..Update::default() });
+    }
+
+    /// Publishes an update of the directory under the next version.
+    pub(crate) fn publish(&mut self, update: Update) {
+        let from = update.from.is_some().then_some(self.version);
         self.version += 1;
-        self.directory.apply(Update { from: None, to: self.version, upserts: terminals, removed: vec![] }).unwrap();
+        self.directory.apply(Update { from, to: self.version, ..update }).unwrap();
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -55,7 +55,7 @@ async fn the_copy_on_disk_lets_terminals_in_while_nobody_publishes_a_directory()
     let folder = tempfile::tempdir().unwrap();
     let config = || broker::Config { data_dir: Some(folder.path().into()), ..quick() };
     let door = Door::open(config()).await;
-    let copy = folder.path().join("broker-directory.json");
+    let copy = folder.path().join("broker-directory");
     until("the copy is written", || copy.exists()).await;
     door.close().await.unwrap();
     let door = Door::without_directory(config()).await;

@@ -6,6 +6,7 @@
 mod alerts;
 mod bench;
 mod clients;
+mod concentrators;
 mod down;
 mod entry;
 mod faults;

@@ -218,6 +218,7 @@ impl House {
             dialect: Dialect::Ydt,
             manual_publish_means_help: false,
             drill: false,
+            concentrator: None,
         };
         registry::put_terminal(&mut conn, &terminal, "sim", Some(resident)).await.unwrap();
     }
@@ -353,6 +354,7 @@ async fn furnish(pool: &PgPool) -> (ResidentId, ResponderId, ResponderId, UserId
         dialect: Dialect::Ydt,
         manual_publish_means_help: false,
         drill: false,
+        concentrator: None,
     };
     registry::put_terminal(&mut conn, &terminal, "sim", Some(resident)).await.unwrap();
 

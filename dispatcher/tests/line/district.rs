@@ -59,6 +59,7 @@ impl District {
                 dialect: Dialect::Ydt,
                 manual_publish_means_help: false,
                 drill: false,
+                concentrator: None,
             };
             registry::put_terminal(&mut conn, &terminal, "sim", Some(resident)).await.unwrap();
         }
