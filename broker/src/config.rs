@@ -7,6 +7,8 @@ use std::time::Duration;
 use wire::directory::Identity;
 use wire::internal::Key;
 
+use crate::limits::Rate;
+
 /// When an alert is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acknowledge {
@@ -51,10 +53,16 @@ pub struct Config {
     pub alerts_per_session_max: u16,
     /// The same in a session of a concentrator, which speaks for many.
     pub alerts_per_concentrator_max: u16,
-    /// Telemetry waiting for the bus; beyond it telemetry is shed.
+    /// The same in bytes, over all sessions.
+    pub alerts_max_bytes: usize,
+    /// Telemetry waiting for the bus; beyond it, and while there is no gateway, the latest message of each terminal and
+    /// topic is kept, as many again; beyond that telemetry is shed.
     pub telemetry_max: usize,
     /// The same in bytes.
     pub telemetry_max_bytes: usize,
+    /// How much telemetry is taken in a session of each terminal; of what comes beyond it the latest message of each
+    /// topic goes on once a second.
+    pub telemetry_rate: Option<Rate>,
 
     /// CONNECT must have come within this.
     pub connect_within: Duration,
@@ -63,6 +71,12 @@ pub struct Config {
     pub idle_within: Duration,
     /// Sockets at once, those that have not said CONNECT yet included.
     pub connections_max: usize,
+    /// Sockets at once that have not said CONNECT yet.
+    pub half_open_max: usize,
+    /// How fast connections are accepted; the others wait for their turn.
+    pub accept_rate: Option<Rate>,
+    /// How fast connections from one address are accepted; what is faster is closed.
+    pub address_rate: Option<Rate>,
     /// Sessions of one terminal, or one concentrator, at once; the oldest goes.
     pub sessions_per_terminal_max: usize,
     /// How long the subscriptions of an absent terminal are remembered at most.
@@ -97,11 +111,16 @@ impl Config {
             alerts_max: 100_000,
             alerts_per_session_max: 16,
             alerts_per_concentrator_max: 1024,
+            alerts_max_bytes: 256 * 1024 * 1024,
             telemetry_max: 20_000,
             telemetry_max_bytes: 32 * 1024 * 1024,
+            telemetry_rate: Rate::new(10, 60),
             connect_within: Duration::from_secs(5),
             idle_within: Duration::from_hours(6),
             connections_max: 200_000,
+            half_open_max: 8192,
+            accept_rate: Rate::new(20_000, 20_000),
+            address_rate: Rate::new(5_000, 20_000),
             sessions_per_terminal_max: 4,
             session_kept_for: Duration::from_hours(24),
             packet_max: 64 * 1024,

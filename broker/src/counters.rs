@@ -5,6 +5,8 @@ wire::counters! {
     pub struct Counters {
         /// Sockets open now.
         connections: Gauge,
+        /// Sockets that have not said CONNECT yet.
+        half_open: Gauge,
         /// Sessions open now.
         sessions: Gauge,
         /// Sessions of concentrators open now, among them.
@@ -19,6 +21,12 @@ wire::counters! {
         refused_protocol: Counter,
         /// Turned away because the door is full.
         refused_full: Counter,
+        /// Turned away because too many others had not said CONNECT yet.
+        refused_half_open: Counter,
+        /// Turned away because too many came from the same address.
+        refused_address: Counter,
+        /// Times that accepting waited because connections came too fast.
+        accept_waited: Counter,
         /// Said no CONNECT in time, or left before.
         refused_silent: Counter,
         /// Sessions that another of the same terminal and client id replaced.
@@ -37,6 +45,8 @@ wire::counters! {
         alerts: Counter,
         /// Alerts that wait for their receipts now.
         alerts_waiting: Gauge,
+        /// The same in bytes.
+        alerts_waiting_bytes: Gauge,
         /// Alerts handed to a gateway, repetitions included.
         alerts_handed_over: Counter,
         /// Alerts that no gateway came to take before they were given up. Never acknowledged.
@@ -45,8 +55,22 @@ wire::counters! {
         receipts_late: Counter,
         /// Publishes on the telemetry lane.
         telemetry: Counter,
-        /// Telemetry shed.
-        telemetry_shed: Counter,
+        /// Telemetry that a later message took the place of while there was no gateway.
+        telemetry_coalesced_gateway: Counter,
+        /// Telemetry that a later message took the place of while the bus was behind.
+        telemetry_coalesced_bus: Counter,
+        /// Telemetry that a later message took the place of because its terminal sends too much.
+        telemetry_coalesced_rate: Counter,
+        /// Telemetry shed while there was no gateway.
+        telemetry_shed_gateway: Counter,
+        /// Telemetry shed while the bus was behind.
+        telemetry_shed_bus: Counter,
+        /// Telemetry shed because its terminal sends too much.
+        telemetry_shed_rate: Counter,
+        /// Telemetry that waits for a gateway, the bus, or its terminal's turn now.
+        telemetry_parked: Gauge,
+        /// The same in bytes.
+        telemetry_parked_bytes: Gauge,
         /// Publishes to a topic that the terminal may not use.
         publish_denied: Counter,
         /// Subscriptions that the terminal may not have.

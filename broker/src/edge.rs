@@ -1,6 +1,6 @@
 //! What all sessions of a door share, and the tasks that run beside them.
 
-use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 use wire::bus::{self, Alive, Downlink, Receipts, Uplink};
+use wire::counters::Counter;
 use wire::directory::{Directory, Identity, Lookup, Terminal};
 use wire::notice::Delivered;
 use wire::report::{Heard, Session};
@@ -21,8 +22,10 @@ use crate::clock;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::gateways::Gateways;
+use crate::limits::Addresses;
 use crate::mailbox::{Order, Post};
 use crate::packet::{self, Dup, Known, Publish, Will};
+use crate::parked::{Kept, Parked};
 use crate::pending::{Alert, HandOver, Pending, Settled, Times};
 use crate::presence::Presence;
 use crate::session::acks::Slot;
@@ -30,6 +33,8 @@ use crate::sessions::{Handle, Last, Sessions, Wanted};
 
 /// How often waiting alerts are looked at.
 const TURN: Duration = Duration::from_millis(50);
+/// How often the latest telemetry of terminals that send too much goes on.
+const SLOWED_EVERY: Duration = Duration::from_secs(1);
 /// How long comings and goings are gathered.
 const GATHER: Duration = Duration::from_millis(200);
 /// How often absent sessions are looked at.
@@ -76,11 +81,29 @@ pub(crate) struct Entered {
     pub(crate) present: Known,
 }
 
-/// Telemetry that came while no gateway was alive.
-#[derive(Debug, Default)]
-struct Parked {
-    messages: VecDeque<(Arc<str>, Bytes)>,
-    bytes: usize,
+/// A connection that has not said CONNECT yet, in the counters.
+pub(crate) struct HalfOpen(Arc<Counters>);
+
+impl Drop for HalfOpen {
+    fn drop(&mut self) {
+        self.0.half_open.one_less();
+    }
+}
+
+/// Whether a message may go on, by its terminal's own rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InTime {
+    Yes,
+    /// Its terminal sends too much.
+    No,
+}
+
+/// Why telemetry waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    NoGateway,
+    Bus,
+    Rate,
 }
 
 /// Where the edge publishes.
@@ -99,7 +122,11 @@ pub(crate) struct Edge {
     outlets: Outlets,
     gateways: RwLock<Gateways>,
     alerts: Mutex<Pending<Waiter>>,
+    /// While there is no gateway, or the bus is behind.
     parked: Mutex<Parked>,
+    /// From terminals that send too much.
+    slowed: Mutex<Parked>,
+    addresses: Mutex<Addresses>,
     presence: Presence,
 }
 
@@ -118,9 +145,28 @@ impl Edge {
             gateways: RwLock::new(Gateways::new(config.gateway_gone_after)),
             alerts: Mutex::new(Pending::new(times)),
             parked: Mutex::default(),
+            slowed: Mutex::default(),
+            addresses: Mutex::default(),
             presence: Presence::default(),
             config,
         }
+    }
+
+    /// Whether a connection may come in that nobody has listened to yet, beside `connections` others; else what counts
+    /// that it may not.
+    pub(crate) fn let_in(&self, from: IpAddr, connections: usize, now: Instant) -> Result<HalfOpen, &Counter> {
+        let (config, counters) = (&self.config, &self.counters);
+        if connections >= config.connections_max {
+            return Err(&counters.refused_full);
+        }
+        if counters.half_open.get() >= config.half_open_max as u64 {
+            return Err(&counters.refused_half_open);
+        }
+        if config.address_rate.is_some_and(|rate| self.addresses.lock().take(from, rate, now).is_err()) {
+            return Err(&counters.refused_address);
+        }
+        counters.half_open.one();
+        Ok(HalfOpen(Arc::clone(counters)))
     }
 
     /// Opens a session and ends those that it replaces.
@@ -195,19 +241,25 @@ impl Edge {
     /// Whether publishes should not be read: too many alerts wait for their receipts.
     pub(crate) fn is_full(&self) -> bool {
         self.counters.alerts_waiting.get() >= self.config.alerts_max as u64
+            || self.counters.alerts_waiting_bytes.get() >= self.config.alerts_max_bytes as u64
+    }
+
+    fn count_alerts(&self, alerts: &Pending<Waiter>) {
+        self.counters.alerts_waiting.set(alerts.len());
+        self.counters.alerts_waiting_bytes.set(alerts.bytes());
     }
 
     /// Hands an alert over to its gateway, or keeps it until there is one. `waiter` hears of it again.
     pub(crate) fn alert(&self, serial: Arc<str>, publish: Publish, waiter: Option<Waiter>) {
         self.counters.alerts.one();
-        let (id, message) = self.uplink(&serial, publish, Lane::Alert);
+        let (id, message) = self.uplink(&serial, &publish, Lane::Alert);
         let now = Instant::now();
         let gateways = self.gateways.read();
         // Published under the lock: two alerts of one terminal must not change places.
         let mut alerts = self.alerts.lock();
         let hand_over = alerts.add(Alert { id, serial, message, waiter }, now, &gateways);
         self.hand_over(hand_over);
-        self.counters.alerts_waiting.set(alerts.len());
+        self.count_alerts(&alerts);
     }
 
     fn hand_over(&self, hand_overs: impl IntoIterator<Item = HandOver>) {
@@ -223,33 +275,54 @@ impl Edge {
         self.gateways.read().count(Instant::now())
     }
 
-    /// Gives telemetry to the bus, or keeps it a while when there is no gateway yet.
-    pub(crate) fn telemetry(&self, serial: Arc<str>, publish: Publish) -> Room {
+    /// Gives telemetry to the bus. What cannot go on at once waits, and a later message may take its place.
+    pub(crate) fn telemetry(&self, terminal: &Terminal, publish: &Publish, in_time: InTime) -> Room {
         self.counters.telemetry.one();
-        let (_, message) = self.uplink(&serial, publish, Lane::Telemetry);
-        let room = self.take_telemetry(serial, message);
-        if room == Room::Full {
-            self.counters.telemetry_shed.one();
+        let serial = &terminal.serial;
+        let supersedes = topics::is_superseded(terminal, &publish.topic).then_some(publish.topic.as_str());
+        let (_, message) = self.uplink(serial, publish, Lane::Telemetry);
+        let limit = self.telemetry_limit();
+        if in_time == InTime::No {
+            let kept = self.slowed.lock().keep(serial, supersedes, message, limit);
+            return self.count_kept(kept, Behind::Rate);
         }
-        room
+        let mut parked = self.parked.lock();
+        let behind = match self.gateways.read().choose(serial, Instant::now()) {
+            None => Behind::NoGateway,
+            Some(gateway) => {
+                // What waits goes first.
+                if parked.is_empty()
+                    && self.outlets.telemetry.publish(bus::up(&gateway, Lane::Telemetry), message.clone(), limit)
+                        == Room::Taken
+                {
+                    return Room::Taken;
+                }
+                Behind::Bus
+            }
+        };
+        let kept = parked.keep(serial, supersedes, message, limit);
+        drop(parked);
+        self.count_kept(kept, behind)
     }
 
-    fn take_telemetry(&self, serial: Arc<str>, message: Bytes) -> Room {
-        let limit = self.telemetry_limit();
-        let mut parked = self.parked.lock();
-        let gateway = self.gateways.read().choose(&serial, Instant::now());
-        if let Some(gateway) = gateway
-            && parked.messages.is_empty()
-        {
-            drop(parked);
-            return self.outlets.telemetry.publish(bus::up(&gateway, Lane::Telemetry), message, limit);
+    fn count_kept(&self, kept: Kept, behind: Behind) -> Room {
+        let counters = &self.counters;
+        let (coalesced, shed) = match behind {
+            Behind::NoGateway => (&counters.telemetry_coalesced_gateway, &counters.telemetry_shed_gateway),
+            Behind::Bus => (&counters.telemetry_coalesced_bus, &counters.telemetry_shed_bus),
+            Behind::Rate => (&counters.telemetry_coalesced_rate, &counters.telemetry_shed_rate),
+        };
+        match kept {
+            Kept::Waits => Room::Taken,
+            Kept::Coalesced => {
+                coalesced.one();
+                Room::Taken
+            }
+            Kept::Shed => {
+                shed.one();
+                Room::Full
+            }
         }
-        if parked.messages.len() >= limit.messages || parked.bytes + message.len() > limit.bytes {
-            return Room::Full;
-        }
-        parked.bytes += message.len();
-        parked.messages.push_back((serial, message));
-        Room::Taken
     }
 
     fn telemetry_limit(&self) -> Limit {
@@ -258,26 +331,35 @@ impl Edge {
 
     fn send_parked(&self, now: Instant) {
         let mut parked = self.parked.lock();
-        while let Some((serial, message)) = parked.messages.front() {
-            let Some(gateway) = self.gateways.read().choose(serial, now) else { return };
-            let topic = bus::up(&gateway, Lane::Telemetry);
-            if self.outlets.telemetry.publish(topic, message.clone(), self.telemetry_limit()) == Room::Full {
-                return;
-            }
-            let length = message.len();
-            parked.messages.pop_front();
-            parked.bytes -= length;
-        }
-        *parked = Parked::default();
+        self.send_telemetry(&mut parked, now);
+        let (messages, bytes) = (parked.len(), parked.bytes());
+        drop(parked);
+        let slowed = self.slowed.lock();
+        self.counters.telemetry_parked.set(messages + slowed.len());
+        self.counters.telemetry_parked_bytes.set(bytes + slowed.bytes());
     }
 
-    fn uplink(&self, serial: &str, publish: Publish, lane: Lane) -> (Uuid, Bytes) {
+    fn send_telemetry(&self, waiting: &mut Parked, now: Instant) {
+        if waiting.is_empty() {
+            return;
+        }
+        let limit = self.telemetry_limit();
+        waiting.send(|serial, message| {
+            let gateway = self.gateways.read().choose(serial, now);
+            gateway.is_some_and(|gateway| {
+                let topic = bus::up(&gateway, Lane::Telemetry);
+                self.outlets.telemetry.publish(topic, message.clone(), limit) == Room::Taken
+            })
+        });
+    }
+
+    fn uplink(&self, serial: &str, publish: &Publish, lane: Lane) -> (Uuid, Bytes) {
         let id = clock::new_id();
         let uplink = Uplink {
             id,
             door: self.config.door.clone(),
             serial: serial.to_owned(),
-            topic: publish.topic,
+            topic: publish.topic.clone(),
             lane,
             repeated: publish.dup == Dup::Again,
             received_at: clock::now(),
@@ -294,13 +376,12 @@ impl Edge {
             return;
         };
         self.counters.wills.one();
-        let serial = Arc::clone(&terminal.serial);
         let publish =
             Publish { topic: will.topic, payload: will.payload, qos: packet::Qos::AtMostOnce, dup: Dup::First, pid: 0 };
         match lane {
-            Lane::Alert => self.alert(serial, publish, None),
+            Lane::Alert => self.alert(Arc::clone(&terminal.serial), publish, None),
             Lane::Telemetry => {
-                self.telemetry(serial, publish);
+                self.telemetry(&terminal, &publish, InTime::Yes);
             }
         }
     }
@@ -314,7 +395,7 @@ impl Edge {
                 Settled::Late => self.counters.receipts_late.one(),
             }
         }
-        self.counters.alerts_waiting.set(alerts.len());
+        self.count_alerts(&alerts);
     }
 
     /// Looks after everything that waits.
@@ -332,7 +413,7 @@ impl Edge {
                 tracing::error!(alerts = due.given_up, "alerts given up: no gateway came to take them");
                 self.counters.alerts_given_up.add(due.given_up);
             }
-            self.counters.alerts_waiting.set(alerts.len());
+            self.count_alerts(&alerts);
         }
         self.send_parked(now);
         self.outlets.alerts.announce();
@@ -394,10 +475,12 @@ impl Edge {
 
     /// Looks after what waits, for ever.
     pub(crate) async fn take_turns(&self) {
-        let mut ticks = every(TURN);
+        let (mut ticks, mut slow) = (every(TURN), every(SLOWED_EVERY));
         loop {
-            ticks.tick().await;
-            self.turn();
+            tokio::select! {
+                _ = ticks.tick() => self.turn(),
+                _ = slow.tick() => self.send_telemetry(&mut self.slowed.lock(), Instant::now()),
+            }
         }
     }
 

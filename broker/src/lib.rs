@@ -14,8 +14,10 @@ mod config;
 mod counters;
 mod edge;
 mod gateways;
+mod limits;
 mod mailbox;
 mod packet;
+mod parked;
 mod pending;
 mod presence;
 mod session;
@@ -23,7 +25,7 @@ mod sessions;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -35,9 +37,11 @@ use wire::directory::Directory;
 pub use bus::BusError;
 pub use config::{Acknowledge, Config};
 pub use counters::Counters;
+pub use limits::Rate;
 
 use bus::{Bus, Listener};
-use edge::{Edge, Outlets};
+use edge::{Edge, HalfOpen, Outlets};
+use limits::{Pace, TooEarly};
 use mailbox::Order;
 
 /// Connections that may wait to be accepted: terminals come back all at once.
@@ -198,16 +202,29 @@ async fn accept(
     connections: TaskTracker,
     closing: CancellationToken,
 ) -> Result<(), BrokerError> {
+    let mut pace = Pace::default();
     loop {
+        if let Some(rate) = edge.config.accept_rate
+            && let Err(TooEarly(wait)) = pace.take(rate, Instant::now())
+        {
+            edge.counters.accept_waited.one();
+            tokio::select! {
+                () = closing.cancelled() => return Ok(()),
+                // The clock of the runtime counts milliseconds.
+                () = tokio::time::sleep(wait.max(Duration::from_millis(1))) => continue,
+            }
+        }
         let accepted = tokio::select! {
             () = closing.cancelled() => return Ok(()),
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, _)) if connections.len() < edge.config.connections_max => {
-                connections.spawn(connection(Arc::clone(&edge), socket, closing.clone()));
-            }
-            Ok(_) => edge.counters.refused_full.one(),
+            Ok((socket, from)) => match edge.let_in(from.ip(), connections.len(), Instant::now()) {
+                Ok(half_open) => {
+                    connections.spawn(connection(Arc::clone(&edge), socket, half_open, closing.clone()));
+                }
+                Err(counted) => counted.one(),
+            },
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -216,14 +233,14 @@ async fn accept(
     }
 }
 
-async fn connection(edge: Arc<Edge>, socket: TcpStream, closing: CancellationToken) {
+async fn connection(edge: Arc<Edge>, socket: TcpStream, half_open: HalfOpen, closing: CancellationToken) {
     // Acknowledgements are small and waited for.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
     let _counted = Counted::new(&edge);
-    session::serve(edge, socket, closing).await;
+    session::serve(edge, socket, half_open, closing).await;
 }
 
 /// One connection in the counters, for as long as it lives.

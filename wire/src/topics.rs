@@ -80,6 +80,16 @@ pub fn publish_lane(terminal: &Terminal, topic: &str) -> Option<Lane> {
     }
 }
 
+/// Whether a later message to `topic` makes an earlier one needless: where somebody is, and how their terminal is. What
+/// happened, and what was acknowledged, is told once.
+pub fn is_superseded(terminal: &Terminal, topic: &str) -> bool {
+    match (terminal.dialect, leaf(terminal.dialect, &terminal.serial, topic)) {
+        (Dialect::Ydt, Some(leaf)) => matches!(leaf, ydt::FIX | ydt::STATUS),
+        (Dialect::OwnTracks, Some(leaf)) => leaf.is_empty(),
+        (_, None) => false,
+    }
+}
+
 /// Whether `terminal` may subscribe to `filter`: only to what lies wholly below its own prefix.
 pub fn may_subscribe(terminal: &Terminal, filter: &str) -> bool {
     leaf(terminal.dialect, &terminal.serial, filter).is_some()
@@ -133,6 +143,14 @@ mod tests {
         for foreign in ["#", "ydt/1/+/notice", "ydt/1/P2/notice", "ydt/#"] {
             assert!(!may_subscribe(&pager, foreign), "{foreign}");
         }
+    }
+
+    #[test]
+    fn a_later_position_makes_an_earlier_one_needless_and_a_later_event_does_not() {
+        let (pager, phone) = (terminal(Dialect::Ydt, "P1"), terminal(Dialect::OwnTracks, "chen/phone"));
+        assert!(is_superseded(&pager, "ydt/1/P1/fix") && is_superseded(&pager, "ydt/1/P1/status"));
+        assert!(is_superseded(&phone, "owntracks/chen/phone"));
+        assert!(!is_superseded(&pager, "ydt/1/P1/ack") && !is_superseded(&phone, "owntracks/chen/phone/event"));
     }
 
     #[test]

@@ -23,7 +23,8 @@ use wire::topics::Lane;
 use crate::bus::Room;
 use crate::clock;
 use crate::config::{Acknowledge, Bounds};
-use crate::edge::{Edge, Entered, Seat, Tell, Waiter};
+use crate::edge::{Edge, Entered, HalfOpen, InTime, Seat, Tell, Waiter};
+use crate::limits::{Pace, Paces};
 use crate::mailbox::{Order, Post};
 use crate::packet::{
     self, AtEnd, Farewell, Grant, Incoming, Known, NoOpening, Opening, Outgoing, Publish, Qos, Refusal, Start, Verdict,
@@ -40,6 +41,8 @@ const OUTPUT_MAX_BYTES: usize = 64 * 1024;
 const CLIENT_ID_MAX_BYTES: usize = 256;
 /// The longest CONNECT: nobody knows yet who is speaking.
 const OPENING_MAX_BYTES: usize = 16 * 1024;
+/// Terminals of one concentrator that send telemetry so fast that it has to be remembered.
+const PACES_MAX: usize = 100_000;
 /// How soon a session that was held up because the door is full of alerts tries again.
 const FULL_AGAIN: Duration = Duration::from_millis(100);
 
@@ -67,9 +70,14 @@ impl From<Violation> for End {
 }
 
 /// Serves one connection.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(edge: Arc<Edge>, socket: S, stop: CancellationToken) {
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    edge: Arc<Edge>,
+    socket: S,
+    half_open: HalfOpen,
+    stop: CancellationToken,
+) {
     // Beginning and end are boxed, so that the task is no larger than what it needs in between.
-    let Some(mut session) = Box::pin(enter(edge, socket, stop)).await else { return };
+    let Some(mut session) = Box::pin(enter(edge, socket, half_open, stop)).await else { return };
     let end = session.run().await;
     Box::pin(session.end(end)).await;
 }
@@ -78,6 +86,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(edge: Arc<Edge>, so
 async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
     edge: Arc<Edge>,
     socket: S,
+    half_open: HalfOpen,
     stop: CancellationToken,
 ) -> Option<Session<S>> {
     let mut line = Line::new(socket);
@@ -85,6 +94,7 @@ async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
         () = stop.cancelled() => return None,
         opening = timeout(edge.config.connect_within, hear_opening(&mut line)) => opening,
     };
+    drop(half_open);
     let counters = &edge.counters;
     let (version, refusal) = match opening {
         Err(_) | Ok(Ok(None)) => {
@@ -159,7 +169,7 @@ fn open<S>(
     identity: Identity,
     stop: &CancellationToken,
 ) -> (Session<S>, Welcome) {
-    let bounds = edge.config.bounds(&identity);
+    let (bounds, telemetry) = (edge.config.bounds(&identity), Telemetry::of(&identity));
     let chosen = opening.client_id.is_empty().then(|| packet::client_id(clock::new_id()));
     let asked = Duration::from_secs(opening.expiry_s.into());
     let keep = asked.min(edge.config.session_kept_for);
@@ -199,6 +209,7 @@ fn open<S>(
         alerts: 0,
         downlinks: Downlinks::new(opening.receive_max.min(bounds.window)),
         bounds,
+        telemetry,
         will: opening.will.map(Box::new),
         seat,
         quiet_max,
@@ -220,6 +231,7 @@ struct Session<S> {
     will: Option<Box<Will>>,
     seat: Seat,
     bounds: Bounds,
+    telemetry: Telemetry,
     quiet_max: Duration,
     heard: Instant,
     /// The longest packet that the terminal takes.
@@ -375,10 +387,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 self.alert(Arc::clone(&terminal.serial), publish);
                 return Ok(());
             }
-            Some((terminal, Lane::Telemetry)) => match self.edge.telemetry(Arc::clone(&terminal.serial), publish) {
-                Room::Taken => Verdict::Taken,
-                Room::Full => Verdict::Shed,
-            },
+            Some((terminal, Lane::Telemetry)) => {
+                let in_time = self.in_time(&terminal.serial);
+                match self.edge.telemetry(&terminal, &publish, in_time) {
+                    Room::Taken => Verdict::Taken,
+                    Room::Full => Verdict::Shed,
+                }
+            }
             None => {
                 self.edge.counters.publish_denied.one();
                 if self.version == Version::V4 {
@@ -391,6 +406,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             self.acks.give(kind, pid, verdict);
         }
         Ok(())
+    }
+
+    /// Whether the telemetry of this terminal may go on, by its rate.
+    fn in_time(&mut self, serial: &Arc<str>) -> InTime {
+        let Some(rate) = self.edge.config.telemetry_rate else { return InTime::Yes };
+        let now = Instant::now().into_std();
+        let taken = match &mut self.telemetry {
+            Telemetry::OfOne(pace) => pace.take(rate, now),
+            Telemetry::OfMany(paces) => paces.take(Arc::clone(serial), rate, PACES_MAX, now),
+        };
+        if taken.is_ok() { InTime::Yes } else { InTime::No }
     }
 
     fn alert(&mut self, serial: Arc<str>, publish: Publish) {
@@ -556,6 +582,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 }
 
+/// The pace of telemetry, of each terminal that the session speaks for.
+#[derive(Debug)]
+enum Telemetry {
+    OfOne(Pace),
+    OfMany(Box<Paces<Arc<str>>>),
+}
+
+impl Telemetry {
+    fn of(identity: &Identity) -> Self {
+        match identity {
+            Identity::Terminal(_) => Self::OfOne(Pace::default()),
+            Identity::Concentrator(_) => Self::OfMany(Box::default()),
+        }
+    }
+}
+
 /// Whether, and why, a session does not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HeldUp {
@@ -591,7 +633,7 @@ mod tests {
     /// socket in the kernel: a hundred thousand of them are to fit in half a gigabyte.
     #[test]
     fn an_idle_session_is_small() {
-        fn size_of_future<F: Future>(_: impl FnOnce(Arc<Edge>, TcpStream, CancellationToken) -> F) -> usize {
+        fn size_of_future<F: Future>(_: impl FnOnce(Arc<Edge>, TcpStream, HalfOpen, CancellationToken) -> F) -> usize {
             size_of::<F>()
         }
         let size = size_of_future(serve::<TcpStream>);

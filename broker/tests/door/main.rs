@@ -10,5 +10,6 @@ mod concentrators;
 mod down;
 mod entry;
 mod faults;
+mod limits;
 mod presence;
 mod publishing;

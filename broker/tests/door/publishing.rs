@@ -31,14 +31,14 @@ async fn telemetry_that_cannot_be_kept_is_shed_and_alerts_are_not() {
     let door = Door::open(Config { telemetry_max: 2, ..quick() }).await;
     let mut terminal = Raw::v5(&door, "P1").await;
     for pid in 1..=3 {
-        terminal.publish_v5("ydt/1/P1/fix", Qos5::AtLeastOnce, pid, &pid.to_string()).await;
+        terminal.publish_v5("ydt/1/P1/ack", Qos5::AtLeastOnce, pid, &pid.to_string()).await;
         let v5::Packet::PubAck(ack) = terminal.hear_v5().await else { panic!("no PUBACK") };
         let wanted = if pid < 3 { PubAckReason::Success } else { PubAckReason::QuotaExceeded };
         assert_eq!((ack.pkid, ack.reason), (pid, wanted));
     }
     terminal.publish_v5("ydt/1/P1/alert", Qos5::AtLeastOnce, 4, "help").await;
     terminal.ping_v5().await;
-    assert_eq!((door.counters.telemetry.get(), door.counters.telemetry_shed.get()), (3, 1));
+    assert_eq!((door.counters.telemetry.get(), door.counters.telemetry_shed_gateway.get()), (3, 1));
     let mut gateway = door.gateway("g1").await;
     let mut heard = Vec::new();
     for _ in 0..3 {
