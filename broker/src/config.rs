@@ -8,6 +8,7 @@ use wire::directory::Identity;
 use wire::internal::Key;
 
 use crate::limits::Rate;
+use crate::tls::Tls;
 
 /// When an alert is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,6 +28,10 @@ pub struct Config {
     pub door: String,
     /// Where terminals connect.
     pub listen: SocketAddr,
+    /// Where and how terminals connect over TLS.
+    pub tls: Option<Tls>,
+    /// How often the files of certificates are looked at.
+    pub certificates_every: Duration,
     /// Where gateways connect: on the loopback or in a private network, because nothing is encrypted there. Port 0
     /// takes a free one.
     pub bus_listen: SocketAddr,
@@ -101,6 +106,8 @@ impl Config {
             door: door.into(),
             bus_key,
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 1883)),
+            tls: None,
+            certificates_every: Duration::from_secs(10),
             bus_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data_dir: None,
             acknowledge: Acknowledge::default(),

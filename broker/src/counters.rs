@@ -15,6 +15,10 @@ wire::counters! {
         sessions_opened: Counter,
         /// Turned away because user name or password was wrong or unknown.
         refused_credentials: Counter,
+        /// Turned away because they showed no certificate, or not the one that is theirs.
+        refused_certificate: Counter,
+        /// Connections over TLS that came to nothing: a certificate that is not accepted, or no TLS at all.
+        refused_tls: Counter,
         /// Turned away because there is no directory yet.
         refused_no_directory: Counter,
         /// Turned away for what they said: no CONNECT, another protocol, a client id that will not do.

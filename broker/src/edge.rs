@@ -30,6 +30,7 @@ use crate::pending::{Alert, HandOver, Pending, Settled, Times};
 use crate::presence::Presence;
 use crate::session::acks::Slot;
 use crate::sessions::{Handle, Last, Sessions, Wanted};
+use crate::tls::Gate;
 
 /// How often waiting alerts are looked at.
 const TURN: Duration = Duration::from_millis(50);
@@ -469,6 +470,27 @@ impl Edge {
             match bus::decode::<Downlink>(&payload) {
                 Ok(downlink) => self.deliver(downlink),
                 Err(error) => self.unreadable(&topic, &error),
+            }
+        }
+    }
+
+    /// Looks at the files of certificates, for ever.
+    pub(crate) async fn renew(&self, gate: &Gate) {
+        let mut ticks = every(self.config.certificates_every);
+        let mut stamp = gate.stamp();
+        loop {
+            ticks.tick().await;
+            let now = gate.stamp();
+            if now == stamp {
+                continue;
+            }
+            stamp = now;
+            match gate.renew() {
+                Ok(()) => tracing::info!("the door has taken over new certificates"),
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, "the new certificates are no good; the old ones stay");
+                }
             }
         }
     }

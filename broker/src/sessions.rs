@@ -117,7 +117,7 @@ impl Handle {
     }
 
     /// Takes over what the directory says now. `false` when this session may not go on: its terminal or concentrator
-    /// has gone, or its login, secret or dialect is another.
+    /// has gone, or its login, secret, certificate or dialect is another.
     pub(crate) fn follow(&self, directory: &Directory) -> bool {
         let mut held = self.identity.lock();
         let now = match &*held {
@@ -125,8 +125,8 @@ impl Handle {
                 Lookup::NoDirectory => return true,
                 Lookup::Unlisted => None,
                 Lookup::Listed(now) => {
-                    let is_as_it_was = (&now.login, now.secret_sha256, now.dialect)
-                        == (&terminal.login, terminal.secret_sha256, terminal.dialect);
+                    let is_as_it_was = (&now.login, now.secret_sha256, now.dialect, &now.certificate)
+                        == (&terminal.login, terminal.secret_sha256, terminal.dialect, &terminal.certificate);
                     is_as_it_was.then_some(Identity::Terminal(now))
                 }
             },
@@ -333,11 +333,16 @@ mod tests {
             manual_publish_means_help: false,
             drill: false,
             concentrator: None,
+            certificate: None,
         }
     }
 
     fn hub() -> Identity {
-        Identity::Concentrator(Arc::new(Concentrator { login: "P1".into(), secret_sha256: hash_secret(b"s") }))
+        Identity::Concentrator(Arc::new(Concentrator {
+            login: "P1".into(),
+            secret_sha256: hash_secret(b"s"),
+            certificate: None,
+        }))
     }
 
     fn open(sessions: &Sessions, client_id: &str, start: Start) -> Opened {
@@ -457,9 +462,9 @@ mod tests {
         let list = |to, concentrators: Vec<Concentrator>| {
             directory.apply(Update { to, concentrators, ..Update::default() }).unwrap();
         };
-        list(1, vec![Concentrator { login: "P1".into(), secret_sha256: hash_secret(b"s") }]);
+        list(1, vec![Concentrator { login: "P1".into(), secret_sha256: hash_secret(b"s"), certificate: None }]);
         assert!(handle.follow(&directory));
-        list(2, vec![Concentrator { login: "P1".into(), secret_sha256: hash_secret(b"another") }]);
+        list(2, vec![Concentrator { login: "P1".into(), secret_sha256: hash_secret(b"another"), certificate: None }]);
         assert!(!handle.follow(&directory));
         list(3, vec![]);
         assert!(!handle.follow(&directory));

@@ -59,6 +59,9 @@ pub struct Terminal {
     /// The login of the concentrator that may speak for it.
     #[serde(default)]
     pub concentrator: Option<Arc<str>>,
+    /// It must show this certificate, over TLS, besides its secret.
+    #[serde(default)]
+    pub certificate: Option<Box<Fingerprint>>,
 }
 
 /// One credential that may speak for many terminals (集中器): the gateway of a building's buttons, an alarm hub. Each
@@ -70,6 +73,35 @@ pub struct Concentrator {
     /// SHA-256 of the secret, as a terminal's.
     #[serde(with = "hash")]
     pub secret_sha256: [u8; 32],
+    /// It must show this certificate, over TLS, besides its secret.
+    #[serde(default)]
+    pub certificate: Option<Box<Fingerprint>>,
+}
+
+/// SHA-256 of a certificate in DER, as `openssl x509 -noout -fingerprint -sha256` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint(#[serde(with = "hash")] pub [u8; 32]);
+
+impl Fingerprint {
+    /// Of these bytes of a certificate.
+    pub fn of(certificate: &[u8]) -> Self {
+        Self(Sha256::digest(certificate).into())
+    }
+}
+
+/// It is no fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a fingerprint is 64 hexadecimal digits, with or without colons: `openssl x509 -noout -fingerprint -sha256`")]
+pub struct NoFingerprint;
+
+impl std::str::FromStr for Fingerprint {
+    type Err = NoFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, NoFingerprint> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text.replace(':', ""), &mut bytes).map_err(|_| NoFingerprint)?;
+        Ok(Self(bytes))
+    }
 }
 
 impl Terminal {
@@ -94,6 +126,14 @@ impl Identity {
         match self {
             Self::Terminal(terminal) => &terminal.login,
             Self::Concentrator(concentrator) => &concentrator.login,
+        }
+    }
+
+    /// The certificate that they must show.
+    pub fn certificate(&self) -> Option<&Fingerprint> {
+        match self {
+            Self::Terminal(terminal) => terminal.certificate.as_deref(),
+            Self::Concentrator(concentrator) => concentrator.certificate.as_deref(),
         }
     }
 
@@ -397,6 +437,7 @@ mod tests {
             manual_publish_means_help: false,
             drill: false,
             concentrator: None,
+            certificate: None,
         }
     }
 
@@ -405,7 +446,7 @@ mod tests {
     }
 
     pub(super) fn concentrator(login: &str) -> Concentrator {
-        Concentrator { login: login.into(), secret_sha256: hash_secret(b"s") }
+        Concentrator { login: login.into(), secret_sha256: hash_secret(b"s"), certificate: None }
     }
 
     fn snapshot(to: i64, serials: &[&str]) -> Update {
@@ -513,9 +554,21 @@ mod tests {
         let json = serde_json::to_value(Update { upserts: vec![terminal("A")], ..Update::default() }).unwrap();
         let mut old = json.clone();
         old.as_object_mut().unwrap().retain(|field, _| !field.contains("concentrators"));
-        old["upserts"][0].as_object_mut().unwrap().remove("concentrator");
+        for new in ["concentrator", "certificate"] {
+            old["upserts"][0].as_object_mut().unwrap().remove(new);
+        }
         assert_ne!(old, json);
         assert_eq!(serde_json::from_value::<Update>(old).unwrap().upserts, [terminal("A")]);
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_as_openssl_tells_it() {
+        let told = "E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4:64:9B:93:4C:A4:95:99:1B:78:52:B8:55";
+        assert_eq!(told.parse(), Ok(Fingerprint::of(b"")));
+        assert_eq!(told.replace(':', "").to_lowercase().parse(), Ok(Fingerprint::of(b"")));
+        for none in ["", "E3:B0", &format!("{told}:00"), &told.replace('E', "G")] {
+            assert_eq!(none.parse::<Fingerprint>(), Err(NoFingerprint), "{none}");
+        }
     }
 
     #[test]

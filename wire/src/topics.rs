@@ -127,6 +127,7 @@ mod tests {
             manual_publish_means_help: true,
             drill: false,
             concentrator: None,
+            certificate: None,
         }
     }
 

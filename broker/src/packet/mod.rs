@@ -150,6 +150,8 @@ pub(crate) enum Refusal {
     Unavailable,
     /// User name or password unknown or wrong.
     Credentials,
+    /// No certificate, or not theirs.
+    Certificate,
     /// Enhanced authentication.
     Method,
 }

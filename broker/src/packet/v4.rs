@@ -95,7 +95,7 @@ fn code(refusal: Refusal) -> ConnectReturnCode {
         Refusal::ClientId => ConnectReturnCode::BadClientId,
         Refusal::Unavailable => ConnectReturnCode::ServiceUnavailable,
         Refusal::Credentials => ConnectReturnCode::BadUserNamePassword,
-        Refusal::Method => ConnectReturnCode::NotAuthorized,
+        Refusal::Certificate | Refusal::Method => ConnectReturnCode::NotAuthorized,
     }
 }
 

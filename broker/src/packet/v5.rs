@@ -187,6 +187,7 @@ fn code(refusal: Refusal) -> ConnectReturnCode {
         Refusal::ClientId => ConnectReturnCode::ClientIdentifierNotValid,
         Refusal::Unavailable => ConnectReturnCode::ServerUnavailable,
         Refusal::Credentials => ConnectReturnCode::BadUserNamePassword,
+        Refusal::Certificate => ConnectReturnCode::NotAuthorized,
         Refusal::Method => ConnectReturnCode::BadAuthenticationMethod,
     }
 }

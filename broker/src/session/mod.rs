@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::bus::Downlink;
-use wire::directory::{Identity, Lookup};
+use wire::directory::{Fingerprint, Identity, Lookup};
 use wire::topics::Lane;
 
 use crate::bus::Room;
@@ -69,15 +69,22 @@ impl From<Violation> for End {
     }
 }
 
+/// How somebody has come to the door.
+pub(crate) struct Arrival {
+    pub(crate) half_open: HalfOpen,
+    /// The certificate that they showed.
+    pub(crate) certificate: Option<Fingerprint>,
+}
+
 /// Serves one connection.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     edge: Arc<Edge>,
     socket: S,
-    half_open: HalfOpen,
+    arrival: Arrival,
     stop: CancellationToken,
 ) {
     // Beginning and end are boxed, so that the task is no larger than what it needs in between.
-    let Some(mut session) = Box::pin(enter(edge, socket, half_open, stop)).await else { return };
+    let Some(mut session) = Box::pin(enter(edge, socket, arrival, stop)).await else { return };
     let end = session.run().await;
     Box::pin(session.end(end)).await;
 }
@@ -86,7 +93,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
     edge: Arc<Edge>,
     socket: S,
-    half_open: HalfOpen,
+    arrival: Arrival,
     stop: CancellationToken,
 ) -> Option<Session<S>> {
     let mut line = Line::new(socket);
@@ -94,6 +101,7 @@ async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
         () = stop.cancelled() => return None,
         opening = timeout(edge.config.connect_within, hear_opening(&mut line)) => opening,
     };
+    let Arrival { half_open, certificate } = arrival;
     drop(half_open);
     let counters = &edge.counters;
     let (version, refusal) = match opening {
@@ -101,7 +109,7 @@ async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
             counters.refused_silent.one();
             return None;
         }
-        Ok(Ok(Some(opening))) => match admit(&edge, &opening) {
+        Ok(Ok(Some(opening))) => match admit(&edge, &opening, certificate) {
             Ok(identity) => {
                 let (mut session, welcome) = open(edge, line, opening, identity, &stop);
                 return session.write(&Outgoing::Welcome(welcome)).is_ok().then_some(session);
@@ -117,6 +125,7 @@ async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
     };
     match refusal {
         Refusal::Credentials => counters.refused_credentials.one(),
+        Refusal::Certificate => counters.refused_certificate.one(),
         Refusal::Unavailable => counters.refused_no_directory.one(),
         Refusal::Protocol | Refusal::ClientId | Refusal::Method => counters.refused_protocol.one(),
     }
@@ -141,7 +150,7 @@ async fn hear_opening<S: AsyncRead + AsyncWrite + Unpin>(line: &mut Line<S>) -> 
 }
 
 /// Who it is, if they may come in.
-fn admit(edge: &Edge, opening: &Opening) -> Result<Identity, Refusal> {
+fn admit(edge: &Edge, opening: &Opening, shown: Option<Fingerprint>) -> Result<Identity, Refusal> {
     if opening.authentication_method.is_some() {
         return Err(Refusal::Method);
     }
@@ -154,6 +163,9 @@ fn admit(edge: &Edge, opening: &Opening) -> Result<Identity, Refusal> {
         Lookup::Listed(identity) if identity.is_secret(secret) => identity,
         Lookup::Listed(_) | Lookup::Unlisted => return Err(Refusal::Credentials),
     };
+    if identity.certificate().is_some_and(|theirs| shown != Some(*theirs)) {
+        return Err(Refusal::Certificate);
+    }
     let nameless = opening.client_id.is_empty() && opening.version == Version::V4 && opening.start == Start::Resume;
     if nameless || opening.client_id.len() > CLIENT_ID_MAX_BYTES {
         return Err(Refusal::ClientId);
@@ -633,7 +645,7 @@ mod tests {
     /// socket in the kernel: a hundred thousand of them are to fit in half a gigabyte.
     #[test]
     fn an_idle_session_is_small() {
-        fn size_of_future<F: Future>(_: impl FnOnce(Arc<Edge>, TcpStream, HalfOpen, CancellationToken) -> F) -> usize {
+        fn size_of_future<F: Future>(_: impl FnOnce(Arc<Edge>, TcpStream, Arrival, CancellationToken) -> F) -> usize {
             size_of::<F>()
         }
         let size = size_of_future(serve::<TcpStream>);

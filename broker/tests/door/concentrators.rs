@@ -13,7 +13,7 @@ use wire::topics::Lane;
 use crate::bench::{Door, Raw, pager, quick, secret_of, soon, until};
 
 fn hub(secret: &str) -> Concentrator {
-    Concentrator { login: "hub".into(), secret_sha256: hash_secret(secret.as_bytes()) }
+    Concentrator { login: "hub".into(), secret_sha256: hash_secret(secret.as_bytes()), certificate: None }
 }
 
 fn under(concentrator: &str, terminal: Terminal) -> Terminal {

@@ -13,3 +13,4 @@ mod faults;
 mod limits;
 mod presence;
 mod publishing;
+mod tls;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Concentrator, Directory, Pages, Terminal};
 
 /// The first byte of a copy. A copy of another version is none: whoever holds it asks for everything anyway.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 #[derive(Serialize, Deserialize)]
 struct Copy {
@@ -65,7 +65,7 @@ fn create_private(path: &Path) -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{concentrator, terminal, under};
-    use super::super::{Identity, Lookup, Update};
+    use super::super::{Fingerprint, Identity, Lookup, Update};
     use super::*;
 
     #[test]
@@ -75,7 +75,8 @@ mod tests {
         let directory = Directory::default();
         directory.load(&path).unwrap();
         assert_eq!(directory.version(), None);
-        let odd = Terminal { login: "another".into(), ..terminal("B") };
+        let certificate = Some(Box::new(Fingerprint::of(b"certificate")));
+        let odd = Terminal { login: "another".into(), certificate, ..terminal("B") };
         let upserts = vec![under("A", "hub"), odd];
         let concentrators = vec![concentrator("hub")];
         directory.apply(Update { to: 7, upserts, concentrators, ..Update::default() }).unwrap();
