@@ -251,9 +251,9 @@ impl Edge {
     }
 
     /// Hands an alert over to its gateway, or keeps it until there is one. `waiter` hears of it again.
-    pub(crate) fn alert(&self, serial: Arc<str>, publish: Publish, waiter: Option<Waiter>) {
+    pub(crate) fn alert(&self, serial: Arc<str>, publish: &Publish, waiter: Option<Waiter>) {
         self.counters.alerts.one();
-        let (id, message) = self.uplink(&serial, &publish, Lane::Alert);
+        let (id, message) = self.uplink(&serial, publish, Lane::Alert);
         let now = Instant::now();
         let gateways = self.gateways.read();
         // Published under the lock: two alerts of one terminal must not change places.
@@ -377,10 +377,16 @@ impl Edge {
             return;
         };
         self.counters.wills.one();
-        let publish =
-            Publish { topic: will.topic, payload: will.payload, qos: packet::Qos::AtMostOnce, dup: Dup::First, pid: 0 };
+        let publish = Publish {
+            topic: will.topic,
+            payload: will.payload,
+            qos: packet::Qos::AtMostOnce,
+            dup: Dup::First,
+            pid: 0,
+            alias: None,
+        };
         match lane {
-            Lane::Alert => self.alert(Arc::clone(&terminal.serial), publish, None),
+            Lane::Alert => self.alert(Arc::clone(&terminal.serial), &publish, None),
             Lane::Telemetry => {
                 self.telemetry(&terminal, &publish, InTime::Yes);
             }

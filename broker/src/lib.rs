@@ -149,7 +149,7 @@ pub async fn start(config: Config, directory: Arc<Directory>, stop: Cancellation
         tokio::task::spawn_blocking(move || bus::start(&door, bus_listen, bus_key)).await??;
     let (socket, mqtt_addr) = listen(config.listen)?;
     let secure = config.tls.as_ref().map(|tls| listen(tls.listen)).transpose()?;
-    let mqtts_addr = secure.as_ref().map(|(_, address)| *address);
+    let over_tls = secure.as_ref().map(|(_, address)| *address);
 
     let edge = Arc::new(Edge::new(config, directory, Outlets { alerts, telemetry, presence }));
     let closing = stop.child_token();
@@ -171,9 +171,9 @@ pub async fn start(config: Config, directory: Arc<Directory>, stop: Cancellation
         tasks.spawn(accept(Arc::clone(&edge), socket, Some(Arc::clone(&gate)), connections.clone(), closing.clone()));
         tasks.spawn(forever(Arc::clone(&edge), async move |edge| edge.renew(&gate).await));
     }
-    tracing::info!(%mqtt_addr, ?mqtts_addr, %bus_addr, "the door is open");
+    tracing::info!(%mqtt_addr, ?over_tls, %bus_addr, "the door is open");
     let watch = tokio::spawn(watch(Arc::clone(&edge), tasks, connections, listener, closing));
-    Ok(Broker { mqtt_addr, mqtts_addr, bus_addr, edge, watch })
+    Ok(Broker { mqtt_addr, mqtts_addr: over_tls, bus_addr, edge, watch })
 }
 
 async fn forever(edge: Arc<Edge>, task: impl AsyncFnOnce(&Edge)) -> Result<(), BrokerError> {

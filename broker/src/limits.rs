@@ -36,8 +36,9 @@ impl Pace {
     pub(crate) fn take(&mut self, rate: Rate, now: Instant) -> Result<(), TooEarly> {
         let from = self.0.map_or(now, |from| from.max(now));
         let ahead = from - now;
-        if ahead > rate.ahead {
-            return Err(TooEarly(ahead - rate.ahead));
+        match ahead.checked_sub(rate.ahead) {
+            None | Some(Duration::ZERO) => {}
+            Some(wait) => return Err(TooEarly(wait)),
         }
         self.0 = Some(from + rate.interval);
         Ok(())
@@ -111,7 +112,7 @@ mod tests {
         assert_eq!(pace.take(rate, now), Err(TooEarly(Duration::from_millis(100))));
         now += Duration::from_millis(100);
         assert!(pace.take(rate, now).is_ok() && pace.take(rate, now).is_err());
-        now += Duration::from_secs(60);
+        now += Duration::from_mins(1);
         assert_eq!((0..9).filter(|_| pace.take(rate, now).is_ok()).count(), 3, "rest is not saved up");
         assert_eq!(Rate::new(0, 5), None);
     }

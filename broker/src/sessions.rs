@@ -16,6 +16,7 @@ use wire::topics::{self, ydt};
 
 use crate::mailbox::Mailbox;
 use crate::packet::{Known, Qos, Start};
+use crate::session::downlinks::Downlinks;
 
 /// How many absent sessions of one terminal or concentrator are remembered.
 const KEPT_EACH_MAX: usize = 4;
@@ -27,6 +28,8 @@ pub(crate) struct Memory {
     pub(crate) subscriptions: Vec<(String, Qos)>,
     /// Packet ids of QoS 2 publishes that were acknowledged with PUBREC and not yet released.
     pub(crate) received: Vec<u16>,
+    /// What was sent down with QoS 1 and not acknowledged.
+    pub(crate) downlinks: Downlinks,
 }
 
 impl Memory {

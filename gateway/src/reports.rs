@@ -85,6 +85,7 @@ mod tests {
             manual_publish_means_help: true,
             drill,
             concentrator: None,
+            certificate: None,
         };
         let directory = Directory::default();
         let upserts = vec![terminal("P1", Dialect::Ydt, true), terminal("chen/phone", Dialect::OwnTracks, false)];

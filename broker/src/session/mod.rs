@@ -7,7 +7,8 @@
 //! (receive maximum) and never reach it.
 
 pub(crate) mod acks;
-mod downlinks;
+mod aliases;
+pub(crate) mod downlinks;
 mod line;
 
 use std::sync::Arc;
@@ -27,12 +28,12 @@ use crate::edge::{Edge, Entered, HalfOpen, InTime, Seat, Tell, Waiter};
 use crate::limits::{Pace, Paces};
 use crate::mailbox::{Order, Post};
 use crate::packet::{
-    self, AtEnd, Farewell, Grant, Incoming, Known, NoOpening, Opening, Outgoing, Publish, Qos, Refusal, Start, Verdict,
-    Version, Violation, Welcome, Will, Wish,
+    self, AtEnd, Dup, Farewell, Grant, Incoming, Known, NoOpening, Opening, Outgoing, Publish, Qos, Refusal, Start,
+    Verdict, Version, Violation, Welcome, Will, Wish,
 };
 use crate::sessions::{Handle, Keeps, Wanted};
 use acks::{Acks, Kind};
-use downlinks::Downlinks;
+use aliases::Aliases;
 use line::{Line, Reading, Turn};
 
 /// Bytes that one terminal may leave untaken before it is not read any further, and gets no downlinks.
@@ -201,7 +202,10 @@ fn open<S>(
     if stop.is_cancelled() {
         handle.mailbox.post(Post::End(Order::ShutDown));
     }
+    let window = opening.receive_max.min(bounds.window);
+    handle.memory.lock().downlinks.resume(window, Instant::now().into_std());
     let welcome = Welcome {
+        aliases_max: aliases::MAX,
         present,
         client_id: chosen,
         expiry_s: (keep < asked).then(|| u32::try_from(keep.as_secs()).unwrap_or(u32::MAX)),
@@ -219,7 +223,7 @@ fn open<S>(
         version: opening.version,
         acks: Acks::default(),
         alerts: 0,
-        downlinks: Downlinks::new(opening.receive_max.min(bounds.window)),
+        aliases: Aliases::default(),
         bounds,
         telemetry,
         will: opening.will.map(Box::new),
@@ -239,7 +243,7 @@ struct Session<S> {
     acks: Acks,
     /// Alerts that wait for their receipts, QoS 0 included.
     alerts: u16,
-    downlinks: Downlinks,
+    aliases: Aliases,
     will: Option<Box<Will>>,
     seat: Seat,
     bounds: Bounds,
@@ -338,7 +342,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         match incoming {
             Incoming::Publish(publish) => self.publish(publish),
             Incoming::PubAck { pid, delivered } => {
-                if let Some(notice) = self.downlinks.answer(pid)
+                let answered = self.handle.memory.lock().downlinks.answer(pid);
+                if let Some(notice) = answered
                     && delivered
                 {
                     self.edge.delivered(notice);
@@ -379,7 +384,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
     }
 
-    fn publish(&mut self, publish: Publish) -> Result<(), End> {
+    fn publish(&mut self, mut publish: Publish) -> Result<(), End> {
+        self.aliases.resolve(&mut publish)?;
         let Publish { pid, qos, .. } = publish;
         if qos == Qos::ExactlyOnce {
             let received = &self.handle.memory.lock().received;
@@ -396,7 +402,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         let verdict = match self.edge.spoken_for(self.handle.identity(), &publish.topic) {
             Some((terminal, Lane::Alert)) => {
-                self.alert(Arc::clone(&terminal.serial), publish);
+                self.alert(Arc::clone(&terminal.serial), &publish);
                 return Ok(());
             }
             Some((terminal, Lane::Telemetry)) => {
@@ -431,8 +437,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if taken.is_ok() { InTime::Yes } else { InTime::No }
     }
 
-    fn alert(&mut self, serial: Arc<str>, publish: Publish) {
-        let Publish { pid, qos, .. } = publish;
+    fn alert(&mut self, serial: Arc<str>, publish: &Publish) {
+        let &Publish { pid, qos, .. } = publish;
         let slot = match kind(qos) {
             Some(kind) => self.acks.owe(kind, pid),
             None => self.acks.nothing(),
@@ -467,39 +473,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn downlink(&mut self, downlink: Arc<Downlink>) -> Result<(), End> {
-        let Some(qos) = self.handle.memory.lock().qos_of(&downlink.topic) else { return Ok(()) };
+        let mut memory = self.handle.memory.lock();
+        let Some(qos) = memory.qos_of(&downlink.topic) else { return Ok(()) };
         if downlink.notice.is_some() && qos >= Qos::AtLeastOnce {
-            if self.downlinks.waiting() < self.bounds.downlinks {
-                self.downlinks.wait(downlink);
+            if memory.downlinks.waiting() < self.bounds.downlinks {
+                memory.downlinks.wait(downlink);
             } else {
                 self.edge.counters.downlinks_dropped.one();
             }
             return Ok(());
         }
+        drop(memory);
         if self.line.output.len() >= OUTPUT_MAX_BYTES {
             self.edge.counters.downlinks_dropped.one();
             return Ok(());
         }
-        self.write_downlink(&downlink, None).map(|_| ())
+        self.write_downlink(&downlink, None, Dup::First).map(|_| ())
     }
 
     fn write_downlinks(&mut self) -> Result<(), End> {
         while self.line.output.len() < OUTPUT_MAX_BYTES
-            && let Some((pid, downlink)) = self.downlinks.next()
+            && let Some((pid, downlink, dup)) = self.next_downlink()
         {
-            if self.write_downlink(&downlink, Some(pid))? == Fits::No {
-                self.downlinks.answer(pid);
+            if self.write_downlink(&downlink, Some(pid), dup)? == Fits::No {
+                self.handle.memory.lock().downlinks.answer(pid);
             }
         }
         Ok(())
     }
 
-    fn write_downlink(&mut self, downlink: &Downlink, pid: Option<u16>) -> Result<Fits, End> {
+    fn next_downlink(&self) -> Option<(u16, Arc<Downlink>, Dup)> {
+        self.handle.memory.lock().downlinks.next()
+    }
+
+    fn write_downlink(&mut self, downlink: &Downlink, pid: Option<u16>, dup: Dup) -> Result<Fits, End> {
         let before = self.line.output.len();
         self.write(&Outgoing::Publish {
             topic: downlink.topic.clone(),
             payload: downlink.payload.clone().into(),
             pid,
+            dup,
         })?;
         if self.line.output.len() - before > self.packet_max {
             self.line.output.truncate(before);
@@ -579,6 +592,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             End::Left(will) => *will,
             _ => AtEnd::Publish,
         };
+        // Whoever takes a session over has its downlinks already.
+        if !matches!(end, End::Ordered(Order::TakenOver)) {
+            self.handle.memory.lock().downlinks.pause(Instant::now().into_std());
+        }
         // What is durable is acknowledged even now.
         let acks = self.write_acks();
         let farewell = farewell.map_or(Ok(()), |farewell| self.write(&Outgoing::Farewell(farewell)));

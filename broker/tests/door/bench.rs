@@ -340,6 +340,11 @@ impl Raw {
         self.socket.flush().await.unwrap();
     }
 
+    /// Says something to a door that may have closed already.
+    pub(crate) async fn say_if_open(&mut self, bytes: &[u8]) {
+        let _ = self.socket.write_all(bytes).await;
+    }
+
     pub(crate) async fn say_v4(&mut self, packet: &v4::Packet) {
         let mut bytes = BytesMut::new();
         packet.write(&mut bytes, 1 << 20).unwrap();

@@ -99,7 +99,7 @@ async fn mqtt_5_terminals_are_told_what_is_granted() {
     .await;
     let granted = ack.properties.unwrap();
     assert_eq!((granted.session_expiry_interval, granted.receive_max), (Some(60), Some(16)));
-    assert_eq!((granted.topic_alias_max, granted.shared_subscription_available), (None, Some(0)));
+    assert_eq!((granted.topic_alias_max, granted.shared_subscription_available), (Some(8), Some(0)));
     assert_eq!(granted.max_packet_size, Some(64 * 1024));
     let (_raw, ack) = Raw::v5_with(&door, "P1", |connect, _| {
         connect.properties =

@@ -72,6 +72,8 @@ async fn the_bytes_of_waiting_alerts_are_bounded_too() {
 async fn of_a_terminal_that_sends_too_much_the_latest_goes_on_and_its_alerts_at_once() {
     let door = Door::open(Config { telemetry_rate: Rate::new(1, 2), ..quick() }).await;
     let mut gateway = door.gateway("g1").await;
+    let gateways = door.broker.gateways();
+    until("the gateway is known", || gateways() == 1).await;
     let mut raw = Raw::v5(&door, "P1").await;
     for pid in 1..=20 {
         raw.publish_v5("ydt/1/P1/fix", Qos5::AtLeastOnce, pid, &pid.to_string()).await;

@@ -10,6 +10,7 @@ mod concentrators;
 mod down;
 mod entry;
 mod faults;
+mod floods;
 mod limits;
 mod presence;
 mod publishing;

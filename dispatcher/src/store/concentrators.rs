@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::PgConnection;
-use wire::directory::Concentrator;
+use wire::directory::{Concentrator, Fingerprint};
 
 use super::StoreError;
 use super::terminals::{Reinstate, Rotated, write_down};
@@ -90,6 +90,18 @@ pub async fn revoke(conn: &mut PgConnection, login: &str) -> Result<bool, StoreE
     .execute(&mut *conn)
     .await?;
     write_down(conn, "concentrator_revoked", login, revoked.rows_affected()).await
+}
+
+/// Which certificate a concentrator must show from now on; none: it needs none. False: there is none such.
+pub async fn bind(conn: &mut PgConnection, login: &str, certificate: Option<&Fingerprint>) -> Result<bool, StoreError> {
+    let bound = sqlx::query!(
+        "update concentrator set certificate_sha256 = $2 where login = $1",
+        login,
+        certificate.map(|certificate| certificate.0.to_vec()),
+    )
+    .execute(&mut *conn)
+    .await?;
+    write_down(conn, "concentrator_bound", login, bound.rows_affected()).await
 }
 
 /// Which of these there are.

@@ -1,7 +1,7 @@
 //! Who may connect: what broker and gateway are told, as a snapshot and then as changes.
 
 use sqlx::PgConnection;
-use wire::directory::{Concentrator, Dialect, Terminal, Update};
+use wire::directory::{Concentrator, Dialect, Fingerprint, Terminal, Update};
 
 use super::StoreError;
 
@@ -20,7 +20,7 @@ pub async fn update_since(conn: &mut PgConnection, from: Option<i64>) -> Result<
     concentrators_since(&mut *conn, &since, &mut update).await?;
     let rows = sqlx::query!(
         r#"select t.id, t.serial, t.login, t.secret_sha256, t.dialect, t.manual_publish_means_help, t.drill,
-            t.revoked_at is not null as "is_revoked!", c.login as "concentrator?"
+            t.revoked_at is not null as "is_revoked!", c.login as "concentrator?", t.certificate_sha256
          from terminal t left join concentrator c on c.id = t.concentrator_id
          where t.changed_in >= $1::text::xid8"#,
         &since
@@ -41,6 +41,7 @@ pub async fn update_since(conn: &mut PgConnection, from: Option<i64>) -> Result<
             manual_publish_means_help: row.manual_publish_means_help,
             drill: row.drill,
             concentrator: row.concentrator.map(Into::into),
+            certificate: fingerprint(row.certificate_sha256).map_err(|()| impossible("certificate_sha256"))?,
         });
     }
     Ok(update)
@@ -48,7 +49,7 @@ pub async fn update_since(conn: &mut PgConnection, from: Option<i64>) -> Result<
 
 async fn concentrators_since(conn: &mut PgConnection, since: &str, update: &mut Update) -> Result<(), StoreError> {
     let rows = sqlx::query!(
-        r#"select login, secret_sha256, revoked_at is not null as "is_revoked!" from concentrator
+        r#"select login, secret_sha256, certificate_sha256, revoked_at is not null as "is_revoked!" from concentrator
          where changed_in >= $1::text::xid8"#,
         since
     )
@@ -59,12 +60,16 @@ async fn concentrators_since(conn: &mut PgConnection, since: &str, update: &mut 
             update.removed_concentrators.push(row.login);
             continue;
         }
-        let impossible =
-            |_| StoreError::Impossible { table: "concentrator", id: row.login.clone(), column: "secret_sha256" };
-        let secret_sha256 = row.secret_sha256.try_into().map_err(impossible)?;
-        update.concentrators.push(Concentrator { login: row.login.into(), secret_sha256 });
+        let impossible = |column| StoreError::Impossible { table: "concentrator", id: row.login.clone(), column };
+        let secret_sha256 = row.secret_sha256.try_into().map_err(|_| impossible("secret_sha256"))?;
+        let certificate = fingerprint(row.certificate_sha256).map_err(|()| impossible("certificate_sha256"))?;
+        update.concentrators.push(Concentrator { login: row.login.into(), secret_sha256, certificate });
     }
     Ok(())
+}
+
+fn fingerprint(bytes: Option<Vec<u8>>) -> Result<Option<Box<Fingerprint>>, ()> {
+    bytes.map(|bytes| bytes.try_into().map(|bytes| Box::new(Fingerprint(bytes))).map_err(drop)).transpose()
 }
 
 /// A dialect by the word that its column has for it.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use wire::directory::Terminal;
+use wire::directory::{Fingerprint, Terminal};
 
 use super::StoreError;
 
@@ -64,8 +64,9 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Listed>, StoreError> {
 pub async fn add(conn: &mut PgConnection, terminal: &Terminal, model: &str) -> Result<bool, StoreError> {
     let added = sqlx::query!(
         "insert into terminal (serial, login, secret_sha256, dialect, model, manual_publish_means_help, drill,
-            concentrator_id)
-         values ($1, $2, $3, $4, $5, $6, $7, (select id from concentrator where login = $8)) on conflict do nothing",
+            concentrator_id, certificate_sha256)
+         values ($1, $2, $3, $4, $5, $6, $7, (select id from concentrator where login = $8), $9)
+         on conflict do nothing",
         &*terminal.serial,
         &*terminal.login,
         &terminal.secret_sha256,
@@ -74,6 +75,7 @@ pub async fn add(conn: &mut PgConnection, terminal: &Terminal, model: &str) -> R
         terminal.manual_publish_means_help,
         terminal.drill,
         terminal.concentrator.as_deref(),
+        terminal.certificate.as_ref().map(|certificate| certificate.0.to_vec()),
     )
     .execute(&mut *conn)
     .await?;
@@ -136,6 +138,22 @@ pub async fn revoke(conn: &mut PgConnection, serial: &str) -> Result<bool, Store
     .execute(&mut *conn)
     .await?;
     write_down(conn, "terminal_revoked", serial, revoked.rows_affected()).await
+}
+
+/// Which certificate a terminal must show from now on; none: it needs none. False: there is no such terminal.
+pub async fn bind(
+    conn: &mut PgConnection,
+    serial: &str,
+    certificate: Option<&Fingerprint>,
+) -> Result<bool, StoreError> {
+    let bound = sqlx::query!(
+        "update terminal set certificate_sha256 = $2 where serial = $1",
+        serial,
+        certificate.map(|certificate| certificate.0.to_vec()),
+    )
+    .execute(&mut *conn)
+    .await?;
+    write_down(conn, "terminal_bound", serial, bound.rows_affected()).await
 }
 
 /// Who wears a terminal from now on; none: nobody. False: there is no such terminal, or that is so already.

@@ -219,6 +219,7 @@ impl House {
             manual_publish_means_help: false,
             drill: false,
             concentrator: None,
+            certificate: None,
         };
         registry::put_terminal(&mut conn, &terminal, "sim", Some(resident)).await.unwrap();
     }
@@ -355,6 +356,7 @@ async fn furnish(pool: &PgPool) -> (ResidentId, ResponderId, ResponderId, UserId
         manual_publish_means_help: false,
         drill: false,
         concentrator: None,
+        certificate: None,
     };
     registry::put_terminal(&mut conn, &terminal, "sim", Some(resident)).await.unwrap();
 

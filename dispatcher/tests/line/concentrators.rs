@@ -3,12 +3,12 @@
 use dispatcher::store::concentrators;
 use dispatcher::store::terminals::{self, Reinstate, Rotated};
 use sqlx::PgPool;
-use wire::directory::{Concentrator, Directory, Identity, Lookup, hash_secret};
+use wire::directory::{Concentrator, Directory, Fingerprint, Identity, Lookup, hash_secret};
 
 use crate::district::District;
 
 fn hub(login: &str, secret: &[u8]) -> Concentrator {
-    Concentrator { login: login.into(), secret_sha256: hash_secret(secret) }
+    Concentrator { login: login.into(), secret_sha256: hash_secret(secret), certificate: None }
 }
 
 /// A directory that is kept up to date by hand.
@@ -52,6 +52,17 @@ async fn what_is_said_of_concentrators_reaches_the_doors(pool: PgPool) {
     assert_eq!(attached.len(), 2, "P9 is none");
     kept.follow().await;
     assert!(kept.is_let_in("hub", b"s") && kept.speaks_for("hub", "P1") && !kept.speaks_for("hub", "P3"));
+
+    // A certificate that one must show, of either kind.
+    let certificate = Fingerprint::of(b"certificate");
+    assert!(terminals::bind(&mut conn, "P2", Some(&certificate)).await.unwrap());
+    assert!(concentrators::bind(&mut conn, "hub", Some(&certificate)).await.unwrap());
+    assert!(!concentrators::bind(&mut conn, "none", Some(&certificate)).await.unwrap());
+    kept.follow().await;
+    for login in ["P2", "hub"] {
+        let is_bound = |identity: &Identity| identity.certificate() == Some(&certificate);
+        assert!(matches!(kept.directory.by_login(login), Lookup::Listed(identity) if is_bound(&identity)));
+    }
 
     concentrators::attach(&mut conn, &serials[..1], None).await.unwrap();
     kept.follow().await;

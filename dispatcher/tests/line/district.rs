@@ -60,6 +60,7 @@ impl District {
                 manual_publish_means_help: false,
                 drill: false,
                 concentrator: None,
+                certificate: None,
             };
             registry::put_terminal(&mut conn, &terminal, "sim", Some(resident)).await.unwrap();
         }

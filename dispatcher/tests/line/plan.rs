@@ -261,6 +261,7 @@ async fn populate(pool: &PgPool, calls: usize) {
             manual_publish_means_help: false,
             drill: false,
             concentrator: None,
+            certificate: None,
         };
         registry::put_terminal(&mut conn, &terminal, "sim", Some(resident)).await.unwrap();
         let name = format!("队员{number}");

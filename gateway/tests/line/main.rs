@@ -43,6 +43,7 @@ fn directory() -> Arc<Directory> {
         manual_publish_means_help: true,
         drill: false,
         concentrator: None,
+        certificate: None,
     };
     let upserts = vec![terminal("P1", Dialect::Ydt), terminal("chen/phone", Dialect::OwnTracks)];
     let directory = Directory::default();

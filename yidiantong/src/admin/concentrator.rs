@@ -6,7 +6,7 @@ use dispatcher::store::concentrators;
 use dispatcher::store::terminals::{Reinstate, Rotated};
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
-use wire::directory::hash_secret;
+use wire::directory::{Fingerprint, hash_secret};
 
 use super::{Place, say, say_json, secret, with_database};
 
@@ -45,6 +45,17 @@ enum Deed {
         /// Let it in again though it was revoked.
         #[arg(long)]
         reinstate: bool,
+    },
+    /// Say which certificate a concentrator must show (over TLS) from now on, besides its secret.
+    Bind {
+        /// Its MQTT user name.
+        login: String,
+        /// SHA-256 of the certificate, as `openssl x509 -noout -fingerprint -sha256` tells it.
+        #[arg(required_unless_present = "none")]
+        fingerprint: Option<Fingerprint>,
+        /// It needs none.
+        #[arg(long, conflicts_with = "fingerprint")]
+        none: bool,
     },
     /// Let a concentrator speak for terminals from now on, and no other.
     Attach {
@@ -92,6 +103,13 @@ impl Concentrator {
                         Rotated::Unknown => anyhow::bail!(unknown(login)),
                     }
                 }
+                Deed::Bind { login, fingerprint, .. } => {
+                    let is_there = concentrators::bind(&mut tx, login, fingerprint.as_ref()).await?;
+                    anyhow::ensure!(is_there, unknown(login));
+                    let what =
+                        if fingerprint.is_some() { "must show that certificate" } else { "needs no certificate" };
+                    format!("{login} {what}")
+                }
                 Deed::Attach { login, serials } => {
                     known(&mut tx, login).await?;
                     attach(&mut tx, serials, Some(login)).await?;
@@ -114,7 +132,7 @@ impl Concentrator {
 fn made(login: &str) -> (String, wire::directory::Concentrator) {
     let fresh = secret::fresh();
     let secret_sha256 = hash_secret(fresh.as_bytes());
-    (fresh, wire::directory::Concentrator { login: login.into(), secret_sha256 })
+    (fresh, wire::directory::Concentrator { login: login.into(), secret_sha256, certificate: None })
 }
 
 async fn attach(conn: &mut PgConnection, serials: &[String], concentrator: Option<&str>) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use dispatcher::store::terminals::{self, Reinstate, Rotated};
 use domain::id::ResidentId;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
-use wire::directory::{Dialect, hash_secret};
+use wire::directory::{Dialect, Fingerprint, hash_secret};
 
 use super::{Over, Place, say, say_json, secret, with_database, write_private};
 use provision::{Provision, Wanted};
@@ -44,6 +44,17 @@ enum Deed {
         /// Let it in again though it was revoked.
         #[arg(long)]
         reinstate: bool,
+    },
+    /// Say which certificate a terminal must show (over TLS) from now on, besides its secret.
+    Bind {
+        /// Its name in topics.
+        serial: String,
+        /// SHA-256 of the certificate, as `openssl x509 -noout -fingerprint -sha256` tells it.
+        #[arg(required_unless_present = "none")]
+        fingerprint: Option<Fingerprint>,
+        /// It needs none.
+        #[arg(long, conflicts_with = "fingerprint")]
+        none: bool,
     },
     /// Say who wears a terminal from now on.
     Assign {
@@ -84,6 +95,10 @@ struct Kind {
     /// The concentrator (集中器) that may speak for it, by its login.
     #[arg(long)]
     concentrator: Option<String>,
+    /// The certificate that it must show (over TLS) besides its secret: SHA-256, as `openssl x509 -noout -fingerprint
+    /// -sha256` tells it.
+    #[arg(long)]
+    certificate: Option<Fingerprint>,
     /// A position published by hand is a call for help (OwnTracks).
     #[arg(long)]
     manual_publish_means_help: bool,
@@ -143,6 +158,13 @@ impl Terminal {
                     tx.commit().await.context("nothing was changed")?;
                     show(serial, None, &fresh);
                     return Ok(());
+                }
+                Deed::Bind { serial, fingerprint, .. } => {
+                    let is_there = terminals::bind(&mut tx, serial, fingerprint.as_ref()).await?;
+                    anyhow::ensure!(is_there, unknown(serial));
+                    let what =
+                        if fingerprint.is_some() { "must show that certificate" } else { "needs no certificate" };
+                    say(format_args!("{serial} {what}"));
                 }
                 Deed::Assign { serial, resident, .. } => {
                     known(&mut tx, serial).await?;

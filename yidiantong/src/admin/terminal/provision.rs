@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use dispatcher::store::{concentrators, terminals};
 use domain::id::ResidentId;
 use sqlx::PgConnection;
-use wire::directory::{Dialect, hash_secret};
+use wire::directory::{Dialect, NoFingerprint, hash_secret};
 
 use super::{Kind, dialect, meant};
 use crate::admin::import::sheet::Sheet;
@@ -17,7 +17,7 @@ use crate::admin::secret;
 #[derive(Debug, clap::Args)]
 pub(super) struct Provision {
     /// A CSV file with the column serial (终端号), and if you like login (用户名), dialect (协议), model (型号),
-    /// resident (服务对象), concentrator (集中器).
+    /// resident (服务对象), concentrator (集中器), certificate (证书指纹).
     file: PathBuf,
     /// Where to write serials, logins and secrets: a new file that only you can read.
     #[arg(long)]
@@ -37,13 +37,14 @@ pub(super) struct Wanted {
     kind: Kind,
 }
 
-const HEADINGS: [(&str, &[&str]); 6] = [
+const HEADINGS: [(&str, &[&str]); 7] = [
     ("serial", &["serial", "终端号", "设备号", "序列号"]),
     ("login", &["login", "用户名", "登录名"]),
     ("dialect", &["dialect", "协议"]),
     ("model", &["model", "型号"]),
     ("resident", &["resident", "服务对象", "佩戴人", "姓名", "编号"]),
     ("concentrator", &["concentrator", "集中器"]),
+    ("certificate", &["certificate", "证书指纹", "证书"]),
 ];
 
 impl Provision {
@@ -62,17 +63,22 @@ fn rows(sheet: &Sheet, kind: &Kind) -> anyhow::Result<Vec<Wanted>> {
         sheet.headings.iter().position(|heading| names.contains(&heading.to_lowercase().as_str()))
     };
     let Some(serial) = column("serial") else { anyhow::bail!("no column is called serial or 终端号") };
-    let columns = ["login", "dialect", "model", "resident", "concentrator"].map(column);
+    let columns = ["login", "dialect", "model", "resident", "concentrator", "certificate"].map(column);
     let (mut wanted, mut refused) = (Vec::new(), Vec::new());
     for row in &sheet.rows {
         let cell =
             |column: Option<usize>| column.map(|column| row.cells[column].as_str()).filter(|cell| !cell.is_empty());
-        let [login, spoken, model, resident, concentrator] = columns.map(cell);
+        let [login, spoken, model, resident, concentrator, certificate] = columns.map(cell);
         let mut kind = kind.clone();
         match spoken.map(dialect) {
             None => {}
             Some(Ok(dialect)) => kind.dialect = dialect,
             Some(Err(why)) => refused.push(format!("line {}: {why}", row.line)),
+        }
+        match certificate.map(str::parse) {
+            None => {}
+            Some(Ok(fingerprint)) => kind.certificate = Some(fingerprint),
+            Some(Err(NoFingerprint)) => refused.push(format!("line {}: {NoFingerprint}", row.line)),
         }
         kind.model = model.unwrap_or(&kind.model).into();
         kind.concentrator = concentrator.map(Into::into).or(kind.concentrator);
@@ -178,6 +184,7 @@ pub(super) async fn add(conn: &mut PgConnection, wanted: Vec<Wanted>) -> anyhow:
             manual_publish_means_help: one.kind.manual_publish_means_help,
             drill: one.kind.drill,
             concentrator: one.kind.concentrator.as_deref().map(Into::into),
+            certificate: one.kind.certificate.map(Box::new),
         };
         let is_new = terminals::add(conn, &listed, &one.kind.model).await?;
         anyhow::ensure!(is_new, "{} came to be there meanwhile: nothing was added", one.serial);
@@ -204,7 +211,14 @@ mod tests {
     use super::*;
 
     fn kind(dialect: Dialect) -> Kind {
-        Kind { dialect, model: "pager".into(), concentrator: None, manual_publish_means_help: false, drill: false }
+        Kind {
+            dialect,
+            model: "pager".into(),
+            concentrator: None,
+            certificate: None,
+            manual_publish_means_help: false,
+            drill: false,
+        }
     }
 
     fn read(text: &str) -> anyhow::Result<Vec<Wanted>> {
@@ -226,7 +240,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
-        let refused = read("serial,dialect\nP1,ydt\nP2,morse\n").unwrap_err().to_string();
+        let refused = read("serial,dialect,证书\nP1,ydt,\nP2,morse,\nP3,ydt,E3:B0\n").unwrap_err().to_string();
+        assert!(refused.contains("line 4: a fingerprint is 64 hexadecimal digits"), "{refused}");
         assert!(refused.contains("line 3: the dialects are ydt and own_tracks"), "{refused}");
         let faults = faults(&read("serial,login\nP1,\nP/2,\nP1,x\nP3,P1\n").unwrap());
         assert_eq!(faults.len(), 3, "{faults:?}");
