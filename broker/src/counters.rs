@@ -5,25 +5,39 @@ wire::counters! {
     pub struct Counters {
         /// Sockets open now.
         connections: Gauge,
+        /// Sockets that have not said CONNECT yet.
+        half_open: Gauge,
         /// Sessions open now.
         sessions: Gauge,
+        /// Sessions of concentrators open now, among them.
+        concentrators: Gauge,
         /// Sessions opened.
         sessions_opened: Counter,
         /// Turned away because user name or password was wrong or unknown.
         refused_credentials: Counter,
+        /// Turned away because they showed no certificate, or not the one that is theirs.
+        refused_certificate: Counter,
+        /// Connections over TLS that came to nothing: a certificate that is not accepted, or no TLS at all.
+        refused_tls: Counter,
         /// Turned away because there is no directory yet.
         refused_no_directory: Counter,
         /// Turned away for what they said: no CONNECT, another protocol, a client id that will not do.
         refused_protocol: Counter,
         /// Turned away because the door is full.
         refused_full: Counter,
+        /// Turned away because too many others had not said CONNECT yet.
+        refused_half_open: Counter,
+        /// Turned away because too many came from the same address.
+        refused_address: Counter,
+        /// Times that accepting waited because connections came too fast.
+        accept_waited: Counter,
         /// Said no CONNECT in time, or left before.
         refused_silent: Counter,
         /// Sessions that another of the same terminal and client id replaced.
         taken_over: Counter,
         /// Sessions that a newer one of the same terminal pushed out.
         pushed_out: Counter,
-        /// Sessions closed because the directory no longer lists their terminal as it was.
+        /// Sessions closed because the directory no longer lists their terminal or concentrator as it was.
         revoked: Counter,
         /// Sessions closed because they broke the protocol.
         violations: Counter,
@@ -35,6 +49,8 @@ wire::counters! {
         alerts: Counter,
         /// Alerts that wait for their receipts now.
         alerts_waiting: Gauge,
+        /// The same in bytes.
+        alerts_waiting_bytes: Gauge,
         /// Alerts handed to a gateway, repetitions included.
         alerts_handed_over: Counter,
         /// Alerts that no gateway came to take before they were given up. Never acknowledged.
@@ -43,8 +59,22 @@ wire::counters! {
         receipts_late: Counter,
         /// Publishes on the telemetry lane.
         telemetry: Counter,
-        /// Telemetry shed.
-        telemetry_shed: Counter,
+        /// Telemetry that a later message took the place of while there was no gateway.
+        telemetry_coalesced_gateway: Counter,
+        /// Telemetry that a later message took the place of while the bus was behind.
+        telemetry_coalesced_bus: Counter,
+        /// Telemetry that a later message took the place of because its terminal sends too much.
+        telemetry_coalesced_rate: Counter,
+        /// Telemetry shed while there was no gateway.
+        telemetry_shed_gateway: Counter,
+        /// Telemetry shed while the bus was behind.
+        telemetry_shed_bus: Counter,
+        /// Telemetry shed because its terminal sends too much.
+        telemetry_shed_rate: Counter,
+        /// Telemetry that waits for a gateway, the bus, or its terminal's turn now.
+        telemetry_parked: Gauge,
+        /// The same in bytes.
+        telemetry_parked_bytes: Gauge,
         /// Publishes to a topic that the terminal may not use.
         publish_denied: Counter,
         /// Subscriptions that the terminal may not have.

@@ -1,16 +1,18 @@
 //! What all sessions of a door share, and the tasks that run beside them.
 
-use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 use wire::bus::{self, Alive, Downlink, Receipts, Uplink};
-use wire::directory::{Directory, Terminal};
+use wire::counters::Counter;
+use wire::directory::{Directory, Identity, Lookup, Terminal};
 use wire::notice::Delivered;
 use wire::report::{Heard, Session};
 use wire::topics::{self, Lane};
@@ -20,15 +22,20 @@ use crate::clock;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::gateways::Gateways;
+use crate::limits::Addresses;
 use crate::mailbox::{Order, Post};
 use crate::packet::{self, Dup, Known, Publish, Will};
+use crate::parked::{Kept, Parked};
 use crate::pending::{Alert, HandOver, Pending, Settled, Times};
 use crate::presence::Presence;
 use crate::session::acks::Slot;
 use crate::sessions::{Handle, Last, Sessions, Wanted};
+use crate::tls::Gate;
 
 /// How often waiting alerts are looked at.
 const TURN: Duration = Duration::from_millis(50);
+/// How often the latest telemetry of terminals that send too much goes on.
+const SLOWED_EVERY: Duration = Duration::from_secs(1);
 /// How long comings and goings are gathered.
 const GATHER: Duration = Duration::from_millis(200);
 /// How often absent sessions are looked at.
@@ -36,7 +43,7 @@ const FORGET_EVERY: Duration = Duration::from_mins(1);
 /// How often the copy of a directory that changes is written: it is written whole.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 /// The copy of the directory in the data folder.
-const DIRECTORY_FILE: &str = "broker-directory.json";
+const DIRECTORY_FILE: &str = "broker-directory";
 
 /// Who waits for a receipt.
 #[derive(Debug)]
@@ -68,18 +75,36 @@ impl Drop for Seat {
     }
 }
 
-/// What an admitted terminal gets.
+/// What whoever was admitted gets.
 pub(crate) struct Entered {
     pub(crate) seat: Seat,
     /// Whether it was remembered.
     pub(crate) present: Known,
 }
 
-/// Telemetry that came while no gateway was alive.
-#[derive(Debug, Default)]
-struct Parked {
-    messages: VecDeque<(Arc<str>, Bytes)>,
-    bytes: usize,
+/// A connection that has not said CONNECT yet, in the counters.
+pub(crate) struct HalfOpen(Arc<Counters>);
+
+impl Drop for HalfOpen {
+    fn drop(&mut self) {
+        self.0.half_open.one_less();
+    }
+}
+
+/// Whether a message may go on, by its terminal's own rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InTime {
+    Yes,
+    /// Its terminal sends too much.
+    No,
+}
+
+/// Why telemetry waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    NoGateway,
+    Bus,
+    Rate,
 }
 
 /// Where the edge publishes.
@@ -98,7 +123,11 @@ pub(crate) struct Edge {
     outlets: Outlets,
     gateways: RwLock<Gateways>,
     alerts: Mutex<Pending<Waiter>>,
+    /// While there is no gateway, or the bus is behind.
     parked: Mutex<Parked>,
+    /// From terminals that send too much.
+    slowed: Mutex<Parked>,
+    addresses: Mutex<Addresses>,
     presence: Presence,
 }
 
@@ -117,9 +146,28 @@ impl Edge {
             gateways: RwLock::new(Gateways::new(config.gateway_gone_after)),
             alerts: Mutex::new(Pending::new(times)),
             parked: Mutex::default(),
+            slowed: Mutex::default(),
+            addresses: Mutex::default(),
             presence: Presence::default(),
             config,
         }
+    }
+
+    /// Whether a connection may come in that nobody has listened to yet, beside `connections` others; else what counts
+    /// that it may not.
+    pub(crate) fn let_in(&self, from: IpAddr, connections: usize, now: Instant) -> Result<HalfOpen, &Counter> {
+        let (config, counters) = (&self.config, &self.counters);
+        if connections >= config.connections_max {
+            return Err(&counters.refused_full);
+        }
+        if counters.half_open.get() >= config.half_open_max as u64 {
+            return Err(&counters.refused_half_open);
+        }
+        if config.address_rate.is_some_and(|rate| self.addresses.lock().take(from, rate, now).is_err()) {
+            return Err(&counters.refused_address);
+        }
+        counters.half_open.one();
+        Ok(HalfOpen(Arc::clone(counters)))
     }
 
     /// Opens a session and ends those that it replaces.
@@ -134,21 +182,55 @@ impl Edge {
         for pushed_out in &opened.pushed_out {
             pushed_out.mailbox.post(Post::End(Order::PushedOut));
         }
-        self.tell(Heard { serial: opened.handle.serial.to_string(), at, session: Session::Opened });
+        match opened.handle.identity() {
+            Identity::Terminal(terminal) => self.tell(&terminal.serial, at, Session::Opened),
+            Identity::Concentrator(concentrator) => {
+                self.counters.concentrators.one();
+                tracing::info!(login = %concentrator.login, "a concentrator has come");
+            }
+        }
         let seat = Seat { edge: Arc::clone(self), handle: opened.handle, keep: Duration::ZERO, tell: Tell::Yes };
         Entered { seat, present: opened.present }
     }
 
     /// Takes an ended session out of the table and remembers it for `keep`.
     fn close(&self, handle: &Arc<Handle>, keep: Duration, tell: Tell) {
-        if self.sessions.close(handle, keep, Instant::now()) == Last::Yes && tell == Tell::Yes {
-            self.tell(Heard { serial: handle.serial.to_string(), at: clock::now(), session: Session::Closed });
+        let last = self.sessions.close(handle, keep, Instant::now());
+        match handle.identity() {
+            Identity::Terminal(terminal) if last == Last::Yes && tell == Tell::Yes => {
+                self.tell(&terminal.serial, clock::now(), Session::Closed);
+            }
+            Identity::Terminal(_) => {}
+            Identity::Concentrator(concentrator) => {
+                self.counters.concentrators.one_less();
+                tracing::info!(login = %concentrator.login, "a concentrator has gone");
+            }
         }
         self.counters.sessions.one_less();
     }
 
-    fn tell(&self, heard: Heard) {
+    fn tell(&self, serial: &str, at: Timestamp, session: Session) {
+        let heard = Heard { serial: serial.to_owned(), at, session };
         self.counters.presence_dropped.add(self.presence.heard([heard]));
+    }
+
+    /// The terminal that `identity` speaks for when it publishes to `topic`, and the lane. `None`: it may not.
+    pub(crate) fn spoken_for(&self, identity: Identity, topic: &str) -> Option<(Arc<Terminal>, Lane)> {
+        let terminal = match identity {
+            Identity::Terminal(terminal) => terminal,
+            Identity::Concentrator(concentrator) => self.directory.spoken_for(&concentrator, topic)?,
+        };
+        topics::publish_lane(&terminal, topic).map(|lane| (terminal, lane))
+    }
+
+    /// Whether `identity` may subscribe to `filter`.
+    pub(crate) fn may_subscribe(&self, identity: &Identity, filter: &str) -> bool {
+        match identity {
+            Identity::Terminal(terminal) => topics::may_subscribe(terminal, filter),
+            Identity::Concentrator(concentrator) => {
+                topics::may_subscribe_for(filter, |_| self.directory.spoken_for(concentrator, filter).is_some())
+            }
+        }
     }
 
     /// A terminal has acknowledged a notice.
@@ -160,10 +242,16 @@ impl Edge {
     /// Whether publishes should not be read: too many alerts wait for their receipts.
     pub(crate) fn is_full(&self) -> bool {
         self.counters.alerts_waiting.get() >= self.config.alerts_max as u64
+            || self.counters.alerts_waiting_bytes.get() >= self.config.alerts_max_bytes as u64
+    }
+
+    fn count_alerts(&self, alerts: &Pending<Waiter>) {
+        self.counters.alerts_waiting.set(alerts.len());
+        self.counters.alerts_waiting_bytes.set(alerts.bytes());
     }
 
     /// Hands an alert over to its gateway, or keeps it until there is one. `waiter` hears of it again.
-    pub(crate) fn alert(&self, serial: Arc<str>, publish: Publish, waiter: Option<Waiter>) {
+    pub(crate) fn alert(&self, serial: Arc<str>, publish: &Publish, waiter: Option<Waiter>) {
         self.counters.alerts.one();
         let (id, message) = self.uplink(&serial, publish, Lane::Alert);
         let now = Instant::now();
@@ -172,7 +260,7 @@ impl Edge {
         let mut alerts = self.alerts.lock();
         let hand_over = alerts.add(Alert { id, serial, message, waiter }, now, &gateways);
         self.hand_over(hand_over);
-        self.counters.alerts_waiting.set(alerts.len());
+        self.count_alerts(&alerts);
     }
 
     fn hand_over(&self, hand_overs: impl IntoIterator<Item = HandOver>) {
@@ -188,33 +276,54 @@ impl Edge {
         self.gateways.read().count(Instant::now())
     }
 
-    /// Gives telemetry to the bus, or keeps it a while when there is no gateway yet.
-    pub(crate) fn telemetry(&self, serial: Arc<str>, publish: Publish) -> Room {
+    /// Gives telemetry to the bus. What cannot go on at once waits, and a later message may take its place.
+    pub(crate) fn telemetry(&self, terminal: &Terminal, publish: &Publish, in_time: InTime) -> Room {
         self.counters.telemetry.one();
-        let (_, message) = self.uplink(&serial, publish, Lane::Telemetry);
-        let room = self.take_telemetry(serial, message);
-        if room == Room::Full {
-            self.counters.telemetry_shed.one();
+        let serial = &terminal.serial;
+        let supersedes = topics::is_superseded(terminal, &publish.topic).then_some(publish.topic.as_str());
+        let (_, message) = self.uplink(serial, publish, Lane::Telemetry);
+        let limit = self.telemetry_limit();
+        if in_time == InTime::No {
+            let kept = self.slowed.lock().keep(serial, supersedes, message, limit);
+            return self.count_kept(kept, Behind::Rate);
         }
-        room
+        let mut parked = self.parked.lock();
+        let behind = match self.gateways.read().choose(serial, Instant::now()) {
+            None => Behind::NoGateway,
+            Some(gateway) => {
+                // What waits goes first.
+                if parked.is_empty()
+                    && self.outlets.telemetry.publish(bus::up(&gateway, Lane::Telemetry), message.clone(), limit)
+                        == Room::Taken
+                {
+                    return Room::Taken;
+                }
+                Behind::Bus
+            }
+        };
+        let kept = parked.keep(serial, supersedes, message, limit);
+        drop(parked);
+        self.count_kept(kept, behind)
     }
 
-    fn take_telemetry(&self, serial: Arc<str>, message: Bytes) -> Room {
-        let limit = self.telemetry_limit();
-        let mut parked = self.parked.lock();
-        let gateway = self.gateways.read().choose(&serial, Instant::now());
-        if let Some(gateway) = gateway
-            && parked.messages.is_empty()
-        {
-            drop(parked);
-            return self.outlets.telemetry.publish(bus::up(&gateway, Lane::Telemetry), message, limit);
+    fn count_kept(&self, kept: Kept, behind: Behind) -> Room {
+        let counters = &self.counters;
+        let (coalesced, shed) = match behind {
+            Behind::NoGateway => (&counters.telemetry_coalesced_gateway, &counters.telemetry_shed_gateway),
+            Behind::Bus => (&counters.telemetry_coalesced_bus, &counters.telemetry_shed_bus),
+            Behind::Rate => (&counters.telemetry_coalesced_rate, &counters.telemetry_shed_rate),
+        };
+        match kept {
+            Kept::Waits => Room::Taken,
+            Kept::Coalesced => {
+                coalesced.one();
+                Room::Taken
+            }
+            Kept::Shed => {
+                shed.one();
+                Room::Full
+            }
         }
-        if parked.messages.len() >= limit.messages || parked.bytes + message.len() > limit.bytes {
-            return Room::Full;
-        }
-        parked.bytes += message.len();
-        parked.messages.push_back((serial, message));
-        Room::Taken
     }
 
     fn telemetry_limit(&self) -> Limit {
@@ -223,26 +332,35 @@ impl Edge {
 
     fn send_parked(&self, now: Instant) {
         let mut parked = self.parked.lock();
-        while let Some((serial, message)) = parked.messages.front() {
-            let Some(gateway) = self.gateways.read().choose(serial, now) else { return };
-            let topic = bus::up(&gateway, Lane::Telemetry);
-            if self.outlets.telemetry.publish(topic, message.clone(), self.telemetry_limit()) == Room::Full {
-                return;
-            }
-            let length = message.len();
-            parked.messages.pop_front();
-            parked.bytes -= length;
-        }
-        *parked = Parked::default();
+        self.send_telemetry(&mut parked, now);
+        let (messages, bytes) = (parked.len(), parked.bytes());
+        drop(parked);
+        let slowed = self.slowed.lock();
+        self.counters.telemetry_parked.set(messages + slowed.len());
+        self.counters.telemetry_parked_bytes.set(bytes + slowed.bytes());
     }
 
-    fn uplink(&self, serial: &str, publish: Publish, lane: Lane) -> (Uuid, Bytes) {
+    fn send_telemetry(&self, waiting: &mut Parked, now: Instant) {
+        if waiting.is_empty() {
+            return;
+        }
+        let limit = self.telemetry_limit();
+        waiting.send(|serial, message| {
+            let gateway = self.gateways.read().choose(serial, now);
+            gateway.is_some_and(|gateway| {
+                let topic = bus::up(&gateway, Lane::Telemetry);
+                self.outlets.telemetry.publish(topic, message.clone(), limit) == Room::Taken
+            })
+        });
+    }
+
+    fn uplink(&self, serial: &str, publish: &Publish, lane: Lane) -> (Uuid, Bytes) {
         let id = clock::new_id();
         let uplink = Uplink {
             id,
             door: self.config.door.clone(),
             serial: serial.to_owned(),
-            topic: publish.topic,
+            topic: publish.topic.clone(),
             lane,
             repeated: publish.dup == Dup::Again,
             received_at: clock::now(),
@@ -251,21 +369,26 @@ impl Edge {
         (id, bus::encode(&uplink).into())
     }
 
-    /// Publishes the will of a terminal that has gone, if it may publish there.
-    pub(crate) fn will(&self, terminal: &Terminal, will: Will) {
-        let lane = packet::is_topic(&will.topic).then(|| topics::publish_lane(terminal, &will.topic)).flatten();
-        let Some(lane) = lane else {
+    /// Publishes the will of somebody who has gone, if they may publish there.
+    pub(crate) fn will(&self, identity: Identity, will: Will) {
+        let spoken_for = packet::is_topic(&will.topic).then(|| self.spoken_for(identity, &will.topic)).flatten();
+        let Some((terminal, lane)) = spoken_for else {
             self.counters.publish_denied.one();
             return;
         };
         self.counters.wills.one();
-        let serial = Arc::from(terminal.serial.as_str());
-        let publish =
-            Publish { topic: will.topic, payload: will.payload, qos: packet::Qos::AtMostOnce, dup: Dup::First, pid: 0 };
+        let publish = Publish {
+            topic: will.topic,
+            payload: will.payload,
+            qos: packet::Qos::AtMostOnce,
+            dup: Dup::First,
+            pid: 0,
+            alias: None,
+        };
         match lane {
-            Lane::Alert => self.alert(serial, publish, None),
+            Lane::Alert => self.alert(Arc::clone(&terminal.serial), &publish, None),
             Lane::Telemetry => {
-                self.telemetry(serial, publish);
+                self.telemetry(&terminal, &publish, InTime::Yes);
             }
         }
     }
@@ -279,7 +402,7 @@ impl Edge {
                 Settled::Late => self.counters.receipts_late.one(),
             }
         }
-        self.counters.alerts_waiting.set(alerts.len());
+        self.count_alerts(&alerts);
     }
 
     /// Looks after everything that waits.
@@ -297,7 +420,7 @@ impl Edge {
                 tracing::error!(alerts = due.given_up, "alerts given up: no gateway came to take them");
                 self.counters.alerts_given_up.add(due.given_up);
             }
-            self.counters.alerts_waiting.set(alerts.len());
+            self.count_alerts(&alerts);
         }
         self.send_parked(now);
         self.outlets.alerts.announce();
@@ -306,10 +429,14 @@ impl Edge {
     }
 
     fn deliver(&self, downlink: Downlink) {
-        let sessions = self.sessions.of(&downlink.serial);
+        let concentrator = match self.directory.by_serial(&downlink.serial) {
+            Lookup::Listed(terminal) => terminal.concentrator.clone(),
+            Lookup::Unlisted | Lookup::NoDirectory => None,
+        };
+        let sessions = self.sessions.of(&downlink.serial, concentrator.as_deref());
         let downlink = Arc::new(downlink);
         for session in sessions {
-            let max = self.config.downlinks_per_session_max;
+            let max = self.config.bounds(&session.identity()).downlinks;
             if session.mailbox.post_downlink(Arc::clone(&downlink), max).is_err() {
                 self.counters.downlinks_dropped.one();
             }
@@ -353,12 +480,35 @@ impl Edge {
         }
     }
 
-    /// Looks after what waits, for ever.
-    pub(crate) async fn take_turns(&self) {
-        let mut ticks = every(TURN);
+    /// Looks at the files of certificates, for ever.
+    pub(crate) async fn renew(&self, gate: &Gate) {
+        let mut ticks = every(self.config.certificates_every);
+        let mut stamp = gate.stamp();
         loop {
             ticks.tick().await;
-            self.turn();
+            let now = gate.stamp();
+            if now == stamp {
+                continue;
+            }
+            stamp = now;
+            match gate.renew() {
+                Ok(()) => tracing::info!("the door has taken over new certificates"),
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, "the new certificates are no good; the old ones stay");
+                }
+            }
+        }
+    }
+
+    /// Looks after what waits, for ever.
+    pub(crate) async fn take_turns(&self) {
+        let (mut ticks, mut slow) = (every(TURN), every(SLOWED_EVERY));
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => self.turn(),
+                _ = slow.tick() => self.send_telemetry(&mut self.slowed.lock(), Instant::now()),
+            }
         }
     }
 
@@ -372,8 +522,8 @@ impl Edge {
                 _ = gather.tick() => self.publish_presence(),
                 _ = round.tick() => {
                     let heard = self.sessions.all().into_iter().filter_map(|session| {
-                        let at = session.heard_since()?;
-                        Some(Heard { serial: session.serial.to_string(), at, session: Session::Alive })
+                        let (serial, at) = (session.serial()?, session.heard_since()?);
+                        Some(Heard { serial: serial.to_string(), at, session: Session::Alive })
                     });
                     self.counters.presence_dropped.add(self.presence.heard(heard));
                 }
@@ -392,7 +542,7 @@ impl Edge {
         }
     }
 
-    /// Ends sessions whose terminal the directory no longer lists as it was, and keeps the copy of the
+    /// Ends sessions whose terminal or concentrator the directory no longer lists as it was, and keeps the copy of the
     /// directory on disk, for ever.
     pub(crate) async fn follow_directory(&self) {
         let mut ticks = every(self.config.revocation_every);

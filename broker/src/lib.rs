@@ -14,16 +14,19 @@ mod config;
 mod counters;
 mod edge;
 mod gateways;
+mod limits;
 mod mailbox;
 mod packet;
+mod parked;
 mod pending;
 mod presence;
 mod session;
 mod sessions;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -35,10 +38,15 @@ use wire::directory::Directory;
 pub use bus::BusError;
 pub use config::{Acknowledge, Config};
 pub use counters::Counters;
+pub use limits::Rate;
+pub use tls::{Tls, TlsError};
 
 use bus::{Bus, Listener};
-use edge::{Edge, Outlets};
+use edge::{Edge, HalfOpen, Outlets};
+use limits::{Pace, TooEarly};
 use mailbox::Order;
+use session::Arrival;
+use tls::Gate;
 
 /// Connections that may wait to be accepted: terminals come back all at once.
 const BACKLOG: u32 = 4096;
@@ -61,6 +69,9 @@ pub enum BrokerError {
         /// Why.
         source: io::Error,
     },
+    /// There is nothing to speak TLS with.
+    #[error("terminals cannot connect over TLS")]
+    Tls(#[from] TlsError),
     /// The bus cannot start, or is dead.
     #[error(transparent)]
     Bus(#[from] BusError),
@@ -72,6 +83,7 @@ pub enum BrokerError {
 /// An open door.
 pub struct Broker {
     mqtt_addr: SocketAddr,
+    mqtts_addr: Option<SocketAddr>,
     bus_addr: SocketAddr,
     edge: Arc<Edge>,
     watch: JoinHandle<Result<(), BrokerError>>,
@@ -88,6 +100,11 @@ impl Broker {
     /// Where terminals connect.
     pub fn mqtt_addr(&self) -> SocketAddr {
         self.mqtt_addr
+    }
+
+    /// Where terminals connect over TLS.
+    pub fn mqtts_addr(&self) -> Option<SocketAddr> {
+        self.mqtts_addr
     }
 
     /// Where gateways connect.
@@ -125,12 +142,14 @@ pub async fn start(config: Config, directory: Arc<Directory>, stop: Cancellation
             tracing::warn!(%error, "the copy of the directory cannot be read");
         }
     }
+    let gate = config.tls.clone().map(Gate::new).transpose()?.map(Arc::new);
     let door = config.door.clone();
     let (bus_listen, bus_key) = (config.bus_listen, config.bus_key.clone());
     let Bus { address: bus_addr, alerts, telemetry, presence, ear, down, listener } =
         tokio::task::spawn_blocking(move || bus::start(&door, bus_listen, bus_key)).await??;
-    let socket = listen(config.listen).map_err(|source| BrokerError::Listen { address: config.listen, source })?;
-    let mqtt_addr = socket.local_addr().map_err(|source| BrokerError::Listen { address: config.listen, source })?;
+    let (socket, mqtt_addr) = listen(config.listen)?;
+    let secure = config.tls.as_ref().map(|tls| listen(tls.listen)).transpose()?;
+    let over_tls = secure.as_ref().map(|(_, address)| *address);
 
     let edge = Arc::new(Edge::new(config, directory, Outlets { alerts, telemetry, presence }));
     let closing = stop.child_token();
@@ -147,10 +166,14 @@ pub async fn start(config: Config, directory: Arc<Directory>, stop: Cancellation
     tasks.spawn(forever(Arc::clone(&edge), async |edge| edge.take_turns().await));
     tasks.spawn(forever(Arc::clone(&edge), async |edge| edge.tell_presence().await));
     tasks.spawn(forever(Arc::clone(&edge), async |edge| edge.follow_directory().await));
-    tasks.spawn(accept(Arc::clone(&edge), socket, connections.clone(), closing.clone()));
-    tracing::info!(%mqtt_addr, %bus_addr, "the door is open");
+    tasks.spawn(accept(Arc::clone(&edge), socket, None, connections.clone(), closing.clone()));
+    if let (Some(gate), Some((socket, _))) = (gate, secure) {
+        tasks.spawn(accept(Arc::clone(&edge), socket, Some(Arc::clone(&gate)), connections.clone(), closing.clone()));
+        tasks.spawn(forever(Arc::clone(&edge), async move |edge| edge.renew(&gate).await));
+    }
+    tracing::info!(%mqtt_addr, ?over_tls, %bus_addr, "the door is open");
     let watch = tokio::spawn(watch(Arc::clone(&edge), tasks, connections, listener, closing));
-    Ok(Broker { mqtt_addr, bus_addr, edge, watch })
+    Ok(Broker { mqtt_addr, mqtts_addr: over_tls, bus_addr, edge, watch })
 }
 
 async fn forever(edge: Arc<Edge>, task: impl AsyncFnOnce(&Edge)) -> Result<(), BrokerError> {
@@ -185,29 +208,48 @@ async fn watch(
     outcome
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BrokerError> {
+    let listening = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    listening().map_err(|source| BrokerError::Listen { address, source })
 }
 
 async fn accept(
     edge: Arc<Edge>,
     listener: TcpListener,
+    gate: Option<Arc<Gate>>,
     connections: TaskTracker,
     closing: CancellationToken,
 ) -> Result<(), BrokerError> {
+    let mut pace = Pace::default();
     loop {
+        if let Some(rate) = edge.config.accept_rate
+            && let Err(TooEarly(wait)) = pace.take(rate, Instant::now())
+        {
+            edge.counters.accept_waited.one();
+            tokio::select! {
+                () = closing.cancelled() => return Ok(()),
+                // The clock of the runtime counts milliseconds.
+                () = tokio::time::sleep(wait.max(Duration::from_millis(1))) => continue,
+            }
+        }
         let accepted = tokio::select! {
             () = closing.cancelled() => return Ok(()),
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, _)) if connections.len() < edge.config.connections_max => {
-                connections.spawn(connection(Arc::clone(&edge), socket, closing.clone()));
-            }
-            Ok(_) => edge.counters.refused_full.one(),
+            Ok((socket, from)) => match edge.let_in(from.ip(), connections.len(), Instant::now()) {
+                Ok(half_open) => {
+                    connections.spawn(connection(Arc::clone(&edge), socket, gate.clone(), half_open, closing.clone()));
+                }
+                Err(counted) => counted.one(),
+            },
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -216,14 +258,37 @@ async fn accept(
     }
 }
 
-async fn connection(edge: Arc<Edge>, socket: TcpStream, closing: CancellationToken) {
+async fn connection(
+    edge: Arc<Edge>,
+    socket: TcpStream,
+    gate: Option<Arc<Gate>>,
+    half_open: HalfOpen,
+    closing: CancellationToken,
+) {
     // Acknowledgements are small and waited for.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "a connection was gone before it was served");
         return;
     }
     let _counted = Counted::new(&edge);
-    session::serve(edge, socket, closing).await;
+    let Some(gate) = gate else {
+        return session::serve(edge, socket, Arrival { half_open, certificate: None }, closing).await;
+    };
+    let greeted = tokio::select! {
+        () = closing.cancelled() => return,
+        greeted = Box::pin(tokio::time::timeout(edge.config.connect_within, gate.greet(socket))) => greeted,
+    };
+    drop(gate);
+    match greeted {
+        Ok(Ok((stream, certificate))) => {
+            session::serve(edge, stream, Arrival { half_open, certificate }, closing).await;
+        }
+        Ok(Err(error)) => {
+            edge.counters.refused_tls.one();
+            tracing::debug!(%error, "a connection over TLS came to nothing");
+        }
+        Err(_) => edge.counters.refused_silent.one(),
+    }
 }
 
 /// One connection in the counters, for as long as it lives.

@@ -72,6 +72,7 @@ struct Waiting<W> {
 pub(crate) struct Pending<W> {
     times: Times,
     waiting: HashMap<Uuid, Waiting<W>>,
+    bytes: usize,
     deadlines: VecDeque<(Instant, Uuid)>,
     repetitions: VecDeque<(Instant, Uuid)>,
     /// Never handed over yet, oldest first.
@@ -85,6 +86,7 @@ impl<W> Pending<W> {
         Self {
             times,
             waiting: HashMap::new(),
+            bytes: 0,
             deadlines: VecDeque::new(),
             repetitions: VecDeque::new(),
             unsent: VecDeque::new(),
@@ -95,6 +97,17 @@ impl<W> Pending<W> {
     /// How many wait. Whoever reads from terminals stops at its limit; what has been read is taken.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// What those that wait come to.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn remove(&mut self, id: Uuid) -> Option<Waiting<W>> {
+        let removed = self.waiting.remove(&id)?;
+        self.bytes -= removed.message.len();
+        Some(removed)
     }
 
     /// Takes an alert in; what comes back is to be handed over at once.
@@ -108,13 +121,14 @@ impl<W> Pending<W> {
             self.unsent.push_back(id);
         }
         self.deadlines.push_back((now + self.times.receipt_within, id));
+        self.bytes += message.len();
         self.waiting.insert(id, Waiting { serial, message, waiter, gateway });
         hand_over
     }
 
     /// An alert is durable.
     pub(crate) fn settle(&mut self, id: Uuid) -> Settled<W> {
-        match self.waiting.remove(&id) {
+        match self.remove(id) {
             Some(Waiting { waiter: Some(waiter), .. }) => Settled::For(waiter),
             Some(_) => Settled::ForNobody,
             None => Settled::Late,
@@ -163,14 +177,14 @@ impl<W> Pending<W> {
             let Some(waiting) = self.waiting.get_mut(&id) else { continue };
             due.expired.extend(waiting.waiter.take());
             if waiting.gateway.is_some() {
-                self.waiting.remove(&id);
+                self.remove(id);
             } else {
                 self.kept.push_back((now + self.times.unsent_for, id));
             }
         }
         while let Some(id) = pop_due(&mut self.kept, now) {
             if self.waiting.get(&id).is_some_and(|waiting| waiting.gateway.is_none()) {
-                self.waiting.remove(&id);
+                self.remove(id);
                 due.given_up += 1;
             }
         }
@@ -234,7 +248,9 @@ mod tests {
     fn an_alert_goes_out_at_once_and_its_receipt_finds_who_waits() {
         let mut bench = Bench::new(&["g1"]);
         assert_eq!(&*bench.add(1, "a").unwrap().gateway, "g1");
+        assert_eq!(bench.pending.bytes(), "alert 1".len());
         assert_eq!(bench.pending.settle(Uuid::from_u128(1)), Settled::For("a"));
+        assert_eq!(bench.pending.bytes(), 0);
         assert_eq!(bench.pending.settle(Uuid::from_u128(1)), Settled::Late);
         let due = bench.after(Duration::from_secs(20));
         assert!(due.hand_overs.is_empty() && due.expired.is_empty());
@@ -304,6 +320,6 @@ mod tests {
         bench.after(Duration::from_secs(5));
         assert_eq!(bench.after(Duration::from_secs(599)).given_up, 0);
         assert_eq!(bench.after(Duration::from_secs(1)).given_up, 1);
-        assert_eq!(bench.pending.len(), 0);
+        assert_eq!((bench.pending.len(), bench.pending.bytes()), (0, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! The table of sessions: who is connected, and what is remembered of those who are not.
 //!
-//! A session is known by its terminal's serial and its client id. A login belongs to one serial; when
-//! the directory gives it to another, the sessions that it opened are closed.
+//! A session is known by who speaks in it, a terminal or a concentrator, and its client id. A login belongs to one
+//! serial; when the directory gives it to another, the sessions that it opened are closed.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,16 +11,15 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use wire::directory::{Directory, Lookup, Terminal};
+use wire::directory::{Dialect, Directory, Identity, Lookup};
 use wire::topics::{self, ydt};
 
 use crate::mailbox::Mailbox;
 use crate::packet::{Known, Qos, Start};
+use crate::session::downlinks::Downlinks;
 
-/// How many absent sessions of one terminal are remembered.
-const KEPT_PER_TERMINAL_MAX: usize = 4;
-/// How many filters one session may hold: there are not more topics than this below one terminal.
-const FILTERS_MAX: usize = 16;
+/// How many absent sessions of one terminal or concentrator are remembered.
+const KEPT_EACH_MAX: usize = 4;
 
 /// What a session remembers from one connection to the next.
 #[derive(Debug, Default)]
@@ -29,12 +28,14 @@ pub(crate) struct Memory {
     pub(crate) subscriptions: Vec<(String, Qos)>,
     /// Packet ids of QoS 2 publishes that were acknowledged with PUBREC and not yet released.
     pub(crate) received: Vec<u16>,
+    /// What was sent down with QoS 1 and not acknowledged.
+    pub(crate) downlinks: Downlinks,
 }
 
 impl Memory {
-    /// `false` when there is no room for another filter.
-    pub(crate) fn subscribe(&mut self, filter: String, qos: Qos) -> bool {
-        let room = self.subscriptions.len() < FILTERS_MAX;
+    /// `false` when there is no room for another filter beside `max` of them.
+    pub(crate) fn subscribe(&mut self, filter: String, qos: Qos, max: usize) -> bool {
+        let room = self.subscriptions.len() < max;
         match self.subscriptions.iter_mut().find(|(held, _)| *held == filter) {
             Some(held) => held.1 = qos,
             None if room => self.subscriptions.push((filter, qos)),
@@ -55,17 +56,26 @@ impl Memory {
         matching.map(|(_, qos)| *qos).max()
     }
 
-    /// The topics that a terminal which keeps its session gets without asking, so that a server that
-    /// has forgotten it says nothing less to it than before.
-    fn subscribe_implicitly(&mut self, terminal: &Terminal) {
-        let leaves: &[&str] = match terminal.dialect {
-            wire::directory::Dialect::Ydt => &[ydt::NOTICE, ydt::RECEIPT],
-            wire::directory::Dialect::OwnTracks => &["cmd"],
+    /// The topics that whoever keeps a session gets without asking, so that a server that has forgotten it says
+    /// nothing less to it than before.
+    fn subscribe_implicitly(&mut self, identity: &Identity) {
+        let mut subscribe = |dialect, serial: &str| {
+            let leaves: &[&str] = match dialect {
+                Dialect::Ydt => &[ydt::NOTICE, ydt::RECEIPT],
+                Dialect::OwnTracks => &["cmd"],
+            };
+            for leaf in leaves {
+                let topic = topics::topic(dialect, serial, leaf);
+                if !self.subscriptions.iter().any(|(held, _)| *held == topic) {
+                    self.subscriptions.push((topic, Qos::AtLeastOnce));
+                }
+            }
         };
-        for leaf in leaves {
-            let topic = topics::topic(terminal.dialect, &terminal.serial, leaf);
-            if !self.subscriptions.iter().any(|(held, _)| *held == topic) {
-                self.subscriptions.push((topic, Qos::AtLeastOnce));
+        match identity {
+            Identity::Terminal(terminal) => subscribe(terminal.dialect, &terminal.serial),
+            Identity::Concentrator(_) => {
+                subscribe(Dialect::Ydt, "+");
+                subscribe(Dialect::OwnTracks, "+/+");
             }
         }
     }
@@ -74,11 +84,10 @@ impl Memory {
 /// One connected session, as everybody but its own task sees it.
 #[derive(Debug)]
 pub(crate) struct Handle {
-    pub(crate) serial: Arc<str>,
     client_id: String,
     pub(crate) mailbox: Mailbox,
     pub(crate) memory: Arc<Mutex<Memory>>,
-    terminal: Mutex<Arc<Terminal>>,
+    identity: Mutex<Identity>,
     /// Microseconds since 1970 UTC.
     heard_at: AtomicI64,
     /// Heard since somebody last asked.
@@ -86,9 +95,17 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// The terminal as the directory has it now.
-    pub(crate) fn terminal(&self) -> Arc<Terminal> {
-        Arc::clone(&self.terminal.lock())
+    /// Who speaks, as the directory has it now.
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity.lock().clone()
+    }
+
+    /// The serial of a terminal that speaks for itself.
+    pub(crate) fn serial(&self) -> Option<Arc<str>> {
+        match &*self.identity.lock() {
+            Identity::Terminal(terminal) => Some(Arc::clone(&terminal.serial)),
+            Identity::Concentrator(_) => None,
+        }
     }
 
     pub(crate) fn hear(&self, at: Timestamp) {
@@ -102,27 +119,36 @@ impl Handle {
         heard.then(|| Timestamp::from_microsecond(self.heard_at.load(Ordering::Relaxed)).unwrap_or_default())
     }
 
-    /// Takes over what the directory says now. `false` when this session may not go on: its terminal
-    /// has gone, or its login, secret or dialect is another.
+    /// Takes over what the directory says now. `false` when this session may not go on: its terminal or concentrator
+    /// has gone, or its login, secret, certificate or dialect is another.
     pub(crate) fn follow(&self, directory: &Directory) -> bool {
-        let mut held = self.terminal.lock();
-        match directory.by_serial(&self.serial) {
-            Lookup::NoDirectory => true,
-            Lookup::Listed(now)
-                if (&now.login, now.secret_sha256, now.dialect) == (&held.login, held.secret_sha256, held.dialect) =>
-            {
-                *held = now;
-                true
-            }
-            Lookup::Unlisted | Lookup::Listed(_) => false,
-        }
+        let mut held = self.identity.lock();
+        let now = match &*held {
+            Identity::Terminal(terminal) => match directory.by_serial(&terminal.serial) {
+                Lookup::NoDirectory => return true,
+                Lookup::Unlisted => None,
+                Lookup::Listed(now) => {
+                    let is_as_it_was = (&now.login, now.secret_sha256, now.dialect, &now.certificate)
+                        == (&terminal.login, terminal.secret_sha256, terminal.dialect, &terminal.certificate);
+                    is_as_it_was.then_some(Identity::Terminal(now))
+                }
+            },
+            Identity::Concentrator(concentrator) => match directory.by_login(&concentrator.login) {
+                Lookup::NoDirectory => return true,
+                Lookup::Listed(now) if now == *held => Some(now),
+                Lookup::Unlisted | Lookup::Listed(_) => None,
+            },
+        };
+        let goes_on = now.is_some();
+        *held = now.unwrap_or_else(|| held.clone());
+        goes_on
     }
 }
 
 /// What a session asks for when it opens.
 #[derive(Debug)]
 pub(crate) struct Wanted {
-    pub(crate) terminal: Arc<Terminal>,
+    pub(crate) identity: Identity,
     pub(crate) client_id: String,
     pub(crate) start: Start,
     /// Whether it is to be remembered at its end; then it also gets its implicit topics.
@@ -143,7 +169,7 @@ pub(crate) struct Opened {
     pub(crate) present: Known,
     /// The session that it takes over.
     pub(crate) replaced: Option<Arc<Handle>>,
-    /// Sessions of the terminal that are too many now.
+    /// Sessions of the same terminal or concentrator that are too many now.
     pub(crate) pushed_out: Vec<Arc<Handle>>,
 }
 
@@ -154,38 +180,51 @@ struct Kept {
     until: Instant,
 }
 
+/// The sessions of one terminal or concentrator.
 #[derive(Debug, Default)]
-struct Identity {
+struct Seats {
     /// Oldest first.
     live: Vec<Arc<Handle>>,
     kept: Vec<Kept>,
 }
 
-/// All sessions of this door. Bounded by the directory: only listed terminals get in.
+/// A serial may be somebody else's login: the two kinds have a table each.
+type Table = Mutex<HashMap<Arc<str>, Seats>>;
+
+/// All sessions of this door. Bounded by the directory: only who is listed gets in.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    per_terminal_max: usize,
-    by_serial: Mutex<HashMap<Arc<str>, Identity>>,
+    each_max: usize,
+    /// By serial.
+    terminals: Table,
+    /// By login.
+    concentrators: Table,
 }
 
 impl Sessions {
-    pub(crate) fn new(per_terminal_max: usize) -> Self {
-        Self { per_terminal_max: per_terminal_max.max(1), by_serial: Mutex::default() }
+    /// `each_max`: how many a terminal or concentrator has at once.
+    pub(crate) fn new(each_max: usize) -> Self {
+        Self { each_max: each_max.max(1), terminals: Table::default(), concentrators: Table::default() }
+    }
+
+    /// Where the sessions of `identity` are, and under which name.
+    fn table(&self, identity: &Identity) -> (&Table, Arc<str>) {
+        match identity {
+            Identity::Terminal(terminal) => (&self.terminals, Arc::clone(&terminal.serial)),
+            Identity::Concentrator(concentrator) => (&self.concentrators, Arc::clone(&concentrator.login)),
+        }
     }
 
     pub(crate) fn open(&self, wanted: Wanted, at: Timestamp, now: Instant) -> Opened {
-        let Wanted { terminal, client_id, start, keeps } = wanted;
-        let mut by_serial = self.by_serial.lock();
-        let serial = match by_serial.get_key_value(terminal.serial.as_str()) {
-            Some((serial, _)) => Arc::clone(serial),
-            None => terminal.serial.as_str().into(),
-        };
-        let identity = by_serial.entry(Arc::clone(&serial)).or_default();
+        let Wanted { identity, client_id, start, keeps } = wanted;
+        let (table, name) = self.table(&identity);
+        let mut table = table.lock();
+        let seats = table.entry(name).or_default();
 
-        let replaced = identity.live.iter().position(|live| live.client_id == client_id);
-        let replaced = replaced.map(|place| identity.live.remove(place));
-        let kept = identity.kept.iter().position(|kept| kept.client_id == client_id);
-        let kept = kept.map(|place| identity.kept.remove(place)).filter(|kept| now < kept.until);
+        let replaced = seats.live.iter().position(|live| live.client_id == client_id);
+        let replaced = replaced.map(|place| seats.live.remove(place));
+        let kept = seats.kept.iter().position(|kept| kept.client_id == client_id);
+        let kept = kept.map(|place| seats.kept.remove(place)).filter(|kept| now < kept.until);
 
         let remembered = match (&replaced, kept) {
             _ if start == Start::Clean => None,
@@ -195,71 +234,86 @@ impl Sessions {
         let present = if remembered.is_some() { Known::Yes } else { Known::No };
         let memory = remembered.unwrap_or_default();
         if keeps == Keeps::Yes || start == Start::Resume {
-            memory.lock().subscribe_implicitly(&terminal);
+            memory.lock().subscribe_implicitly(&identity);
         }
         let handle = Arc::new(Handle {
-            serial,
             client_id,
             mailbox: Mailbox::default(),
             memory,
-            terminal: Mutex::new(terminal),
+            identity: Mutex::new(identity),
             heard_at: AtomicI64::new(at.as_microsecond()),
             heard: AtomicBool::new(true),
         });
-        identity.live.push(Arc::clone(&handle));
-        let too_many = identity.live.len().saturating_sub(self.per_terminal_max);
-        let pushed_out = identity.live.drain(..too_many).collect();
+        seats.live.push(Arc::clone(&handle));
+        let too_many = seats.live.len().saturating_sub(self.each_max);
+        let pushed_out = seats.live.drain(..too_many).collect();
         Opened { handle, present, replaced, pushed_out }
     }
 
-    /// Takes a session out, and remembers it for `keep`. Whether that was the terminal's last.
+    /// Takes a session out, and remembers it for `keep`. Whether that was the last of its terminal or concentrator.
     pub(crate) fn close(&self, handle: &Arc<Handle>, keep: Duration, now: Instant) -> Last {
-        let mut by_serial = self.by_serial.lock();
-        let Entry::Occupied(mut entry) = by_serial.entry(Arc::clone(&handle.serial)) else { return Last::No };
-        let identity = entry.get_mut();
-        let place = identity.live.iter().position(|live| Arc::ptr_eq(live, handle));
+        let (table, name) = self.table(&handle.identity());
+        let mut table = table.lock();
+        let Entry::Occupied(mut entry) = table.entry(name) else { return Last::No };
+        let seats = entry.get_mut();
+        let place = seats.live.iter().position(|live| Arc::ptr_eq(live, handle));
         if let Some(place) = place {
-            identity.live.remove(place);
+            seats.live.remove(place);
         }
         // Whoever took a session over, or pushed it out, decides what is remembered.
         if !keep.is_zero() && place.is_some() {
-            identity.kept.retain(|kept| kept.client_id != handle.client_id && now < kept.until);
-            if identity.kept.len() >= KEPT_PER_TERMINAL_MAX {
-                identity.kept.remove(0);
+            seats.kept.retain(|kept| kept.client_id != handle.client_id && now < kept.until);
+            if seats.kept.len() >= KEPT_EACH_MAX {
+                seats.kept.remove(0);
             }
             let memory = Arc::clone(&handle.memory);
-            identity.kept.push(Kept { client_id: handle.client_id.clone(), memory, until: now + keep });
+            seats.kept.push(Kept { client_id: handle.client_id.clone(), memory, until: now + keep });
         }
-        let last = identity.live.is_empty();
-        if last && identity.kept.is_empty() {
+        let last = seats.live.is_empty();
+        if last && seats.kept.is_empty() {
             entry.remove();
         }
         if last { Last::Yes } else { Last::No }
     }
 
-    /// The sessions of one terminal.
-    pub(crate) fn of(&self, serial: &str) -> Vec<Arc<Handle>> {
-        self.by_serial.lock().get(serial).map(|identity| identity.live.clone()).unwrap_or_default()
+    /// The sessions in which a message for the terminal `serial` may be wanted: its own, and those of its
+    /// `concentrator`.
+    pub(crate) fn of(&self, serial: &str, concentrator: Option<&str>) -> Vec<Arc<Handle>> {
+        let live = |table: &Table, name| table.lock().get(name).map(|seats| seats.live.clone()).unwrap_or_default();
+        let mut sessions = live(&self.terminals, serial);
+        if let Some(concentrator) = concentrator {
+            sessions.extend(live(&self.concentrators, concentrator));
+        }
+        sessions
     }
 
     /// All sessions.
     pub(crate) fn all(&self) -> Vec<Arc<Handle>> {
-        self.by_serial.lock().values().flat_map(|identity| identity.live.iter().cloned()).collect()
+        let live = |table: &Table| -> Vec<_> { table.lock().values().flat_map(|seats| seats.live.clone()).collect() };
+        let mut sessions = live(&self.terminals);
+        sessions.extend(live(&self.concentrators));
+        sessions
     }
 
-    /// Forgets absent sessions whose time is over or whose terminal the directory does not list.
+    /// Forgets absent sessions whose time is over or whose terminal or concentrator the directory does not list.
     pub(crate) fn forget(&self, directory: &Directory, now: Instant) {
-        self.by_serial.lock().retain(|serial, identity| {
-            if !matches!(directory.by_serial(serial), Lookup::Listed(_)) {
-                identity.kept.clear();
-            }
-            identity.kept.retain(|kept| now < kept.until);
-            !identity.live.is_empty() || !identity.kept.is_empty()
+        let forget = |table: &Table, is_listed: &dyn Fn(&str) -> bool| {
+            table.lock().retain(|name, seats| {
+                if !is_listed(name) {
+                    seats.kept.clear();
+                }
+                seats.kept.retain(|kept| now < kept.until);
+                !seats.live.is_empty() || !seats.kept.is_empty()
+            });
+        };
+        forget(&self.terminals, &|serial| matches!(directory.by_serial(serial), Lookup::Listed(_)));
+        forget(&self.concentrators, &|login| {
+            matches!(directory.by_login(login), Lookup::Listed(Identity::Concentrator(_)))
         });
     }
 }
 
-/// Whether a terminal has no session left.
+/// Whether a terminal or concentrator has no session left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Last {
     Yes,
@@ -269,7 +323,7 @@ pub(crate) enum Last {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::directory::{Dialect, Update, hash_secret};
+    use wire::directory::{Concentrator, Terminal, Update, hash_secret};
 
     const HOUR: Duration = Duration::from_hours(1);
 
@@ -281,12 +335,26 @@ mod tests {
             dialect: Dialect::Ydt,
             manual_publish_means_help: false,
             drill: false,
+            concentrator: None,
+            certificate: None,
         }
     }
 
+    fn hub() -> Identity {
+        Identity::Concentrator(Arc::new(Concentrator {
+            login: "P1".into(),
+            secret_sha256: hash_secret(b"s"),
+            certificate: None,
+        }))
+    }
+
     fn open(sessions: &Sessions, client_id: &str, start: Start) -> Opened {
+        open_as(sessions, Identity::Terminal(Arc::new(terminal("P1"))), client_id, start)
+    }
+
+    fn open_as(sessions: &Sessions, identity: Identity, client_id: &str, start: Start) -> Opened {
         let keeps = if start == Start::Resume { Keeps::Yes } else { Keeps::No };
-        let wanted = Wanted { terminal: Arc::new(terminal("P1")), client_id: client_id.into(), start, keeps };
+        let wanted = Wanted { identity, client_id: client_id.into(), start, keeps };
         sessions.open(wanted, Timestamp::UNIX_EPOCH, Instant::now())
     }
 
@@ -294,14 +362,14 @@ mod tests {
     fn the_newest_of_the_same_pair_wins_and_takes_what_the_old_one_knew() {
         let sessions = Sessions::new(4);
         let old = open(&sessions, "a", Start::Resume);
-        old.handle.memory.lock().subscribe("ydt/1/P1/x".into(), Qos::AtMostOnce);
+        old.handle.memory.lock().subscribe("ydt/1/P1/x".into(), Qos::AtMostOnce, 16);
         let new = open(&sessions, "a", Start::Resume);
         assert!(Arc::ptr_eq(&new.replaced.unwrap(), &old.handle));
         assert_eq!(new.present, Known::Yes);
         assert_eq!(new.handle.memory.lock().qos_of("ydt/1/P1/x"), Some(Qos::AtMostOnce));
         // The old task ends later and must not take the new session with it.
         assert_eq!(sessions.close(&old.handle, HOUR, Instant::now()), Last::No);
-        assert_eq!(sessions.of("P1").len(), 1);
+        assert_eq!(sessions.of("P1", None).len(), 1);
         assert_eq!(sessions.close(&new.handle, Duration::ZERO, Instant::now()), Last::Yes);
         assert_eq!(open(&sessions, "a", Start::Resume).present, Known::No);
     }
@@ -356,11 +424,53 @@ mod tests {
             let opened = open(&sessions, &client_id.to_string(), Start::Resume);
             sessions.close(&opened.handle, HOUR, Instant::now());
         }
-        assert_eq!(sessions.by_serial.lock()["P1"].kept.len(), KEPT_PER_TERMINAL_MAX);
+        assert_eq!(sessions.terminals.lock()["P1"].kept.len(), KEPT_EACH_MAX);
         let directory = Directory::default();
-        directory.apply(Update { from: None, to: 1, upserts: vec![terminal("P2")], removed: vec![] }).unwrap();
+        directory.apply(Update { to: 1, upserts: vec![terminal("P2")], ..Update::default() }).unwrap();
         sessions.forget(&directory, Instant::now());
-        assert!(sessions.by_serial.lock().is_empty());
+        assert!(sessions.terminals.lock().is_empty());
+    }
+
+    #[test]
+    fn a_concentrators_sessions_are_its_own_though_a_terminal_has_its_name() {
+        let sessions = Sessions::new(1);
+        let pager = open(&sessions, "a", Start::Resume);
+        let hub = open_as(&sessions, hub(), "a", Start::Resume);
+        assert!(hub.replaced.is_none() && hub.pushed_out.is_empty() && hub.present == Known::No);
+        let names = |serial, concentrator| -> Vec<_> {
+            sessions.of(serial, concentrator).iter().map(|session| session.serial()).collect()
+        };
+        assert_eq!(names("P1", None), [Some("P1".into())]);
+        assert_eq!(names("P1", Some("P1")), [Some("P1".into()), None]);
+        assert_eq!(names("P2", Some("P1")), [None]);
+        assert_eq!(sessions.close(&pager.handle, Duration::ZERO, Instant::now()), Last::Yes);
+        assert_eq!(names("P1", Some("P1")), [None]);
+        assert_eq!(sessions.all().len(), 1);
+    }
+
+    #[test]
+    fn a_concentrator_that_keeps_its_session_hears_for_all_its_terminals() {
+        let memory = open_as(&Sessions::new(1), hub(), "a", Start::Resume).handle.memory.clone();
+        for topic in ["ydt/1/P7/notice", "ydt/1/P8/receipt", "owntracks/chen/phone/cmd"] {
+            assert_eq!(memory.lock().qos_of(topic), Some(Qos::AtLeastOnce), "{topic}");
+        }
+        assert_eq!(memory.lock().qos_of("ydt/1/P7/alert"), None);
+    }
+
+    #[test]
+    fn a_concentrators_session_ends_with_its_listing_or_its_secret() {
+        let directory = Directory::default();
+        let handle = open_as(&Sessions::new(1), hub(), "a", Start::Clean).handle;
+        assert!(handle.follow(&directory), "no directory is no reason to end");
+        let list = |to, concentrators: Vec<Concentrator>| {
+            directory.apply(Update { to, concentrators, ..Update::default() }).unwrap();
+        };
+        list(1, vec![Concentrator { login: "P1".into(), secret_sha256: hash_secret(b"s"), certificate: None }]);
+        assert!(handle.follow(&directory));
+        list(2, vec![Concentrator { login: "P1".into(), secret_sha256: hash_secret(b"another"), certificate: None }]);
+        assert!(!handle.follow(&directory));
+        list(3, vec![]);
+        assert!(!handle.follow(&directory));
     }
 
     #[test]
@@ -368,18 +478,18 @@ mod tests {
         let directory = Directory::default();
         let mut listed = terminal("P1");
         let list = |terminal: &Terminal, to| {
-            directory.apply(Update { from: None, to, upserts: vec![terminal.clone()], removed: vec![] }).unwrap();
+            directory.apply(Update { to, upserts: vec![terminal.clone()], ..Update::default() }).unwrap();
         };
         let handle = open(&Sessions::new(4), "a", Start::Clean).handle;
         assert!(handle.follow(&directory), "no directory is no reason to end");
         listed.manual_publish_means_help = true;
         list(&listed, 1);
         assert!(handle.follow(&directory));
-        assert!(handle.terminal().manual_publish_means_help);
+        assert!(matches!(handle.identity(), Identity::Terminal(now) if now.manual_publish_means_help));
         listed.secret_sha256 = hash_secret(b"another");
         list(&listed, 2);
         assert!(!handle.follow(&directory));
-        directory.apply(Update { from: None, to: 3, upserts: vec![], removed: vec![] }).unwrap();
+        directory.apply(Update { to: 3, ..Update::default() }).unwrap();
         assert!(!handle.follow(&directory));
     }
 }

@@ -84,10 +84,12 @@ mod tests {
             dialect,
             manual_publish_means_help: true,
             drill,
+            concentrator: None,
+            certificate: None,
         };
         let directory = Directory::default();
         let upserts = vec![terminal("P1", Dialect::Ydt, true), terminal("chen/phone", Dialect::OwnTracks, false)];
-        directory.apply(Update { from: None, to: 1, upserts, removed: vec![] }).unwrap();
+        directory.apply(Update { to: 1, upserts, ..Update::default() }).unwrap();
         directory
     }
 

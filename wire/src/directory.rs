@@ -1,15 +1,23 @@
 //! Who may connect, in which dialect: a versioned snapshot with deltas, published by the dispatcher,
 //! kept in memory and on disk by broker and gateway so that terminals can reconnect while the
 //! database is away.
+//!
+//! Half a million terminals are held by every broker and gateway, and one is looked up for each message: names are
+//! shared rather than copied, and nobody holds the lock for longer than some terminals take.
 
-use std::collections::HashMap;
-use std::io::Write as _;
-use std::path::Path;
-use std::sync::{Arc, RwLock};
+mod copy;
 
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+
+use crate::topics;
 
 /// The family of payloads that a terminal speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -35,12 +43,12 @@ impl Dialect {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terminal {
     /// The name in its topics. For OwnTracks `user/device`.
-    pub serial: String,
+    pub serial: Arc<str>,
     /// The MQTT user name. For most terminals the serial itself.
-    pub login: String,
+    pub login: Arc<str>,
     /// SHA-256 of the secret. Secrets are random and long, so that a plain hash is enough and a
     /// storm of reconnections costs no password hashing.
-    #[serde(with = "hex::serde")]
+    #[serde(with = "hash")]
     pub secret_sha256: [u8; 32],
     /// What it speaks.
     pub dialect: Dialect,
@@ -48,22 +56,104 @@ pub struct Terminal {
     pub manual_publish_means_help: bool,
     /// Everything that this terminal says is an exercise (演练).
     pub drill: bool,
+    /// The login of the concentrator that may speak for it.
+    #[serde(default)]
+    pub concentrator: Option<Arc<str>>,
+    /// It must show this certificate, over TLS, besides its secret.
+    #[serde(default)]
+    pub certificate: Option<Box<Fingerprint>>,
 }
 
-impl Terminal {
-    /// Whether `secret` is this terminal's, in constant time.
-    pub fn is_secret(&self, secret: &[u8]) -> bool {
-        hash_secret(secret).ct_eq(&self.secret_sha256).into()
+/// One credential that may speak for many terminals (集中器): the gateway of a building's buttons, an alarm hub. Each
+/// terminal says whether it is one of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Concentrator {
+    /// Its MQTT user name: no terminal has the same.
+    pub login: Arc<str>,
+    /// SHA-256 of the secret, as a terminal's.
+    #[serde(with = "hash")]
+    pub secret_sha256: [u8; 32],
+    /// It must show this certificate, over TLS, besides its secret.
+    #[serde(default)]
+    pub certificate: Option<Box<Fingerprint>>,
+}
+
+/// SHA-256 of a certificate in DER, as `openssl x509 -noout -fingerprint -sha256` tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint(#[serde(with = "hash")] pub [u8; 32]);
+
+impl Fingerprint {
+    /// Of these bytes of a certificate.
+    pub fn of(certificate: &[u8]) -> Self {
+        Self(Sha256::digest(certificate).into())
     }
 }
 
-/// The form in which a terminal's secret is stored.
+/// It is no fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a fingerprint is 64 hexadecimal digits, with or without colons: `openssl x509 -noout -fingerprint -sha256`")]
+pub struct NoFingerprint;
+
+impl std::str::FromStr for Fingerprint {
+    type Err = NoFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, NoFingerprint> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text.replace(':', ""), &mut bytes).map_err(|_| NoFingerprint)?;
+        Ok(Self(bytes))
+    }
+}
+
+impl Terminal {
+    /// Whether `concentrator` may speak for it.
+    pub fn is_under(&self, concentrator: &Concentrator) -> bool {
+        self.concentrator.as_ref().is_some_and(|login| *login == concentrator.login)
+    }
+}
+
+/// Whom a login belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// A terminal, which speaks for itself.
+    Terminal(Arc<Terminal>),
+    /// A concentrator, which speaks for the terminals that list it.
+    Concentrator(Arc<Concentrator>),
+}
+
+impl Identity {
+    /// Its MQTT user name.
+    pub fn login(&self) -> &Arc<str> {
+        match self {
+            Self::Terminal(terminal) => &terminal.login,
+            Self::Concentrator(concentrator) => &concentrator.login,
+        }
+    }
+
+    /// The certificate that they must show.
+    pub fn certificate(&self) -> Option<&Fingerprint> {
+        match self {
+            Self::Terminal(terminal) => terminal.certificate.as_deref(),
+            Self::Concentrator(concentrator) => concentrator.certificate.as_deref(),
+        }
+    }
+
+    /// Whether `secret` is theirs, in constant time.
+    pub fn is_secret(&self, secret: &[u8]) -> bool {
+        let held = match self {
+            Self::Terminal(terminal) => &terminal.secret_sha256,
+            Self::Concentrator(concentrator) => &concentrator.secret_sha256,
+        };
+        hash_secret(secret).ct_eq(held).into()
+    }
+}
+
+/// The form in which a secret is stored.
 pub fn hash_secret(secret: &[u8]) -> [u8; 32] {
     Sha256::digest(secret).into()
 }
 
 /// A change from one version of the directory to another.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Update {
     /// `None`: a whole snapshot that replaces everything. Otherwise the version it builds upon.
     pub from: Option<i64>,
@@ -73,6 +163,12 @@ pub struct Update {
     pub upserts: Vec<Terminal>,
     /// Serials that may no longer connect.
     pub removed: Vec<String>,
+    /// Concentrators added or changed.
+    #[serde(default)]
+    pub concentrators: Vec<Concentrator>,
+    /// Logins of concentrators that may no longer connect.
+    #[serde(default)]
+    pub removed_concentrators: Vec<String>,
 }
 
 /// An update that does not follow what we have: ask for a snapshot.
@@ -85,15 +181,123 @@ pub struct Gap {
     pub have: Option<i64>,
 }
 
+/// A terminal in the table, found by its serial.
+#[derive(Debug)]
+struct BySerial(Arc<Terminal>);
+
+impl Borrow<str> for BySerial {
+    fn borrow(&self) -> &str {
+        &self.0.serial
+    }
+}
+
+impl PartialEq for BySerial {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.serial == other.0.serial
+    }
+}
+
+impl Eq for BySerial {}
+
+impl Hash for BySerial {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.serial.hash(state);
+    }
+}
+
 #[derive(Debug, Default)]
 struct Pages {
     version: i64,
     edition: u64,
-    by_login: HashMap<String, Arc<Terminal>>,
-    by_serial: HashMap<String, Arc<Terminal>>,
+    by_serial: HashSet<BySerial>,
+    /// Those whose login is not their serial: terminals of that kind, and concentrators.
+    by_login: HashMap<Arc<str>, Identity>,
 }
 
-/// The directory as broker and gateway hold it: shared, and empty until something has been loaded.
+impl Pages {
+    fn of(
+        version: i64,
+        concentrators: impl IntoIterator<Item = Arc<Concentrator>>,
+        terminals: impl IntoIterator<Item = Arc<Terminal>>,
+    ) -> Self {
+        let mut pages = Self { version, ..Self::default() };
+        concentrators.into_iter().for_each(|concentrator| pages.put_concentrator(concentrator));
+        terminals.into_iter().for_each(|terminal| pages.put(terminal));
+        pages.by_serial.shrink_to_fit();
+        pages
+    }
+
+    fn terminals(&self) -> impl Iterator<Item = &Arc<Terminal>> {
+        self.by_serial.iter().map(|BySerial(terminal)| terminal)
+    }
+
+    fn concentrators(&self) -> impl Iterator<Item = &Arc<Concentrator>> {
+        self.by_login.values().filter_map(|identity| match identity {
+            Identity::Concentrator(concentrator) => Some(concentrator),
+            Identity::Terminal(_) => None,
+        })
+    }
+
+    fn terminal(&self, serial: &str) -> Option<&Arc<Terminal>> {
+        self.by_serial.get(serial).map(|BySerial(terminal)| terminal)
+    }
+
+    fn identity(&self, login: &str) -> Option<Identity> {
+        let eponymous = || self.terminal(login).filter(|terminal| &*terminal.login == login);
+        self.by_login.get(login).cloned().or_else(|| eponymous().cloned().map(Identity::Terminal))
+    }
+
+    fn put(&mut self, mut terminal: Arc<Terminal>) {
+        if self.terminal(&terminal.serial).is_some_and(|listed| *listed == terminal) {
+            return;
+        }
+        self.edition += 1;
+        self.strike(&terminal.serial);
+        let concentrator = terminal.concentrator.as_deref().and_then(|login| self.by_login.get_key_value(login));
+        let concentrator = concentrator.map(|(login, _)| Arc::clone(login));
+        // Nobody else has it yet, so that nothing is copied.
+        let named = Arc::make_mut(&mut terminal);
+        named.concentrator = concentrator.or(named.concentrator.take());
+        if named.login == named.serial {
+            named.login = Arc::clone(&named.serial);
+        } else {
+            self.by_login.insert(Arc::clone(&terminal.login), Identity::Terminal(Arc::clone(&terminal)));
+        }
+        self.by_serial.insert(BySerial(terminal));
+    }
+
+    fn strike(&mut self, serial: &str) {
+        let Some(BySerial(gone)) = self.by_serial.take(serial) else { return };
+        self.edition += 1;
+        // Another may have been given its login before it was struck.
+        if let Some(Identity::Terminal(held)) = self.by_login.get(&gone.login)
+            && held.serial == gone.serial
+        {
+            self.by_login.remove(&gone.login);
+        }
+    }
+
+    fn put_concentrator(&mut self, concentrator: Arc<Concentrator>) {
+        let identity = Identity::Concentrator(concentrator);
+        if self.by_login.get(identity.login()) != Some(&identity) {
+            self.edition += 1;
+            self.by_login.insert(Arc::clone(identity.login()), identity);
+        }
+    }
+
+    fn strike_concentrator(&mut self, login: &str) {
+        if let Some(Identity::Concentrator(_)) = self.by_login.get(login) {
+            self.by_login.remove(login);
+            self.edition += 1;
+        }
+    }
+}
+
+/// How many terminals are put at once; whoever looks somebody up waits no longer.
+const PUT_AT_ONCE: usize = 512;
+
+/// The directory as broker and gateway hold it: shared, and empty until something has been loaded. One task keeps it
+/// up to date, anybody looks in it.
 #[derive(Debug, Default)]
 pub struct Directory {
     pages: RwLock<Option<Pages>>,
@@ -101,115 +305,122 @@ pub struct Directory {
 
 /// What looking somebody up can give.
 #[derive(Debug, Clone)]
-pub enum Lookup {
+pub enum Lookup<T = Arc<Terminal>> {
     /// There is no directory at all yet: the answer is "server unavailable", never "bad credentials".
     NoDirectory,
     /// There is one, and it does not list them.
     Unlisted,
     /// Listed.
-    Listed(Arc<Terminal>),
+    Listed(T),
 }
 
 impl Update {
     /// Whether it lists or strikes anybody, or replaces everything.
     pub fn tells_something(&self) -> bool {
-        self.from.is_none() || !self.upserts.is_empty() || !self.removed.is_empty()
+        self.from.is_none()
+            || !self.upserts.is_empty()
+            || !self.removed.is_empty()
+            || !self.concentrators.is_empty()
+            || !self.removed_concentrators.is_empty()
     }
 }
 
 impl Directory {
     /// The version held, `None` before the first snapshot.
     pub fn version(&self) -> Option<i64> {
-        self.read().as_ref().map(|pages| pages.version)
+        self.pages.read().as_ref().map(|pages| pages.version)
     }
 
     /// Grows whenever something else is listed than before, and only then: versions pass also when nothing changes.
     /// Of this process: another counts its own. `None` before the first snapshot.
     pub fn edition(&self) -> Option<u64> {
-        self.read().as_ref().map(|pages| pages.edition)
+        self.pages.read().as_ref().map(|pages| pages.edition)
     }
 
-    /// Finds a terminal by its MQTT user name.
-    pub fn by_login(&self, login: &str) -> Lookup {
-        Self::lookup(self.read().as_ref(), |pages| pages.by_login.get(login))
+    /// Finds a terminal or a concentrator by its MQTT user name.
+    pub fn by_login(&self, login: &str) -> Lookup<Identity> {
+        self.look_up(|pages| pages.identity(login))
     }
 
     /// Finds a terminal by its serial.
     pub fn by_serial(&self, serial: &str) -> Lookup {
-        Self::lookup(self.read().as_ref(), |pages| pages.by_serial.get(serial))
+        self.look_up(|pages| pages.terminal(serial).cloned())
     }
 
-    fn lookup<'p>(pages: Option<&'p Pages>, find: impl FnOnce(&'p Pages) -> Option<&'p Arc<Terminal>>) -> Lookup {
-        match pages {
+    /// The terminal below whose prefix `topic` lies, if `concentrator` may speak for it.
+    pub fn spoken_for(&self, concentrator: &Concentrator, topic: &str) -> Option<Arc<Terminal>> {
+        let pages = self.pages.read();
+        let terminal = pages.as_ref()?.terminal(topics::serial(topic)?)?;
+        terminal.is_under(concentrator).then(|| Arc::clone(terminal))
+    }
+
+    fn look_up<T>(&self, find: impl FnOnce(&Pages) -> Option<T>) -> Lookup<T> {
+        match self.pages.read().as_ref() {
             None => Lookup::NoDirectory,
-            Some(pages) => find(pages).map_or(Lookup::Unlisted, |terminal| Lookup::Listed(Arc::clone(terminal))),
+            Some(pages) => find(pages).map_or(Lookup::Unlisted, Lookup::Listed),
         }
     }
 
     /// Takes in a snapshot or a delta. Applying the same one twice changes nothing.
     pub fn apply(&self, update: Update) -> Result<(), Gap> {
-        let mut held = self.pages.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let edition = held.as_ref().map_or(0, |pages| pages.edition);
-        let pages = match (update.from, held.as_mut()) {
-            (None, _) => held.insert(Pages { edition: edition + 1, ..Pages::default() }),
-            // The same version again may tell more: it does not pass while an older transaction runs.
-            (Some(_), Some(pages)) if update.to < pages.version => return Ok(()),
-            (Some(from), Some(pages)) if from <= pages.version => pages,
-            (Some(from), have) => return Err(Gap { from, have: have.map(|pages| pages.version) }),
+        let Some(from) = update.from else {
+            let concentrators = update.concentrators.into_iter().map(Arc::new);
+            self.replace(Pages::of(update.to, concentrators, update.upserts.into_iter().map(Arc::new)));
+            return Ok(());
         };
-        for serial in &update.removed {
-            if let Some(gone) = pages.by_serial.remove(serial) {
-                pages.by_login.remove(&gone.login);
-                pages.edition = edition + 1;
-            }
+        match self.version() {
+            // The same version again may tell more: it does not pass while an older transaction runs.
+            Some(have) if update.to < have => return Ok(()),
+            Some(have) if from <= have => {}
+            have => return Err(Gap { from, have }),
         }
-        for terminal in update.upserts {
-            if pages.by_serial.get(&terminal.serial).is_some_and(|listed| **listed == terminal) {
-                continue;
-            }
-            pages.edition = edition + 1;
-            let terminal = Arc::new(terminal);
-            if let Some(before) = pages.by_serial.insert(terminal.serial.clone(), Arc::clone(&terminal)) {
-                pages.by_login.remove(&before.login);
-            }
-            pages.by_login.insert(terminal.login.clone(), terminal);
+        self.change(|pages| {
+            update.removed_concentrators.iter().for_each(|login| pages.strike_concentrator(login));
+            update.removed.iter().for_each(|serial| pages.strike(serial));
+            update.concentrators.into_iter().for_each(|concentrator| pages.put_concentrator(Arc::new(concentrator)));
+        });
+        let mut upserts = update.upserts.into_iter().map(Arc::new).peekable();
+        while upserts.peek().is_some() {
+            self.change(|pages| upserts.by_ref().take(PUT_AT_ONCE).for_each(|terminal| pages.put(terminal)));
         }
-        pages.version = update.to;
+        self.change(|pages| pages.version = update.to);
         Ok(())
     }
 
-    /// Writes what is held to `path`, whole or not at all.
-    pub fn save(&self, path: &Path) -> std::io::Result<()> {
-        let snapshot = {
-            let held = self.read();
-            let Some(pages) = held.as_ref() else { return Ok(()) };
-            Update {
-                from: None,
-                to: pages.version,
-                upserts: pages.by_serial.values().map(|terminal| Terminal::clone(terminal)).collect(),
-                removed: Vec::new(),
-            }
-        };
-        let part = path.with_extension("part");
-        let mut file = std::fs::File::create(&part)?;
-        file.write_all(&serde_json::to_vec(&snapshot)?)?;
-        file.sync_all()?;
-        std::fs::rename(part, path)
+    fn change(&self, change: impl FnOnce(&mut Pages)) {
+        if let Some(pages) = self.pages.write().as_mut() {
+            change(pages);
+        }
     }
 
-    /// Reads what [`Directory::save`] wrote; a missing file leaves the directory empty.
-    pub fn load(&self, path: &Path) -> std::io::Result<()> {
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let snapshot: Update = serde_json::from_slice(&bytes)?;
-        self.apply(snapshot).map_err(std::io::Error::other)
+    /// Puts a whole new directory in the place of the old one, which is taken apart when nobody waits for it.
+    fn replace(&self, mut pages: Pages) {
+        let mut held = self.pages.write();
+        pages.edition = held.as_ref().map_or(0, |pages| pages.edition) + 1;
+        let old = held.replace(pages);
+        drop(held);
+        drop(old);
+    }
+}
+
+/// 32 bytes: in hexadecimal where people may read it, as they are elsewhere.
+mod hash {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            hex::serde::serialize(bytes, serializer)
+        } else {
+            bytes.serialize(serializer)
+        }
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Option<Pages>> {
-        self.pages.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
+        if deserializer.is_human_readable() {
+            hex::serde::deserialize(deserializer)
+        } else {
+            <[u8; 32]>::deserialize(deserializer)
+        }
     }
 }
 
@@ -217,7 +428,7 @@ impl Directory {
 mod tests {
     use super::*;
 
-    fn terminal(serial: &str) -> Terminal {
+    pub(super) fn terminal(serial: &str) -> Terminal {
         Terminal {
             serial: serial.into(),
             login: serial.into(),
@@ -225,11 +436,21 @@ mod tests {
             dialect: Dialect::Ydt,
             manual_publish_means_help: false,
             drill: false,
+            concentrator: None,
+            certificate: None,
         }
     }
 
+    pub(super) fn under(serial: &str, concentrator: &str) -> Terminal {
+        Terminal { concentrator: Some(concentrator.into()), ..terminal(serial) }
+    }
+
+    pub(super) fn concentrator(login: &str) -> Concentrator {
+        Concentrator { login: login.into(), secret_sha256: hash_secret(b"s"), certificate: None }
+    }
+
     fn snapshot(to: i64, serials: &[&str]) -> Update {
-        Update { from: None, to, upserts: serials.iter().map(|s| terminal(s)).collect(), removed: vec![] }
+        Update { to, upserts: serials.iter().map(|s| terminal(s)).collect(), ..Update::default() }
     }
 
     #[test]
@@ -240,14 +461,20 @@ mod tests {
     #[test]
     fn deltas_follow_a_snapshot_and_a_gap_is_noticed() {
         let directory = Directory::default();
-        assert!(directory.apply(Update { from: Some(1), to: 2, upserts: vec![], removed: vec![] }).is_err());
+        assert!(directory.apply(Update { from: Some(1), to: 2, ..Update::default() }).is_err());
         directory.apply(snapshot(1, &["A", "B"])).unwrap();
         directory
-            .apply(Update { from: Some(1), to: 2, upserts: vec![terminal("C")], removed: vec!["A".into()] })
+            .apply(Update {
+                from: Some(1),
+                to: 2,
+                upserts: vec![terminal("C")],
+                removed: vec!["A".into()],
+                ..Update::default()
+            })
             .unwrap();
         assert!(matches!(directory.by_login("A"), Lookup::Unlisted));
         assert!(matches!(directory.by_serial("C"), Lookup::Listed(_)));
-        let gap = directory.apply(Update { from: Some(5), to: 6, upserts: vec![], removed: vec![] });
+        let gap = directory.apply(Update { from: Some(5), to: 6, ..Update::default() });
         assert_eq!(gap, Err(Gap { from: 5, have: Some(2) }));
     }
 
@@ -256,7 +483,7 @@ mod tests {
         let directory = Directory::default();
         assert_eq!(directory.edition(), None);
         let tell = |from, to, upserts, removed| {
-            directory.apply(Update { from, to, upserts, removed }).unwrap();
+            directory.apply(Update { from, to, upserts, removed, ..Update::default() }).unwrap();
             directory.edition().unwrap()
         };
         let first = tell(None, 1, vec![terminal("A"), terminal("B")], vec![]);
@@ -271,17 +498,82 @@ mod tests {
     }
 
     #[test]
-    fn it_survives_on_disk() {
-        let folder = std::env::temp_dir().join(format!("ydt-directory-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("directory.json");
+    fn a_login_is_a_terminals_or_a_concentrators() {
         let directory = Directory::default();
-        directory.apply(snapshot(7, &["A"])).unwrap();
-        directory.save(&path).unwrap();
-        let again = Directory::default();
-        again.load(&path).unwrap();
-        assert_eq!(again.version(), Some(7));
-        assert!(matches!(again.by_login("A"), Lookup::Listed(t) if t.is_secret(b"s") && !t.is_secret(b"x")));
-        std::fs::remove_dir_all(folder).unwrap();
+        let crossed = Terminal { login: "A".into(), ..terminal("B") };
+        let upserts = vec![Terminal { login: "x".into(), ..terminal("A") }, crossed, terminal("C")];
+        let concentrators = vec![concentrator("hub")];
+        directory.apply(Update { to: 1, upserts, concentrators, ..Update::default() }).unwrap();
+        let serial_of = |login: &str| match directory.by_login(login) {
+            Lookup::Listed(Identity::Terminal(terminal)) => terminal.serial.to_string(),
+            Lookup::Listed(Identity::Concentrator(_)) => "a concentrator".into(),
+            Lookup::Unlisted | Lookup::NoDirectory => "nobody".into(),
+        };
+        let logins = ["x", "A", "B", "C", "hub", "y"];
+        assert_eq!(logins.map(serial_of), ["A", "B", "nobody", "C", "a concentrator", "nobody"]);
+        // They change logins, and then one leaves.
+        let upserts =
+            vec![Terminal { login: "A".into(), ..terminal("A") }, Terminal { login: "x".into(), ..terminal("B") }];
+        directory.apply(Update { from: Some(1), to: 2, upserts, ..Update::default() }).unwrap();
+        assert_eq!(logins.map(serial_of), ["B", "A", "nobody", "C", "a concentrator", "nobody"]);
+        let removed_concentrators = vec!["hub".into(), "x".into()];
+        directory
+            .apply(Update {
+                from: Some(2),
+                to: 3,
+                removed: vec!["A".into()],
+                removed_concentrators,
+                ..Update::default()
+            })
+            .unwrap();
+        assert_eq!(logins.map(serial_of), ["B", "nobody", "nobody", "C", "nobody", "nobody"]);
+    }
+
+    #[test]
+    fn a_concentrator_speaks_for_those_who_list_it() {
+        let directory = Directory::default();
+        let hub = concentrator("hub");
+        let phone = Terminal { dialect: Dialect::OwnTracks, ..under("chen/phone", "hub") };
+        let upserts = vec![under("A", "hub"), phone, under("B", "another"), terminal("C")];
+        directory.apply(Update { to: 1, upserts, concentrators: vec![hub.clone()], ..Update::default() }).unwrap();
+        let whose = |topic: &str| directory.spoken_for(&hub, topic).map(|terminal| terminal.serial.to_string());
+        assert_eq!(whose("ydt/1/A/alert").as_deref(), Some("A"));
+        assert_eq!(whose("owntracks/chen/phone").as_deref(), Some("chen/phone"));
+        assert_eq!(whose("owntracks/chen/phone/event").as_deref(), Some("chen/phone"));
+        for foreign in ["ydt/1/B/alert", "ydt/1/C/alert", "ydt/1/X/alert", "ydt/1", "owntracks/chen", "", "$SYS/A"] {
+            assert_eq!(whose(foreign), None, "{foreign}");
+        }
+        let edition = directory.edition();
+        directory.apply(Update { from: Some(1), to: 2, upserts: vec![terminal("A")], ..Update::default() }).unwrap();
+        assert_eq!(whose("ydt/1/A/alert"), None);
+        assert!(directory.edition() > edition);
+    }
+
+    #[test]
+    fn what_was_written_before_there_were_concentrators_is_understood() {
+        let json = serde_json::to_value(Update { upserts: vec![terminal("A")], ..Update::default() }).unwrap();
+        let mut old = json.clone();
+        old.as_object_mut().unwrap().retain(|field, _| !field.contains("concentrators"));
+        for new in ["concentrator", "certificate"] {
+            old["upserts"][0].as_object_mut().unwrap().remove(new);
+        }
+        assert_ne!(old, json);
+        assert_eq!(serde_json::from_value::<Update>(old).unwrap().upserts, [terminal("A")]);
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_as_openssl_tells_it() {
+        let told = "E3:B0:C4:42:98:FC:1C:14:9A:FB:F4:C8:99:6F:B9:24:27:AE:41:E4:64:9B:93:4C:A4:95:99:1B:78:52:B8:55";
+        assert_eq!(told.parse(), Ok(Fingerprint::of(b"")));
+        assert_eq!(told.replace(':', "").to_lowercase().parse(), Ok(Fingerprint::of(b"")));
+        for none in ["", "E3:B0", &format!("{told}:00"), &told.replace('E', "G")] {
+            assert_eq!(none.parse::<Fingerprint>(), Err(NoFingerprint), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_terminal_is_small() {
+        // Half a million of them are to fit into a hundred megabytes, their names and the table included.
+        assert!(size_of::<Terminal>() <= 96, "{} bytes", size_of::<Terminal>());
     }
 }

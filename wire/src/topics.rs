@@ -51,6 +51,17 @@ pub fn leaf<'t>(dialect: Dialect, serial: &str, topic: &'t str) -> Option<&'t st
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
 }
 
+/// Whose topic, or filter, it is: the serial that stands where one would. It may be of nobody, and in a filter `+` or `#`.
+pub fn serial(topic: &str) -> Option<&str> {
+    if let Some(rest) = topic.strip_prefix("ydt/1/") {
+        return rest.split('/').next();
+    }
+    let rest = topic.strip_prefix("owntracks/")?;
+    let (user, below) = rest.split_once('/').unwrap_or((rest, ""));
+    let device = below.split('/').next()?;
+    rest.get(..user.len() + 1 + device.len()).or((user == "#").then_some(user))
+}
+
 /// The lane of what `terminal` publishes to `topic`; `None` when it may not publish there.
 pub fn publish_lane(terminal: &Terminal, topic: &str) -> Option<Lane> {
     let leaf = leaf(terminal.dialect, &terminal.serial, topic)?;
@@ -69,9 +80,25 @@ pub fn publish_lane(terminal: &Terminal, topic: &str) -> Option<Lane> {
     }
 }
 
+/// Whether a later message to `topic` makes an earlier one needless: where somebody is, and how their terminal is. What
+/// happened, and what was acknowledged, is told once.
+pub fn is_superseded(terminal: &Terminal, topic: &str) -> bool {
+    match (terminal.dialect, leaf(terminal.dialect, &terminal.serial, topic)) {
+        (Dialect::Ydt, Some(leaf)) => matches!(leaf, ydt::FIX | ydt::STATUS),
+        (Dialect::OwnTracks, Some(leaf)) => leaf.is_empty(),
+        (_, None) => false,
+    }
+}
+
 /// Whether `terminal` may subscribe to `filter`: only to what lies wholly below its own prefix.
 pub fn may_subscribe(terminal: &Terminal, filter: &str) -> bool {
     leaf(terminal.dialect, &terminal.serial, filter).is_some()
+}
+
+/// Whether a concentrator may subscribe to `filter`: to the topics of any terminals, of which it gets those that
+/// `is_its_own` says are its own, or of one that is.
+pub fn may_subscribe_for(filter: &str, is_its_own: impl FnOnce(&str) -> bool) -> bool {
+    serial(filter).is_some_and(|serial| serial.contains(['+', '#']) || is_its_own(serial))
 }
 
 /// Whether `topic` matches an MQTT `filter` with `+` and `#`.
@@ -99,6 +126,8 @@ mod tests {
             dialect,
             manual_publish_means_help: true,
             drill: false,
+            concentrator: None,
+            certificate: None,
         }
     }
 
@@ -118,6 +147,14 @@ mod tests {
     }
 
     #[test]
+    fn a_later_position_makes_an_earlier_one_needless_and_a_later_event_does_not() {
+        let (pager, phone) = (terminal(Dialect::Ydt, "P1"), terminal(Dialect::OwnTracks, "chen/phone"));
+        assert!(is_superseded(&pager, "ydt/1/P1/fix") && is_superseded(&pager, "ydt/1/P1/status"));
+        assert!(is_superseded(&phone, "owntracks/chen/phone"));
+        assert!(!is_superseded(&pager, "ydt/1/P1/ack") && !is_superseded(&phone, "owntracks/chen/phone/event"));
+    }
+
+    #[test]
     fn manual_publish_makes_the_whole_location_topic_alert_lane() {
         let mut phone = terminal(Dialect::OwnTracks, "chen/phone");
         assert_eq!(publish_lane(&phone, "owntracks/chen/phone"), Some(Lane::Alert));
@@ -125,6 +162,39 @@ mod tests {
         assert_eq!(publish_lane(&phone, "owntracks/chen/phone/cmd"), None);
         phone.manual_publish_means_help = false;
         assert_eq!(publish_lane(&phone, "owntracks/chen/phone"), Some(Lane::Telemetry));
+    }
+
+    #[test]
+    fn the_serial_stands_where_its_dialect_has_it() {
+        let serials = [
+            ("ydt/1/P1/alert", Some("P1")),
+            ("ydt/1/P1", Some("P1")),
+            ("ydt/1/+/#", Some("+")),
+            ("ydt/1/#", Some("#")),
+            ("owntracks/chen/phone", Some("chen/phone")),
+            ("owntracks/chen/phone/event", Some("chen/phone")),
+            ("owntracks/+/+/cmd", Some("+/+")),
+            ("owntracks/#", Some("#")),
+            ("owntracks/chen", None),
+            ("ydt/#", None),
+            ("#", None),
+            ("", None),
+            ("$SYS/ydt/1/P1", None),
+        ];
+        for (topic, serial_there) in serials {
+            assert_eq!(serial(topic), serial_there, "{topic}");
+        }
+    }
+
+    #[test]
+    fn a_concentrator_may_listen_to_many_or_to_one_of_its_own() {
+        let may = |filter| may_subscribe_for(filter, |serial| serial == "P1");
+        for filter in ["ydt/1/+/#", "ydt/1/#", "ydt/1/+/notice", "ydt/1/P1/#", "owntracks/+/+/cmd", "owntracks/#"] {
+            assert!(may(filter), "{filter}");
+        }
+        for filter in ["#", "+/1/P1/#", "ydt/#", "ydt/1/P2/notice", "owntracks/chen/phone/cmd", "$SYS/#"] {
+            assert!(!may(filter), "{filter}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What administrators type: `yidiantong migrate`, `doctor`, `user`, `terminal`, `node`, `import`, `backup`, `restore`,
+//! What administrators type: `yidiantong migrate`, `doctor`, `user`, `terminal`, `concentrator`, `node`, `import`, `backup`, `restore`,
 //! `config`. Each command is a room of its own below; here is what they share: which settings hold, the way to the
 //! database, and how they speak.
 //!
@@ -6,6 +6,7 @@
 //! to do, on standard error, with exit status 1. A rule about people, places or terminals is in `dispatcher`.
 
 pub mod backup;
+pub mod concentrator;
 pub mod config;
 pub mod doctor;
 pub mod import;

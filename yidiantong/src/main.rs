@@ -38,6 +38,7 @@ enum Command {
     Doctor(admin::doctor::Doctor),
     User(admin::user::User),
     Terminal(admin::terminal::Terminal),
+    Concentrator(admin::concentrator::Concentrator),
     Node(admin::node::Node),
     Import(admin::import::Import),
     Backup(admin::backup::Backup),
@@ -112,6 +113,7 @@ fn run(place: &Place, command: Command) -> anyhow::Result<ExitCode> {
             }
             Command::User(user) => user.run(place, &stop).await?,
             Command::Terminal(terminal) => terminal.run(place, &stop).await?,
+            Command::Concentrator(concentrator) => concentrator.run(place, &stop).await?,
             Command::Node(node) => node.run(place, &stop).await?,
             Command::Import(import) => import.run(place, &stop).await?,
             Command::Backup(backup) => backup.run(place, &stop).await?,

@@ -167,13 +167,13 @@ impl FrontDoor {
     ) -> anyhow::Result<Self> {
         // Nobody outside this process has anything to say on its bus.
         let bus_key = Key::of(dispatcher::clock::random_bytes());
-        let config = broker::Config {
+        let config = settings.door.over(broker::Config {
             listen: settings.mqtt_listen,
             bus_listen: settings.bus.listen,
             data_dir: Some(settings.data.clone()),
             acknowledge: options.acknowledge,
             ..broker::Config::new(NAME, bus_key.clone())
-        };
+        })?;
         let broker =
             broker::start(config, Arc::clone(directory), stop.clone()).await.context("the broker does not start")?;
         let gateway = gateway::start(

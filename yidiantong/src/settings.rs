@@ -1,6 +1,7 @@
 //! What the executable is told: a TOML file, the environment over it, and the command line over both.
 
 mod document;
+mod door;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use wire::internal::{BadKey, Key};
 
 pub use document::document;
+pub use door::{DoorSettings, HalfACertificate};
 
 /// Settings of `yidiantong serve`, and of each role in a process of its own. Everything has a default that is safe on
 /// one machine.
@@ -64,6 +66,8 @@ pub struct Settings {
     pub health_listen: Option<SocketAddr>,
     /// The press of our own that shows that the line works.
     pub canary: CanarySettings,
+    /// The front door, where terminals connect: certificates and limits.
+    pub door: DoorSettings,
     /// The bus between broker and gateways.
     pub bus: BusSettings,
     /// The hand-over between processes when the roles run apart.
@@ -188,6 +192,7 @@ impl Default for Settings {
             name: None,
             health_listen: None,
             canary: CanarySettings::default(),
+            door: DoorSettings::default(),
             bus: BusSettings::default(),
             internal: InternalSettings::default(),
         }

@@ -94,6 +94,8 @@ pub(crate) struct Publish {
     pub(crate) dup: Dup,
     /// 0 with QoS 0.
     pub(crate) pid: u16,
+    /// MQTT 5: what stands for the topic from now on, or for the one that it stood for before when the topic is empty.
+    pub(crate) alias: Option<u16>,
 }
 
 /// One wish of a SUBSCRIBE.
@@ -150,6 +152,8 @@ pub(crate) enum Refusal {
     Unavailable,
     /// User name or password unknown or wrong.
     Credentials,
+    /// No certificate, or not theirs.
+    Certificate,
     /// Enhanced authentication.
     Method,
 }
@@ -210,6 +214,8 @@ pub(crate) struct Welcome {
     pub(crate) expiry_s: Option<u32>,
     pub(crate) receive_max: u16,
     pub(crate) packet_max: u32,
+    /// MQTT 5: how many topics may have an alias.
+    pub(crate) aliases_max: u16,
 }
 
 /// What a terminal hears.
@@ -217,12 +223,33 @@ pub(crate) struct Welcome {
 pub(crate) enum Outgoing {
     Welcome(Welcome),
     Refusal(Refusal),
-    PubAck { pid: u16, verdict: Verdict },
-    PubRec { pid: u16, verdict: Verdict },
-    PubComp { pid: u16, known: Known },
-    SubAck { pid: u16, grants: Vec<Grant> },
-    UnsubAck { pid: u16, known: Vec<Known> },
-    Publish { topic: String, payload: Bytes, pid: Option<u16> },
+    PubAck {
+        pid: u16,
+        verdict: Verdict,
+    },
+    PubRec {
+        pid: u16,
+        verdict: Verdict,
+    },
+    PubComp {
+        pid: u16,
+        known: Known,
+    },
+    SubAck {
+        pid: u16,
+        grants: Vec<Grant>,
+    },
+    UnsubAck {
+        pid: u16,
+        known: Vec<Known>,
+    },
+    /// `dup`: of a packet id that was under way before.
+    Publish {
+        topic: String,
+        payload: Bytes,
+        pid: Option<u16>,
+        dup: Dup,
+    },
     Pong,
     Farewell(Farewell),
 }
@@ -242,7 +269,7 @@ pub(crate) enum Violation {
     Unexpected,
     #[error("a topic that is none")]
     Topic,
-    #[error("a topic alias, though none was granted")]
+    #[error("a topic alias that was not granted")]
     Alias,
     #[error("too many messages of QoS 2 without PUBREL")]
     Unreleased,
@@ -360,7 +387,8 @@ pub(crate) fn read(version: Version, frame: Frame) -> Result<Incoming, Violation
         },
     };
     match &incoming {
-        Incoming::Publish(publish) if !is_topic(&publish.topic) => Err(Violation::Topic),
+        Incoming::Publish(publish) if !publish.topic.is_empty() && !is_topic(&publish.topic) => Err(Violation::Topic),
+        Incoming::Publish(publish) if publish.topic.is_empty() && publish.alias.is_none() => Err(Violation::Topic),
         Incoming::Subscribe { pid: 0, .. } | Incoming::Unsubscribe { pid: 0, .. } => Err(Violation::Malformed),
         Incoming::Unsubscribe { filters, .. } if filters.is_empty() => Err(Violation::Unexpected),
         _ => Ok(incoming),

@@ -41,6 +41,7 @@ pub(super) fn read(frame: Frame) -> Result<Incoming, Violation> {
             qos: qos(publish.qos),
             dup: if publish.dup { Dup::Again } else { Dup::First },
             pid: publish.pkid,
+            alias: None,
         }),
         Packet::PubAck(ack) => Incoming::PubAck { pid: ack.pkid, delivered: true },
         Packet::PubRel(release) => Incoming::PubRel { pid: release.pkid },
@@ -77,10 +78,11 @@ pub(super) fn write(packet: &Outgoing, stream: &mut BytesMut) -> Result<(), Erro
             SubAck::new(*pid, grants.iter().copied().map(grant).collect()).write(stream)
         }
         Outgoing::UnsubAck { pid, .. } => UnsubAck::new(*pid).write(stream),
-        Outgoing::Publish { topic, payload, pid } => {
+        Outgoing::Publish { topic, payload, pid, dup } => {
             let qos = if pid.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce };
             let mut publish = Publish::from_bytes(topic.as_str(), qos, payload.clone());
             publish.pkid = pid.unwrap_or_default();
+            publish.dup = *dup == Dup::Again;
             publish.write(stream)
         }
         Outgoing::Pong => PingResp.write(stream),
@@ -95,7 +97,7 @@ fn code(refusal: Refusal) -> ConnectReturnCode {
         Refusal::ClientId => ConnectReturnCode::BadClientId,
         Refusal::Unavailable => ConnectReturnCode::ServiceUnavailable,
         Refusal::Credentials => ConnectReturnCode::BadUserNamePassword,
-        Refusal::Method => ConnectReturnCode::NotAuthorized,
+        Refusal::Certificate | Refusal::Method => ConnectReturnCode::NotAuthorized,
     }
 }
 

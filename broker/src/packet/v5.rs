@@ -50,20 +50,18 @@ pub(super) fn read(frame: Frame) -> Result<Incoming, Violation> {
             if publish.size() != length {
                 return Err(Violation::Malformed);
             }
-            if let Some(properties) = &publish.properties {
-                if properties.topic_alias.is_some() {
-                    return Err(Violation::Alias);
-                }
-                if !properties.subscription_identifiers.is_empty() {
-                    return Err(Violation::Unexpected);
-                }
+            let properties = publish.properties.as_ref();
+            if properties.is_some_and(|properties| !properties.subscription_identifiers.is_empty()) {
+                return Err(Violation::Unexpected);
             }
+            let alias = properties.and_then(|properties| properties.topic_alias);
             Incoming::Publish(super::Publish {
                 topic: text(&publish.topic)?,
                 payload: publish.payload,
                 qos: qos(publish.qos),
                 dup: if publish.dup { Dup::Again } else { Dup::First },
                 pid: publish.pkid,
+                alias,
             })
         }
         Packet::PubAck(ack) => {
@@ -141,10 +139,11 @@ pub(super) fn write(packet: &Outgoing, stream: &mut BytesMut) -> Result<(), Erro
             });
             UnsubAck { pkid: *pid, reasons: reasons.collect(), properties: None }.write(stream)
         }
-        Outgoing::Publish { topic, payload, pid } => {
+        Outgoing::Publish { topic, payload, pid, dup } => {
             let qos = if pid.is_some() { QoS::AtLeastOnce } else { QoS::AtMostOnce };
             let mut publish = Publish::new(topic.as_str(), qos, payload.clone(), None);
             publish.pkid = pid.unwrap_or_default();
+            publish.dup = *dup == Dup::Again;
             publish.write(stream)
         }
         Outgoing::Pong => PingResp::write(stream),
@@ -165,7 +164,7 @@ fn connack(code: ConnectReturnCode, welcome: Option<&Welcome>) -> ConnAck {
         retain_available: None,
         max_packet_size: Some(welcome.packet_max),
         assigned_client_identifier: welcome.client_id.clone(),
-        topic_alias_max: None,
+        topic_alias_max: Some(welcome.aliases_max),
         reason_string: None,
         user_properties: Vec::new(),
         wildcard_subscription_available: None,
@@ -187,6 +186,7 @@ fn code(refusal: Refusal) -> ConnectReturnCode {
         Refusal::ClientId => ConnectReturnCode::ClientIdentifierNotValid,
         Refusal::Unavailable => ConnectReturnCode::ServerUnavailable,
         Refusal::Credentials => ConnectReturnCode::BadUserNamePassword,
+        Refusal::Certificate => ConnectReturnCode::NotAuthorized,
         Refusal::Method => ConnectReturnCode::BadAuthenticationMethod,
     }
 }

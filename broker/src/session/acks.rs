@@ -59,14 +59,21 @@ impl Acks {
 
     /// The acknowledgement in `slot`, if there is one, can be given when its turn comes.
     pub(crate) fn settle(&mut self, slot: Slot) {
-        if let Some(ack) = self.owed.iter_mut().find(|ack| ack.slot == slot) {
-            ack.verdict = Some(Verdict::Taken);
+        if let Some(place) = self.place(slot) {
+            self.owed[place].verdict = Some(Verdict::Taken);
         }
     }
 
     /// Whether the acknowledgement in `slot` still waits to be settled.
     pub(crate) fn is_owed(&self, slot: Slot) -> bool {
-        self.owed.iter().any(|ack| ack.slot == slot && ack.verdict.is_none())
+        self.place(slot).is_some_and(|place| self.owed[place].verdict.is_none())
+    }
+
+    /// Slots are given in order, so that one is found quickly though a concentrator is owed thousands.
+    fn place(&self, Slot(wanted): Slot) -> Option<usize> {
+        let Slot(first) = self.owed.front()?.slot;
+        let since = |slot: u32| slot.wrapping_sub(first);
+        self.owed.binary_search_by_key(&since(wanted), |ack| since(ack.slot.0)).ok()
     }
 
     /// Whether a PUBREC for `pid` is owed.
@@ -124,6 +131,23 @@ mod tests {
         assert_eq!(acks.next(), Some(Outgoing::PubRec { pid: 7, verdict: Verdict::Taken }));
         assert!(!acks.owes_pubrec(7));
         assert_eq!(acks.next(), Some(puback(7)));
+    }
+
+    #[test]
+    fn slots_are_found_though_their_numbers_begin_anew() {
+        let mut acks = Acks { next: u32::MAX - 2, ..Acks::default() };
+        let slots: Vec<Slot> = (1..=6)
+            .map(|pid| {
+                acks.nothing();
+                acks.owe(Kind::PubAck, pid)
+            })
+            .collect();
+        assert_eq!(acks.next(), None);
+        for slot in slots.into_iter().rev() {
+            assert!(acks.is_owed(slot));
+            acks.settle(slot);
+        }
+        assert_eq!((1..=6).map_while(|_| acks.next()).collect::<Vec<_>>(), (1..=6).map(puback).collect::<Vec<_>>());
     }
 
     #[test]

@@ -1,35 +1,49 @@
 //! The QoS 1 downlinks of one session that its terminal has not acknowledged. Pure.
 //!
-//! Nothing here outlives the session: what has not been acknowledged is repeated by whoever sent
-//! it, until it is or nobody wants to hear it any more.
+//! What was sent and not acknowledged is sent again when the terminal takes its session up soon, as MQTT wants it. What
+//! had no room yet, and what is old news, is not: whoever sent it repeats it until it is acknowledged or nobody wants to
+//! hear it any more.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 use wire::bus::Downlink;
 
-/// How many a session has under way at most, whatever the terminal would take.
-const WINDOW_MAX: u16 = 16;
+use crate::packet::Dup;
+
+/// After this long nobody is told any more that help is four minutes away.
+const NEWS_FOR: Duration = Duration::from_mins(5);
 
 /// The downlinks under way and those that wait for room.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Downlinks {
     window: usize,
     last_pid: u16,
-    under_way: Vec<(u16, Option<Uuid>)>,
+    under_way: Vec<(u16, Arc<Downlink>)>,
+    /// Packet ids under way that are to be sent again.
+    again: VecDeque<u16>,
     waiting: VecDeque<Arc<Downlink>>,
+    /// When its terminal was lost.
+    lost_at: Option<Instant>,
 }
 
 impl Downlinks {
-    /// `receive_max`: how many the terminal takes at once.
-    pub(crate) fn new(receive_max: u16) -> Self {
-        Self {
-            window: usize::from(receive_max.min(WINDOW_MAX)),
-            last_pid: 0,
-            under_way: Vec::new(),
-            waiting: VecDeque::new(),
+    /// A terminal takes them up. `window`: how many are under way at once.
+    pub(crate) fn resume(&mut self, window: u16, now: Instant) {
+        self.window = usize::from(window);
+        self.waiting = VecDeque::new();
+        if self.lost_at.take().is_some_and(|at| now.saturating_duration_since(at) > NEWS_FOR) {
+            self.under_way.clear();
         }
+        self.again = self.under_way.iter().map(|(pid, _)| *pid).collect();
+    }
+
+    /// Its terminal is lost.
+    pub(crate) fn pause(&mut self, now: Instant) {
+        self.lost_at = Some(now);
+        self.waiting = VecDeque::new();
     }
 
     /// How many wait for room.
@@ -42,7 +56,12 @@ impl Downlinks {
     }
 
     /// The next that has room, with the packet id that it goes under.
-    pub(crate) fn next(&mut self) -> Option<(u16, Arc<Downlink>)> {
+    pub(crate) fn next(&mut self) -> Option<(u16, Arc<Downlink>, Dup)> {
+        while let Some(again) = self.again.pop_front() {
+            if let Some((pid, downlink)) = self.under_way.iter().find(|(pid, _)| *pid == again) {
+                return Some((*pid, Arc::clone(downlink), Dup::Again));
+            }
+        }
         if self.under_way.len() >= self.window {
             return None;
         }
@@ -51,14 +70,18 @@ impl Downlinks {
             self.waiting = VecDeque::new();
         }
         let pid = self.free_pid();
-        self.under_way.push((pid, downlink.notice));
-        Some((pid, downlink))
+        self.under_way.push((pid, Arc::clone(&downlink)));
+        Some((pid, downlink, Dup::First))
     }
 
     /// The terminal has answered: the notice that it has. `None` when there was none under that id.
     pub(crate) fn answer(&mut self, pid: u16) -> Option<Uuid> {
         let place = self.under_way.iter().position(|(under_way, _)| *under_way == pid)?;
-        self.under_way.swap_remove(place).1
+        let (_, downlink) = self.under_way.remove(place);
+        if self.under_way.is_empty() {
+            self.under_way = Vec::new();
+        }
+        downlink.notice
     }
 
     fn free_pid(&mut self) -> u16 {
@@ -80,27 +103,64 @@ mod tests {
         Arc::new(Downlink { serial: "P1".into(), topic: "t".into(), payload: vec![], notice })
     }
 
+    fn resumed(window: u16) -> Downlinks {
+        let mut downlinks = Downlinks::default();
+        downlinks.resume(window, Instant::now());
+        downlinks
+    }
+
+    fn all(downlinks: &mut Downlinks) -> Vec<(u16, Option<Uuid>, Dup)> {
+        std::iter::from_fn(|| downlinks.next()).map(|(pid, message, dup)| (pid, message.notice, dup)).collect()
+    }
+
+    #[test]
+    fn what_was_not_acknowledged_is_sent_again_under_its_id_and_what_had_no_room_is_not() {
+        let (mut downlinks, now) = (resumed(2), Instant::now());
+        (1..=4).for_each(|notice| downlinks.wait(downlink(notice)));
+        assert_eq!(all(&mut downlinks).len(), 2);
+        downlinks.answer(1);
+        assert_eq!(all(&mut downlinks), [(3, Some(Uuid::from_u128(3)), Dup::First)]);
+        downlinks.pause(now);
+        downlinks.resume(2, now + NEWS_FOR);
+        let again = [(2, Some(Uuid::from_u128(2)), Dup::Again), (3, Some(Uuid::from_u128(3)), Dup::Again)];
+        assert_eq!(all(&mut downlinks), again);
+        assert_eq!((downlinks.answer(2), downlinks.answer(3)), (again[0].1, again[1].1));
+        downlinks.wait(downlink(5));
+        assert_eq!(all(&mut downlinks), [(4, Some(Uuid::from_u128(5)), Dup::First)]);
+    }
+
+    #[test]
+    fn old_news_is_not_sent_again() {
+        let (mut downlinks, now) = (resumed(2), Instant::now());
+        downlinks.wait(downlink(1));
+        assert_eq!(all(&mut downlinks).len(), 1);
+        downlinks.pause(now);
+        downlinks.resume(2, now + NEWS_FOR + Duration::from_secs(1));
+        assert_eq!(all(&mut downlinks), []);
+        assert_eq!(downlinks.answer(1), None);
+    }
+
     #[test]
     fn no_more_are_under_way_than_the_terminal_takes() {
-        let mut downlinks = Downlinks::new(2);
+        let mut downlinks = resumed(2);
         (1..=3).for_each(|notice| downlinks.wait(downlink(notice)));
-        let (first, _) = downlinks.next().unwrap();
+        let (first, ..) = downlinks.next().unwrap();
         downlinks.next().unwrap();
         assert!(downlinks.next().is_none());
         assert_eq!(downlinks.waiting(), 1);
         assert_eq!(downlinks.answer(first), Some(Uuid::from_u128(1)));
-        let (third, message) = downlinks.next().unwrap();
+        let (third, message, _) = downlinks.next().unwrap();
         assert_eq!((third, message.notice), (3, Some(Uuid::from_u128(3))));
     }
 
     #[test]
     fn packet_ids_go_round_and_skip_those_in_use_and_zero() {
-        let mut downlinks = Downlinks::new(u16::MAX);
+        let mut downlinks = resumed(16);
         downlinks.wait(downlink(1));
-        let (held, _) = downlinks.next().unwrap();
+        let (held, ..) = downlinks.next().unwrap();
         for _ in 0..70_000 {
             downlinks.wait(downlink(2));
-            let (pid, _) = downlinks.next().unwrap();
+            let (pid, ..) = downlinks.next().unwrap();
             assert!(pid != 0 && pid != held);
             downlinks.answer(pid).unwrap();
         }
@@ -108,6 +168,6 @@ mod tests {
 
     #[test]
     fn an_answer_to_nothing_is_noticed() {
-        assert_eq!(Downlinks::new(2).answer(1), None);
+        assert_eq!(resumed(2).answer(1), None);
     }
 }

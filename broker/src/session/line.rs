@@ -40,11 +40,13 @@ pub(crate) struct Line<S> {
     pub(crate) input: BytesMut,
     /// To be written.
     pub(crate) output: BytesMut,
+    /// TLS keeps what it was given until it is told to hand it on.
+    unflushed: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     pub(crate) fn new(socket: S) -> Self {
-        Self { socket, input: BytesMut::new(), output: BytesMut::new() }
+        Self { socket, input: BytesMut::new(), output: BytesMut::new(), unflushed: false }
     }
 
     /// Waits for the socket to take or bring something. Loses nothing when it is cancelled.
@@ -57,11 +59,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
             && let Poll::Ready(wrote) = Pin::new(&mut self.socket).poll_write(context, &self.output)
         {
             let wrote = wrote?;
+            self.unflushed = true;
             self.output.advance(wrote);
             if self.output.is_empty() {
                 self.output = BytesMut::new();
             }
             return Poll::Ready(Ok(if wrote == 0 { Turn::Closed } else { Turn::Wrote }));
+        }
+        if self.unflushed
+            && let Poll::Ready(flushed) = Pin::new(&mut self.socket).poll_flush(context)
+        {
+            flushed?;
+            self.unflushed = false;
         }
         if reading == Reading::Off {
             return Poll::Pending;

@@ -7,7 +7,8 @@
 //! (receive maximum) and never reach it.
 
 pub(crate) mod acks;
-mod downlinks;
+mod aliases;
+pub(crate) mod downlinks;
 mod line;
 
 use std::sync::Arc;
@@ -17,33 +18,32 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::bus::Downlink;
-use wire::directory::{Lookup, Terminal};
-use wire::topics::{self, Lane};
+use wire::directory::{Fingerprint, Identity, Lookup};
+use wire::topics::Lane;
 
 use crate::bus::Room;
 use crate::clock;
-use crate::config::Acknowledge;
-use crate::edge::{Edge, Entered, Seat, Tell, Waiter};
+use crate::config::{Acknowledge, Bounds};
+use crate::edge::{Edge, Entered, HalfOpen, InTime, Seat, Tell, Waiter};
+use crate::limits::{Pace, Paces};
 use crate::mailbox::{Order, Post};
 use crate::packet::{
-    self, AtEnd, Farewell, Grant, Incoming, Known, NoOpening, Opening, Outgoing, Publish, Qos, Refusal, Start, Verdict,
-    Version, Violation, Welcome, Will, Wish,
+    self, AtEnd, Dup, Farewell, Grant, Incoming, Known, NoOpening, Opening, Outgoing, Publish, Qos, Refusal, Start,
+    Verdict, Version, Violation, Welcome, Will, Wish,
 };
 use crate::sessions::{Handle, Keeps, Wanted};
 use acks::{Acks, Kind};
-use downlinks::Downlinks;
+use aliases::Aliases;
 use line::{Line, Reading, Turn};
 
-/// Acknowledgements that one session may be owed before it is not read any further.
-const OWED_MAX: usize = 64;
 /// Bytes that one terminal may leave untaken before it is not read any further, and gets no downlinks.
 const OUTPUT_MAX_BYTES: usize = 64 * 1024;
-/// QoS 2 publishes that one terminal may leave unreleased.
-const UNRELEASED_MAX: usize = 256;
 /// The longest client id.
 const CLIENT_ID_MAX_BYTES: usize = 256;
 /// The longest CONNECT: nobody knows yet who is speaking.
 const OPENING_MAX_BYTES: usize = 16 * 1024;
+/// Terminals of one concentrator that send telemetry so fast that it has to be remembered.
+const PACES_MAX: usize = 100_000;
 /// How soon a session that was held up because the door is full of alerts tries again.
 const FULL_AGAIN: Duration = Duration::from_millis(100);
 
@@ -70,10 +70,22 @@ impl From<Violation> for End {
     }
 }
 
+/// How somebody has come to the door.
+pub(crate) struct Arrival {
+    pub(crate) half_open: HalfOpen,
+    /// The certificate that they showed.
+    pub(crate) certificate: Option<Fingerprint>,
+}
+
 /// Serves one connection.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(edge: Arc<Edge>, socket: S, stop: CancellationToken) {
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    edge: Arc<Edge>,
+    socket: S,
+    arrival: Arrival,
+    stop: CancellationToken,
+) {
     // Beginning and end are boxed, so that the task is no larger than what it needs in between.
-    let Some(mut session) = Box::pin(enter(edge, socket, stop)).await else { return };
+    let Some(mut session) = Box::pin(enter(edge, socket, arrival, stop)).await else { return };
     let end = session.run().await;
     Box::pin(session.end(end)).await;
 }
@@ -82,6 +94,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(edge: Arc<Edge>, so
 async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
     edge: Arc<Edge>,
     socket: S,
+    arrival: Arrival,
     stop: CancellationToken,
 ) -> Option<Session<S>> {
     let mut line = Line::new(socket);
@@ -89,15 +102,17 @@ async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
         () = stop.cancelled() => return None,
         opening = timeout(edge.config.connect_within, hear_opening(&mut line)) => opening,
     };
+    let Arrival { half_open, certificate } = arrival;
+    drop(half_open);
     let counters = &edge.counters;
     let (version, refusal) = match opening {
         Err(_) | Ok(Ok(None)) => {
             counters.refused_silent.one();
             return None;
         }
-        Ok(Ok(Some(opening))) => match admit(&edge, &opening) {
-            Ok(terminal) => {
-                let (mut session, welcome) = open(edge, line, opening, terminal, &stop);
+        Ok(Ok(Some(opening))) => match admit(&edge, &opening, certificate) {
+            Ok(identity) => {
+                let (mut session, welcome) = open(edge, line, opening, identity, &stop);
                 return session.write(&Outgoing::Welcome(welcome)).is_ok().then_some(session);
             }
             Err(refusal) => (opening.version, refusal),
@@ -111,6 +126,7 @@ async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
     };
     match refusal {
         Refusal::Credentials => counters.refused_credentials.one(),
+        Refusal::Certificate => counters.refused_certificate.one(),
         Refusal::Unavailable => counters.refused_no_directory.one(),
         Refusal::Protocol | Refusal::ClientId | Refusal::Method => counters.refused_protocol.one(),
     }
@@ -135,7 +151,7 @@ async fn hear_opening<S: AsyncRead + AsyncWrite + Unpin>(line: &mut Line<S>) -> 
 }
 
 /// Who it is, if they may come in.
-fn admit(edge: &Edge, opening: &Opening) -> Result<Arc<Terminal>, Refusal> {
+fn admit(edge: &Edge, opening: &Opening, shown: Option<Fingerprint>) -> Result<Identity, Refusal> {
     if opening.authentication_method.is_some() {
         return Err(Refusal::Method);
     }
@@ -143,31 +159,35 @@ fn admit(edge: &Edge, opening: &Opening) -> Result<Arc<Terminal>, Refusal> {
         Some(login) => (login.name.as_str(), login.secret.as_bytes()),
         None => ("", &b""[..]),
     };
-    let terminal = match edge.directory.by_login(name) {
+    let identity = match edge.directory.by_login(name) {
         Lookup::NoDirectory => return Err(Refusal::Unavailable),
-        Lookup::Listed(terminal) if terminal.is_secret(secret) => terminal,
+        Lookup::Listed(identity) if identity.is_secret(secret) => identity,
         Lookup::Listed(_) | Lookup::Unlisted => return Err(Refusal::Credentials),
     };
+    if identity.certificate().is_some_and(|theirs| shown != Some(*theirs)) {
+        return Err(Refusal::Certificate);
+    }
     let nameless = opening.client_id.is_empty() && opening.version == Version::V4 && opening.start == Start::Resume;
     if nameless || opening.client_id.len() > CLIENT_ID_MAX_BYTES {
         return Err(Refusal::ClientId);
     }
-    Ok(terminal)
+    Ok(identity)
 }
 
-/// Opens a session for an admitted terminal.
+/// Opens a session for whoever was admitted.
 fn open<S>(
     edge: Arc<Edge>,
     line: Line<S>,
     opening: Opening,
-    terminal: Arc<Terminal>,
+    identity: Identity,
     stop: &CancellationToken,
 ) -> (Session<S>, Welcome) {
+    let (bounds, telemetry) = (edge.config.bounds(&identity), Telemetry::of(&identity));
     let chosen = opening.client_id.is_empty().then(|| packet::client_id(clock::new_id()));
     let asked = Duration::from_secs(opening.expiry_s.into());
     let keep = asked.min(edge.config.session_kept_for);
     let Entered { mut seat, present } = edge.open(Wanted {
-        terminal,
+        identity,
         client_id: chosen.clone().unwrap_or(opening.client_id),
         start: opening.start,
         keeps: if keep.is_zero() { Keeps::No } else { Keeps::Yes },
@@ -182,11 +202,14 @@ fn open<S>(
     if stop.is_cancelled() {
         handle.mailbox.post(Post::End(Order::ShutDown));
     }
+    let window = opening.receive_max.min(bounds.window);
+    handle.memory.lock().downlinks.resume(window, Instant::now().into_std());
     let welcome = Welcome {
+        aliases_max: aliases::MAX,
         present,
         client_id: chosen,
         expiry_s: (keep < asked).then(|| u32::try_from(keep.as_secs()).unwrap_or(u32::MAX)),
-        receive_max: edge.config.alerts_per_session_max.max(1),
+        receive_max: bounds.alerts,
         packet_max: u32::try_from(edge.config.packet_max).unwrap_or(u32::MAX),
     };
     let quiet_max = match opening.keep_alive_s {
@@ -200,7 +223,9 @@ fn open<S>(
         version: opening.version,
         acks: Acks::default(),
         alerts: 0,
-        downlinks: Downlinks::new(opening.receive_max),
+        aliases: Aliases::default(),
+        bounds,
+        telemetry,
         will: opening.will.map(Box::new),
         seat,
         quiet_max,
@@ -218,9 +243,11 @@ struct Session<S> {
     acks: Acks,
     /// Alerts that wait for their receipts, QoS 0 included.
     alerts: u16,
-    downlinks: Downlinks,
+    aliases: Aliases,
     will: Option<Box<Will>>,
     seat: Seat,
+    bounds: Bounds,
+    telemetry: Telemetry,
     quiet_max: Duration,
     heard: Instant,
     /// The longest packet that the terminal takes.
@@ -279,8 +306,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn held_up(&self) -> HeldUp {
-        if self.alerts >= self.edge.config.alerts_per_session_max.max(1)
-            || self.acks.len() >= OWED_MAX
+        if self.alerts >= self.bounds.alerts
+            || self.acks.len() >= self.bounds.owed
             || self.line.output.len() >= OUTPUT_MAX_BYTES
         {
             HeldUp::ByItself
@@ -315,7 +342,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         match incoming {
             Incoming::Publish(publish) => self.publish(publish),
             Incoming::PubAck { pid, delivered } => {
-                if let Some(notice) = self.downlinks.answer(pid)
+                let answered = self.handle.memory.lock().downlinks.answer(pid);
+                if let Some(notice) = answered
                     && delivered
                 {
                     self.edge.delivered(notice);
@@ -356,7 +384,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
     }
 
-    fn publish(&mut self, publish: Publish) -> Result<(), End> {
+    fn publish(&mut self, mut publish: Publish) -> Result<(), End> {
+        self.aliases.resolve(&mut publish)?;
         let Publish { pid, qos, .. } = publish;
         if qos == Qos::ExactlyOnce {
             let received = &self.handle.memory.lock().received;
@@ -367,20 +396,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             if self.acks.owes_pubrec(pid) {
                 return Ok(());
             }
-            if received.len() >= UNRELEASED_MAX {
+            if received.len() >= self.bounds.unreleased {
                 return Err(Violation::Unreleased.into());
             }
         }
-        let serial = Arc::clone(&self.handle.serial);
-        let verdict = match topics::publish_lane(&self.handle.terminal(), &publish.topic) {
-            Some(Lane::Alert) => {
-                self.alert(publish);
+        let verdict = match self.edge.spoken_for(self.handle.identity(), &publish.topic) {
+            Some((terminal, Lane::Alert)) => {
+                self.alert(Arc::clone(&terminal.serial), &publish);
                 return Ok(());
             }
-            Some(Lane::Telemetry) => match self.edge.telemetry(serial, publish) {
-                Room::Taken => Verdict::Taken,
-                Room::Full => Verdict::Shed,
-            },
+            Some((terminal, Lane::Telemetry)) => {
+                let in_time = self.in_time(&terminal.serial);
+                match self.edge.telemetry(&terminal, &publish, in_time) {
+                    Room::Taken => Verdict::Taken,
+                    Room::Full => Verdict::Shed,
+                }
+            }
             None => {
                 self.edge.counters.publish_denied.one();
                 if self.version == Version::V4 {
@@ -395,8 +426,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(())
     }
 
-    fn alert(&mut self, publish: Publish) {
-        let Publish { pid, qos, .. } = publish;
+    /// Whether the telemetry of this terminal may go on, by its rate.
+    fn in_time(&mut self, serial: &Arc<str>) -> InTime {
+        let Some(rate) = self.edge.config.telemetry_rate else { return InTime::Yes };
+        let now = Instant::now().into_std();
+        let taken = match &mut self.telemetry {
+            Telemetry::OfOne(pace) => pace.take(rate, now),
+            Telemetry::OfMany(paces) => paces.take(Arc::clone(serial), rate, PACES_MAX, now),
+        };
+        if taken.is_ok() { InTime::Yes } else { InTime::No }
+    }
+
+    fn alert(&mut self, serial: Arc<str>, publish: &Publish) {
+        let &Publish { pid, qos, .. } = publish;
         let slot = match kind(qos) {
             Some(kind) => self.acks.owe(kind, pid),
             None => self.acks.nothing(),
@@ -406,7 +448,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         self.alerts += 1;
         let waiter = Waiter { session: Arc::clone(&self.handle), slot };
-        self.edge.alert(Arc::clone(&self.handle.serial), publish, Some(waiter));
+        self.edge.alert(serial, publish, Some(waiter));
     }
 
     fn subscribe(&mut self, wish: Wish, identifier: Option<usize>) -> Grant {
@@ -421,8 +463,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             return Grant::Invalid;
         }
         let granted = qos.min(Qos::AtLeastOnce);
-        if !topics::may_subscribe(&self.handle.terminal(), &filter)
-            || !self.handle.memory.lock().subscribe(filter, granted)
+        if !self.edge.may_subscribe(&self.handle.identity(), &filter)
+            || !self.handle.memory.lock().subscribe(filter, granted, self.bounds.filters)
         {
             self.edge.counters.subscribe_denied.one();
             return Grant::Denied;
@@ -431,39 +473,46 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn downlink(&mut self, downlink: Arc<Downlink>) -> Result<(), End> {
-        let Some(qos) = self.handle.memory.lock().qos_of(&downlink.topic) else { return Ok(()) };
+        let mut memory = self.handle.memory.lock();
+        let Some(qos) = memory.qos_of(&downlink.topic) else { return Ok(()) };
         if downlink.notice.is_some() && qos >= Qos::AtLeastOnce {
-            if self.downlinks.waiting() < self.edge.config.downlinks_per_session_max {
-                self.downlinks.wait(downlink);
+            if memory.downlinks.waiting() < self.bounds.downlinks {
+                memory.downlinks.wait(downlink);
             } else {
                 self.edge.counters.downlinks_dropped.one();
             }
             return Ok(());
         }
+        drop(memory);
         if self.line.output.len() >= OUTPUT_MAX_BYTES {
             self.edge.counters.downlinks_dropped.one();
             return Ok(());
         }
-        self.write_downlink(&downlink, None).map(|_| ())
+        self.write_downlink(&downlink, None, Dup::First).map(|_| ())
     }
 
     fn write_downlinks(&mut self) -> Result<(), End> {
         while self.line.output.len() < OUTPUT_MAX_BYTES
-            && let Some((pid, downlink)) = self.downlinks.next()
+            && let Some((pid, downlink, dup)) = self.next_downlink()
         {
-            if self.write_downlink(&downlink, Some(pid))? == Fits::No {
-                self.downlinks.answer(pid);
+            if self.write_downlink(&downlink, Some(pid), dup)? == Fits::No {
+                self.handle.memory.lock().downlinks.answer(pid);
             }
         }
         Ok(())
     }
 
-    fn write_downlink(&mut self, downlink: &Downlink, pid: Option<u16>) -> Result<Fits, End> {
+    fn next_downlink(&self) -> Option<(u16, Arc<Downlink>, Dup)> {
+        self.handle.memory.lock().downlinks.next()
+    }
+
+    fn write_downlink(&mut self, downlink: &Downlink, pid: Option<u16>, dup: Dup) -> Result<Fits, End> {
         let before = self.line.output.len();
         self.write(&Outgoing::Publish {
             topic: downlink.topic.clone(),
             payload: downlink.payload.clone().into(),
             pid,
+            dup,
         })?;
         if self.line.output.len() - before > self.packet_max {
             self.line.output.truncate(before);
@@ -493,16 +542,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     async fn end(mut self, end: End) {
         let counters = &self.edge.counters;
-        let serial = &*self.handle.serial;
+        let identity = self.handle.identity();
+        let login = &**identity.login();
         let farewell = match &end {
             End::Left(_) | End::Lost => None,
             End::Violation(violation) => {
                 counters.violations.one();
-                tracing::info!(serial, %violation, "a session was closed because it broke the protocol");
+                tracing::info!(login, %violation, "a session was closed because it broke the protocol");
                 Some(violation.farewell())
             }
             End::Denied => {
-                tracing::info!(serial, "a session was closed because it published to a topic that is not its own");
+                tracing::info!(login, "a session was closed because it published to a topic that is not its own");
                 Some(Farewell::NotAuthorized)
             }
             End::Silent => {
@@ -511,7 +561,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             End::Overdue => {
                 counters.without_receipt.one();
-                tracing::warn!(serial, "a session was closed because an alert has no receipt");
+                tracing::warn!(login, "a session was closed because an alert has no receipt");
                 Some(Farewell::Busy)
             }
             End::Ordered(Order::TakenOver) => {
@@ -520,12 +570,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             End::Ordered(Order::PushedOut) => {
                 counters.pushed_out.one();
-                tracing::info!(serial, "a session was closed because its terminal has too many");
+                tracing::info!(login, "a session was closed because there are too many with this login");
                 Some(Farewell::Quota)
             }
             End::Ordered(Order::Revoked) => {
                 counters.revoked.one();
-                tracing::info!(serial, "a session was closed because the directory no longer lists its terminal");
+                tracing::info!(login, "a session was closed because the directory no longer lists it");
                 Some(Farewell::NotAuthorized)
             }
             End::Ordered(Order::ShutDown) => Some(Farewell::ShuttingDown),
@@ -542,6 +592,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             End::Left(will) => *will,
             _ => AtEnd::Publish,
         };
+        // Whoever takes a session over has its downlinks already.
+        if !matches!(end, End::Ordered(Order::TakenOver)) {
+            self.handle.memory.lock().downlinks.pause(Instant::now().into_std());
+        }
         // What is durable is acknowledged even now.
         let acks = self.write_acks();
         let farewell = farewell.map_or(Ok(()), |farewell| self.write(&Outgoing::Farewell(farewell)));
@@ -549,10 +603,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if will == AtEnd::Publish
             && let Some(will) = self.will
         {
-            self.edge.will(&self.handle.terminal(), *will);
+            self.edge.will(identity, *will);
         }
         if acks.is_ok() && farewell.is_ok() && !matches!(end, End::Lost) {
             self.line.finish().await;
+        }
+    }
+}
+
+/// The pace of telemetry, of each terminal that the session speaks for.
+#[derive(Debug)]
+enum Telemetry {
+    OfOne(Pace),
+    OfMany(Box<Paces<Arc<str>>>),
+}
+
+impl Telemetry {
+    fn of(identity: &Identity) -> Self {
+        match identity {
+            Identity::Terminal(_) => Self::OfOne(Pace::default()),
+            Identity::Concentrator(_) => Self::OfMany(Box::default()),
         }
     }
 }
@@ -592,7 +662,7 @@ mod tests {
     /// socket in the kernel: a hundred thousand of them are to fit in half a gigabyte.
     #[test]
     fn an_idle_session_is_small() {
-        fn size_of_future<F: Future>(_: impl FnOnce(Arc<Edge>, TcpStream, CancellationToken) -> F) -> usize {
+        fn size_of_future<F: Future>(_: impl FnOnce(Arc<Edge>, TcpStream, Arrival, CancellationToken) -> F) -> usize {
             size_of::<F>()
         }
         let size = size_of_future(serve::<TcpStream>);

@@ -10,7 +10,7 @@ use bytes::{Buf as _, BytesMut};
 use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::v5;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -65,6 +65,8 @@ pub(crate) fn pager(serial: &str) -> Terminal {
         dialect: Dialect::Ydt,
         manual_publish_means_help: false,
         drill: false,
+        concentrator: None,
+        certificate: None,
     }
 }
 
@@ -101,8 +103,14 @@ impl Door {
 
     /// Replaces the directory.
     pub(crate) fn list(&mut self, terminals: Vec<Terminal>) {
+        self.publish(Update { upserts: terminals, ..Update::default() });
+    }
+
+    /// Publishes an update of the directory under the next version.
+    pub(crate) fn publish(&mut self, update: Update) {
+        let from = update.from.is_some().then_some(self.version);
         self.version += 1;
-        self.directory.apply(Update { from: None, to: self.version, upserts: terminals, removed: vec![] }).unwrap();
+        self.directory.apply(Update { from, to: self.version, ..update }).unwrap();
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -248,16 +256,24 @@ async fn send_receipts(client: &AsyncClient, door: &str, ids: &[Uuid]) {
     client.publish(bus::receipts(door), QoS::AtLeastOnce, false, receipts).await.unwrap();
 }
 
+/// What bytes go through.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
 /// A terminal that speaks MQTT byte by byte.
 pub(crate) struct Raw {
-    socket: TcpStream,
+    socket: Box<dyn Socket>,
     buffer: BytesMut,
 }
 
 impl Raw {
     pub(crate) async fn dial(address: SocketAddr) -> Self {
-        let socket = soon("a connection", TcpStream::connect(address)).await.unwrap();
-        Self { socket, buffer: BytesMut::new() }
+        Self::over(soon("a connection", TcpStream::connect(address)).await.unwrap())
+    }
+
+    pub(crate) fn over(socket: impl Socket + 'static) -> Self {
+        Self { socket: Box::new(socket), buffer: BytesMut::new() }
     }
 
     /// A session in MQTT 3.1.1.
@@ -272,13 +288,18 @@ impl Raw {
         serial: &str,
         change: impl FnOnce(&mut v4::Connect),
     ) -> (Self, v4::ConnAck) {
+        let mut raw = Self::dial(door.address()).await;
+        let ack = raw.connect_v4(serial, change).await;
+        (raw, ack)
+    }
+
+    pub(crate) async fn connect_v4(&mut self, serial: &str, change: impl FnOnce(&mut v4::Connect)) -> v4::ConnAck {
         let mut connect = v4::Connect::new(format!("{serial}-client"));
         connect.set_login(serial, secret_of(serial));
         change(&mut connect);
-        let mut raw = Self::dial(door.address()).await;
-        raw.say_v4(&v4::Packet::Connect(connect)).await;
-        let v4::Packet::ConnAck(ack) = raw.hear_v4().await else { panic!("no CONNACK") };
-        (raw, ack)
+        self.say_v4(&v4::Packet::Connect(connect)).await;
+        let v4::Packet::ConnAck(ack) = self.hear_v4().await else { panic!("no CONNACK") };
+        ack
     }
 
     /// A session in MQTT 5.
@@ -293,20 +314,35 @@ impl Raw {
         serial: &str,
         change: impl FnOnce(&mut v5::Connect, &mut v5::Login),
     ) -> (Self, v5::ConnAck) {
+        let mut raw = Self::dial(door.address()).await;
+        let ack = raw.connect_v5(serial, change).await;
+        (raw, ack)
+    }
+
+    pub(crate) async fn connect_v5(
+        &mut self,
+        serial: &str,
+        change: impl FnOnce(&mut v5::Connect, &mut v5::Login),
+    ) -> v5::ConnAck {
         let mut connect =
             v5::Connect { keep_alive: 60, client_id: format!("{serial}-client"), clean_start: true, properties: None };
         let mut login = v5::Login::new(serial, secret_of(serial));
         change(&mut connect, &mut login);
         let mut bytes = BytesMut::new();
         connect.write(&None, &Some(login), &mut bytes).unwrap();
-        let mut raw = Self::dial(door.address()).await;
-        raw.say(&bytes).await;
-        let v5::Packet::ConnAck(ack) = raw.hear_v5().await else { panic!("no CONNACK") };
-        (raw, ack)
+        self.say(&bytes).await;
+        let v5::Packet::ConnAck(ack) = self.hear_v5().await else { panic!("no CONNACK") };
+        ack
     }
 
     pub(crate) async fn say(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).await.unwrap();
+        self.socket.flush().await.unwrap();
+    }
+
+    /// Says something to a door that may have closed already.
+    pub(crate) async fn say_if_open(&mut self, bytes: &[u8]) {
+        let _ = self.socket.write_all(bytes).await;
     }
 
     pub(crate) async fn say_v4(&mut self, packet: &v4::Packet) {

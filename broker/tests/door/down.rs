@@ -169,3 +169,33 @@ async fn no_more_is_under_way_than_the_terminal_takes() {
     assert_eq!(&two.payload[..], b"two");
     assert_eq!(door.counters.downlinks_dropped.get(), 1);
 }
+
+#[tokio::test]
+async fn what_was_not_acknowledged_is_sent_again_when_the_session_is_taken_up() {
+    let door = Door::open(quick()).await;
+    let mut gateway = door.gateway("g1").await;
+    let keeps = |connect: &mut v4::Connect| connect.clean_session = false;
+    let (mut terminal, _) = Raw::v4_with(&door, "P1", keeps).await;
+    gateway.downlink("P1", "notice", "claimed", Some(NOTICE)).await;
+    let first = hear_publish(&mut terminal).await;
+    assert!(!first.dup && first.pkid != 0);
+    drop(terminal);
+    until("it has gone", || door.counters.sessions.get() == 0).await;
+    let (mut terminal, ack) = Raw::v4_with(&door, "P1", keeps).await;
+    assert!(ack.session_present);
+    let second = hear_publish(&mut terminal).await;
+    assert!(second.dup);
+    assert_eq!((second.pkid, &second.payload, &second.topic), (first.pkid, &first.payload, &first.topic));
+    terminal.say_v4(&v4::Packet::PubAck(v4::PubAck::new(second.pkid))).await;
+    assert_eq!(delivered(&mut gateway).await, NOTICE);
+    // Taken over by a newer connection it is the same, and what is acknowledged is not sent again.
+    gateway.downlink("P1", "notice", "accepted", Some(Uuid::from_u128(78))).await;
+    let third = hear_publish(&mut terminal).await;
+    let (mut newer, _) = Raw::v4_with(&door, "P1", keeps).await;
+    let fourth = hear_publish(&mut newer).await;
+    assert!(fourth.dup && fourth.pkid == third.pkid);
+    newer.ping().await;
+    // A clean start knows nothing of it.
+    let (mut clean, _) = Raw::v4_with(&door, "P1", |_| {}).await;
+    clean.ping().await;
+}

@@ -55,7 +55,7 @@ async fn the_copy_on_disk_lets_terminals_in_while_nobody_publishes_a_directory()
     let folder = tempfile::tempdir().unwrap();
     let config = || broker::Config { data_dir: Some(folder.path().into()), ..quick() };
     let door = Door::open(config()).await;
-    let copy = folder.path().join("broker-directory.json");
+    let copy = folder.path().join("broker-directory");
     until("the copy is written", || copy.exists()).await;
     door.close().await.unwrap();
     let door = Door::without_directory(config()).await;
@@ -99,7 +99,7 @@ async fn mqtt_5_terminals_are_told_what_is_granted() {
     .await;
     let granted = ack.properties.unwrap();
     assert_eq!((granted.session_expiry_interval, granted.receive_max), (Some(60), Some(16)));
-    assert_eq!((granted.topic_alias_max, granted.shared_subscription_available), (None, Some(0)));
+    assert_eq!((granted.topic_alias_max, granted.shared_subscription_available), (Some(8), Some(0)));
     assert_eq!(granted.max_packet_size, Some(64 * 1024));
     let (_raw, ack) = Raw::v5_with(&door, "P1", |connect, _| {
         connect.properties =

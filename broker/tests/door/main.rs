@@ -6,8 +6,12 @@
 mod alerts;
 mod bench;
 mod clients;
+mod concentrators;
 mod down;
 mod entry;
 mod faults;
+mod floods;
+mod limits;
 mod presence;
 mod publishing;
+mod tls;

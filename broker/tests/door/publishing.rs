@@ -31,14 +31,14 @@ async fn telemetry_that_cannot_be_kept_is_shed_and_alerts_are_not() {
     let door = Door::open(Config { telemetry_max: 2, ..quick() }).await;
     let mut terminal = Raw::v5(&door, "P1").await;
     for pid in 1..=3 {
-        terminal.publish_v5("ydt/1/P1/fix", Qos5::AtLeastOnce, pid, &pid.to_string()).await;
+        terminal.publish_v5("ydt/1/P1/ack", Qos5::AtLeastOnce, pid, &pid.to_string()).await;
         let v5::Packet::PubAck(ack) = terminal.hear_v5().await else { panic!("no PUBACK") };
         let wanted = if pid < 3 { PubAckReason::Success } else { PubAckReason::QuotaExceeded };
         assert_eq!((ack.pkid, ack.reason), (pid, wanted));
     }
     terminal.publish_v5("ydt/1/P1/alert", Qos5::AtLeastOnce, 4, "help").await;
     terminal.ping_v5().await;
-    assert_eq!((door.counters.telemetry.get(), door.counters.telemetry_shed.get()), (3, 1));
+    assert_eq!((door.counters.telemetry.get(), door.counters.telemetry_shed_gateway.get()), (3, 1));
     let mut gateway = door.gateway("g1").await;
     let mut heard = Vec::new();
     for _ in 0..3 {
@@ -97,10 +97,35 @@ async fn what_breaks_the_protocol_ends_the_session() {
     terminal.say(&connect_again).await;
     terminal.closed().await;
     let mut terminal = Raw::v5(&door, "P1").await;
-    terminal.say(&[0x30, 7, 0, 1, b't', 3, 0x23, 0, 1]).await;
+    terminal.say(&[0x30, 7, 0, 1, b't', 3, 0x23, 0, 9]).await;
     terminal.dismissed(DisconnectReasonCode::TopicAliasInvalid).await;
     assert_eq!(door.counters.violations.get(), 12);
     Raw::v4(&door, "P1").await.ping().await;
+}
+
+#[tokio::test]
+async fn a_number_may_stand_for_a_topic_and_gives_no_right_to_it() {
+    let door = Door::open(quick()).await;
+    let mut gateway = door.gateway("g1").await;
+    let mut terminal = Raw::v5(&door, "P1").await;
+    let mut publish = async |topic: &str, alias, pid| {
+        let properties = v5::PublishProperties { topic_alias: Some(alias), ..Default::default() };
+        let mut publish = v5::Publish::new(topic.to_owned(), Qos5::AtLeastOnce, "x", Some(properties));
+        publish.pkid = pid;
+        terminal.say_v5(&v5::Packet::Publish(publish)).await;
+        let v5::Packet::PubAck(ack) = terminal.hear_v5().await else { panic!("no PUBACK") };
+        ack.reason
+    };
+    assert_eq!(publish("ydt/1/P1/alert", 8, 1).await, PubAckReason::Success);
+    assert_eq!(publish("", 8, 2).await, PubAckReason::Success);
+    assert_eq!(publish("ydt/1/P2/alert", 1, 3).await, PubAckReason::NotAuthorized);
+    assert_eq!(publish("", 1, 4).await, PubAckReason::NotAuthorized);
+    for _ in 0..2 {
+        assert_eq!(gateway.uplink().await.topic, "ydt/1/P1/alert");
+    }
+    // A number that stands for nothing is against the protocol.
+    terminal.say(&[0x30, 6, 0, 0, 3, 0x23, 0, 2]).await;
+    terminal.dismissed(DisconnectReasonCode::ProtocolError).await;
 }
 
 fn phone(manual_publish_means_help: bool) -> Terminal {

@@ -64,6 +64,7 @@ pub async fn settle(conn: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query!("delete from live_event").execute(&mut *conn).await?;
     sqlx::query!("update live_horizon set txid = pg_current_xact_id(), seq = 0").execute(&mut *conn).await?;
     sqlx::query!("update terminal set changed_in = pg_current_xact_id()").execute(&mut *conn).await?;
+    sqlx::query!("update concentrator set changed_in = pg_current_xact_id()").execute(&mut *conn).await?;
     sqlx::query!("update terminal_state set session_open = false where session_open").execute(&mut *conn).await?;
     sqlx::query!("delete from session").execute(&mut *conn).await?;
     sqlx::query!("insert into audit (what) values ('restored')").execute(conn).await?;

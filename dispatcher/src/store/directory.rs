@@ -1,7 +1,7 @@
 //! Who may connect: what broker and gateway are told, as a snapshot and then as changes.
 
 use sqlx::PgConnection;
-use wire::directory::{Dialect, Terminal, Update};
+use wire::directory::{Concentrator, Dialect, Fingerprint, Terminal, Update};
 
 use super::StoreError;
 
@@ -15,16 +15,20 @@ pub async fn update_since(conn: &mut PgConnection, from: Option<i64>) -> Result<
         .fetch_one(&mut *conn)
         .await?;
     let from = from.filter(|from| *from <= to);
+    let since = from.unwrap_or(0).to_string();
+    let mut update = Update { from, to, ..Update::default() };
+    concentrators_since(&mut *conn, &since, &mut update).await?;
     let rows = sqlx::query!(
-        "select id, serial, login, secret_sha256, dialect, manual_publish_means_help, drill, revoked_at
-         from terminal where changed_in >= $1::text::xid8",
-        &from.unwrap_or(0).to_string()
+        r#"select t.id, t.serial, t.login, t.secret_sha256, t.dialect, t.manual_publish_means_help, t.drill,
+            t.revoked_at is not null as "is_revoked!", c.login as "concentrator?", t.certificate_sha256
+         from terminal t left join concentrator c on c.id = t.concentrator_id
+         where t.changed_in >= $1::text::xid8"#,
+        &since
     )
     .fetch_all(conn)
     .await?;
-    let mut update = Update { from, to, upserts: Vec::new(), removed: Vec::new() };
     for row in rows {
-        if row.revoked_at.is_some() {
+        if row.is_revoked {
             update.removed.push(row.serial);
             continue;
         }
@@ -32,13 +36,40 @@ pub async fn update_since(conn: &mut PgConnection, from: Option<i64>) -> Result<
         update.upserts.push(Terminal {
             secret_sha256: row.secret_sha256.try_into().map_err(|_| impossible("secret_sha256"))?,
             dialect: dialect(&row.dialect).ok_or_else(|| impossible("dialect"))?,
-            serial: row.serial,
-            login: row.login,
+            serial: row.serial.into(),
+            login: row.login.into(),
             manual_publish_means_help: row.manual_publish_means_help,
             drill: row.drill,
+            concentrator: row.concentrator.map(Into::into),
+            certificate: fingerprint(row.certificate_sha256).map_err(|()| impossible("certificate_sha256"))?,
         });
     }
     Ok(update)
+}
+
+async fn concentrators_since(conn: &mut PgConnection, since: &str, update: &mut Update) -> Result<(), StoreError> {
+    let rows = sqlx::query!(
+        r#"select login, secret_sha256, certificate_sha256, revoked_at is not null as "is_revoked!" from concentrator
+         where changed_in >= $1::text::xid8"#,
+        since
+    )
+    .fetch_all(conn)
+    .await?;
+    for row in rows {
+        if row.is_revoked {
+            update.removed_concentrators.push(row.login);
+            continue;
+        }
+        let impossible = |column| StoreError::Impossible { table: "concentrator", id: row.login.clone(), column };
+        let secret_sha256 = row.secret_sha256.try_into().map_err(|_| impossible("secret_sha256"))?;
+        let certificate = fingerprint(row.certificate_sha256).map_err(|()| impossible("certificate_sha256"))?;
+        update.concentrators.push(Concentrator { login: row.login.into(), secret_sha256, certificate });
+    }
+    Ok(())
+}
+
+fn fingerprint(bytes: Option<Vec<u8>>) -> Result<Option<Box<Fingerprint>>, ()> {
+    bytes.map(|bytes| bytes.try_into().map(|bytes| Box::new(Fingerprint(bytes))).map_err(drop)).transpose()
 }
 
 /// A dialect by the word that its column has for it.

@@ -138,19 +138,23 @@ pub async fn put_terminal(
     wearer: Option<ResidentId>,
 ) -> Result<TerminalId, StoreError> {
     let id = sqlx::query_scalar!(
-        "insert into terminal (serial, login, secret_sha256, dialect, model, manual_publish_means_help, drill)
-         values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict (serial) do update set login = excluded.login, secret_sha256 = excluded.secret_sha256,
+        "insert into terminal (serial, login, secret_sha256, dialect, model, manual_publish_means_help, drill,
+            concentrator_id, certificate_sha256)
+         values ($1, $2, $3, $4, $5, $6, $7, (select id from concentrator where login = $8), $9)
+         on conflict (serial) do update set concentrator_id = excluded.concentrator_id,
+            certificate_sha256 = excluded.certificate_sha256, login = excluded.login, secret_sha256 = excluded.secret_sha256,
             dialect = excluded.dialect, model = excluded.model, drill = excluded.drill,
             manual_publish_means_help = excluded.manual_publish_means_help, revoked_at = null
          returning id",
-        terminal.serial,
-        terminal.login,
+        &*terminal.serial,
+        &*terminal.login,
         &terminal.secret_sha256,
         terminal.dialect.as_str(),
         model,
         terminal.manual_publish_means_help,
         terminal.drill,
+        terminal.concentrator.as_deref(),
+        terminal.certificate.as_ref().map(|certificate| certificate.0.to_vec()),
     )
     .fetch_one(&mut *conn)
     .await?;

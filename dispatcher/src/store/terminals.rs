@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use wire::directory::Terminal;
+use wire::directory::{Fingerprint, Terminal};
 
 use super::StoreError;
 
@@ -24,6 +24,8 @@ pub struct Listed {
     pub drill: bool,
     /// Who wears it.
     pub wearer: Option<String>,
+    /// The concentrator that may speak for it.
+    pub concentrator: Option<String>,
     /// When it was last heard.
     pub heard_at: Option<Timestamp>,
     /// Since when it may not connect.
@@ -33,8 +35,10 @@ pub struct Listed {
 /// Every terminal, by serial.
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<Listed>, StoreError> {
     let rows = sqlx::query!(
-        r#"select t.serial, t.login, t.dialect, t.model, t.drill, r.name as "wearer?", s.heard_at as "heard_at?", t.revoked_at
+        r#"select t.serial, t.login, t.dialect, t.model, t.drill, r.name as "wearer?",
+            c.login as "concentrator?", s.heard_at as "heard_at?", t.revoked_at
          from terminal t
+         left join concentrator c on c.id = t.concentrator_id
          left join terminal_assignment a on a.terminal_id = t.id and a.until is null
          left join resident r on r.id = a.resident_id
          left join terminal_state s on s.terminal_id = t.id
@@ -49,6 +53,7 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Listed>, StoreError> {
         model: row.model,
         drill: row.drill,
         wearer: row.wearer,
+        concentrator: row.concentrator,
         heard_at: row.heard_at.map(jiff_sqlx::Timestamp::to_jiff),
         revoked_at: row.revoked_at.map(jiff_sqlx::Timestamp::to_jiff),
     });
@@ -58,15 +63,19 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Listed>, StoreError> {
 /// Adds a terminal that nobody wears yet. False: its serial or its login is taken.
 pub async fn add(conn: &mut PgConnection, terminal: &Terminal, model: &str) -> Result<bool, StoreError> {
     let added = sqlx::query!(
-        "insert into terminal (serial, login, secret_sha256, dialect, model, manual_publish_means_help, drill)
-         values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
-        terminal.serial,
-        terminal.login,
+        "insert into terminal (serial, login, secret_sha256, dialect, model, manual_publish_means_help, drill,
+            concentrator_id, certificate_sha256)
+         values ($1, $2, $3, $4, $5, $6, $7, (select id from concentrator where login = $8), $9)
+         on conflict do nothing",
+        &*terminal.serial,
+        &*terminal.login,
         &terminal.secret_sha256,
         terminal.dialect.as_str(),
         model,
         terminal.manual_publish_means_help,
         terminal.drill,
+        terminal.concentrator.as_deref(),
+        terminal.certificate.as_ref().map(|certificate| certificate.0.to_vec()),
     )
     .execute(&mut *conn)
     .await?;
@@ -131,6 +140,22 @@ pub async fn revoke(conn: &mut PgConnection, serial: &str) -> Result<bool, Store
     write_down(conn, "terminal_revoked", serial, revoked.rows_affected()).await
 }
 
+/// Which certificate a terminal must show from now on; none: it needs none. False: there is no such terminal.
+pub async fn bind(
+    conn: &mut PgConnection,
+    serial: &str,
+    certificate: Option<&Fingerprint>,
+) -> Result<bool, StoreError> {
+    let bound = sqlx::query!(
+        "update terminal set certificate_sha256 = $2 where serial = $1",
+        serial,
+        certificate.map(|certificate| certificate.0.to_vec()),
+    )
+    .execute(&mut *conn)
+    .await?;
+    write_down(conn, "terminal_bound", serial, bound.rows_affected()).await
+}
+
 /// Who wears a terminal from now on; none: nobody. False: there is no such terminal, or that is so already.
 pub async fn assign(conn: &mut PgConnection, serial: &str, wearer: Option<ResidentId>) -> Result<bool, StoreError> {
     let wearer = wearer.map(|wearer| wearer.0);
@@ -156,11 +181,12 @@ pub async fn assign(conn: &mut PgConnection, serial: &str, wearer: Option<Reside
     write_down(conn, "terminal_assigned", serial, ended.rows_affected() + begun.rows_affected()).await
 }
 
-/// Which terminals there are of these serials and logins.
+/// Which serials and logins of these are taken, by a terminal or a concentrator.
 pub async fn taken(conn: &mut PgConnection, serials: &[String], logins: &[String]) -> Result<Vec<String>, StoreError> {
     Ok(sqlx::query_scalar!(
         r#"select serial as "taken!" from terminal where serial = any($1)
-         union select login from terminal where login = any($2) and not serial = any($1)
+         union select login from mqtt_login where login = any($2) and not login = any($1)
+         union select login from concentrator where login = any($2)
          order by 1"#,
         serials,
         logins
@@ -187,7 +213,12 @@ pub async fn residents_meant(conn: &mut PgConnection, text: &str) -> Result<Vec<
     Ok(rows.into_iter().map(|row| (row.id, row.name, row.address)).collect())
 }
 
-async fn write_down(conn: &mut PgConnection, what: &str, serial: &str, rows: u64) -> Result<bool, StoreError> {
+pub(super) async fn write_down(
+    conn: &mut PgConnection,
+    what: &str,
+    serial: &str,
+    rows: u64,
+) -> Result<bool, StoreError> {
     if rows > 0 {
         sqlx::query!("insert into audit (what, about) values ($1, $2)", what, serial).execute(conn).await?;
     }

@@ -218,6 +218,8 @@ impl House {
             dialect: Dialect::Ydt,
             manual_publish_means_help: false,
             drill: false,
+            concentrator: None,
+            certificate: None,
         };
         registry::put_terminal(&mut conn, &terminal, "sim", Some(resident)).await.unwrap();
     }
@@ -353,6 +355,8 @@ async fn furnish(pool: &PgPool) -> (ResidentId, ResponderId, ResponderId, UserId
         dialect: Dialect::Ydt,
         manual_publish_means_help: false,
         drill: false,
+        concentrator: None,
+        certificate: None,
     };
     registry::put_terminal(&mut conn, &terminal, "sim", Some(resident)).await.unwrap();
 

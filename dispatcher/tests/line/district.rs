@@ -59,6 +59,8 @@ impl District {
                 dialect: Dialect::Ydt,
                 manual_publish_means_help: false,
                 drill: false,
+                concentrator: None,
+                certificate: None,
             };
             registry::put_terminal(&mut conn, &terminal, "sim", Some(resident)).await.unwrap();
         }

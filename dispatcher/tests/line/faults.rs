@@ -197,7 +197,7 @@ async fn of_dispatchers_side_by_side_one_moves_deadlines_until_it_has_gone(pool:
 async fn the_directory_is_told_as_it_changes_and_anew_to_a_stranger(pool: PgPool) {
     let district = District::new(pool).await;
     let all = district.desk.directory_since(None).await.unwrap();
-    assert!(all.from.is_none() && all.upserts.iter().any(|terminal| terminal.serial == "P1"));
+    assert!(all.from.is_none() && all.upserts.iter().any(|terminal| &*terminal.serial == "P1"));
     // While an older transaction runs, anywhere in the cluster, a change is told again.
     let mut quiet = district.desk.directory_since(Some(all.to)).await.unwrap();
     while quiet.tells_something() {

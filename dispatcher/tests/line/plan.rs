@@ -254,12 +254,14 @@ async fn populate(pool: &PgPool, calls: usize) {
         };
         let resident = registry::add_resident(&mut conn, &resident).await.unwrap();
         let terminal = Terminal {
-            serial: serial.clone(),
-            login: serial,
+            serial: serial.as_str().into(),
+            login: serial.into(),
             secret_sha256: hash_secret(b"secret"),
             dialect: Dialect::Ydt,
             manual_publish_means_help: false,
             drill: false,
+            concentrator: None,
+            certificate: None,
         };
         registry::put_terminal(&mut conn, &terminal, "sim", Some(resident)).await.unwrap();
         let name = format!("队员{number}");

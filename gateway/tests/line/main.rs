@@ -42,10 +42,12 @@ fn directory() -> Arc<Directory> {
         dialect,
         manual_publish_means_help: true,
         drill: false,
+        concentrator: None,
+        certificate: None,
     };
     let upserts = vec![terminal("P1", Dialect::Ydt), terminal("chen/phone", Dialect::OwnTracks)];
     let directory = Directory::default();
-    directory.apply(Update { from: None, to: 1, upserts, removed: vec![] }).unwrap();
+    directory.apply(Update { to: 1, upserts, ..Update::default() }).unwrap();
     Arc::new(directory)
 }
 

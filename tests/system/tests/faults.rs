@@ -212,9 +212,9 @@ async fn without_a_directory_the_server_is_unavailable_and_with_the_kept_one_ter
     let hand = Mosquitto { door: ready.mqtt, terminal: &pager, version: Version::V311 };
     let press = |seq: u32| json!({ "type": "alert", "kind": "sos", "boot": 1, "seq": seq });
     hand.publish_acknowledged(&pager.topic("alert"), press(1).to_string()).await;
-    let kept = server.data().join("broker-directory.json");
+    let kept = server.data().join("broker-directory");
     until_so("the directory is on disk", SOON, async || {
-        std::fs::read_to_string(&kept).is_ok_and(|text| text.contains(&pager.serial))
+        std::fs::read(&kept).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(&pager.serial))
     })
     .await;
 
@@ -250,12 +250,13 @@ async fn a_press_while_the_database_never_comes_up_rings_at_consoles_that_were_o
     let mut page = Browser::log_in(scene.ready(), "supervisor").await;
     let pager = scene.terminal("P1001");
     let kept = |name: &str, words: &str| {
-        std::fs::read_to_string(scene.server.data().join(name)).is_ok_and(|text| text.contains(words))
+        let bytes = std::fs::read(scene.server.data().join(name));
+        bytes.is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(words))
     };
     until_so("what outlives the process is on disk", SOON, async || {
         let people = ["operator", "supervisor"];
         let people = people.iter().all(|login| kept("console-sessions.json", &format!("\"login\":\"{login}\"")));
-        people && kept("broker-directory.json", &pager.serial)
+        people && kept("broker-directory", &pager.serial)
     })
     .await;
     let file = std::fs::metadata(scene.server.data().join("console-sessions.json")).unwrap();

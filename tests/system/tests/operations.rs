@@ -229,22 +229,7 @@ async fn a_district_is_set_up_from_a_shell_and_what_is_wrong_is_said_with_what_t
     bring_in_residents(&shell, work.path(), postgres.url()).await;
     bring_in_helpers(&shell, work.path(), postgres.url()).await;
 
-    // Terminals, from a list; their secrets in a file that only we can read.
-    let list = work.path().join("terminals.csv");
-    std::fs::write(&list, "终端号,佩戴人\nP2001,陈秀英\nP2002,\n").expect("a list");
-    let secrets = work.path().join("secrets.csv");
-    let many = ["terminal", "add", "--from", path(&list), "--credentials", path(&secrets)];
-    shell.says(&many);
-    let mode = std::fs::metadata(&secrets).expect("the secrets").permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-    let refused = shell.refuses(&many);
-    assert!(refused.contains("P2001 is there already"), "{refused}");
-    let first = std::fs::read_to_string(&secrets).expect("the secrets");
-    let rotated = secret(&shell.says(&["terminal", "rotate", "P2001"]));
-    assert!(!first.contains(&rotated));
-    shell.says(&["terminal", "revoke", "P2002"]);
-    assert!(shell.refuses(&["terminal", "rotate", "P2002"]).contains("--reinstate"));
-    assert!(shell.says(&["terminal", "list"]).contains("worn by 陈秀英"));
+    bring_in_terminals(&shell, work.path());
 
     // Users.
     let password = secret(&shell.says(&["user", "add", "boss", "--role", "admin", "--node", "开福区"]));
@@ -268,6 +253,40 @@ async fn a_district_is_set_up_from_a_shell_and_what_is_wrong_is_said_with_what_t
         (Some(json!("ok")), Some(json!("ok")), Some(json!("ok")))
     );
     assert_eq!(level("backup"), Some(json!("warn")), "there is none yet: {findings}");
+}
+
+/// From a list; their secrets in a file that only we can read.
+fn bring_in_terminals(shell: &Shell, work: &Path) {
+    let (list, secrets) = (work.join("terminals.csv"), work.join("secrets.csv"));
+    let many = ["terminal", "provision", path(&list), "--credentials", path(&secrets)];
+    std::fs::write(&list, "终端号,佩戴人,集中器\nP2001,陈秀英,\nP2002,,3栋\nP+,nobody,\n").expect("a list");
+    let refused = shell.refuses(&many);
+    for words in ["line 3: there is no concentrator 3栋", "line 4: P+: ", "line 4: there is no resident nobody"] {
+        assert!(refused.contains(words), "{words}: {refused}");
+    }
+    assert!(!secrets.exists() && shell.says(&["terminal", "list"]).contains("no terminal yet"), "all or nothing");
+    let hub = secret(&shell.says(&["concentrator", "add", "3栋", "--name", "3 栋网关"]));
+    assert_eq!(hub.len(), 26);
+    std::fs::write(&list, "终端号,佩戴人,集中器\nP2001,陈秀英,\nP2002,,3栋\n").expect("a list");
+    shell.says(&many);
+    let mode = std::fs::metadata(&secrets).expect("the secrets").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let refused = shell.refuses(&many);
+    assert!(refused.contains("line 2: P2001 is there already"), "{refused}");
+    let first = std::fs::read_to_string(&secrets).expect("the secrets");
+    let rotated = secret(&shell.says(&["terminal", "rotate", "P2001"]));
+    assert!(!first.contains(&rotated));
+    assert!(shell.refuses(&["concentrator", "attach", "3栋", "P2001", "P9"]).contains("there is no terminal P9"));
+    assert!(shell.says(&["concentrator", "list"]).contains("speaks for 1 terminals"));
+    shell.says(&["concentrator", "attach", "3栋", "P2001"]);
+    assert!(shell.says(&["terminal", "list"]).contains("under 3栋"));
+    shell.says(&["concentrator", "detach", "P2001", "P2002"]);
+    assert!(shell.says(&["concentrator", "list"]).contains("speaks for 0 terminals"));
+    shell.says(&["concentrator", "revoke", "3栋"]);
+    assert!(shell.refuses(&["concentrator", "rotate", "3栋"]).contains("--reinstate"));
+    shell.says(&["terminal", "revoke", "P2002"]);
+    assert!(shell.refuses(&["terminal", "rotate", "P2002"]).contains("--reinstate"));
+    assert!(shell.says(&["terminal", "list"]).contains("worn by 陈秀英"));
 }
 
 const LIST: &str = "姓名,性别,出生日期,联系电话,住址,纬度,经度,联系人,联系人电话

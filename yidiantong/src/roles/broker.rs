@@ -17,12 +17,12 @@ use crate::settings::Settings;
 
 /// Runs until `stop` is cancelled, or a part ends by itself, which is an error.
 pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
-    let config = broker::Config {
+    let config = settings.door.over(broker::Config {
         listen: settings.mqtt_listen,
         bus_listen: settings.bus.listen,
         data_dir: Some(settings.data.clone()),
         ..broker::Config::new(super::name(&settings)?, settings.bus.key()?)
-    };
+    })?;
     let dispatchers = FarDispatchers::new(&settings.internal.dispatchers, settings.internal.key()?, None)
         .context("[internal] dispatchers")?;
     office::make_data_folder(&settings.data).await?;

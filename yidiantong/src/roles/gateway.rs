@@ -20,7 +20,7 @@ use crate::probe::{Ill, Probe};
 use crate::settings::Settings;
 
 /// The copy of the directory in the data folder.
-const DIRECTORY_FILE: &str = "gateway-directory.json";
+const DIRECTORY_FILE: &str = "gateway-directory";
 
 /// What is known of the gateway once it has been started.
 struct Started {

@@ -1,0 +1,262 @@
+//! Terminals that are to be added, one or a thousand: what a list says of them, what is wrong with it, and the secrets
+//! that are made. All of them are added or none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use dispatcher::store::{concentrators, terminals};
+use domain::id::ResidentId;
+use sqlx::PgConnection;
+use wire::directory::{Dialect, NoFingerprint, hash_secret};
+
+use super::{Kind, dialect, meant};
+use crate::admin::import::sheet::Sheet;
+use crate::admin::secret;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Provision {
+    /// A CSV file with the column serial (终端号), and if you like login (用户名), dialect (协议), model (型号),
+    /// resident (服务对象), concentrator (集中器), certificate (证书指纹).
+    file: PathBuf,
+    /// Where to write serials, logins and secrets: a new file that only you can read.
+    #[arg(long)]
+    pub(super) credentials: PathBuf,
+    #[command(flatten)]
+    kind: Kind,
+}
+
+/// A terminal that is to be added.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// The line of the file.
+    line: Option<u64>,
+    pub(super) serial: String,
+    pub(super) login: String,
+    resident: Option<String>,
+    kind: Kind,
+}
+
+const HEADINGS: [(&str, &[&str]); 7] = [
+    ("serial", &["serial", "终端号", "设备号", "序列号"]),
+    ("login", &["login", "用户名", "登录名"]),
+    ("dialect", &["dialect", "协议"]),
+    ("model", &["model", "型号"]),
+    ("resident", &["resident", "服务对象", "佩戴人", "姓名", "编号"]),
+    ("concentrator", &["concentrator", "集中器"]),
+    ("certificate", &["certificate", "证书指纹", "证书"]),
+];
+
+impl Provision {
+    /// What the file asks for.
+    pub(super) fn wanted(&self) -> anyhow::Result<Vec<Wanted>> {
+        let file = self.file.display();
+        let bytes = std::fs::read(&self.file).with_context(|| format!("{file} cannot be read"))?;
+        let sheet = Sheet::read(&bytes).with_context(|| format!("{file} cannot be brought in"))?;
+        rows(&sheet, &self.kind).with_context(|| format!("{file} cannot be brought in"))
+    }
+}
+
+fn rows(sheet: &Sheet, kind: &Kind) -> anyhow::Result<Vec<Wanted>> {
+    let column = |key: &str| {
+        let (_, names) = HEADINGS.iter().find(|(name, _)| *name == key)?;
+        sheet.headings.iter().position(|heading| names.contains(&heading.to_lowercase().as_str()))
+    };
+    let Some(serial) = column("serial") else { anyhow::bail!("no column is called serial or 终端号") };
+    let columns = ["login", "dialect", "model", "resident", "concentrator", "certificate"].map(column);
+    let (mut wanted, mut refused) = (Vec::new(), Vec::new());
+    for row in &sheet.rows {
+        let cell =
+            |column: Option<usize>| column.map(|column| row.cells[column].as_str()).filter(|cell| !cell.is_empty());
+        let [login, spoken, model, resident, concentrator, certificate] = columns.map(cell);
+        let mut kind = kind.clone();
+        match spoken.map(dialect) {
+            None => {}
+            Some(Ok(dialect)) => kind.dialect = dialect,
+            Some(Err(why)) => refused.push(format!("line {}: {why}", row.line)),
+        }
+        match certificate.map(str::parse) {
+            None => {}
+            Some(Ok(fingerprint)) => kind.certificate = Some(fingerprint),
+            Some(Err(NoFingerprint)) => refused.push(format!("line {}: {NoFingerprint}", row.line)),
+        }
+        kind.model = model.unwrap_or(&kind.model).into();
+        kind.concentrator = concentrator.map(Into::into).or(kind.concentrator);
+        wanted.push(Wanted { line: Some(row.line), ..Wanted::new(&row.cells[serial], login, resident, &kind) });
+    }
+    refuse(&refused)?;
+    Ok(wanted)
+}
+
+fn refuse(refused: &[String]) -> anyhow::Result<()> {
+    anyhow::ensure!(refused.is_empty(), "nothing was added:\n  - {}", refused.join("\n  - "));
+    Ok(())
+}
+
+impl Wanted {
+    pub(super) fn new(serial: &str, login: Option<&str>, resident: Option<&str>, kind: &Kind) -> Self {
+        let named_after = match kind.dialect {
+            Dialect::Ydt => serial,
+            Dialect::OwnTracks => serial.split('/').next().unwrap_or(serial),
+        };
+        Self {
+            line: None,
+            serial: serial.into(),
+            login: login.unwrap_or(named_after).into(),
+            resident: resident.map(Into::into),
+            kind: kind.clone(),
+        }
+    }
+
+    /// What is said of it, with the line where it stands.
+    fn said(&self, what: impl std::fmt::Display) -> String {
+        self.line.map_or_else(|| what.to_string(), |line| format!("line {line}: {what}"))
+    }
+
+    /// Why it can be no terminal.
+    fn fault(&self) -> Option<&'static str> {
+        let Self { serial, login, .. } = self;
+        let is_odd = |text: &str| {
+            text.is_empty() || text.chars().any(|character| character.is_control() || "+#".contains(character))
+        };
+        match self.kind.dialect {
+            _ if is_odd(serial) || is_odd(login) => Some("a serial and a login have letters and none of + and #"),
+            Dialect::Ydt if serial.contains('/') => Some("the serial holds a slash, which ends a word in a topic"),
+            Dialect::OwnTracks if serial.split('/').filter(|part| !part.is_empty()).count() != 2 => {
+                Some("the serial of an OwnTracks phone is user/device")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What is wrong with the list by itself.
+fn faults(wanted: &[Wanted]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let (mut serials, mut logins) = (BTreeSet::new(), BTreeSet::new());
+    for one in wanted {
+        if let Some(fault) = one.fault() {
+            faults.push(one.said(format_args!("{}: {fault}", one.serial)));
+        }
+        if !serials.insert(&one.serial) || !logins.insert(&one.login) {
+            faults.push(one.said(format_args!("{} or its login stands there twice", one.serial)));
+        }
+    }
+    faults
+}
+
+/// Adds them, each with the secret that was made for it.
+pub(super) async fn add(conn: &mut PgConnection, wanted: Vec<Wanted>) -> anyhow::Result<Vec<(Wanted, String)>> {
+    let mut refused = faults(&wanted);
+    let serials: Vec<String> = wanted.iter().map(|one| one.serial.clone()).collect();
+    let logins: Vec<String> = wanted.iter().map(|one| one.login.clone()).collect();
+    let asked: Vec<String> = wanted.iter().filter_map(|one| one.kind.concentrator.clone()).collect();
+    let taken: BTreeSet<String> = terminals::taken(conn, &serials, &logins).await?.into_iter().collect();
+    let known: BTreeSet<String> = concentrators::known(conn, &asked).await?.into_iter().collect();
+    let mut residents: BTreeMap<&str, ResidentId> = BTreeMap::new();
+    for one in &wanted {
+        if let Some(name) = [&one.serial, &one.login].into_iter().find(|name| taken.contains(*name)) {
+            let how = "`yidiantong terminal rotate` gives a terminal a new secret";
+            refused.push(one.said(format_args!("{name} is there already: {how}")));
+        }
+        if let Some(concentrator) = one.kind.concentrator.as_ref().filter(|login| !known.contains(*login)) {
+            let how = "`yidiantong concentrator list` shows all";
+            refused.push(one.said(format_args!("there is no concentrator {concentrator}; {how}")));
+        }
+        if let Some(text) = &one.resident {
+            match meant(conn, text).await {
+                Ok(resident) => {
+                    residents.insert(&one.serial, resident);
+                }
+                Err(why) => refused.push(one.said(why)),
+            }
+        }
+    }
+    refuse(&refused)?;
+    let mut added = Vec::new();
+    for one in &wanted {
+        let fresh = secret::fresh();
+        let listed = wire::directory::Terminal {
+            serial: one.serial.as_str().into(),
+            login: one.login.as_str().into(),
+            secret_sha256: hash_secret(fresh.as_bytes()),
+            dialect: one.kind.dialect,
+            manual_publish_means_help: one.kind.manual_publish_means_help,
+            drill: one.kind.drill,
+            concentrator: one.kind.concentrator.as_deref().map(Into::into),
+            certificate: one.kind.certificate.map(Box::new),
+        };
+        let is_new = terminals::add(conn, &listed, &one.kind.model).await?;
+        anyhow::ensure!(is_new, "{} came to be there meanwhile: nothing was added", one.serial);
+        if let Some(resident) = residents.get(one.serial.as_str()) {
+            terminals::assign(conn, &one.serial, Some(*resident)).await?;
+        }
+        added.push(fresh);
+    }
+    Ok(wanted.into_iter().zip(added).collect())
+}
+
+/// The list of what was made.
+pub(super) fn credentials(added: &[(Wanted, String)]) -> anyhow::Result<Vec<u8>> {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    out.write_record(["serial", "login", "secret"])?;
+    for (wanted, secret) in added {
+        out.write_record([&wanted.serial, &wanted.login, secret])?;
+    }
+    Ok(out.into_inner()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(dialect: Dialect) -> Kind {
+        Kind {
+            dialect,
+            model: "pager".into(),
+            concentrator: None,
+            certificate: None,
+            manual_publish_means_help: false,
+            drill: false,
+        }
+    }
+
+    fn read(text: &str) -> anyhow::Result<Vec<Wanted>> {
+        rows(&Sheet::read(text.as_bytes()).unwrap(), &kind(Dialect::Ydt))
+    }
+
+    #[test]
+    fn a_list_of_terminals_is_read_with_headings_in_either_language() {
+        let rows =
+            read("终端号,佩戴人,型号,集中器,协议\nP1,陈秀英,,,\nP2,,G616,hub,\nwang/phone,,,,own_tracks\n").unwrap();
+        let said: Vec<_> = rows
+            .iter()
+            .map(|row| (row.line.unwrap(), &*row.serial, &*row.login, &*row.kind.model, row.resident.as_deref()))
+            .collect();
+        let wang = (4, "wang/phone", "wang", "pager", None);
+        assert_eq!(said, [(2, "P1", "P1", "pager", Some("陈秀英")), (3, "P2", "P2", "G616", None), wang]);
+        assert_eq!((rows[1].kind.concentrator.as_deref(), rows[2].kind.dialect), (Some("hub"), Dialect::OwnTracks));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        let refused = read("serial,dialect,证书\nP1,ydt,\nP2,morse,\nP3,ydt,E3:B0\n").unwrap_err().to_string();
+        assert!(refused.contains("line 4: a fingerprint is 64 hexadecimal digits"), "{refused}");
+        assert!(refused.contains("line 3: the dialects are ydt and own_tracks"), "{refused}");
+        let faults = faults(&read("serial,login\nP1,\nP/2,\nP1,x\nP3,P1\n").unwrap());
+        assert_eq!(faults.len(), 3, "{faults:?}");
+        for (fault, line) in faults.iter().zip(["line 3: P/2", "line 4: P1", "line 5: P3"]) {
+            assert!(fault.starts_with(line), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_no_topic_is_refused() {
+        let fault = |serial: &str, dialect| Wanted::new(serial, None, None, &kind(dialect)).fault();
+        assert!(fault("P1", Dialect::Ydt).is_none() && fault("wang/phone", Dialect::OwnTracks).is_none());
+        for serial in ["", "P+", "a/b", "P#", "P\n"] {
+            assert!(fault(serial, Dialect::Ydt).is_some(), "{serial:?}");
+        }
+        assert!(fault("wang", Dialect::OwnTracks).is_some());
+    }
+}
