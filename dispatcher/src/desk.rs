@@ -10,6 +10,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Notify;
 
 use crate::config::Config;
+use crate::fences::Remembered;
 use crate::lines::line;
 use crate::live::Hub;
 use crate::planner::Planner;
@@ -34,6 +35,7 @@ pub struct Desk {
     pub(crate) due: Arc<Notify>,
     pub(crate) unsent: Arc<Notify>,
     pub(crate) planner: Arc<Planner>,
+    pub(crate) fences: Arc<Remembered>,
 }
 
 /// Why an input had no effect.
@@ -73,6 +75,7 @@ impl Desk {
             due: Arc::default(),
             unsent: Arc::default(),
             planner: Arc::default(),
+            fences: Arc::default(),
         }
     }
 

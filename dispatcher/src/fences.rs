@@ -1,15 +1,18 @@
 //! A batch's positions held against the fences of those who told them.
 //!
-//! Three statements a batch, and none when nobody in it has a fence. What a position means for a fence is
-//! `domain::fence`'s; what follows from a crossing is the intake's, which opens incidents.
+//! What a position means for a fence is `domain::fence`'s; what follows from a crossing is the intake's, which opens
+//! incidents. What is believed lies in the one row of each terminal, which the batch has locked and writes anyway; the
+//! fences themselves are remembered from one batch to the next.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
-use domain::fence::{Belief, Crossing, Fix, Print, Turn, Watch};
+use domain::fence::{Crossing, Fence, Fix, Print, Turn, Watch};
 use domain::id::{FenceId, ResidentId, TerminalId};
 use domain::place::Metres;
 use domain::word::Word;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -17,9 +20,66 @@ use wire::report::Report;
 
 use crate::lines::clean;
 use crate::store::StoreError;
-use crate::store::fences::{self as store, Believed};
+use crate::store::fences::{self as store, Beliefs};
 use crate::store::intake::PlacedFix;
 use crate::store::timeline::Line;
+
+/// Of so many residents the fences are remembered at most. A circle takes some two hundred bytes.
+const REMEMBERED_MAX: usize = 1_000_000;
+
+/// The fences of residents as they were last read. Each resident's hold for as long as the count of their changes is
+/// the same.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    of_each: Mutex<HashMap<ResidentId, Drawn>>,
+}
+
+/// The active fences of a resident at a count of changes.
+#[derive(Debug)]
+struct Drawn {
+    version: i32,
+    fences: Arc<[Fence]>,
+}
+
+impl Remembered {
+    /// The active fences of these residents, each at this count of changes.
+    async fn of(
+        &self,
+        conn: &mut PgConnection,
+        wanted: impl Iterator<Item = (ResidentId, i32)>,
+    ) -> Result<HashMap<ResidentId, Arc<[Fence]>>, StoreError> {
+        let mut found = HashMap::new();
+        let mut missing: HashMap<ResidentId, i32> = HashMap::new();
+        {
+            let remembered = self.of_each.lock();
+            for (resident, version) in wanted {
+                match remembered.get(&resident) {
+                    Some(drawn) if drawn.version == version => {
+                        found.insert(resident, Arc::clone(&drawn.fences));
+                    }
+                    _ => {
+                        missing.insert(resident, version);
+                    }
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let residents: Vec<Uuid> = missing.keys().map(|resident| resident.0).collect();
+        let mut read = store::active(conn, &residents).await?;
+        let mut remembered = self.of_each.lock();
+        if remembered.len() + missing.len() > REMEMBERED_MAX {
+            remembered.clear();
+        }
+        for (resident, version) in missing {
+            let fences: Arc<[Fence]> = read.remove(&resident).unwrap_or_default().into();
+            found.insert(resident, Arc::clone(&fences));
+            remembered.insert(resident, Drawn { version, fences });
+        }
+        Ok(found)
+    }
+}
 
 /// What a report says of its wearer's whereabouts.
 pub(crate) struct Told<'r> {
@@ -30,6 +90,10 @@ pub(crate) struct Told<'r> {
     pub(crate) digest: &'r [u8],
     pub(crate) resident: ResidentId,
     pub(crate) terminal: TerminalId,
+    /// Since when they wear it.
+    pub(crate) since: Timestamp,
+    /// The count of their fences.
+    pub(crate) version: i32,
     pub(crate) places: &'r [PlacedFix],
 }
 
@@ -41,70 +105,93 @@ pub(crate) struct Crossed {
     pub(crate) turn: Turn,
     /// What is known of it, so that whoever is woken for it can judge it too.
     pub(crate) line: Line,
-    /// Whether, after the whole batch, some terminal of theirs is still out.
-    pub(crate) is_out: bool,
 }
 
-/// Judges a batch, writes down what is believed after it, and tells who crossed, in the order of the batch.
+/// What a batch's positions came to.
+#[derive(Default)]
+pub(crate) struct Judged {
+    /// Who crossed, in the order of the batch.
+    pub(crate) crossed: Vec<Crossed>,
+    watched: BTreeMap<TerminalId, Watched>,
+}
+
+/// One terminal's wearer, watched.
+struct Watched {
+    resident: ResidentId,
+    version: i32,
+    watch: Watch,
+}
+
+impl Judged {
+    /// What is believed after the batch.
+    pub(crate) fn beliefs(&self, now: Timestamp) -> impl Iterator<Item = (TerminalId, Beliefs)> {
+        let with_fences = self.watched.iter().filter(|(_, watched)| !watched.watch.beliefs.is_empty());
+        with_fences.map(move |(terminal, Watched { version, watch, .. })| {
+            let each = watch.beliefs.iter().map(|(fence, belief)| (fence.id, *belief)).collect();
+            (*terminal, Beliefs { of: *version, at: now, each })
+        })
+    }
+
+    /// Which of these residents are out by any of the terminals that they wear, also by those of which this batch
+    /// has nothing. To be asked when their incidents are locked: of two batches the later one sees what the earlier
+    /// has written.
+    pub(crate) async fn out(
+        &self,
+        conn: &mut PgConnection,
+        residents: &[Uuid],
+        remembered: &Remembered,
+    ) -> Result<HashSet<ResidentId>, StoreError> {
+        let worn = store::worn(conn, residents).await?;
+        let fences = remembered.of(conn, worn.iter().map(|worn| (worn.resident, worn.version))).await?;
+        let out = worn.into_iter().filter(|worn| match self.watched.get(&worn.terminal) {
+            Some(watched) if watched.resident == worn.resident => watched.watch.is_out(),
+            _ => watch(&fences[&worn.resident], worn.beliefs.as_ref(), (worn.version, worn.since)).is_out(),
+        });
+        Ok(out.map(|worn| worn.resident).collect())
+    }
+}
+
+/// A wearer's fences with what was believed of them, if that was of this wearer and of these fences.
+fn watch(fences: &[Fence], beliefs: Option<&Beliefs>, (version, since): (i32, Timestamp)) -> Watch {
+    let beliefs = beliefs.filter(|beliefs| beliefs.of == version && since <= beliefs.at);
+    let believed = |fence: FenceId| {
+        let each = beliefs.map(|beliefs| &beliefs.each[..]).unwrap_or_default();
+        each.iter().find(|(of, _)| *of == fence).map(|(_, belief)| *belief).unwrap_or_default()
+    };
+    Watch { beliefs: fences.iter().map(|fence| (fence.clone(), believed(fence.id))).collect() }
+}
+
+/// Judges a batch whose terminals' rows are locked.
 pub(crate) async fn judge(
     tx: &mut PgConnection,
     told: &[Told<'_>],
-    now: Timestamp,
-) -> Result<Vec<Crossed>, StoreError> {
-    let residents: BTreeSet<Uuid> = told.iter().map(|told| told.resident.0).collect();
-    if residents.is_empty() {
-        return Ok(Vec::new());
+    before: &HashMap<TerminalId, Beliefs>,
+    remembered: &Remembered,
+) -> Result<Judged, StoreError> {
+    if told.is_empty() {
+        return Ok(Judged::default());
     }
-    let residents: Vec<Uuid> = residents.into_iter().collect();
-    let fences = store::active(tx, &residents).await?;
-    let before = store::beliefs(tx, &residents).await?;
-    let names: HashMap<FenceId, &str> =
-        fences.values().flatten().map(|named| (named.fence.id, named.name.as_str())).collect();
-
-    let known: HashMap<(TerminalId, FenceId), Belief> =
-        before.iter().map(|believed| ((believed.terminal, believed.fence), believed.belief)).collect();
-    // Every terminal that they wear, also those that this batch has nothing of.
-    let worn = told.iter().map(|told| (told.resident, told.terminal));
-    let worn = worn.chain(before.iter().map(|believed| (believed.resident, believed.terminal)));
-    let mut watches: BTreeMap<(ResidentId, TerminalId), Watch> = worn
-        .map(|(resident, terminal)| {
-            let beliefs = fences.get(&resident).into_iter().flatten().map(|named| {
-                let belief = known.get(&(terminal, named.fence.id)).copied().unwrap_or_default();
-                (named.fence.clone(), belief)
-            });
-            ((resident, terminal), Watch { beliefs: beliefs.collect() })
-        })
-        .collect();
-
-    let mut crossings = Vec::new();
+    let fences = remembered.of(tx, told.iter().map(|told| (told.resident, told.version))).await?;
+    let mut judged = Judged::default();
+    let mut crossings: Vec<(&Told<'_>, Crossing)> = Vec::new();
     for told in told {
-        let Some(watch) = watches.get_mut(&(told.resident, told.terminal)) else { continue };
-        for fix in fixes(told) {
-            let Some(crossing) = watch.see(&fix) else { continue };
-            let name = names.get(&crossing.fence).copied().unwrap_or_default();
+        let Told { resident, terminal, version, since, .. } = *told;
+        let watched = judged.watched.entry(terminal).or_insert_with(|| {
+            let watch = watch(&fences[&resident], before.get(&terminal), (version, since));
+            Watched { resident, version, watch }
+        });
+        crossings.extend(fixes(told).filter_map(|fix| watched.watch.see(&fix)).map(|crossing| (told, crossing)));
+    }
+    if !crossings.is_empty() {
+        let crossed: Vec<Uuid> = crossings.iter().map(|(_, crossing)| crossing.fence.0).collect();
+        let names = store::names(tx, &crossed).await?;
+        for (told, crossing) in crossings {
+            let name = names.get(&crossing.fence).map(String::as_str).unwrap_or_default();
             let line = line(told.report, &crossing, name);
-            let Told { row, resident, .. } = *told;
-            crossings.push(Crossed { row, resident, turn: crossing.turn, line, is_out: false });
+            judged.crossed.push(Crossed { row: told.row, resident: told.resident, turn: crossing.turn, line });
         }
     }
-    for crossed in &mut crossings {
-        let mut theirs = watches.iter().filter(|((resident, _), _)| *resident == crossed.resident);
-        crossed.is_out = theirs.any(|(_, watch)| watch.is_out());
-    }
-
-    let after = watches.iter().flat_map(|((resident, terminal), watch)| {
-        watch.beliefs.iter().map(|(fence, belief)| Believed {
-            resident: *resident,
-            terminal: *terminal,
-            fence: fence.id,
-            belief: *belief,
-        })
-    });
-    let is_news = |believed: &Believed| {
-        believed.belief != known.get(&(believed.terminal, believed.fence)).copied().unwrap_or_default()
-    };
-    store::save_beliefs(tx, after.filter(is_news).collect(), now).await?;
-    Ok(crossings)
+    Ok(judged)
 }
 
 /// The positions of a report as a fence sees them.

@@ -23,8 +23,9 @@ use wire::report::{Doubt, Event, Fix, Heard, Report, Session, Unstored};
 use wire::topics::Lane;
 
 use crate::desk::Desk;
-use crate::fences::{self, Crossed, Told};
+use crate::fences::{self, Judged, Remembered, Told};
 use crate::lines::{clean, clean_text};
+use crate::store::fences::{self as fence_store, Beliefs};
 use crate::store::intake::{self as store, Filed, Opening, PlacedFix, State, Subject, Wearer};
 use crate::store::timeline::{self, Head, Line};
 use crate::store::{StoreError, facts, outbox};
@@ -71,9 +72,12 @@ impl Desk {
         let mut batch = Batch::read(&mut tx, reports).await?;
         batch.sort_out();
         if fences == Fences::Judged {
-            batch.judge_fences(&mut tx).await?;
+            batch.judge_fences(&mut tx, &self.fences).await?;
         }
-        let receipts = batch.write(&mut tx).await?;
+        let receipts = batch.write(&mut tx, &self.fences).await?;
+        if !batch.concerns_incidents && reports.iter().all(|report| !is_kept(report)) {
+            store::promise_nothing(&mut tx).await?;
+        }
         tx.commit().await?;
         if batch.concerns_incidents {
             self.wake();
@@ -142,8 +146,10 @@ struct Batch<'r> {
     rows: Vec<Row<'r>>,
     /// Reports with these ids were taken in before.
     taken: HashMap<Uuid, Option<Uuid>>,
-    /// What the positions in it say about fences, in their order.
-    crossings: Vec<Crossed>,
+    /// What was believed of their wearers' fences, by terminal.
+    beliefs: HashMap<TerminalId, Beliefs>,
+    /// What the positions in it say about fences.
+    judged: Judged,
     concerns_incidents: bool,
 }
 
@@ -188,12 +194,17 @@ impl<'r> Batch<'r> {
         // One press of a terminal at a time, so that a repetition cannot overtake what it repeats.
         store::serialize_presses(tx, &alert_serials).await?;
         let wearers = store::wearers(tx, &serials).await?;
+        // Beliefs come first in every batch, before any incident is locked, so that two cannot wait for each other.
+        let mut terminals: Vec<TerminalId> = wearers.values().map(|wearer| wearer.terminal).collect();
+        terminals.sort_unstable();
+        let beliefs = store::lock_states(tx, &terminals).await?;
         let now = facts::now(tx).await?;
-        let ids: Vec<Uuid> = reports.iter().map(|report| report.id).collect();
-        let taken = store::taken(tx, &ids).await?;
+        // Of telemetry only what is filed leaves a trace by which it would be known again.
+        let ids: Vec<Uuid> = reports.iter().filter(|report| is_kept(report)).map(|report| report.id).collect();
+        let taken = if ids.is_empty() { HashMap::new() } else { store::taken(tx, &ids).await? };
         let rows: Vec<Row<'r>> =
             reports.iter().map(|report| Row::new(report, wearers.get(&report.serial).cloned(), now)).collect();
-        let mut batch = Self { now, rows, taken, crossings: Vec::new(), concerns_incidents: false };
+        let mut batch = Self { now, rows, taken, beliefs, judged: Judged::default(), concerns_incidents: false };
         batch.find_repetitions(tx).await?;
         Ok(batch)
     }
@@ -250,9 +261,8 @@ impl<'r> Batch<'r> {
         }
     }
 
-    /// Holds positions against fences, before any incident is locked: beliefs come first in every batch, so
-    /// that two cannot wait for each other.
-    async fn judge_fences(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
+    /// Holds positions against fences.
+    async fn judge_fences(&mut self, tx: &mut PgConnection, remembered: &Remembered) -> Result<(), StoreError> {
         let told: Vec<Told<'_>> = self
             .rows
             .iter()
@@ -260,14 +270,14 @@ impl<'r> Batch<'r> {
             .filter(|(_, row)| !self.taken.contains_key(&row.report.id))
             .filter_map(|(index, row)| row.tells_of_fences(index))
             .collect();
-        self.crossings = fences::judge(tx, &told, self.now).await?;
-        self.concerns_incidents |= !self.crossings.is_empty();
+        self.judged = fences::judge(tx, &told, &self.beliefs, remembered).await?;
+        self.concerns_incidents |= !self.judged.crossed.is_empty();
         Ok(())
     }
 
-    async fn write(&mut self, tx: &mut PgConnection) -> Result<Vec<Receipt>, StoreError> {
+    async fn write(&mut self, tx: &mut PgConnection, remembered: &Remembered) -> Result<Vec<Receipt>, StoreError> {
         self.open_incidents(tx).await?;
-        self.note_returns(tx).await?;
+        self.note_returns(tx, remembered).await?;
         self.remark(tx).await?;
         self.file(tx).await?;
         self.note_states(tx).await?;
@@ -361,7 +371,7 @@ impl<'r> Batch<'r> {
             }
             Wish::Remark { .. } | Wish::Nothing => None,
         });
-        let left = self.crossings.iter().filter(|crossed| crossed.turn == Turn::Left).map(|crossed| Call {
+        let left = self.judged.crossed.iter().filter(|crossed| crossed.turn == Turn::Left).map(|crossed| Call {
             row: crossed.row,
             class: Class::Wandering,
             kind: Some(AlertKind::FenceExit),
@@ -374,27 +384,27 @@ impl<'r> Batch<'r> {
     }
 
     /// Notes on the open wandering incidents of those who came back that they did.
-    async fn note_returns(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
-        let mut back: BTreeMap<ResidentId, (bool, Vec<Line>)> = BTreeMap::new();
-        for crossed in self.crossings.iter().filter(|crossed| crossed.turn == Turn::Returned) {
-            let (returned, lines) = back.entry(crossed.resident).or_default();
-            *returned = !crossed.is_out;
-            lines.push(crossed.line.clone());
+    async fn note_returns(&mut self, tx: &mut PgConnection, remembered: &Remembered) -> Result<(), StoreError> {
+        let mut back: BTreeMap<ResidentId, Vec<Line>> = BTreeMap::new();
+        for crossed in self.judged.crossed.iter().filter(|crossed| crossed.turn == Turn::Returned) {
+            back.entry(crossed.resident).or_default().push(crossed.line.clone());
         }
         if back.is_empty() {
             return Ok(());
         }
         let residents: Vec<Uuid> = back.keys().map(|resident| resident.0).collect();
-        let returned: Vec<bool> = back.values().map(|(returned, _)| *returned).collect();
-        let noted = crate::store::fences::note_returned(tx, &residents, &returned).await?;
-        let mut batch: Vec<(IncidentId, Head, Vec<Line>)> = noted
-            .into_iter()
-            .map(|(resident, incident, head)| (incident, head, back.remove(&resident).unwrap_or_default().1))
-            .collect();
-        if !batch.is_empty() {
-            timeline::append_all(tx, self.now, &mut batch).await?;
+        let wanderings = fence_store::open_wanderings(tx, &residents).await?;
+        if wanderings.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let out = self.judged.out(tx, &residents, remembered).await?;
+        let incidents: Vec<Uuid> = wanderings.iter().map(|(_, incident, _)| incident.0).collect();
+        let returned: Vec<bool> = wanderings.iter().map(|(resident, ..)| !out.contains(resident)).collect();
+        fence_store::note_returned(tx, &incidents, &returned).await?;
+        let lines = wanderings
+            .into_iter()
+            .map(|(resident, incident, head)| (incident, head, back.get(&resident).cloned().unwrap_or_default()));
+        timeline::append_all(tx, self.now, &mut lines.collect::<Vec<(IncidentId, Head, Vec<Line>)>>()).await
     }
 
     async fn remark(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
@@ -413,7 +423,7 @@ impl<'r> Batch<'r> {
         let filed: Vec<Filed<'_>> = self
             .rows
             .iter()
-            .filter(|row| row.is_kept() && !self.taken.contains_key(&row.report.id))
+            .filter(|row| is_kept(row.report) && !self.taken.contains_key(&row.report.id))
             .map(|row| Filed {
                 report: row.report,
                 terminal: row.wearer.as_ref().map(|wearer| wearer.terminal),
@@ -454,6 +464,11 @@ impl<'r> Batch<'r> {
                 state.checked_in_at = Some(row.report.received_at);
             }
             state.place = row.places.last().cloned().or(state.place.take());
+        }
+        for (terminal, beliefs) in self.judged.beliefs(self.now) {
+            if let Some(state) = states.get_mut(&terminal) {
+                state.beliefs = Some(beliefs);
+            }
         }
         store::note_states(tx, &states).await?;
         if !acknowledged.is_empty() {
@@ -526,7 +541,7 @@ impl<'r> Row<'r> {
     /// What it says about the fences of its wearer: of somebody who has some, told once, by a terminal that
     /// proved who it is.
     fn tells_of_fences(&self, row: usize) -> Option<Told<'_>> {
-        let wearer = self.wearer.as_ref().filter(|wearer| wearer.fenced)?;
+        let wearer = self.wearer.as_ref().filter(|wearer| wearer.fences > 0)?;
         let counts = self.report.authenticated && self.same_as.is_none() && !self.places.is_empty();
         let told = Told {
             row,
@@ -534,15 +549,11 @@ impl<'r> Row<'r> {
             digest: &self.digest,
             resident: wearer.resident?,
             terminal: wearer.terminal,
+            since: wearer.since?,
+            version: wearer.fences,
             places: &self.places,
         };
         counts.then_some(told)
-    }
-
-    /// Whether the bytes are kept: all of the alert lane, and of telemetry what nobody could read.
-    fn is_kept(&self) -> bool {
-        self.report.lane == Lane::Alert
-            || matches!(self.report.event, Some(Event::Unreadable { .. } | Event::Transition { .. }))
     }
 
     fn line(&self) -> Line {
@@ -577,6 +588,11 @@ impl<'r> Row<'r> {
         }
         Line { what, who: None, data: clean(data) }
     }
+}
+
+/// Whether the bytes are kept: all of the alert lane, and of telemetry what nobody could read.
+fn is_kept(report: &Report) -> bool {
+    report.lane == Lane::Alert || matches!(report.event, Some(Event::Unreadable { .. } | Event::Transition { .. }))
 }
 
 fn wish(report: &Report) -> Wish {

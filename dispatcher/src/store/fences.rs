@@ -7,7 +7,6 @@ use domain::id::{FenceId, IncidentId, ResidentId, TerminalId, UserId};
 use domain::place::{Metres, Position, Source};
 use domain::word::Word;
 use jiff::Timestamp;
-use jiff_sqlx::ToSqlx as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -152,178 +151,175 @@ impl Row {
 
 // ---- judging -----------------------------------------------------------------------------------
 
-/// A fence and what people call it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Named {
-    /// The fence.
-    pub fence: Fence,
-    /// Its name.
-    pub name: String,
-}
-
-/// The active fences of these residents; none is changed or deleted until the transaction ends.
+/// The active fences of these residents.
 pub async fn active(
     conn: &mut PgConnection,
     residents: &[Uuid],
-) -> Result<HashMap<ResidentId, Vec<Named>>, StoreError> {
+) -> Result<HashMap<ResidentId, Vec<Fence>>, StoreError> {
     let rows = sqlx::query!(
-        r#"select resident_id, id, name, kind, st_asgeojson(area, 15) as "area!", radius_m
+        r#"select resident_id, id, kind, st_asgeojson(area, 15) as "area!", radius_m
          from fence where resident_id = any($1) and active
-         order by id
-         for share"#,
+         order by id"#,
         residents
     )
     .fetch_all(conn)
     .await?;
-    let mut of_each: HashMap<ResidentId, Vec<Named>> = HashMap::new();
+    let mut of_each: HashMap<ResidentId, Vec<Fence>> = HashMap::new();
     for row in rows {
-        let (resident, name) = (ResidentId(row.resident_id), row.name);
+        let resident = ResidentId(row.resident_id);
         let columns = Row { id: row.id, kind: row.kind, area: row.area, radius_m: row.radius_m };
-        if let Some(fence) = columns.into_fence_or_nothing() {
-            of_each.entry(resident).or_default().push(Named { fence, name });
-        }
+        of_each.entry(resident).or_default().extend(columns.into_fence_or_nothing());
     }
     Ok(of_each)
 }
 
-/// What is believed of one terminal and one fence.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Believed {
-    /// Whose fence it is, and who wears the terminal.
-    pub resident: ResidentId,
-    /// Which terminal.
-    pub terminal: TerminalId,
-    /// Which fence.
-    pub fence: FenceId,
-    /// What.
-    pub belief: Belief,
+/// What people call these fences.
+pub async fn names(conn: &mut PgConnection, fences: &[Uuid]) -> Result<HashMap<FenceId, String>, StoreError> {
+    let rows = sqlx::query!("select id, name from fence where id = any($1)", fences).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|row| (FenceId(row.id), row.name)).collect())
 }
 
-/// What is believed of these residents' active fences and the terminals that they wear now; locked.
-pub async fn beliefs(conn: &mut PgConnection, residents: &[Uuid]) -> Result<Vec<Believed>, StoreError> {
+/// What is believed of one terminal's wearer and their fences.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beliefs {
+    /// The count of the wearer's fences under which it is believed.
+    pub of: i32,
+    /// When it was written.
+    pub at: Timestamp,
+    /// Of each fence.
+    pub each: Vec<(FenceId, Belief)>,
+}
+
+impl Beliefs {
+    /// From its columns. What nobody can read has to be seen again.
+    pub(super) fn read(beliefs: &str, of: i32, at: Timestamp) -> Self {
+        let each: Vec<Entry> = serde_json::from_str(beliefs).unwrap_or_default();
+        Self { of, at, each: each.into_iter().map(Entry::into_belief).collect() }
+    }
+
+    /// Its first column.
+    pub(super) fn write(&self) -> Value {
+        let entries: Vec<Entry> = self.each.iter().map(|(fence, belief)| Entry::new(*fence, belief)).collect();
+        serde_json::to_value(entries).unwrap_or_default()
+    }
+}
+
+/// What is believed of one fence, as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    fence: Uuid,
+    standing: Stands,
+    newest: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    witness: Option<Witness>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stands {
+    Inside,
+    Doubtful,
+    Outside,
+}
+
+impl Entry {
+    fn new(FenceId(fence): FenceId, belief: &Belief) -> Self {
+        let (standing, since, witness) = match &belief.standing {
+            Standing::Inside => (Stands::Inside, None, None),
+            Standing::Doubtful { first } => (Stands::Doubtful, None, Some(first)),
+            Standing::Outside { since, back } => (Stands::Outside, Some(*since), back.as_ref()),
+        };
+        Self { fence, standing, newest: belief.newest, since, witness: witness.map(Witness::from) }
+    }
+
+    fn into_belief(self) -> (FenceId, Belief) {
+        let witness = self.witness.and_then(Witness::into_sighting);
+        let standing = match (self.standing, self.since, witness) {
+            (Stands::Doubtful, _, Some(first)) => Standing::Doubtful { first },
+            (Stands::Outside, Some(since), back) => Standing::Outside { since, back },
+            // A witness that nobody can read is one that has to come again.
+            _ => Standing::Inside,
+        };
+        (FenceId(self.fence), Belief { standing, newest: self.newest })
+    }
+}
+
+/// A terminal that somebody wears, and what is believed of them by it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Worn {
+    /// Who.
+    pub resident: ResidentId,
+    /// Which.
+    pub terminal: TerminalId,
+    /// Since when.
+    pub since: Timestamp,
+    /// The count of their fences.
+    pub version: i32,
+    /// What is believed.
+    pub beliefs: Option<Beliefs>,
+}
+
+/// All terminals that these residents wear.
+pub async fn worn(conn: &mut PgConnection, residents: &[Uuid]) -> Result<Vec<Worn>, StoreError> {
     let rows = sqlx::query!(
-        "select f.resident_id, b.fence_id, b.terminal_id, b.standing, b.newest_at, b.since, b.witness
-         from fence_belief b
-         join fence f on f.id = b.fence_id
-         join terminal_assignment a on a.terminal_id = b.terminal_id and a.resident_id = f.resident_id
-            and a.until is null and a.since <= b.judged_at
-         where f.resident_id = any($1) and f.active
-         order by b.fence_id, b.terminal_id
-         for update of b",
+        r#"select a.resident_id, a.terminal_id, a.since, r.fences_version, s.beliefs::text as "beliefs?",
+            s.beliefs_of as "beliefs_of?", s.believed_at as "believed_at?"
+         from terminal_assignment a
+         join resident r on r.id = a.resident_id
+         left join terminal_state s on s.terminal_id = a.terminal_id
+         where a.resident_id = any($1) and a.until is null"#,
         residents
     )
     .fetch_all(conn)
     .await?;
+    let worn = rows.into_iter().map(|row| {
+        let beliefs = row.beliefs.zip(row.beliefs_of).zip(row.believed_at);
+        Worn {
+            resident: ResidentId(row.resident_id),
+            terminal: TerminalId(row.terminal_id),
+            since: row.since.to_jiff(),
+            version: row.fences_version,
+            beliefs: beliefs.map(|((beliefs, of), at)| Beliefs::read(&beliefs, of, at.to_jiff())),
+        }
+    });
+    Ok(worn.collect())
+}
+
+/// The open wandering incidents of these residents, locked.
+pub async fn open_wanderings(
+    conn: &mut PgConnection,
+    residents: &[Uuid],
+) -> Result<Vec<(ResidentId, IncidentId, Head)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select i.id, i.resident_id as "resident_id!", i.entries, i.chain_head
+         from unnest($1::uuid[]) as n (resident_id)
+         join incident i on i.subject_kind = 'resident' and i.subject_key = n.resident_id::text
+            and i.class = 'wandering' and i.closed_at is null
+         order by i.id for update of i"#,
+        residents,
+    )
+    .fetch_all(conn)
+    .await?;
+    let head = |entries, hash| Head { entries, hash };
     Ok(rows
         .into_iter()
-        .map(|row| {
-            let witness = row.witness.and_then(|witness| serde_json::from_value::<Witness>(witness).ok());
-            let witness = witness.and_then(Witness::into_sighting);
-            let standing = match (row.standing.as_str(), row.since, witness) {
-                ("doubtful", _, Some(first)) => Standing::Doubtful { first },
-                ("outside", Some(since), back) => Standing::Outside { since: since.to_jiff(), back },
-                // A witness that nobody can read is one that has to come again.
-                _ => Standing::Inside,
-            };
-            let belief = Belief { standing, newest: row.newest_at.map(jiff_sqlx::Timestamp::to_jiff) };
-            Believed {
-                resident: ResidentId(row.resident_id),
-                terminal: TerminalId(row.terminal_id),
-                fence: FenceId(row.fence_id),
-                belief,
-            }
-        })
+        .map(|row| (ResidentId(row.resident_id), IncidentId(row.id), head(row.entries, row.chain_head)))
         .collect())
 }
 
-/// Writes down what is believed, in the order of fences and terminals.
-pub async fn save_beliefs(
-    conn: &mut PgConnection,
-    mut beliefs: Vec<Believed>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    beliefs.sort_unstable_by_key(|believed| (believed.fence, believed.terminal));
-    let fences: Vec<Uuid> = beliefs.iter().map(|believed| believed.fence.0).collect();
-    let terminals: Vec<i64> = beliefs.iter().map(|believed| believed.terminal.0).collect();
-    let beliefs: Vec<Belief> = beliefs.into_iter().map(|believed| believed.belief).collect();
-    let standings: Vec<String> = beliefs.iter().map(|belief| standing_word(&belief.standing).to_owned()).collect();
-    let newest: Vec<Option<jiff_sqlx::Timestamp>> =
-        beliefs.iter().map(|belief| belief.newest.map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
-    let since: Vec<Option<jiff_sqlx::Timestamp>> = beliefs
-        .iter()
-        .map(|belief| match belief.standing {
-            Standing::Outside { since, .. } => Some(since.to_sqlx()),
-            Standing::Inside | Standing::Doubtful { .. } => None,
-        })
-        .collect();
-    let witnesses: Vec<Option<Value>> = beliefs
-        .iter()
-        .map(|belief| match &belief.standing {
-            Standing::Doubtful { first } => Some(first),
-            Standing::Outside { back, .. } => back.as_ref(),
-            Standing::Inside => None,
-        })
-        .map(|witness| witness.and_then(|witness| serde_json::to_value(Witness::from(witness)).ok()))
-        .collect();
+/// Says of these incidents whether those who wandered off are back.
+pub async fn note_returned(conn: &mut PgConnection, incidents: &[Uuid], returned: &[bool]) -> Result<(), StoreError> {
     sqlx::query!(
-        "insert into fence_belief as b (fence_id, terminal_id, standing, newest_at, since, witness, judged_at)
-         select fence_id, terminal_id, standing, newest_at, since, witness, $7
-         from unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::jsonb[])
-            as n (fence_id, terminal_id, standing, newest_at, since, witness)
-         on conflict (fence_id, terminal_id) do update set
-            standing = excluded.standing, newest_at = excluded.newest_at, since = excluded.since,
-            witness = excluded.witness, judged_at = excluded.judged_at",
-        &fences,
-        &terminals,
-        &standings,
-        &newest as &[Option<jiff_sqlx::Timestamp>],
-        &since as &[Option<jiff_sqlx::Timestamp>],
-        &witnesses as &[Option<Value>],
-        now.to_sqlx(),
+        "update incident i set returned = n.returned
+         from unnest($1::uuid[], $2::boolean[]) as n (id, returned) where i.id = n.id",
+        incidents,
+        returned,
     )
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// Says of the open wandering incidents of these residents whether they are back; the rows are locked from
-/// here on.
-pub async fn note_returned(
-    conn: &mut PgConnection,
-    residents: &[Uuid],
-    returned: &[bool],
-) -> Result<Vec<(ResidentId, IncidentId, Head)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"with open as (
-            select i.id, n.returned
-            from unnest($1::uuid[], $2::boolean[]) as n (resident_id, returned)
-            join incident i on i.subject_kind = 'resident' and i.subject_key = n.resident_id::text
-                and i.class = 'wandering' and i.closed_at is null
-            order by i.id for update of i)
-         update incident i set returned = open.returned
-         from open where i.id = open.id
-         returning i.id, i.resident_id as "resident_id!", i.entries, i.chain_head"#,
-        residents,
-        returned,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let head = Head { entries: row.entries, hash: row.chain_head };
-            (ResidentId(row.resident_id), IncidentId(row.id), head)
-        })
-        .collect())
-}
-
-/// The spelling of where somebody is believed to be.
-const fn standing_word(standing: &Standing) -> &'static str {
-    match standing {
-        Standing::Inside => "inside",
-        Standing::Doubtful { .. } => "doubtful",
-        Standing::Outside { .. } => "outside",
-    }
 }
 
 /// A sighting as it is kept.
@@ -421,10 +417,12 @@ async fn views(
          left join lateral (
             select case when bool_or(b.standing = 'outside') then 'outside' when bool_or(b.standing = 'doubtful')
                 then 'doubtful' else 'inside' end as state
-            from fence_belief b
-            join terminal_assignment a on a.terminal_id = b.terminal_id and a.resident_id = f.resident_id
-                and a.until is null and a.since <= b.judged_at
-            where b.fence_id = f.id and f.active
+            from terminal_assignment a
+            join resident r on r.id = a.resident_id
+            join terminal_state s on s.terminal_id = a.terminal_id and s.beliefs_of = r.fences_version
+                and a.since <= s.believed_at
+            cross join jsonb_to_recordset(s.beliefs) as b (fence uuid, standing text)
+            where a.resident_id = f.resident_id and a.until is null and b.fence = f.id and f.active
             having count(*) > 0
          ) b on true
          where f.resident_id = $1 or f.id = $2
@@ -537,12 +535,9 @@ pub async fn change(
     by: UserId,
 ) -> Result<bool, StoreError> {
     let (area, radius_m) = columns(&wanted.shape);
-    let is_changed = sqlx::query!(
-        r#"with was as (select id, area, radius_m, active from fence where id = $1 and version = $2 for update)
-         update fence f set name = $3, area = st_geomfromgeojson($4::jsonb)::geography, radius_m = $5, active = $6
-         from was where f.id = was.id
-         returning not (st_orderingequals(was.area::geometry, f.area::geometry)
-            and was.radius_m is not distinct from f.radius_m and was.active = f.active) as "moved!""#,
+    let changed = sqlx::query!(
+        "update fence set name = $3, area = st_geomfromgeojson($4::jsonb)::geography, radius_m = $5, active = $6
+         where id = $1 and version = $2",
         fence.0,
         version,
         wanted.name,
@@ -550,11 +545,10 @@ pub async fn change(
         radius_m,
         wanted.active,
     )
-    .fetch_optional(&mut *conn)
+    .execute(&mut *conn)
     .await?;
-    let Some(changed) = is_changed else { return Ok(false) };
-    if changed.moved {
-        forget_beliefs(conn, resident).await?;
+    if changed.rows_affected() == 0 {
+        return Ok(false);
     }
     write_down(conn, Some(by), "fence_changed", fence, resident).await?;
     Ok(true)
@@ -568,18 +562,7 @@ pub async fn delete(
     by: UserId,
 ) -> Result<(), StoreError> {
     sqlx::query!("delete from fence where id = $1", fence.0).execute(&mut *conn).await?;
-    forget_beliefs(conn, resident).await?;
     write_down(conn, Some(by), "fence_deleted", fence, resident).await
-}
-
-async fn forget_beliefs(conn: &mut PgConnection, resident: ResidentId) -> Result<(), StoreError> {
-    sqlx::query!(
-        "delete from fence_belief where fence_id in (select id from fence where resident_id = $1)",
-        resident.0
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 async fn write_down(

@@ -16,6 +16,7 @@ use wire::report::{Doubt, Heard, Report, Session};
 use wire::topics::Lane;
 
 use super::StoreError;
+use super::fences::Beliefs;
 use super::timeline::Head;
 
 /// A terminal and who wears it now.
@@ -27,8 +28,10 @@ pub struct Wearer {
     pub resident: Option<ResidentId>,
     /// Where they are served.
     pub node: Option<Uuid>,
-    /// Whether they have a fence that is to be judged.
-    pub fenced: bool,
+    /// Since when they wear it.
+    pub since: Option<Timestamp>,
+    /// The count of their fences: 0 when they never had one.
+    pub fences: i32,
     /// A terminal of our own, that presses for practice.
     pub canary: bool,
 }
@@ -83,11 +86,18 @@ pub async fn serialize_presses(conn: &mut PgConnection, serials: &[String]) -> R
     Ok(())
 }
 
+/// Lets this transaction's commit return before it is on disk: a power cut may take the last moments of it, and a kill of
+/// any process nothing. For what nobody was promised.
+pub async fn promise_nothing(conn: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query!("set local synchronous_commit = off").execute(conn).await?;
+    Ok(())
+}
+
 /// Who wears which of these terminals now.
 pub async fn wearers(conn: &mut PgConnection, serials: &[String]) -> Result<HashMap<String, Wearer>, StoreError> {
     let rows = sqlx::query!(
         r#"select t.serial as "serial!", t.id as "id!", r.id as "resident?", r.serving_node as "node?", t.canary as "canary!",
-            exists (select from fence f where f.resident_id = r.id and f.active) as "fenced!"
+            a.since as "since?", coalesce(r.fences_version, 0) as "fences!"
          from terminal t
          left join terminal_assignment a on a.terminal_id = t.id and a.until is null
          left join resident r on r.id = a.resident_id
@@ -103,7 +113,8 @@ pub async fn wearers(conn: &mut PgConnection, serials: &[String]) -> Result<Hash
                 terminal: TerminalId(row.id),
                 resident: row.resident.map(ResidentId),
                 node: row.node,
-                fenced: row.fenced,
+                since: row.since.map(jiff_sqlx::Timestamp::to_jiff),
+                fences: row.fences,
                 canary: row.canary,
             };
             (row.serial, wearer)
@@ -451,16 +462,52 @@ pub struct State {
     pub checked_in_at: Option<Timestamp>,
     /// Its last position.
     pub place: Option<PlacedFix>,
+    /// What is believed of its wearer's fences.
+    pub beliefs: Option<Beliefs>,
 }
 
 impl State {
     /// Heard, and nothing more.
     pub const fn heard(at: Timestamp) -> Self {
-        Self { heard_at: at, battery_pct: None, worn: None, checked_in_at: None, place: None }
+        Self { heard_at: at, battery_pct: None, worn: None, checked_in_at: None, place: None, beliefs: None }
     }
 }
 
-/// Brings the one row a terminal up to date, in the order of the terminals.
+/// Locks the one row of each of these terminals, in their order, and tells what is believed there.
+pub async fn lock_states(
+    conn: &mut PgConnection,
+    terminals: &[TerminalId],
+) -> Result<HashMap<TerminalId, Beliefs>, StoreError> {
+    let terminals: Vec<i64> = terminals.iter().map(|terminal| terminal.0).collect();
+    let mut rows = Vec::new();
+    for _ in 0..2 {
+        rows = sqlx::query!(
+            r#"select terminal_id, beliefs::text, beliefs_of, believed_at
+             from terminal_state where terminal_id = any($1) order by terminal_id for update"#,
+            &terminals
+        )
+        .fetch_all(&mut *conn)
+        .await?;
+        if rows.len() == terminals.len() {
+            break;
+        }
+        // Somebody is heard for the first time.
+        sqlx::query!(
+            "insert into terminal_state (terminal_id) select id from unnest($1::bigint[]) id order by id
+             on conflict do nothing",
+            &terminals
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    let believed = rows.into_iter().filter_map(|row| {
+        let beliefs = Beliefs::read(&row.beliefs?, row.beliefs_of?, row.believed_at?.to_jiff());
+        Some((TerminalId(row.terminal_id), beliefs))
+    });
+    Ok(believed.collect())
+}
+
+/// Brings the one row of each terminal up to date. They are locked: see [`lock_states`].
 pub async fn note_states(conn: &mut PgConnection, states: &BTreeMap<TerminalId, State>) -> Result<(), StoreError> {
     if states.is_empty() {
         return Ok(());
@@ -481,24 +528,30 @@ pub async fn note_states(conn: &mut PgConnection, states: &BTreeMap<TerminalId, 
         places.iter().map(|place| place.map(|fix| fix.received_at.to_sqlx())).collect();
     let device: Vec<Option<jiff_sqlx::Timestamp>> =
         places.iter().map(|place| place.and_then(|fix| fix.device_at).map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
+    let beliefs: Vec<Option<Value>> = states.values().map(|state| state.beliefs.as_ref().map(Beliefs::write)).collect();
+    let beliefs_of: Vec<Option<i32>> = states.values().map(|state| Some(state.beliefs.as_ref()?.of)).collect();
+    let believed: Vec<Option<jiff_sqlx::Timestamp>> =
+        states.values().map(|state| Some(state.beliefs.as_ref()?.at.to_sqlx())).collect();
     sqlx::query!(
-        "insert into terminal_state as s (terminal_id, heard_at, battery_pct, worn, checked_in_at, place, place_accuracy_m,
-            place_source, place_received_at, place_device_at)
-         select terminal_id, heard_at, battery_pct, worn, checked_in_at, st_setsrid(st_makepoint(lon, lat), 4326)::geography,
-            accuracy_m, source, placed_at, device_at
+        "update terminal_state s set
+            heard_at = greatest(s.heard_at, n.heard_at),
+            battery_pct = coalesce(n.battery_pct, s.battery_pct),
+            worn = coalesce(n.worn, s.worn),
+            checked_in_at = coalesce(n.checked_in_at, s.checked_in_at),
+            place = case when n.lon is null then s.place else st_setsrid(st_makepoint(n.lon, n.lat), 4326)::geography end,
+            place_accuracy_m = case when n.lon is null then s.place_accuracy_m else n.accuracy_m end,
+            place_source = coalesce(n.source, s.place_source),
+            place_received_at = coalesce(n.placed_at, s.place_received_at),
+            place_device_at = case when n.lon is null then s.place_device_at else n.device_at end,
+            beliefs = coalesce(n.beliefs, s.beliefs),
+            beliefs_of = coalesce(n.beliefs_of, s.beliefs_of),
+            believed_at = coalesce(n.believed_at, s.believed_at)
          from unnest($1::bigint[], $2::timestamptz[], $3::smallint[], $4::boolean[], $5::timestamptz[], $6::float8[],
-            $7::float8[], $8::float8[], $9::text[], $10::timestamptz[], $11::timestamptz[])
-            as n (terminal_id, heard_at, battery_pct, worn, checked_in_at, lon, lat, accuracy_m, source, placed_at, device_at)
-         on conflict (terminal_id) do update set
-            heard_at = greatest(s.heard_at, excluded.heard_at),
-            battery_pct = coalesce(excluded.battery_pct, s.battery_pct),
-            worn = coalesce(excluded.worn, s.worn),
-            checked_in_at = coalesce(excluded.checked_in_at, s.checked_in_at),
-            place = coalesce(excluded.place, s.place),
-            place_accuracy_m = case when excluded.place is null then s.place_accuracy_m else excluded.place_accuracy_m end,
-            place_source = coalesce(excluded.place_source, s.place_source),
-            place_received_at = coalesce(excluded.place_received_at, s.place_received_at),
-            place_device_at = case when excluded.place is null then s.place_device_at else excluded.place_device_at end",
+            $7::float8[], $8::float8[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::jsonb[], $13::integer[],
+            $14::timestamptz[])
+            as n (terminal_id, heard_at, battery_pct, worn, checked_in_at, lon, lat, accuracy_m, source, placed_at, device_at,
+                beliefs, beliefs_of, believed_at)
+         where s.terminal_id = n.terminal_id",
         &terminals,
         heard,
         &batteries as &[Option<i16>],
@@ -510,6 +563,9 @@ pub async fn note_states(conn: &mut PgConnection, states: &BTreeMap<TerminalId, 
         &sources as &[Option<String>],
         &seen as &[Option<jiff_sqlx::Timestamp>],
         &device as &[Option<jiff_sqlx::Timestamp>],
+        &beliefs as &[Option<Value>],
+        &beliefs_of as &[Option<i32>],
+        &believed as &[Option<jiff_sqlx::Timestamp>],
     )
     .execute(conn)
     .await?;

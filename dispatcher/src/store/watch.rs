@@ -122,7 +122,8 @@ pub async fn shift_deadlines(conn: &mut PgConnection, jump: SignedDuration) -> R
         .execute(&mut *conn)
         .await?;
     sqlx::query!(
-        "update offer set answer_by = answer_by + make_interval(secs => $1), look_at = look_at + make_interval(secs => $1)
+        "update offer set answer_by = answer_by + make_interval(secs => $1), look_at = look_at + make_interval(secs => $1),
+            expected_at = expected_at + make_interval(secs => $1)
          where state in ('asked', 'accepted', 'on_the_way')",
         jump_s
     )
@@ -130,8 +131,9 @@ pub async fn shift_deadlines(conn: &mut PgConnection, jump: SignedDuration) -> R
     .await?;
     sqlx::query!(
         "update handover set acknowledge_by = acknowledge_by + make_interval(secs => $1),
-            voice_ring_at = voice_ring_at + make_interval(secs => $1)
-         where acknowledge_by is not null or voice_ring_at is not null",
+            voice_ring_at = voice_ring_at + make_interval(secs => $1),
+            expected_at = expected_at + make_interval(secs => $1)
+         where acknowledge_by is not null or voice_ring_at is not null or state = 'dispatched'",
         jump_s
     )
     .execute(&mut *conn)

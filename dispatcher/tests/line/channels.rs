@@ -193,9 +193,10 @@ async fn a_provider_that_repeats_our_key_does_not_bring_it_into_the_ledger(pool:
     let district = with_sms(pool, &provider.url).await;
     let log = Log::default();
     let logging = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    // With a single listener whoever reaches a line first asks only the one of its own thread, and a line that another
+    // test's thread is the first to reach would be left out for good. With two, all are asked.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
     let _logging = tracing::subscriber::set_default(logging);
-    // A line that another test's thread is the first to reach, with nobody listening there, would be left out for
-    // good if it was looked up in the moment in which we began to listen.
     tracing::callsite::rebuild_interest_cache();
     execute(&district, "update responder set phone = '0731-1'").await;
     district.press("P1", 1).await;

@@ -15,6 +15,7 @@ use domain::press::AlertKind;
 use jiff::SignedDuration;
 use sqlx::{Connection as _, PgPool};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use wire::notice::Notice;
 use wire::report::Event;
 
@@ -168,6 +169,16 @@ async fn deadlines_move_with_a_clock_that_jumps(pool: PgPool) {
     for (before, after) in before.into_iter().zip(read().await) {
         assert_eq!(after.to_jiff(), before.to_jiff() + jump);
     }
+
+    // When somebody said that they would be there moves too: whether they are late is reckoned by it.
+    let offer: Uuid = sqlx::query_scalar("select id from offer").fetch_one(&district.desk_pool).await.unwrap();
+    district.desk.apply(incident, Input::Accept { offer: OfferId(offer), minutes: 5 }).await.unwrap();
+    let promised = async || -> jiff_sqlx::Timestamp {
+        sqlx::query_scalar("select expected_at from offer").fetch_one(&district.desk_pool).await.unwrap()
+    };
+    let before = promised().await;
+    watch::shift_deadlines(&mut conn, jump).await.unwrap();
+    assert_eq!(promised().await.to_jiff(), before.to_jiff() + jump);
 }
 
 #[sqlx::test(migrations = "./migrations")]

@@ -250,11 +250,15 @@ async fn nothing_wrong_with_a_fence_keeps_a_press_or_a_position_out(pool: PgPool
     walk(&district, "P1", &[(9, 400.0), (8, 400.0)]).await;
     assert_eq!(wandering(&district).await, [(1, false)], "the other fence is judged all the same");
 
-    // And a table that refuses whatever is believed.
-    sqlx::query("alter table fence_belief add check (newest_at is null) not valid")
-        .execute(&district.desk_pool)
-        .await
-        .unwrap();
+    // And a table that refuses whatever is believed from now on.
+    sqlx::raw_sql(
+        "do $$ begin
+            execute format('alter table terminal_state add check (believed_at <= %L)', clock_timestamp());
+         end $$",
+    )
+    .execute(&district.desk_pool)
+    .await
+    .unwrap();
     let mut press = District::report("P1", Event::Alert { kind: domain::press::AlertKind::Sos }, 1);
     press.fixes = seen("P1", 1, 400.0).fixes;
     let receipts = district.desk.take(vec![press, seen("P1", 0, 400.0)]).await.unwrap();
