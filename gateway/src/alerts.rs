@@ -145,7 +145,7 @@ impl Alerts {
 }
 
 /// Which shard a terminal belongs to, for ever.
-fn shard_of(serial: &str, shards: usize) -> usize {
+pub(crate) fn shard_of(serial: &str, shards: usize) -> usize {
     let mut hasher = DefaultHasher::new();
     serial.hash(&mut hasher);
     usize::try_from(hasher.finish() % shards as u64).unwrap_or_default()

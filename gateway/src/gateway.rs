@@ -20,7 +20,7 @@ use crate::counters::Counters;
 use crate::handover::{self, Backoff, Handover, Shard};
 use crate::ledger::Ledger;
 use crate::line::{self, FarEnd, Line};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{self, Telemetry};
 use crate::voices::{BusNumber, Voices};
 use crate::{Dispatcher, codec, presence};
 
@@ -46,7 +46,7 @@ pub struct Config {
     pub telemetry_waiting_max: usize,
     /// Reports in one call to the dispatcher.
     pub batch_max: usize,
-    /// Calls with alerts under way at a time; a terminal belongs to one of them.
+    /// Calls with alerts under way at a time, and as many with telemetry; a terminal belongs to one of each.
     pub shards: usize,
     /// A call to the dispatcher that takes longer has failed.
     pub take_within: Duration,
@@ -56,6 +56,8 @@ pub struct Config {
     pub retry_most: Duration,
     /// How often telemetry and presence are tried before they are given up.
     pub telemetry_tries: u32,
+    /// How long telemetry is gathered before it is handed over: a commit costs much the same for one as for hundreds.
+    pub telemetry_gather: Duration,
     /// How often to say that we are here; doors take three seconds of silence for absence.
     pub alive_every: Duration,
     /// How many committed alerts are remembered, to answer a door that asks again.
@@ -72,13 +74,14 @@ impl Config {
             unstored_after: Duration::from_secs(10),
             alerts_waiting_max: 20_000,
             telemetry_waiting_max: 20_000,
-            batch_max: 256,
+            batch_max: 512,
             shards: 4,
             // Below the five seconds that an edge waits for a receipt.
             take_within: Duration::from_secs(3),
             retry_first: Duration::from_millis(50),
             retry_most: Duration::from_secs(1),
             telemetry_tries: 3,
+            telemetry_gather: Duration::from_millis(100),
             alive_every: Duration::from_secs(1),
             durable_remembered: 65_536,
         }
@@ -192,7 +195,7 @@ pub async fn start(
         (dispatcher, Arc::clone(&directory)),
         Arc::clone(&counters),
     ));
-    let telemetry = Arc::new(Telemetry::new(config.telemetry_waiting_max, Arc::clone(&counters)));
+    let telemetry = Arc::new(Telemetry::new(config.telemetry_waiting_max, config.shards, Arc::clone(&counters)));
 
     let end = || ending.clone();
     for queue in shard_queues {
@@ -203,8 +206,11 @@ pub async fn start(
     tasks.add("hand-over apart", handover::try_apart(handover.clone(), Arc::clone(&alerts), apart_queue, end()));
     tasks.add("ringing", Arc::clone(&alerts).ring(config.unstored_after, end()));
     let telemetry_tries = config.telemetry_tries.max(1);
-    let telemetry_limits = (config.batch_max, telemetry_tries);
-    tasks.add("telemetry", Arc::clone(&telemetry).hand_over(handover.clone(), telemetry_limits, end()));
+    let telemetry_limits =
+        telemetry::Limits { batch_max: config.batch_max, tries: telemetry_tries, gather: config.telemetry_gather };
+    for lot in 0..telemetry.lots() {
+        tasks.add("telemetry", Arc::clone(&telemetry).hand_over(lot, handover.clone(), telemetry_limits, end()));
+    }
 
     let (mut voices, mut buses) = (Vec::new(), Vec::new());
     for ((number, &address), answers) in config.buses.iter().enumerate().zip(answer_queues) {

@@ -1,11 +1,14 @@
 //! The telemetry lane: positions and states, which may be thinned out under pressure, and counted.
 //!
-//! It has a bounded backlog. When that is full, a newer plain message of a terminal takes the place
-//! of its older one; failing that, an old plain message goes. What tells an event (an
+//! Terminals are spread over a few lots by their serial, each with a bounded backlog and one call under way at a
+//! time, so that the order of a terminal's messages is kept. When a backlog is full, a newer plain message of a
+//! terminal takes the place of its older one; failing that, an old plain message goes. What tells an event (an
 //! acknowledgement, a transition) goes last.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -17,7 +20,7 @@ use wire::directory::Directory;
 use wire::report::{Event, Report};
 use wire::topics::Lane;
 
-use crate::alerts::Alerts;
+use crate::alerts::{Alerts, shard_of};
 use crate::counters::Counters;
 use crate::handover::Handover;
 use crate::reports;
@@ -38,14 +41,14 @@ enum Pushed {
 }
 
 /// A bounded queue that thins itself out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Backlog {
     /// `None` where a later message has taken the place.
     slots: VecDeque<Option<Report>>,
     /// The number of the first slot.
     first: u64,
-    /// Where the latest plain message of a terminal to a topic is.
-    latest: HashMap<(String, String), u64>,
+    /// Where the latest plain message of a terminal to a topic is, by a hash of both.
+    latest: HashMap<u64, u64>,
     len: usize,
     max: usize,
 }
@@ -54,13 +57,13 @@ fn is_plain(report: &Report) -> bool {
     report.event.is_none()
 }
 
-fn key(report: &Report) -> (String, String) {
-    (report.serial.clone(), report.topic.clone())
-}
-
 impl Backlog {
     fn new(max: usize) -> Self {
-        Self { slots: VecDeque::new(), first: 0, latest: HashMap::new(), len: 0, max }
+        Self { max, ..Self::default() }
+    }
+
+    fn key(&self, report: &Report) -> u64 {
+        self.latest.hasher().hash_one((&report.serial, &report.topic))
     }
 
     fn push(&mut self, report: Report) -> Pushed {
@@ -75,7 +78,8 @@ impl Backlog {
             };
         }
         if is_plain(&report) {
-            self.latest.insert(key(&report), self.first + self.slots.len() as u64);
+            let key = self.key(&report);
+            self.latest.insert(key, self.first + self.slots.len() as u64);
         }
         self.slots.push_back(Some(report));
         self.len += 1;
@@ -91,8 +95,9 @@ impl Backlog {
     }
 
     fn forget_older(&mut self, report: &Report) -> bool {
-        let Some(number) = self.latest.get(&key(report)).copied() else { return false };
-        let gone = self.slot(number).and_then(Option::take).is_some();
+        let Some(number) = self.latest.get(&self.key(report)).copied() else { return false };
+        let is_same = |older: &mut Report| (&older.serial, &older.topic) == (&report.serial, &report.topic);
+        let gone = self.slot(number).and_then(|slot| slot.take_if(is_same)).is_some();
         self.len -= usize::from(gone);
         gone
     }
@@ -108,8 +113,9 @@ impl Backlog {
     }
 
     fn forget(&mut self, report: &Report, number: u64) {
-        if is_plain(report) && self.latest.get(&key(report)) == Some(&number) {
-            self.latest.remove(&key(report));
+        let key = self.key(report);
+        if is_plain(report) && self.latest.get(&key) == Some(&number) {
+            self.latest.remove(&key);
         }
     }
 
@@ -132,21 +138,44 @@ impl Backlog {
         self.latest.clear();
         for (index, report) in self.slots.iter().enumerate() {
             if let Some(report) = report.as_ref().filter(|report| is_plain(report)) {
-                self.latest.insert(key(report), self.first + index as u64);
+                let key = self.latest.hasher().hash_one((&report.serial, &report.topic));
+                self.latest.insert(key, self.first + index as u64);
             }
         }
     }
 }
 
-pub(crate) struct Telemetry {
+/// How much is handed over at once, how often it is tried, and how long it is gathered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) batch_max: usize,
+    pub(crate) tries: u32,
+    pub(crate) gather: std::time::Duration,
+}
+
+/// A backlog, and who waits for something to lie in it.
+struct Lot {
     backlog: Mutex<Backlog>,
     pushed: Notify,
+}
+
+pub(crate) struct Telemetry {
+    lots: Vec<Lot>,
+    /// In all of them together.
+    waiting: AtomicUsize,
     counters: Arc<Counters>,
 }
 
 impl Telemetry {
-    pub(crate) fn new(waiting_max: usize, counters: Arc<Counters>) -> Self {
-        Self { backlog: Mutex::new(Backlog::new(waiting_max)), pushed: Notify::new(), counters }
+    pub(crate) fn new(waiting_max: usize, lots: usize, counters: Arc<Counters>) -> Self {
+        let max = waiting_max.div_ceil(lots.max(1));
+        let lot = || Lot { backlog: Mutex::new(Backlog::new(max)), pushed: Notify::new() };
+        Self { lots: (0..lots.max(1)).map(|_| lot()).collect(), waiting: AtomicUsize::new(0), counters }
+    }
+
+    /// How many lots there are, each to be handed over by itself.
+    pub(crate) fn lots(&self) -> usize {
+        self.lots.len()
     }
 
     /// Takes messages in until `stop`.
@@ -184,40 +213,64 @@ impl Telemetry {
         if matches!(report.event, Some(Event::Unreadable { .. })) {
             self.counters.telemetry_unreadable.one();
         }
-        let (pushed, waiting) = {
-            let mut backlog = self.backlog.lock();
-            (backlog.push(report), backlog.len)
+        let lot = &self.lots[shard_of(&report.serial, self.lots.len())];
+        let pushed = {
+            let mut backlog = lot.backlog.lock();
+            let before = backlog.len;
+            let pushed = backlog.push(report);
+            self.count(before, backlog.len);
+            pushed
         };
         match pushed {
             Pushed::Kept => {}
             Pushed::Coalesced => self.counters.telemetry_coalesced.one(),
             Pushed::Shed => self.counters.telemetry_shed.one(),
         }
-        self.counters.telemetry_waiting.set(waiting);
-        self.pushed.notify_one();
+        lot.pushed.notify_one();
     }
 
-    fn pop(&self, batch_max: usize) -> Vec<Report> {
-        let mut backlog = self.backlog.lock();
+    fn pop(&self, lot: &Lot, batch_max: usize) -> Vec<Report> {
+        let mut backlog = lot.backlog.lock();
+        let before = backlog.len;
         let batch = std::iter::from_fn(|| backlog.pop()).take(batch_max).collect();
-        self.counters.telemetry_waiting.set(backlog.len);
+        self.count(before, backlog.len);
         batch
     }
 
-    /// Hands over until `stop`.
+    fn count(&self, before: usize, after: usize) {
+        let added = after.wrapping_sub(before);
+        let waiting = self.waiting.fetch_add(added, Ordering::Relaxed).wrapping_add(added);
+        self.counters.telemetry_waiting.set(waiting);
+    }
+
+    /// Hands over what lies in one lot until `stop`.
     pub(crate) async fn hand_over(
         self: Arc<Self>,
+        lot: usize,
         handover: Handover,
-        (batch_max, tries): (usize, u32),
+        Limits { batch_max, tries, gather }: Limits,
         stop: CancellationToken,
     ) {
+        let lot = &self.lots[lot];
         loop {
-            let batch = self.pop(batch_max);
-            if batch.is_empty() {
+            if lot.backlog.lock().len == 0 {
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = self.pushed.notified() => continue,
+                    () = lot.pushed.notified() => {}
                 }
+            }
+            let gathered = tokio::time::sleep(gather);
+            tokio::pin!(gathered);
+            while lot.backlog.lock().len < batch_max {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = &mut gathered => break,
+                    () = lot.pushed.notified() => {}
+                }
+            }
+            let batch = self.pop(lot, batch_max);
+            if batch.is_empty() {
+                continue;
             }
             let left = self.try_batch(&handover, batch, tries, &stop).await;
             self.try_each(&handover, left).await;
