@@ -126,6 +126,14 @@ impl Life {
         inputs
     }
 
+    /// Where the pager sees itself when it looks at a time out of turn.
+    pub fn look_around(&mut self, now: SimTime) -> Fix {
+        self.now = now;
+        self.plan(now / DAY);
+        let whereabouts = self.whereabouts(now);
+        self.look(whereabouts)
+    }
+
     /// Somebody calls for help after all.
     pub fn calls_for_help(&self) -> Input {
         Input::Pressed(Key::sos())

@@ -7,6 +7,7 @@
 //! * [`device`] – what a pager does, as a pure model: no clock, no I/O, fit for virtual time.
 //! * [`pager`] – puts one device on MQTT.
 //! * [`day`], [`fleet`] – ordinary days of many who wear one.
+//! * [`crowd`] – as many of them as one likes, lean and counted: what a front door carries.
 //! * [`wander`] – one of them who walks away.
 //! * [`responder`] – follows its offers over HTTP, answers, travels, arrives.
 //! * [`centre`] – a 120 centre that can be slow, refuse, lie or be down.
@@ -15,6 +16,7 @@
 pub mod backoff;
 pub mod centre;
 pub mod clock;
+pub mod crowd;
 pub mod day;
 pub mod device;
 pub mod fleet;

@@ -15,7 +15,7 @@ use firmware_sim::fleet::{self, Wearer};
 use firmware_sim::ground::Point;
 use firmware_sim::pager::{self, Event, Pager, Session};
 use firmware_sim::secret::Secret;
-use firmware_sim::{centre, clock, responder, wander};
+use firmware_sim::{centre, clock, crowd, responder, wander};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -110,8 +110,10 @@ struct FleetArgs {
     #[arg(long, default_value = "127.0.0.1:1883")]
     broker: String,
     /// Who wears them: demo.json in the data folder of a demonstration, or anything with such "terminals".
-    #[arg(long)]
-    wearers: PathBuf,
+    #[arg(long, required_unless_present = "crowd")]
+    wearers: Option<PathBuf>,
+    #[command(flatten)]
+    crowd: CrowdArgs,
     /// What the days are made of: the same each time.
     #[arg(long, default_value_t = town::SEED)]
     seed: u64,
@@ -127,6 +129,81 @@ struct FleetArgs {
     /// Comes back at once when a connection breaks, instead of giving way to whoever may have taken a pager's place.
     #[arg(long)]
     comes_back: bool,
+}
+
+/// Instead of wearers one by one: as many as one likes, lean and counted. The report is JSON.
+#[derive(Debug, Args)]
+struct CrowdArgs {
+    /// So many people, who are registered as `town::crowd` has them.
+    #[arg(long, conflicts_with = "wearers")]
+    crowd: Option<u32>,
+    /// The number of the first of them.
+    #[arg(long, default_value_t = 0, requires = "crowd")]
+    first: u32,
+    /// So many concentrators speak for them all; without them, each has a connection of their own.
+    #[arg(long, default_value_t = 0, requires = "crowd")]
+    concentrators: u32,
+    /// Positions a second from all of them together, instead of what their days bring.
+    #[arg(long, requires = "crowd")]
+    rate: Option<f64>,
+    /// Nobody says where they are.
+    #[arg(long, requires = "crowd", conflicts_with = "rate")]
+    silent: bool,
+    /// Calls for help a second, at random.
+    #[arg(long, default_value_t = 0.0, requires = "crowd")]
+    presses: f64,
+    /// Every connection breaks after so many seconds, and all come back. May be given several times.
+    #[arg(long, value_name = "SECONDS", requires = "crowd")]
+    reconnect_at: Vec<f64>,
+    /// One in ten presses within a minute, after so many seconds. May be given several times.
+    #[arg(long, value_name = "SECONDS", requires = "crowd")]
+    earthquake_at: Vec<f64>,
+    /// How long it goes on once all are connected.
+    #[arg(long, requires = "crowd")]
+    seconds: Option<f64>,
+    /// From how many loopback addresses they come: each has its own ports.
+    #[arg(long, default_value_t = 1, requires = "crowd")]
+    from: u8,
+    /// They connect and subscribe to nothing.
+    #[arg(long, requires = "crowd")]
+    deaf: bool,
+    /// Reports each second too.
+    #[arg(long, requires = "crowd")]
+    each_second: bool,
+}
+
+impl CrowdArgs {
+    fn config(&self, fleet: &FleetArgs, people: u32) -> anyhow::Result<crowd::Config> {
+        let broker = std::net::ToSocketAddrs::to_socket_addrs(&fleet.broker)
+            .with_context(|| format!("{} is no host:port", fleet.broker))?
+            .find(SocketAddr::is_ipv4)
+            .with_context(|| format!("{} has no IPv4 address", fleet.broker))?;
+        let pace = match self.rate {
+            Some(per_s) => crowd::Pace::Rate { per_s },
+            None if self.silent => crowd::Pace::Silent,
+            None => crowd::Pace::OwnDays { speed: fleet.speed },
+        };
+        let after = |seconds: &f64| Duration::try_from_secs_f64(*seconds).context("seconds are wanted");
+        let mut blows = Vec::new();
+        for (times, blow) in
+            [(&self.reconnect_at, crowd::Blow::Reconnect), (&self.earthquake_at, crowd::Blow::Earthquake)]
+        {
+            for seconds in times {
+                blows.push((after(seconds)?, blow));
+            }
+        }
+        Ok(crowd::Config {
+            concentrators: self.concentrators,
+            pace,
+            presses_per_s: self.presses,
+            blows,
+            from: self.from,
+            subscribes: !self.deaf,
+            seed: fleet.seed,
+            lasts: self.seconds.as_ref().map(after).transpose()?,
+            ..crowd::Config::new(broker, self.first..self.first.saturating_add(people))
+        })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -372,8 +449,12 @@ struct Worn {
 }
 
 async fn live(args: FleetArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
-    let path = args.wearers.display();
-    let bytes = std::fs::read(&args.wearers).with_context(|| format!("{path} cannot be read"))?;
+    if let Some(people) = args.crowd.crowd {
+        return gather(&args, people, stop).await;
+    }
+    let wearers = args.wearers.context("who wears them is wanted")?;
+    let path = wearers.display();
+    let bytes = std::fs::read(&wearers).with_context(|| format!("{path} cannot be read"))?;
     let roster: Roster =
         serde_json::from_slice(&bytes).with_context(|| format!("{path} does not say who wears what"))?;
     let wearers = roster.terminals.into_iter().filter(|worn| worn.dialect == Dialect::Ydt).map(|worn| worn.wearer);
@@ -387,6 +468,29 @@ async fn live(args: FleetArgs, stop: CancellationToken) -> anyhow::Result<ExitCo
         thrown_out: if args.comes_back { fleet::ThrownOut::ComesBack } else { fleet::ThrownOut::StaysAway },
     };
     fleet::run(config, wearers.collect(), stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn gather(args: &FleetArgs, people: u32, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let config = args.crowd.config(args, people)?;
+    let say = |what: &str, report: &crowd::Report| {
+        let told = serde_json::json!({ what: report });
+        if let Err(error) = speak::line(&told.to_string()) {
+            tracing::warn!(%error, "nobody reads the report");
+        }
+    };
+    let each_second = args.crowd.each_second;
+    let report = crowd::run(
+        config,
+        stop,
+        |report| say("connected", report),
+        |report| {
+            if each_second {
+                say("second", report);
+            }
+        },
+    );
+    say("end", &report.await);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,6 +4,7 @@
 //! pictures and its tests see the same town each time. It knows nothing of how a district is stored
 //! (`dispatcher`) nor of secrets (`yidiantong`), and no name in it belongs to anybody.
 
+pub mod crowd;
 pub mod dice;
 pub mod ground;
 pub mod helpers;
