@@ -19,6 +19,8 @@ const WORTH_REPLACING: SignedDuration = SignedDuration::from_secs(20);
 const THERE_M: f64 = 100.0;
 /// Whoever has come nearer by so much is coming.
 const NEARER_M: f64 = 30.0;
+/// A plan that was overtaken is asked for anew after this long: as often as it is looked what is due.
+const PLANNED_ANEW_WITHIN: SignedDuration = SignedDuration::from_millis(200);
 /// So much later than they said is still on time.
 const GRACE: SignedDuration = SignedDuration::from_secs(60);
 
@@ -59,9 +61,14 @@ impl Draft<'_> {
         if self.is_anybody_engaged() {
             return;
         }
-        if self.is_advice_overtaken() && self.next.waits_until.is_none_or(|until| until == self.now()) {
-            // One new look, at once: without a plan that knows of this, whoever comes first is asked.
-            self.next.waits_until = Some(self.now());
+        // One new look: without a plan that knows of this by then, whoever comes first is asked.
+        let anew = self.after(PLANNED_ANEW_WITHIN);
+        let until = self.next.waits_until.unwrap_or(anew).min(anew);
+        if self.is_advice_overtaken() && until > self.now() {
+            if self.next.waits_until != Some(until) {
+                self.next.waits_until = Some(until);
+                self.write(Entry::Waits { until });
+            }
             return;
         }
         match self.choose() {

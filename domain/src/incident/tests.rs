@@ -227,7 +227,8 @@ fn after_a_no_of_whom_the_plan_counts_on_it_is_asked_anew_before_anybody_else_is
     let offer = last_offer(&incident).id;
     world.advice.counts_on = Some(WEI);
     let incident = world.apply(&incident, Input::Decline { offer, reason: "ill".into() }).next;
-    assert_eq!((incident.offers.len(), incident.wake_at()), (1, Some(world.now)), "looks again at once");
+    let anew = world.now + SignedDuration::from_millis(200);
+    assert_eq!((incident.offers.len(), incident.wake_at()), (1, Some(anew)), "and looks again");
 
     // The new plan names somebody; and without any the next is asked all the same.
     let zhu = ResponderId(Uuid::from_u128(3));
