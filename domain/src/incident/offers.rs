@@ -67,6 +67,7 @@ impl Draft<'_> {
         if self.is_advice_overtaken() && until > self.now() {
             if self.next.waits_until != Some(until) {
                 self.next.waits_until = Some(until);
+                self.consider(None);
                 self.write(Entry::Waits { until });
             }
             return;
