@@ -30,6 +30,8 @@ const MIDNIGHT: Timestamp = Timestamp::constant(1_772_352_000, 0);
 const EMERGENCY_LASTS: SignedDuration = SignedDuration::from_secs(1050);
 /// An operator gives up then.
 const GIVEN_UP_AFTER: SignedDuration = SignedDuration::from_hours(3);
+/// How often it is looked whether the plan wants something of a case that nobody is deciding.
+const SURVEY_EVERY: SignedDuration = SignedDuration::from_secs(1);
 /// How many of the latest calls' places are remembered.
 const PLACES_MAX: usize = 60;
 /// How many calls a day a responder stands for, where nothing is known of other days.
@@ -49,11 +51,7 @@ pub struct Play {
 
 impl Default for Play {
     fn default() -> Self {
-        // Somebody else is asked beside whoever has not answered for a while, so a question may stay open
-        // for as long as answers come.
-        let window = SignedDuration::from_secs(70);
-        let policy = Policy { offer_window: window, service_offer_window: window, ..Policy::default() };
-        Self { weights: Some(Weights::default()), policy }
+        Self { weights: Some(Weights::default()), policy: Policy::default() }
     }
 }
 
@@ -82,6 +80,8 @@ enum Happening {
     Finish { call: usize, responder: usize },
     /// A shift begins.
     Shift,
+    /// Somebody has not answered for so long that the plan may think of another.
+    Survey,
     /// An operator looks whether there is any hope.
     GiveUp { call: usize },
 }
@@ -186,7 +186,7 @@ impl<'c, 'r> World<'c, 'r> {
                 self.helpers[responder].state = State::Free;
                 self.open.remove(&call);
             }
-            Happening::Shift => {}
+            Happening::Shift | Happening::Survey => {}
             Happening::GiveUp { call } => self.give_up(call),
         }
     }
@@ -327,6 +327,10 @@ impl<'c, 'r> World<'c, 'r> {
             open.asked.push(responder);
         }
         self.tell(call, Some(responder), What::Offer);
+        if let Some(weights) = &self.rules.weights {
+            let patience = SignedDuration::try_from_secs_f64(weights.patience).unwrap_or(SignedDuration::MAX);
+            self.agenda.enter(self.now + patience + SURVEY_EVERY, Happening::Survey);
+        }
         let answer = self.city.answer(call, responder);
         if answer.kind != Answers::Silent {
             self.agenda.enter(self.now + answer.after, Happening::Answer { call, responder });

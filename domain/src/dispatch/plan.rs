@@ -26,6 +26,8 @@ pub struct Plan {
     /// Which cases wait for somebody who will be free then, or have to look again then because everybody
     /// who is free is needed more by another.
     pub waits: Vec<(IncidentId, Timestamp)>,
+    /// Which cases go on counting on whom they have asked, or on who goes there.
+    pub kept: Vec<(IncidentId, ResponderId)>,
 }
 
 impl Plan {
@@ -37,6 +39,7 @@ impl Plan {
             ask: own.filter(|step| step.from.is_none()).map(|step| step.responder),
             let_go: self.moves.iter().find(|step| step.from == Some(incident)).map(|step| step.responder),
             wait_until: own.filter(|step| step.from.is_some()).map(|_| now + HANDING_ON).or(waits),
+            counts_on: self.kept.iter().find(|(keeping, _)| *keeping == incident).map(|(_, responder)| *responder),
         }
     }
 }
@@ -175,7 +178,10 @@ pub fn plan(board: &Board, weights: &Weights) -> Plan {
             }
             (Chance::Now, Standing::Free) => None,
             (Chance::Now, Standing::Asked(other) | Standing::Going(other)) if other != case.incident => Some(other),
-            _ => continue,
+            _ => {
+                plan.kept.push((case.incident, candidate.person.responder));
+                continue;
+            }
         };
         plan.moves.push(Move { incident: case.incident, responder: candidate.person.responder, from });
     }

@@ -167,6 +167,20 @@ fn who_has_not_answered_for_long_is_reckoned_with_no_more() {
 }
 
 #[test]
+fn a_plan_says_whom_a_case_counts_on_while_nobody_better_is_to_be_asked() {
+    let mut asked = case(1, Urgency::Urgent, 0.0);
+    asked.asked = vec![(responder(1), NOW)];
+    let mut first = person(1, 100.0);
+    first.standing = Standing::Asked(incident(1));
+    let mut board = board(vec![asked], vec![first, person(2, 400.0)]);
+    board.cases[0].able = vec![1];
+    assert_eq!(plan(&board, &Weights::default()).advice(incident(1), NOW).counts_on, Some(responder(1)));
+    board.cases[0].asked[0].1 = NOW - SignedDuration::from_secs(21);
+    let advice = plan(&board, &Weights::default()).advice(incident(1), NOW);
+    assert_eq!((advice.ask, advice.counts_on), (Some(responder(2)), None), "a no of the first changes nothing");
+}
+
+#[test]
 fn nobody_off_duty_is_asked_and_no_later_job_planned_beyond_a_shift() {
     let mut off = person(1, 100.0);
     off.until = Some(NOW);

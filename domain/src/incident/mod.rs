@@ -634,6 +634,9 @@ pub struct Advice {
     pub let_go: Option<ResponderId>,
     /// Somebody who is about to be free then would be there sooner than anybody who is free now.
     pub wait_until: Option<Timestamp>,
+    /// Who was asked or goes and is the best one for it. Once they are not coming, the plan that counted on them has
+    /// nothing to say.
+    pub counts_on: Option<ResponderId>,
 }
 
 /// Where somebody is who was asked or goes.

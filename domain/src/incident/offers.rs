@@ -19,6 +19,8 @@ const WORTH_REPLACING: SignedDuration = SignedDuration::from_secs(20);
 const THERE_M: f64 = 100.0;
 /// Whoever has come nearer by so much is coming.
 const NEARER_M: f64 = 30.0;
+/// A plan that was overtaken is asked for anew after this long: as often as it is looked what is due.
+const PLANNED_ANEW_WITHIN: SignedDuration = SignedDuration::from_millis(200);
 /// So much later than they said is still on time.
 const GRACE: SignedDuration = SignedDuration::from_secs(60);
 
@@ -59,6 +61,17 @@ impl Draft<'_> {
         if self.is_anybody_engaged() {
             return;
         }
+        // One new look: without a plan that knows of this by then, whoever comes first is asked.
+        let anew = self.after(PLANNED_ANEW_WITHIN);
+        let until = self.next.waits_until.unwrap_or(anew).min(anew);
+        if self.is_advice_overtaken() && until > self.now() {
+            if self.next.waits_until != Some(until) {
+                self.next.waits_until = Some(until);
+                self.consider(None);
+                self.write(Entry::Waits { until });
+            }
+            return;
+        }
         match self.choose() {
             Ok(candidate) => {
                 if let Some(until) = self.may_wait_until() {
@@ -83,6 +96,12 @@ impl Draft<'_> {
                 }
             }
         }
+    }
+
+    /// Whether the plan was made for somebody to come who will not.
+    fn is_advice_overtaken(&self) -> bool {
+        let is_live = |who| self.next.offers.iter().any(|offer| offer.responder == who && offer.state.is_live());
+        self.facts.advice.counts_on.is_some_and(|who| !is_live(who))
     }
 
     pub(super) fn move_offer(&mut self, id: OfferId, state: OfferState) {
@@ -298,26 +317,29 @@ fn is_anybody_accepted(draft: &Draft<'_>) -> bool {
 
 fn accept(draft: &mut Draft<'_>, id: OfferId, minutes: u16) -> Result<(), Refusal> {
     let offer = find(draft, id)?;
+    let expected_at = expected(draft, minutes);
+    let there_at = draft.there_at(offer.responder).unwrap_or(expected_at);
+    // Whom an operator asked for goes beside whoever goes already. Else the one who is there first goes,
+    // and only if that is worth the trouble the one who said yes first does not.
+    let rivals: Vec<Offer> = draft.next.offers.iter().filter(|other| other.state.is_accepted()).cloned().collect();
+    let beats = |rival: &Offer| {
+        let rival_at = draft.there_at(rival.responder).or(rival.state.expected_at());
+        rival.by.is_none() && rival_at.is_some_and(|rival_at| there_at + WORTH_REPLACING <= rival_at)
+    };
+    let is_sooner = rivals.iter().all(beats);
     match offer.state {
         OfferState::Asked { .. } => {}
-        // A yes that comes late is still a yes, unless somebody else is going.
-        OfferState::Silent | OfferState::Lost { .. } if !is_anybody_accepted(draft) => {}
+        // A yes that comes late is still a yes, unless somebody else is going and is there first. Whoever was
+        // lost before does not chase away who comes.
+        OfferState::Silent if is_sooner => {}
+        OfferState::Lost { .. } if rivals.is_empty() => {}
         OfferState::Silent | OfferState::Lost { .. } => return Err(Refusal::Taken),
         // Said twice: the answer to the first was lost.
         ref state if state.is_accepted() => return Ok(()),
         _ => return Err(Refusal::OfferOver),
     }
-    let expected_at = expected(draft, minutes);
-    let there_at = draft.there_at(offer.responder).unwrap_or(expected_at);
-    // Whom an operator asked for goes beside whoever goes already. Else the one who is there first goes,
-    // and only if that is worth the trouble the one who said yes first does not.
     if offer.by.is_none() {
-        let rivals: Vec<Offer> = draft.next.offers.iter().filter(|other| other.state.is_accepted()).cloned().collect();
-        let beats = |rival: &Offer| {
-            let rival_at = draft.there_at(rival.responder).or(rival.state.expected_at());
-            rival.by.is_none() && rival_at.is_some_and(|rival_at| there_at + WORTH_REPLACING <= rival_at)
-        };
-        if !rivals.iter().all(beats) {
+        if !is_sooner {
             draft.withdraw(id);
             return Ok(());
         }

@@ -221,6 +221,44 @@ fn silence_and_refusal_pass_the_question_on() {
 }
 
 #[test]
+fn after_a_no_of_whom_the_plan_counts_on_it_is_asked_anew_before_anybody_else_is() {
+    let mut world = World::new();
+    let incident = world.wake(&world.press());
+    let offer = last_offer(&incident).id;
+    world.advice.counts_on = Some(WEI);
+    let incident = world.apply(&incident, Input::Decline { offer, reason: "ill".into() }).next;
+    let anew = world.now + SignedDuration::from_millis(200);
+    assert_eq!((incident.offers.len(), incident.wake_at()), (1, Some(anew)), "and looks again");
+
+    // The new plan names somebody; and without any the next is asked all the same.
+    let zhu = ResponderId(Uuid::from_u128(3));
+    world.candidates.as_mut().unwrap().push(candidate(zhu, 5_000.0));
+    world.later(1);
+    for (advice, asked) in [(Advice { ask: Some(zhu), ..Advice::default() }, zhu), (Advice::default(), LAN)] {
+        world.advice = advice;
+        assert_eq!(last_offer(&world.wake(&incident)).responder, asked);
+    }
+    // A plan that never learns of it keeps nobody waiting.
+    world.advice = Advice { counts_on: Some(WEI), ..Advice::default() };
+    assert_eq!(last_offer(&world.wake(&incident)).responder, LAN);
+}
+
+#[test]
+fn a_late_yes_of_whoever_is_there_much_sooner_than_who_goes_counts() {
+    let mut world = World::new();
+    let incident = world.wake(&world.press());
+    let first = last_offer(&incident).id;
+    world.later(31);
+    let incident = world.wake(&incident);
+    let incident = world.apply(&incident, Input::Accept { offer: last_offer(&incident).id, minutes: 12 }).next;
+    let late = world.apply(&incident, Input::Accept { offer: first, minutes: 4 }).next;
+    assert!(late.offers[0].state.is_accepted());
+    assert_eq!(late.offers[1].state, OfferState::Withdrawn);
+    let not_sooner = decide(&incident, Input::Accept { offer: first, minutes: 12 }, &world.facts());
+    assert_eq!(not_sooner, Err(Refusal::Taken));
+}
+
+#[test]
 fn a_late_yes_is_a_yes_unless_somebody_else_goes() {
     let mut world = World::new();
     let incident = world.wake(&world.press());
