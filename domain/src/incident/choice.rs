@@ -14,6 +14,8 @@ use crate::word::{Word as _, words};
 
 /// By itself the policy has no more questions open than this.
 const ASKED_MAX: usize = 3;
+/// A plan that was overtaken is looked for anew after this long: as often as it is looked what is due.
+const PLANNED_ANEW_WITHIN: SignedDuration = SignedDuration::from_millis(200);
 
 /// Somebody who was looked at when it was to be decided who goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -154,6 +156,16 @@ impl Draft<'_> {
         self.facts.advice.wait_until.filter(|until| *until > self.now())?;
         let until = self.next.waits_until.unwrap_or(self.after(self.facts.policy.patience(self.next.class)));
         (until > self.now()).then_some(until)
+    }
+
+    /// Until when a plan is waited for that knows what this one could not: it was made for somebody to come who will
+    /// not. One new look; without such a plan by then, whoever comes first is asked.
+    pub(super) fn until_planned_anew(&self) -> Option<Timestamp> {
+        let is_live = |who| self.offers_to(who).any(|offer| offer.state.is_live());
+        let is_overtaken = self.facts.advice.counts_on.is_some_and(|who| !is_live(who));
+        let anew = self.after(PLANNED_ANEW_WITHIN);
+        let until = self.next.waits_until.map_or(anew, |until| until.min(anew));
+        (is_overtaken && until > self.now()).then_some(until)
     }
 
     /// The first who may be asked. Who kept silent or got lost comes after everybody who did not, however

@@ -19,8 +19,6 @@ const WORTH_REPLACING: SignedDuration = SignedDuration::from_secs(20);
 const THERE_M: f64 = 100.0;
 /// Whoever has come nearer by so much is coming.
 const NEARER_M: f64 = 30.0;
-/// A plan that was overtaken is asked for anew after this long: as often as it is looked what is due.
-const PLANNED_ANEW_WITHIN: SignedDuration = SignedDuration::from_millis(200);
 /// So much later than they said is still on time.
 const GRACE: SignedDuration = SignedDuration::from_secs(60);
 
@@ -61,20 +59,9 @@ impl Draft<'_> {
         if self.is_anybody_engaged() {
             return;
         }
-        // One new look: without a plan that knows of this by then, whoever comes first is asked.
-        let anew = self.after(PLANNED_ANEW_WITHIN);
-        let until = self.next.waits_until.unwrap_or(anew).min(anew);
-        if self.is_advice_overtaken() && until > self.now() {
-            if self.next.waits_until != Some(until) {
-                self.next.waits_until = Some(until);
-                self.consider(None);
-                self.write(Entry::Waits { until });
-            }
-            return;
-        }
         match self.choose() {
             Ok(candidate) => {
-                if let Some(until) = self.may_wait_until() {
+                if let Some(until) = self.until_planned_anew().or_else(|| self.may_wait_until()) {
                     self.next.shortfall = None;
                     if self.next.waits_until != Some(until) {
                         self.next.waits_until = Some(until);
@@ -96,12 +83,6 @@ impl Draft<'_> {
                 }
             }
         }
-    }
-
-    /// Whether the plan was made for somebody to come who will not.
-    fn is_advice_overtaken(&self) -> bool {
-        let is_live = |who| self.next.offers.iter().any(|offer| offer.responder == who && offer.state.is_live());
-        self.facts.advice.counts_on.is_some_and(|who| !is_live(who))
     }
 
     pub(super) fn move_offer(&mut self, id: OfferId, state: OfferState) {
@@ -327,6 +308,10 @@ fn accept(draft: &mut Draft<'_>, id: OfferId, minutes: u16) -> Result<(), Refusa
         rival.by.is_none() && rival_at.is_some_and(|rival_at| there_at + WORTH_REPLACING <= rival_at)
     };
     let is_sooner = rivals.iter().all(beats);
+    // Said twice, because the answer to the first was lost; or goes by another question of the same case.
+    if rivals.iter().any(|rival| rival.responder == offer.responder) {
+        return Ok(());
+    }
     match offer.state {
         OfferState::Asked { .. } => {}
         // A yes that comes late is still a yes, unless somebody else is going and is there first. Whoever was
@@ -334,8 +319,6 @@ fn accept(draft: &mut Draft<'_>, id: OfferId, minutes: u16) -> Result<(), Refusa
         OfferState::Silent if is_sooner => {}
         OfferState::Lost { .. } if rivals.is_empty() => {}
         OfferState::Silent | OfferState::Lost { .. } => return Err(Refusal::Taken),
-        // Said twice: the answer to the first was lost.
-        ref state if state.is_accepted() => return Ok(()),
         _ => return Err(Refusal::OfferOver),
     }
     if offer.by.is_none() {

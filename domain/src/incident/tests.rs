@@ -259,6 +259,24 @@ fn a_late_yes_of_whoever_is_there_much_sooner_than_who_goes_counts() {
 }
 
 #[test]
+fn whoever_goes_by_one_question_and_says_yes_to_an_older_one_goes_on() {
+    let mut world = World::new();
+    world.candidates.as_mut().unwrap().truncate(1);
+    let incident = world.wake(&world.press());
+    let first = last_offer(&incident).id;
+    world.later(31);
+    let incident = world.wake(&incident);
+    world.advice.ask = Some(last_offer(&incident).responder);
+    world.later(600);
+    let incident = world.wake(&incident);
+    let second = last_offer(&incident).id;
+    assert_ne!(first, second, "asked again in another round");
+    let incident = world.apply(&incident, Input::Accept { offer: second, minutes: 9 }).next;
+    let step = world.apply(&incident, Input::Accept { offer: first, minutes: 1 });
+    assert_eq!((step.next.offers, step.effects), (incident.offers, vec![]));
+}
+
+#[test]
 fn a_late_yes_is_a_yes_unless_somebody_else_goes() {
     let mut world = World::new();
     let incident = world.wake(&world.press());

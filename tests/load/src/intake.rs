@@ -77,8 +77,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
         taken += one;
         slowest = slowest.max(slow);
     }
-    let rate = taken as f64 / began.elapsed().as_secs_f64();
-    println!("{taken} taken, {rate:.0} a second, slowest call {slowest:.1?}");
+    let each = began.elapsed().div_f64(f64::from(u32::try_from(taken)?.max(1)));
+    println!("{taken} taken, one in {each:.1?}, slowest call {slowest:.1?}");
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use sqlx::PgPool;
 
 /// Registers `count` people in an empty database that has its tables, and puts them under so many concentrators.
 pub(crate) async fn fill(pool: &PgPool, count: u32, concentrators: u32) -> anyhow::Result<()> {
-    let mut tx = pool.begin().await?;
+    let mut tx = dispatcher::store::begin(pool).await?;
     for (what, statement) in STATEMENTS {
         let query = sqlx::query(statement).bind(i64::from(count)).bind(i64::from(concentrators));
         query.execute(&mut *tx).await.with_context(|| format!("{what} cannot be registered"))?;

@@ -233,7 +233,7 @@ pub(crate) async fn durable(data: &Path, load: Load) -> anyhow::Result<()> {
         "{} sent, {} acknowledged; {all} fixes stored, {:.0} a second while they came",
         report.telemetry_sent,
         report.telemetry.count,
-        in_time as f64 / took
+        f64::from(u32::try_from(in_time)?) / took
     );
     println!(
         "machine {:.0} % busy, the crowd alone {:.0} %; server's memory grew by {} MB",

@@ -133,7 +133,9 @@ impl World {
             self.count("taken from daily help by the plan");
         }
         let is_lost = |entry: &Entry| matches!(entry, Entry::Answered { state: OfferState::Lost { .. }, .. });
-        if !asked.is_empty() && step.entries.iter().any(is_lost) {
+        // At once, or when there is a plan that knows of it.
+        let was_lost = before.offers.last().is_some_and(|offer| matches!(offer.state, OfferState::Lost { .. }));
+        if !asked.is_empty() && (was_lost || step.entries.iter().any(is_lost)) {
             self.count("lost and replaced");
         }
     }
