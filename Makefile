@@ -41,6 +41,13 @@ check: console ## format, lints, bans and licences, freshness of .sqlx
 sim: ## the core in virtual time: many more small districts and days of whole cities than `make test` takes
 	SIM_SEEDS=$${SIM_SEEDS:-100000} CITY_DAYS=$${CITY_DAYS:-2000} cargo test --release -p simulation -- --nocapture
 
+.PHONY: bench
+bench: packages-test console ## what the front door carries, beside Mosquitto: docs/benchmarks.md
+	SQLX_OFFLINE=true cargo build --release -p load -p firmware-sim -p yidiantong
+	$(target)/release/load connect
+	$(target)/release/load telemetry
+	$(target)/release/load durable --data $(target)/bench
+
 .PHONY: mutants
 mutants: ## break the core on purpose and demand that the simulation notices
 	scripts/mutants

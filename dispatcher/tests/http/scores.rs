@@ -2,6 +2,7 @@
 
 use dispatcher::store::score;
 use domain::id::ProviderId;
+use domain::incident::Input;
 use jiff::SignedDuration;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -97,6 +98,7 @@ async fn what_was_answered_is_counted_as_it_happened(pool: PgPool) {
     let offer = |own: &Value| own["offers"][0]["id"].as_str().unwrap().to_owned();
     let own = house.get(&near, "/api/v1/offers").await.body;
     house.post(&near, &format!("/api/v1/offers/{}/decline", offer(&own)), json!({})).await;
+    house.desk.apply(first, Input::Wake).await.unwrap();
     // The far one is asked next, says yes, and is there.
     let far = crate::house::Caller::Token(crate::house::TOKEN.into());
     let own = house.get(&far, "/api/v1/offers").await.body;

@@ -115,6 +115,7 @@ async fn what_is_no_longer_wanted_is_not_sent(pool: PgPool) {
     let asked = district.desk.apply(incident, Input::Wake).await.unwrap();
     let first = asked.offers[0].id;
     district.desk.apply(incident, Input::Decline { offer: first, reason: "busy".into() }).await.unwrap();
+    district.desk.apply(incident, Input::Wake).await.unwrap();
     let mut conn = district.desk_pool.acquire().await.unwrap();
     let leased = outbox::lease(&mut conn, Channel::Responder, 64).await.unwrap();
     let ask = |offer: OfferId| leased.iter().find(|message| message.about == Some(offer.0) && message.what == "ask");

@@ -61,11 +61,15 @@ impl Draft<'_> {
         }
         match self.choose() {
             Ok(candidate) => {
-                if let Some(until) = self.until_planned_anew().or_else(|| self.may_wait_until()) {
+                let anew = self.until_planned_anew();
+                if let Some(until) = anew.or_else(|| self.may_wait_until()) {
                     self.next.shortfall = None;
                     if self.next.waits_until != Some(until) {
                         self.next.waits_until = Some(until);
-                        self.consider(None);
+                        // Of each why, says the look that has a plan which knows.
+                        if anew.is_none() {
+                            self.consider(None);
+                        }
                         self.write(Entry::Waits { until });
                     }
                 } else {
