@@ -985,6 +985,9 @@ fn advice_heeded(decision: &Decision<'_>) -> Result<(), Broken> {
     if !next.is_open() {
         return Ok(());
     }
+    if let (Some(was), Some(is)) = (before.waits_until, next.waits_until) {
+        hold(is <= was, Property::AdviceHeeded, || format!("waited until {was}, and now until {is}"))?;
+    }
     if let Some(needed) = facts.advice.let_go {
         let is_kept = |offer: &&Offer| {
             offer.responder == needed
