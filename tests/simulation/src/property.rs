@@ -985,7 +985,11 @@ fn advice_heeded(decision: &Decision<'_>) -> Result<(), Broken> {
     if !next.is_open() {
         return Ok(());
     }
-    if let (Some(was), Some(is)) = (before.waits_until, next.waits_until) {
+    // It may end and another begin in one decision.
+    let ends = |entry: &Entry| matches!(entry, Entry::NobodyLeft { .. } | Entry::Asked { .. });
+    if let (Some(was), Some(is)) = (before.waits_until, next.waits_until)
+        && !step.entries.iter().any(ends)
+    {
         hold(is <= was, Property::AdviceHeeded, || format!("waited until {was}, and now until {is}"))?;
     }
     if let Some(needed) = facts.advice.let_go {
