@@ -42,11 +42,14 @@ sim: ## the core in virtual time: many more small districts and days of whole ci
 	SIM_SEEDS=$${SIM_SEEDS:-100000} CITY_DAYS=$${CITY_DAYS:-2000} cargo test --release -p simulation -- --nocapture
 
 .PHONY: bench
-bench: packages-test console ## what the front door carries, beside Mosquitto: docs/benchmarks.md
+bench: packages-bench console ## what the front door carries, beside Mosquitto and pgbench, for an hour; goes on where it was stopped: docs/benchmarks.md
 	SQLX_OFFLINE=true cargo build --release -p load -p firmware-sim -p yidiantong
-	$(target)/release/load connect
-	$(target)/release/load telemetry
-	$(target)/release/load durable --data $(target)/bench
+	$(target)/release/load all --data $${BENCH_DATA:-$(target)/bench} $(ARGS)
+	SQLX_OFFLINE=true cargo bench -p domain -p broker -p gateway --benches
+
+.PHONY: fuzz
+fuzz: packages-fuzz ## any bytes at the door, for half an hour (FUZZ_SECONDS=)
+	scripts/fuzz
 
 .PHONY: mutants
 mutants: ## break the core on purpose and demand that the simulation notices
@@ -78,11 +81,15 @@ clean: ## remove what was built; data folders stay
 	cargo clean
 	rm -rf console/dist console/node_modules
 
-.PHONY: packages-run packages-test
+.PHONY: packages-run packages-test packages-bench packages-fuzz
 packages-run:
 	scripts/install-packages run
 packages-test:
 	scripts/install-packages test
+packages-bench:
+	scripts/install-packages bench
+packages-fuzz:
+	scripts/install-packages fuzz
 
 # A file inside the folder that npm and venv make, so that it goes with the folder.
 console/node_modules/.complete: console/package-lock.json console/package.json

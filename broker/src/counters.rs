@@ -41,6 +41,18 @@ wire::counters! {
         revoked: Counter,
         /// Sessions closed because they broke the protocol.
         violations: Counter,
+        /// Among them, by a packet that cannot be read.
+        violations_malformed: Counter,
+        /// Among them, by a packet that is too long.
+        violations_too_large: Counter,
+        /// Among them, by a packet out of place.
+        violations_unexpected: Counter,
+        /// Among them, by a topic that is none.
+        violations_topic_name: Counter,
+        /// Among them, by a topic alias that was not granted.
+        violations_topic_alias: Counter,
+        /// Among them, by more QoS 2 messages under way than may be.
+        violations_quota: Counter,
         /// Sessions closed because nothing was heard for too long.
         gone_silent: Counter,
         /// Sessions closed because an alert had no receipt in time.
@@ -79,6 +91,8 @@ wire::counters! {
         publish_denied: Counter,
         /// Subscriptions that the terminal may not have.
         subscribe_denied: Counter,
+        /// Subscriptions to what is no filter, or is shared, or with an identifier: refused to everybody.
+        subscribe_refused: Counter,
         /// Wills published.
         wills: Counter,
         /// Downlinks written to terminals.

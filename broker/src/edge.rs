@@ -13,6 +13,7 @@ use uuid::Uuid;
 use wire::bus::{self, Alive, Downlink, Receipts, Uplink};
 use wire::counters::Counter;
 use wire::directory::{Directory, Identity, Lookup, Terminal};
+use wire::door::Breach;
 use wire::notice::Delivered;
 use wire::report::{Heard, Session};
 use wire::topics::{self, Lane};
@@ -25,12 +26,14 @@ use crate::gateways::Gateways;
 use crate::limits::Addresses;
 use crate::mailbox::{Order, Post};
 use crate::packet::{self, Dup, Known, Publish, Will};
+use crate::parcels::Parcels;
 use crate::parked::{Kept, Parked};
 use crate::pending::{Alert, HandOver, Pending, Settled, Times};
 use crate::presence::Presence;
 use crate::session::acks::Slot;
 use crate::sessions::{Handle, Last, Sessions, Wanted};
 use crate::tls::Gate;
+use crate::violations::Violations;
 
 /// How often waiting alerts are looked at.
 const TURN: Duration = Duration::from_millis(50);
@@ -110,7 +113,7 @@ enum Behind {
 /// Where the edge publishes.
 pub(crate) struct Outlets {
     pub(crate) alerts: Outlet,
-    pub(crate) telemetry: Outlet,
+    pub(crate) telemetry: Parcels,
     pub(crate) presence: Outlet,
 }
 
@@ -128,6 +131,7 @@ pub(crate) struct Edge {
     /// From terminals that send too much.
     slowed: Mutex<Parked>,
     addresses: Mutex<Addresses>,
+    pub(crate) violations: Violations,
     presence: Presence,
 }
 
@@ -148,6 +152,7 @@ impl Edge {
             parked: Mutex::default(),
             slowed: Mutex::default(),
             addresses: Mutex::default(),
+            violations: Violations::default(),
             presence: Presence::default(),
             config,
         }
@@ -198,7 +203,8 @@ impl Edge {
         let last = self.sessions.close(handle, keep, Instant::now());
         match handle.identity() {
             Identity::Terminal(terminal) if last == Last::Yes && tell == Tell::Yes => {
-                self.tell(&terminal.serial, clock::now(), Session::Closed);
+                // Of one that fell silent it is known only now that it has gone; heard it was before.
+                self.tell(&terminal.serial, handle.heard_at(), Session::Closed);
             }
             Identity::Terminal(_) => {}
             Identity::Concentrator(concentrator) => {
@@ -215,12 +221,8 @@ impl Edge {
     }
 
     /// The terminal that `identity` speaks for when it publishes to `topic`, and the lane. `None`: it may not.
-    pub(crate) fn spoken_for(&self, identity: Identity, topic: &str) -> Option<(Arc<Terminal>, Lane)> {
-        let terminal = match identity {
-            Identity::Terminal(terminal) => terminal,
-            Identity::Concentrator(concentrator) => self.directory.spoken_for(&concentrator, topic)?,
-        };
-        topics::publish_lane(&terminal, topic).map(|lane| (terminal, lane))
+    pub(crate) fn spoken_for(&self, identity: &Identity, topic: &str) -> Option<(Arc<Terminal>, Lane)> {
+        self.directory.lane(identity, topic)
     }
 
     /// Whether `identity` may subscribe to `filter`.
@@ -292,10 +294,7 @@ impl Edge {
             None => Behind::NoGateway,
             Some(gateway) => {
                 // What waits goes first.
-                if parked.is_empty()
-                    && self.outlets.telemetry.publish(bus::up(&gateway, Lane::Telemetry), message.clone(), limit)
-                        == Room::Taken
-                {
+                if parked.is_empty() && self.outlets.telemetry.add(&gateway, &message, limit) == Room::Taken {
                     return Room::Taken;
                 }
                 Behind::Bus
@@ -347,10 +346,7 @@ impl Edge {
         let limit = self.telemetry_limit();
         waiting.send(|serial, message| {
             let gateway = self.gateways.read().choose(serial, now);
-            gateway.is_some_and(|gateway| {
-                let topic = bus::up(&gateway, Lane::Telemetry);
-                self.outlets.telemetry.publish(topic, message.clone(), limit) == Room::Taken
-            })
+            gateway.is_some_and(|gateway| self.outlets.telemetry.add(&gateway, message, limit) == Room::Taken)
         });
     }
 
@@ -358,22 +354,23 @@ impl Edge {
         let id = clock::new_id();
         let uplink = Uplink {
             id,
-            door: self.config.door.clone(),
-            serial: serial.to_owned(),
-            topic: publish.topic.clone(),
+            door: self.config.door.as_str().into(),
+            serial: serial.into(),
+            topic: publish.topic.as_str().into(),
             lane,
             repeated: publish.dup == Dup::Again,
             received_at: clock::now(),
-            payload: publish.payload.to_vec(),
+            payload: publish.payload[..].into(),
         };
         (id, bus::encode(&uplink).into())
     }
 
     /// Publishes the will of somebody who has gone, if they may publish there.
-    pub(crate) fn will(&self, identity: Identity, will: Will) {
+    pub(crate) fn will(&self, identity: &Identity, will: Will) {
         let spoken_for = packet::is_topic(&will.topic).then(|| self.spoken_for(identity, &will.topic)).flatten();
         let Some((terminal, lane)) = spoken_for else {
             self.counters.publish_denied.one();
+            self.violations.note(identity.login(), Breach::Will, Some(&will.topic), None);
             return;
         };
         self.counters.wills.one();
@@ -406,7 +403,7 @@ impl Edge {
     }
 
     /// Looks after everything that waits.
-    fn turn(&self) {
+    pub(crate) fn turn(&self) {
         let now = Instant::now();
         {
             let gateways = self.gateways.read();
@@ -424,7 +421,7 @@ impl Edge {
         }
         self.send_parked(now);
         self.outlets.alerts.announce();
-        self.outlets.telemetry.announce();
+        self.outlets.telemetry.send_all(self.telemetry_limit());
         self.outlets.presence.announce();
     }
 
@@ -483,7 +480,7 @@ impl Edge {
     /// Looks at the files of certificates, for ever.
     pub(crate) async fn renew(&self, gate: &Gate) {
         let mut ticks = every(self.config.certificates_every);
-        let mut stamp = gate.stamp();
+        let mut stamp = gate.first_stamp();
         loop {
             ticks.tick().await;
             let now = gate.stamp();
@@ -510,6 +507,11 @@ impl Edge {
                 _ = slow.tick() => self.send_telemetry(&mut self.slowed.lock(), Instant::now()),
             }
         }
+    }
+
+    /// Sends the telemetry that has been gathered, for ever.
+    pub(crate) async fn send_parcels(&self) {
+        self.outlets.telemetry.send_soon(self.telemetry_limit()).await;
     }
 
     /// Tells the gateways who came, went and was heard, for ever.

@@ -13,38 +13,45 @@ mod clock;
 mod config;
 mod counters;
 mod edge;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod gateways;
 mod limits;
 mod mailbox;
 mod packet;
+mod parcels;
 mod parked;
 mod pending;
 mod presence;
 mod session;
 mod sessions;
 mod tls;
+mod violations;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
 
+use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::directory::Directory;
+use wire::door::Standing;
 
 pub use bus::BusError;
 pub use config::{Acknowledge, Config};
 pub use counters::Counters;
 pub use limits::Rate;
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsError, expires_at};
 
 use bus::{Bus, Listener};
 use edge::{Edge, HalfOpen, Outlets};
 use limits::{Pace, TooEarly};
 use mailbox::Order;
+use parcels::Parcels;
 use session::Arrival;
 use tls::Gate;
 
@@ -86,6 +93,8 @@ pub struct Broker {
     mqtts_addr: Option<SocketAddr>,
     bus_addr: SocketAddr,
     edge: Arc<Edge>,
+    gate: Option<Arc<Gate>>,
+    opened_at: Timestamp,
     watch: JoinHandle<Result<(), BrokerError>>,
 }
 
@@ -115,6 +124,23 @@ impl Broker {
     /// What this door counts.
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.edge.counters)
+    }
+
+    /// Tells how the door stands, whenever it is asked.
+    pub fn standing(&self) -> impl Fn() -> Standing + Send + Sync + use<> {
+        let (edge, gate) = (Arc::clone(&self.edge), self.gate.clone());
+        let (listen, opened_at) = (self.mqtts_addr, self.opened_at);
+        move || {
+            let tls = gate.as_ref().zip(listen).map(|(gate, listen)| wire::door::Tls {
+                listen: listen.to_string(),
+                expires_at: gate.expires_at(),
+                asks_certificates: gate.asks_certificates(),
+            });
+            let counted =
+                edge.counters.read().into_iter().map(|sample| (sample.name.to_owned(), sample.value)).collect();
+            let (door, violations) = (edge.config.door.clone(), edge.violations.all());
+            Standing { door, opened_at, tls, counted, violations }
+        }
     }
 
     /// Tells how many gateways are alive, whenever it is asked. Without one no alert is acknowledged.
@@ -151,7 +177,8 @@ pub async fn start(config: Config, directory: Arc<Directory>, stop: Cancellation
     let secure = config.tls.as_ref().map(|tls| listen(tls.listen)).transpose()?;
     let over_tls = secure.as_ref().map(|(_, address)| *address);
 
-    let edge = Arc::new(Edge::new(config, directory, Outlets { alerts, telemetry, presence }));
+    let outlets = Outlets { alerts, telemetry: Parcels::new(telemetry), presence };
+    let edge = Arc::new(Edge::new(config, directory, outlets));
     let closing = stop.child_token();
     let connections = TaskTracker::new();
     let mut tasks = JoinSet::new();
@@ -164,16 +191,17 @@ pub async fn start(config: Config, directory: Arc<Directory>, stop: Cancellation
         async move { Ok(edge.hear_down(down).await?) }
     });
     tasks.spawn(forever(Arc::clone(&edge), async |edge| edge.take_turns().await));
+    tasks.spawn(forever(Arc::clone(&edge), async |edge| edge.send_parcels().await));
     tasks.spawn(forever(Arc::clone(&edge), async |edge| edge.tell_presence().await));
     tasks.spawn(forever(Arc::clone(&edge), async |edge| edge.follow_directory().await));
     tasks.spawn(accept(Arc::clone(&edge), socket, None, connections.clone(), closing.clone()));
-    if let (Some(gate), Some((socket, _))) = (gate, secure) {
+    if let (Some(gate), Some((socket, _))) = (gate.clone(), secure) {
         tasks.spawn(accept(Arc::clone(&edge), socket, Some(Arc::clone(&gate)), connections.clone(), closing.clone()));
         tasks.spawn(forever(Arc::clone(&edge), async move |edge| edge.renew(&gate).await));
     }
     tracing::info!(%mqtt_addr, ?over_tls, %bus_addr, "the door is open");
     let watch = tokio::spawn(watch(Arc::clone(&edge), tasks, connections, listener, closing));
-    Ok(Broker { mqtt_addr, mqtts_addr: over_tls, bus_addr, edge, watch })
+    Ok(Broker { mqtt_addr, mqtts_addr: over_tls, bus_addr, edge, gate, opened_at: clock::now(), watch })
 }
 
 async fn forever(edge: Arc<Edge>, task: impl AsyncFnOnce(&Edge)) -> Result<(), BrokerError> {
@@ -203,6 +231,7 @@ async fn watch(
     if tokio::time::timeout(CLOSE_WITHIN, connections.wait()).await.is_err() {
         tracing::warn!(sessions = connections.len(), "sessions were cut off when the door closed");
     }
+    edge.turn();
     tasks.shutdown().await;
     edge.save_directory().await;
     outcome

@@ -34,11 +34,11 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// `false` when there is no room for another filter beside `max` of them.
-    pub(crate) fn subscribe(&mut self, filter: String, qos: Qos, max: usize) -> bool {
+    pub(crate) fn subscribe(&mut self, filter: &str, qos: Qos, max: usize) -> bool {
         let room = self.subscriptions.len() < max;
         match self.subscriptions.iter_mut().find(|(held, _)| *held == filter) {
             Some(held) => held.1 = qos,
-            None if room => self.subscriptions.push((filter, qos)),
+            None if room => self.subscriptions.push((filter.to_owned(), qos)),
             None => return false,
         }
         true
@@ -113,10 +113,14 @@ impl Handle {
         self.heard.store(true, Ordering::Relaxed);
     }
 
+    /// When it was last heard.
+    pub(crate) fn heard_at(&self) -> Timestamp {
+        Timestamp::from_microsecond(self.heard_at.load(Ordering::Relaxed)).unwrap_or_default()
+    }
+
     /// When it was last heard, if that was after this was last asked.
     pub(crate) fn heard_since(&self) -> Option<Timestamp> {
-        let heard = self.heard.swap(false, Ordering::Relaxed);
-        heard.then(|| Timestamp::from_microsecond(self.heard_at.load(Ordering::Relaxed)).unwrap_or_default())
+        self.heard.swap(false, Ordering::Relaxed).then(|| self.heard_at())
     }
 
     /// Takes over what the directory says now. `false` when this session may not go on: its terminal or concentrator
@@ -362,7 +366,7 @@ mod tests {
     fn the_newest_of_the_same_pair_wins_and_takes_what_the_old_one_knew() {
         let sessions = Sessions::new(4);
         let old = open(&sessions, "a", Start::Resume);
-        old.handle.memory.lock().subscribe("ydt/1/P1/x".into(), Qos::AtMostOnce, 16);
+        old.handle.memory.lock().subscribe("ydt/1/P1/x", Qos::AtMostOnce, 16);
         let new = open(&sessions, "a", Start::Resume);
         assert!(Arc::ptr_eq(&new.replaced.unwrap(), &old.handle));
         assert_eq!(new.present, Known::Yes);

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use parking_lot::RwLock;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -17,6 +18,8 @@ use tokio_rustls::rustls::server::{NoServerSessionStorage, VerifierBuilderError,
 use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 use wire::directory::Fingerprint;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 /// Where terminals connect over TLS, and by which certificates.
 #[derive(Debug, Clone)]
@@ -43,6 +46,9 @@ pub enum TlsError {
         #[source]
         cause: pem::Error,
     },
+    /// A certificate cannot be read, so that nobody can tell when it expires.
+    #[error("the certificate in {0} cannot be read")]
+    Certificate(PathBuf),
     /// Certificate and key do not belong together, or are of a kind that is not spoken.
     #[error("certificate and key cannot be used")]
     Papers(#[source] rustls::Error),
@@ -52,33 +58,55 @@ pub enum TlsError {
 }
 
 /// What files say.
-#[derive(Debug, PartialEq, Eq)]
-struct Read(Vec<Vec<u8>>);
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Read(Vec<Vec<u8>>);
 
 /// The way in over TLS.
 pub(crate) struct Gate {
     settings: Tls,
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Shown>,
+    /// What the files said before they were read first.
+    before: Read,
+}
+
+/// What is shown to whoever connects.
+struct Shown {
+    config: Arc<ServerConfig>,
+    expires_at: Timestamp,
 }
 
 impl Gate {
     pub(crate) fn new(settings: Tls) -> Result<Self, TlsError> {
-        let current = RwLock::new(Arc::new(configure(&settings)?));
-        Ok(Self { settings, current })
+        let before = read(&settings);
+        let current = RwLock::new(show(&settings)?);
+        Ok(Self { settings, current, before })
     }
 
     /// Takes over what the files say now.
     pub(crate) fn renew(&self) -> Result<(), TlsError> {
-        let renewed = Arc::new(configure(&self.settings)?);
+        let renewed = show(&self.settings)?;
         *self.current.write() = renewed;
         Ok(())
     }
 
+    /// When the certificate expires that is shown.
+    pub(crate) fn expires_at(&self) -> Timestamp {
+        self.current.read().expires_at
+    }
+
+    /// Whether terminals are asked for certificates.
+    pub(crate) fn asks_certificates(&self) -> bool {
+        self.settings.client_ca_file.is_some()
+    }
+
     /// What tells that a file has changed.
-    pub(crate) fn stamp(&self) -> impl PartialEq + use<> {
-        let Tls { certificate_file, key_file, client_ca_file, .. } = &self.settings;
-        let files = [Some(certificate_file), Some(key_file), client_ca_file.as_ref()];
-        Read(files.into_iter().flatten().map(|file| std::fs::read(file).unwrap_or_default()).collect())
+    pub(crate) fn stamp(&self) -> Read {
+        read(&self.settings)
+    }
+
+    /// The same as it was when the door opened.
+    pub(crate) fn first_stamp(&self) -> Read {
+        self.before.clone()
     }
 
     /// Agrees on a key with whoever connects. The fingerprint of their certificate, if they have one.
@@ -86,12 +114,33 @@ impl Gate {
         &self,
         socket: TcpStream,
     ) -> std::io::Result<(Box<TlsStream<TcpStream>>, Option<Fingerprint>)> {
-        let current = Arc::clone(&self.current.read());
+        let current = Arc::clone(&self.current.read().config);
         let stream = Box::new(Box::pin(TlsAcceptor::from(current).accept(socket)).await?);
         let (_, session) = stream.get_ref();
         let theirs = session.peer_certificates().and_then(<[_]>::first).map(|leaf| Fingerprint::of(leaf));
         Ok((stream, theirs))
     }
+}
+
+fn read(settings: &Tls) -> Read {
+    let Tls { certificate_file, key_file, client_ca_file, .. } = settings;
+    let files = [Some(certificate_file), Some(key_file), client_ca_file.as_ref()];
+    Read(files.into_iter().flatten().map(|file| std::fs::read(file).unwrap_or_default()).collect())
+}
+
+fn show(settings: &Tls) -> Result<Shown, TlsError> {
+    Ok(Shown { config: Arc::new(configure(settings)?), expires_at: expires_at(&settings.certificate_file)? })
+}
+
+/// When the first to expire of the certificates in a PEM file does: the chain is no longer than its weakest link.
+pub fn expires_at(file: &Path) -> Result<Timestamp, TlsError> {
+    let unreadable = || TlsError::Certificate(file.into());
+    let expire = |der: &CertificateDer<'_>| {
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| unreadable())?;
+        Timestamp::from_second(certificate.validity().not_after.timestamp()).map_err(|_| unreadable())
+    };
+    let all = certificates(file)?.iter().map(expire).collect::<Result<Vec<_>, _>>()?;
+    all.into_iter().min().ok_or_else(unreadable)
 }
 
 fn configure(settings: &Tls) -> Result<ServerConfig, TlsError> {

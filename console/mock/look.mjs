@@ -232,6 +232,13 @@ try {
   for (const words of ['门禁 2468#', '青霉素过敏', '陈丽']) if (!kept.includes(words)) complaints.push(`lost by two edits: ${words}`)
   await shot(admin, '18g-record-saved')
 
+  await admin.keyboard.press('Escape')
+  await admin.getByTestId('doors-toggle').click()
+  await admin.getByTestId('violations').waitFor()
+  await shot(admin, '18h-doors')
+  await admin.getByTestId('violations').scrollIntoViewIfNeeded()
+  await shot(admin, '18i-violations')
+
   const english = await logIn('supervisor', DESK, 'en')
   await english.getByTestId('submit').click()
   await english.locator('[data-testid^="incident-"]').first().click()

@@ -20,6 +20,45 @@ const POLICY =
   "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' }
 
+/** Two front doors: the certificate of one expires soon, the other is silent and has none. */
+function doors() {
+  const ago = (s) => new Date(Date.now() - s * 1_000).toISOString()
+  const zero = Object.fromEntries(
+    [
+      'connections half_open sessions concentrators sessions_opened refused_credentials refused_certificate refused_tls',
+      'refused_no_directory refused_protocol refused_full refused_half_open refused_address accept_waited refused_silent taken_over',
+      'pushed_out revoked violations violations_malformed violations_too_large violations_unexpected violations_topic_name',
+      'violations_topic_alias violations_quota gone_silent without_receipt alerts alerts_waiting alerts_waiting_bytes',
+      'alerts_handed_over alerts_given_up receipts_late telemetry telemetry_coalesced_gateway telemetry_coalesced_bus',
+      'telemetry_coalesced_rate telemetry_shed_gateway telemetry_shed_bus telemetry_shed_rate telemetry_parked telemetry_parked_bytes',
+      'publish_denied subscribe_denied subscribe_refused wills downlinks downlinks_dropped delivered presence_dropped bus_unreadable',
+    ].flatMap((line) => line.split(' ')).map((name) => [name, 0]),
+  )
+  const east = {
+    ...zero, connections: 10_842, half_open: 3, sessions: 10_839, concentrators: 2, sessions_opened: 24_310, refused_credentials: 118,
+    refused_tls: 41, refused_silent: 7, taken_over: 902, violations: 12, violations_malformed: 11, violations_too_large: 1,
+    gone_silent: 388, alerts: 211, alerts_handed_over: 214, telemetry: 8_204_511, telemetry_coalesced_rate: 1_204,
+    telemetry_shed_bus: 37, publish_denied: 486, subscribe_denied: 9, downlinks: 803, delivered: 791,
+  }
+  const violation = (s, times, serial, what, topic, code) => ({ at: ago(s), times, serial, what, topic, code })
+  return [
+    {
+      name: 'east', heard_at: ago(2), silent: false, opened_at: ago(86_400 * 3), counted: east,
+      tls: { listen: '0.0.0.0:8883', expires_at: ago(-86_400 * 12.5), asks_certificates: true },
+      violations: [
+        violation(40, 483, 'P2044', 'publish', 'ydt/1/P2004/alert', 0x87),
+        violation(900, 1, 'P1307', 'too_large', null, 0x95),
+        violation(4_000, 9, '集中器-7', 'subscribe', 'ydt/1/P9001/#', 0x87),
+        violation(9_000, 11, 'P3310', 'malformed', null, null),
+      ],
+    },
+    {
+      name: 'west', heard_at: ago(900), silent: true, opened_at: ago(86_400 * 9), counted: { ...zero, connections: 12, sessions: 12, brand_new: 3 },
+      tls: null, violations: [violation(1_000, 2, 'P0007', 'publish', 'owntracks/li/phone', null)],
+    },
+  ]
+}
+
 const USERS = {
   operator: { id: 'u-op', login: 'operator', name: '王芳', role: 'operator', grants: [{ role: 'operator', node: { id: 'n1', name: '开福区' } }] },
   operator2: { id: 'u-op2', login: 'operator2', name: '李静', role: 'operator', grants: [{ role: 'operator', node: { id: 'n1', name: '开福区' } }] },
@@ -464,6 +503,7 @@ async function answer(request, response, url) {
     for (const event of log.slice(after)) send(response, event)
     return
   }
+  if (path === '/doors') return json(200, { doors: doors() })
   if (path === '/categories') return json(200, { categories: CATEGORIES })
   if (path === '/settings/map') return json(200, { tiles: null, center: null, bounds: [[112.9, 28.2], [112.9875, 28.258]] })
   if (path === '/map/nodes') return json(200, features(district.nodes))

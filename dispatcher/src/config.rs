@@ -8,6 +8,7 @@ mod router;
 mod sms;
 
 use std::borrow::Cow;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -23,6 +24,9 @@ pub(crate) use sms::Filling;
 pub use sms::{Fate, SmsConfig, SmsError, SmsFormat, SmsMethod, SmsSettings};
 
 use self::map::MapConfig;
+
+/// How many days positions are kept when nobody says otherwise.
+pub const FIXES_KEPT_DAYS: NonZeroU16 = NonZeroU16::new(90).expect("ninety is not zero");
 
 /// Settings of the dispatcher. Secrets are never logged: [`Secret`] does not print.
 #[derive(Debug, Clone)]
@@ -53,6 +57,8 @@ pub struct Config {
     pub alarm_hook: Option<String>,
     /// How many incidents are decided side by side.
     pub deciders: usize,
+    /// How many whole days positions are kept; longer as far as an open case reaches back to them.
+    pub fixes_kept_days: NonZeroU16,
     /// The canary, if it is on.
     pub canary: Option<CanaryConfig>,
     /// How maps are drawn.
@@ -121,6 +127,7 @@ impl Default for Config {
             idle_after: Duration::from_mins(10),
             alarm_hook: None,
             deciders: 2,
+            fixes_kept_days: FIXES_KEPT_DAYS,
             canary: None,
             map: MapConfig::default(),
         }

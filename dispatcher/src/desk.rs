@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::fences::Remembered;
 use crate::lines::line;
 use crate::live::Hub;
-use crate::planner::Planner;
+use crate::planner::{Advised, Planner};
 use crate::store::incidents::SaveError;
 use crate::store::timeline::Line;
 use crate::store::{self, StoreError, aftercare, choice, facts, incidents, outbox, timeline};
@@ -29,6 +29,7 @@ const ATTEMPTS_MAX: u32 = 5;
 #[derive(Debug, Clone)]
 pub struct Desk {
     pool: PgPool,
+    urgent: PgPool,
     opened: Arc<OnceLock<()>>,
     pub(crate) config: Arc<Config>,
     pub(crate) live: Arc<Hub>,
@@ -68,6 +69,7 @@ impl Desk {
     /// A desk that is not open yet.
     pub fn new(pool: PgPool, config: Arc<Config>) -> Self {
         Self {
+            urgent: pool.clone(),
             pool,
             opened: Arc::default(),
             config,
@@ -77,6 +79,18 @@ impl Desk {
             planner: Arc::default(),
             fences: Arc::default(),
         }
+    }
+
+    /// Takes connections of their own for presses and for deciding what is due. So neither waits for one that positions, a
+    /// console or an export has; and being few, each knows what it will be asked.
+    #[must_use]
+    pub fn with_urgent(self, urgent: PgPool) -> Self {
+        Self { urgent, ..self }
+    }
+
+    /// The same desk, over those connections.
+    pub(crate) fn urgently(&self) -> Self {
+        Self { pool: self.urgent.clone(), ..self.clone() }
     }
 
     /// The database is up to date and durable: [`crate::start::prepare`] has said so.
@@ -106,6 +120,11 @@ impl Desk {
         store::moment(self.pool()?).await
     }
 
+    /// See [`store::glimpse`].
+    pub(crate) async fn glimpse(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        store::glimpse(self.pool()?).await
+    }
+
     fn pool(&self) -> Result<&PgPool, StoreError> {
         self.opened.get().map(|()| &self.pool).ok_or(StoreError::Starting)
     }
@@ -129,7 +148,10 @@ impl Desk {
 
     async fn attempt(&self, id: IncidentId, input: Input) -> Result<Incident, DeskError> {
         // Before the lock: whoever waits for it is not to wait for a plan too.
-        let advised = self.planner.advise(self, id).await;
+        let advised = match input {
+            Input::Close { .. } => Advised::default(),
+            _ => self.planner.advise(self, id).await,
+        };
         let mut tx = self.begin().await?;
         let incident = incidents::lock(&mut tx, id).await?.ok_or(DeskError::NoIncident)?;
         let category = match &input {
@@ -168,12 +190,14 @@ async fn write(
     config: &Config,
     now: jiff::Timestamp,
 ) -> Result<(), DeskError> {
-    incidents::save(tx, before, &step.next, now).await?;
+    let head = incidents::save(tx, before, &step.next, now).await?;
     if before.is_open() {
         aftercare::begin(tx, &step.next, &Policy::default()).await?;
     }
     let lines: Vec<Line> = step.entries.iter().map(line).collect();
-    timeline::append(tx, step.next.id, now, &lines).await?;
+    if !lines.is_empty() {
+        timeline::append_all(tx, now, &mut [(step.next.id, head, lines)]).await?;
+    }
     choice::keep(tx, step.next.id, now, &step.considered).await?;
     outbox::enqueue(tx, &step.next, &step.effects, config, now).await?;
     Ok(())

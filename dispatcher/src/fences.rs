@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::fence::{Crossing, Fence, Fix, Print, Turn, Watch};
+use domain::fence::{Belief, Crossing, Fence, Fix, Print, Turn, Watch};
 use domain::id::{FenceId, ResidentId, TerminalId};
 use domain::place::Metres;
 use domain::word::Word;
@@ -21,7 +21,7 @@ use wire::report::Report;
 use crate::lines::clean;
 use crate::store::StoreError;
 use crate::store::fences::{self as store, Beliefs};
-use crate::store::intake::PlacedFix;
+use crate::store::intake::{Locked, PlacedFix};
 use crate::store::timeline::Line;
 
 /// Of so many residents the fences are remembered at most. A circle takes some two hundred bytes.
@@ -127,8 +127,9 @@ impl Judged {
     pub(crate) fn beliefs(&self, now: Timestamp) -> impl Iterator<Item = (TerminalId, Beliefs)> {
         let with_fences = self.watched.iter().filter(|(_, watched)| !watched.watch.beliefs.is_empty());
         with_fences.map(move |(terminal, Watched { version, watch, .. })| {
-            let each = watch.beliefs.iter().map(|(fence, belief)| (fence.id, *belief)).collect();
-            (*terminal, Beliefs { of: *version, at: now, each })
+            let each = watch.beliefs.iter().map(|(fence, belief)| (fence.id, belief.standing)).collect();
+            let newest = watch.beliefs.iter().filter_map(|(_, belief)| belief.newest).max();
+            (*terminal, Beliefs { of: *version, at: now, newest, each })
         })
     }
 
@@ -154,9 +155,11 @@ impl Judged {
 /// A wearer's fences with what was believed of them, if that was of this wearer and of these fences.
 fn watch(fences: &[Fence], beliefs: Option<&Beliefs>, (version, since): (i32, Timestamp)) -> Watch {
     let beliefs = beliefs.filter(|beliefs| beliefs.of == version && since <= beliefs.at);
+    let newest = beliefs.and_then(|beliefs| beliefs.newest);
     let believed = |fence: FenceId| {
         let each = beliefs.map(|beliefs| &beliefs.each[..]).unwrap_or_default();
-        each.iter().find(|(of, _)| *of == fence).map(|(_, belief)| *belief).unwrap_or_default()
+        let standing = each.iter().find(|(of, _)| *of == fence).map(|(_, standing)| *standing);
+        Belief { standing: standing.unwrap_or_default(), newest }
     };
     Watch { beliefs: fences.iter().map(|fence| (fence.clone(), believed(fence.id))).collect() }
 }
@@ -165,7 +168,7 @@ fn watch(fences: &[Fence], beliefs: Option<&Beliefs>, (version, since): (i32, Ti
 pub(crate) async fn judge(
     tx: &mut PgConnection,
     told: &[Told<'_>],
-    before: &HashMap<TerminalId, Beliefs>,
+    before: &HashMap<TerminalId, Locked>,
     remembered: &Remembered,
 ) -> Result<Judged, StoreError> {
     if told.is_empty() {
@@ -177,7 +180,8 @@ pub(crate) async fn judge(
     for told in told {
         let Told { resident, terminal, version, since, .. } = *told;
         let watched = judged.watched.entry(terminal).or_insert_with(|| {
-            let watch = watch(&fences[&resident], before.get(&terminal), (version, since));
+            let before = before.get(&terminal).and_then(|locked| locked.beliefs.as_ref());
+            let watch = watch(&fences[&resident], before, (version, since));
             Watched { resident, version, watch }
         });
         crossings.extend(fixes(told).filter_map(|fix| watched.watch.see(&fix)).map(|crossing| (told, crossing)));

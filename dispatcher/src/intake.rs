@@ -25,8 +25,8 @@ use wire::topics::Lane;
 use crate::desk::Desk;
 use crate::fences::{self, Judged, Remembered, Told};
 use crate::lines::{clean, clean_text};
-use crate::store::fences::{self as fence_store, Beliefs};
-use crate::store::intake::{self as store, Filed, Opening, PlacedFix, State, Subject, Wearer};
+use crate::store::fences as fence_store;
+use crate::store::intake::{self as store, Filed, Locked, Opening, PlacedFix, State, Subject, Wearer};
 use crate::store::timeline::{self, Head, Line};
 use crate::store::{StoreError, facts, outbox};
 use crate::{alarm, clock};
@@ -34,8 +34,8 @@ use crate::{alarm, clock};
 impl Desk {
     /// Takes reports in. The answer has a receipt for each one that is durable now; what is missing in
     /// it is not, and is to be handed over again.
-    pub async fn take(&self, reports: Vec<Report>) -> Result<Vec<Receipt>, StoreError> {
-        let cause = match self.take_together(&reports, Fences::Judged).await {
+    pub async fn take(&self, reports: &[Report]) -> Result<Vec<Receipt>, StoreError> {
+        let cause = match self.take_together(reports, Fences::Judged).await {
             Ok(receipts) => return Ok(receipts),
             Err(cause) => cause,
         };
@@ -43,12 +43,12 @@ impl Desk {
             warn!(%cause, reports = reports.len(), "reports could not be taken in");
             return Err(cause);
         }
-        if let [report] = &reports[..] {
+        if let [report] = reports {
             return self.take_plainly(report, &cause).await;
         }
         warn!(%cause, reports = reports.len(), "a batch could not be taken in and is taken in one by one");
         let mut receipts = Vec::new();
-        for report in &reports {
+        for report in reports {
             let taken = match self.take_together(std::slice::from_ref(report), Fences::Judged).await {
                 Err(cause) if !cause.is_away() => self.take_plainly(report, &cause).await,
                 taken => taken,
@@ -68,7 +68,8 @@ impl Desk {
     }
 
     async fn take_together(&self, reports: &[Report], fences: Fences) -> Result<Vec<Receipt>, StoreError> {
-        let mut tx = self.begin().await?;
+        let is_urgent = reports.iter().any(|report| report.lane == Lane::Alert);
+        let mut tx = if is_urgent { self.urgently().begin().await? } else { self.begin().await? };
         let mut batch = Batch::read(&mut tx, reports).await?;
         batch.sort_out();
         if fences == Fences::Judged {
@@ -146,8 +147,8 @@ struct Batch<'r> {
     rows: Vec<Row<'r>>,
     /// Reports with these ids were taken in before.
     taken: HashMap<Uuid, Option<Uuid>>,
-    /// What was believed of their wearers' fences, by terminal.
-    beliefs: HashMap<TerminalId, Beliefs>,
+    /// The rows of the terminals.
+    locked: HashMap<TerminalId, Locked>,
     /// What the positions in it say about fences.
     judged: Judged,
     concerns_incidents: bool,
@@ -165,7 +166,7 @@ struct Call {
 
 struct Row<'r> {
     report: &'r Report,
-    digest: Vec<u8>,
+    digest: [u8; 32],
     wearer: Option<Wearer>,
     subject: Subject,
     wish: Wish,
@@ -193,18 +194,15 @@ impl<'r> Batch<'r> {
         };
         // One press of a terminal at a time, so that a repetition cannot overtake what it repeats.
         store::serialize_presses(tx, &alert_serials).await?;
-        let wearers = store::wearers(tx, &serials).await?;
-        // Beliefs come first in every batch, before any incident is locked, so that two cannot wait for each other.
-        let mut terminals: Vec<TerminalId> = wearers.values().map(|wearer| wearer.terminal).collect();
-        terminals.sort_unstable();
-        let beliefs = store::lock_states(tx, &terminals).await?;
+        // Terminals come first in every batch, before any incident is locked, so that two cannot wait for each other.
+        let (wearers, locked) = store::meet(tx, &serials).await?;
         let now = facts::now(tx).await?;
         // Of telemetry only what is filed leaves a trace by which it would be known again.
         let ids: Vec<Uuid> = reports.iter().filter(|report| is_kept(report)).map(|report| report.id).collect();
         let taken = if ids.is_empty() { HashMap::new() } else { store::taken(tx, &ids).await? };
         let rows: Vec<Row<'r>> =
             reports.iter().map(|report| Row::new(report, wearers.get(&report.serial).cloned(), now)).collect();
-        let mut batch = Self { now, rows, taken, beliefs, judged: Judged::default(), concerns_incidents: false };
+        let mut batch = Self { now, rows, taken, locked, judged: Judged::default(), concerns_incidents: false };
         batch.find_repetitions(tx).await?;
         Ok(batch)
     }
@@ -215,7 +213,7 @@ impl<'r> Batch<'r> {
             .rows
             .iter()
             .filter(|row| row.report.lane == Lane::Alert)
-            .map(|row| (row.report.serial.clone(), row.digest.clone()))
+            .map(|row| (row.report.serial.clone(), row.digest.to_vec()))
             .unzip();
         if serials.is_empty() {
             return Ok(());
@@ -226,7 +224,7 @@ impl<'r> Batch<'r> {
             if row.report.lane != Lane::Alert || self.taken.contains_key(&row.report.id) {
                 continue;
             }
-            let key = (row.report.serial.clone(), row.digest.clone());
+            let key = (row.report.serial.clone(), row.digest.to_vec());
             let stamp = row.stamp();
             let repeated = if row.report.repeated { Repeated::Yes } else { Repeated::No };
             if let Some(found) = earlier.get(&key) {
@@ -270,7 +268,7 @@ impl<'r> Batch<'r> {
             .filter(|(_, row)| !self.taken.contains_key(&row.report.id))
             .filter_map(|(index, row)| row.tells_of_fences(index))
             .collect();
-        self.judged = fences::judge(tx, &told, &self.beliefs, remembered).await?;
+        self.judged = fences::judge(tx, &told, &self.locked, remembered).await?;
         self.concerns_incidents |= !self.judged.crossed.is_empty();
         Ok(())
     }
@@ -454,6 +452,10 @@ impl<'r> Batch<'r> {
                 acknowledged.push(*notice);
             }
             let Some(wearer) = &row.wearer else { continue };
+            // A will is said by the door, when its terminal is heard no more.
+            if row.report.event == Some(Event::Offline) {
+                continue;
+            }
             let state = states.entry(wearer.terminal).or_insert_with(|| State::heard(row.report.received_at));
             state.heard_at = state.heard_at.max(row.report.received_at);
             if let Some(status) = &row.report.status {
@@ -470,7 +472,8 @@ impl<'r> Batch<'r> {
                 state.beliefs = Some(beliefs);
             }
         }
-        store::note_states(tx, &states).await?;
+        let noted = states.into_iter().filter_map(|(terminal, state)| Some((self.locked.get(&terminal)?, state)));
+        store::note_states(tx, &noted.collect::<Vec<_>>()).await?;
         if !acknowledged.is_empty() {
             outbox::acknowledge(tx, &acknowledged).await?;
         }
@@ -507,7 +510,7 @@ impl<'r> Row<'r> {
         }
         Self {
             report,
-            digest: Sha256::digest(&report.raw).to_vec(),
+            digest: Sha256::digest(&report.raw).into(),
             wearer,
             subject,
             wish: Wish::Nothing,

@@ -1,11 +1,12 @@
 //! The plan for everybody, kept in force: each decision is given what the plan says of its incident, and whoever holds the
 //! survey looks every second whether it says anything of one that nobody is deciding.
 //!
-//! A plan is advice. Without one, because the database would not tell or nothing is known yet, an incident asks whoever
-//! would be there first.
+//! A plan is advice. Without one, because the database would not tell, nothing is known yet or too many wait to be decided
+//! at all, an incident asks whoever would be there first.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::dispatch::{Board, Mode, Standing, Weights, plan, travel};
@@ -32,15 +33,25 @@ const PAST_FOR: Duration = Duration::from_mins(10);
 /// Of so many the way is asked for.
 const WAYS_MAX: usize = 20;
 
-/// What the planner remembers: what was called for before. No decision waits for that to be read.
+/// When more than so many incidents wait to be decided, each is decided without a plan: everybody is asked for at once,
+/// and who would look at all of them for each would come to nobody.
+const BACKLOG_MAX: i64 = 100;
+
+/// What the planner remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Planner {
+    /// What was called for before. No decision waits for that to be read.
     past: Mutex<Arc<Past>>,
+    /// Too many wait.
+    is_behind: AtomicBool,
 }
 
 impl Planner {
     /// What the plan says of one incident now.
     pub(crate) async fn advise(&self, desk: &Desk, incident: IncidentId) -> Advised {
+        if self.is_behind() {
+            return Advised::default();
+        }
         let mut board = match self.board(desk, Some(incident)).await {
             Ok(board) => board,
             Err(cause) => {
@@ -55,11 +66,24 @@ impl Planner {
         Advised { advice: plan(&board, &Weights::default()).advice(incident, board.now), ways }
     }
 
+    /// Whether too many wait to be decided.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Relaxed)
+    }
+
+    /// So many wait to be decided.
+    pub(crate) fn hear_of_backlog(&self, count: i64) {
+        let is_behind = count > BACKLOG_MAX;
+        if self.is_behind.swap(is_behind, Ordering::Relaxed) != is_behind {
+            warn!(count, is_behind, "incidents wait to be decided; while they are many, each goes without a plan");
+        }
+    }
+
     async fn board(&self, desk: &Desk, around: Option<IncidentId>) -> Result<Board, StoreError> {
         let past = Arc::clone(&self.past.lock());
-        let mut moment = desk.moment().await?;
-        let board = board::read(&mut moment, around, &past, &desk.config).await?;
-        moment.commit().await?;
+        let mut glimpse = desk.glimpse().await?;
+        let board = board::read(&mut glimpse, around, &past, &desk.config).await?;
+        glimpse.commit().await?;
         Ok(board)
     }
 
@@ -143,6 +167,9 @@ async fn take(desk: &Desk, held: &mut Option<PgConnection>) -> Result<bool, Stor
 
 /// Lets those incidents decide of which the plan wants something.
 async fn survey(desk: &Desk) -> Result<(), StoreError> {
+    if desk.planner.is_behind() {
+        return Ok(());
+    }
     let board = desk.planner.board(desk, None).await?;
     let plan = plan(&board, &Weights::default());
     let let_go = plan.moves.iter().filter_map(|step| step.from);

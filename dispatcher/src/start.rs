@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgPool};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::canary::Presser;
 use crate::desk::Desk;
 use crate::outbox::{self, Terminals};
+use crate::store::retention::{self, GivenUp};
 use crate::store::{self, StoreError, canary as canary_store, live, once, schema, users, watch};
 use crate::{canary, planner, ticker, watchdog};
 
@@ -50,6 +51,9 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+/// A connection that was in use so lately is taken for a good one.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
 /// Connections to a database, which need not be there yet: each is made when it is needed, and made again when
 /// it is broken.
 ///
@@ -59,6 +63,12 @@ pub fn connect(options: PgConnectOptions, connections_max: u32) -> PgPool {
     let options = options.options([("idle_in_transaction_session_timeout", STANDS_STILL_MAX)]);
     PgPoolOptions::new()
         .max_connections(connections_max)
+        // Whoever used it a moment ago would have noticed that it is broken. To ask each time would be a round trip more
+        // for each transaction.
+        .test_before_acquire(false)
+        .before_acquire(|conn, used| {
+            Box::pin(async move { Ok(used.idle_for < TRUSTED_FOR || conn.ping().await.is_ok()) })
+        })
         .acquire_timeout(Duration::from_secs(5))
         .connect_lazy_with(options.application_name("yidiantong"))
 }
@@ -117,6 +127,18 @@ pub async fn run(
     Ok(())
 }
 
+/// Gives up a day of positions that is older than they are kept.
+async fn give_up_fixes(desk: &Desk) -> Result<(), StoreError> {
+    let mut tx = desk.begin().await?;
+    let kept_days = i32::from(desk.config.fixes_kept_days.get());
+    let GivenUp { partition, fixes } = retention::drop_oldest(&mut tx, kept_days).await?;
+    tx.commit().await?;
+    if partition.is_some() || fixes > 0 {
+        info!(partition, fixes, "positions that are older than they are kept were given up");
+    }
+    Ok(())
+}
+
 /// Deletes events that no stream will be resumed at, keys of calls that nobody will repeat, and sessions
 /// that are over.
 async fn forget_old(desk: Desk, stop: CancellationToken) {
@@ -134,6 +156,9 @@ async fn forget_old(desk: Desk, stop: CancellationToken) {
         };
         if let Err(cause) = forgetting.await {
             warn!(%cause, "what is old could not be deleted");
+        }
+        if let Err(cause) = give_up_fixes(&desk).await {
+            warn!(%cause, "positions that are old could not be given up; it is tried again");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Wakes what is due. The deadlines are in the database; this only looks, often, and at once when told
 //! that a press came in.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,15 +18,27 @@ use crate::store::{StoreError, appointments, facts, incidents, timeline};
 
 /// How long a deadline may pass unnoticed when nobody says anything.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// While many are due so many are looked up at once: fewer would cost a search through all of them each, more would let
+/// somebody who is more urgent wait behind them. Otherwise one, so that no other dispatcher decides it meanwhile.
+const AT_ONCE: i64 = 16;
 /// Appointments are made for minutes.
 const APPOINTMENTS_EVERY: Duration = Duration::from_secs(1);
 
 /// Decides what is due until told to stop, `desk.config.deciders` at a time.
 pub async fn run(desk: Desk, stop: CancellationToken) {
-    let in_hand = Arc::new(Mutex::new(HashSet::new()));
-    let deciders =
-        (0..desk.config.deciders.max(1)).map(|_| decide_due(desk.clone(), Arc::clone(&in_hand), stop.clone()));
+    let desk = desk.urgently();
+    let taken = Arc::new(Mutex::new(Taken::default()));
+    let deciders = (0..desk.config.deciders.max(1)).map(|_| decide_due(desk.clone(), Arc::clone(&taken), stop.clone()));
     tokio::join!(futures_util::future::join_all(deciders), open_appointments(desk.clone(), stop.clone()));
+}
+
+/// What the deciders of this process have taken upon themselves.
+#[derive(Debug, Default)]
+struct Taken {
+    /// Being decided, or next.
+    all: HashSet<Uuid>,
+    /// Next, the most urgent first.
+    next: VecDeque<IncidentId>,
 }
 
 /// Opens the cases of appointments whose time has come.
@@ -68,16 +80,16 @@ async fn open_next_appointment(desk: &Desk) -> bool {
     }
 }
 
-async fn decide_due(desk: Desk, in_hand: Arc<Mutex<HashSet<Uuid>>>, stop: CancellationToken) {
+async fn decide_due(desk: Desk, taken: Arc<Mutex<Taken>>, stop: CancellationToken) {
     loop {
         // Listen before looking, so that a press committed in between is not slept over.
         let woken = desk.due.notified();
         tokio::pin!(woken);
         woken.as_mut().enable();
-        match next(&desk, &in_hand).await {
+        match next(&desk, &taken).await {
             Ok(Some(id)) => {
                 decide_one(&desk, id).await;
-                in_hand.lock().remove(&id.0);
+                taken.lock().all.remove(&id.0);
                 if stop.is_cancelled() {
                     return;
                 }
@@ -94,13 +106,24 @@ async fn decide_due(desk: Desk, in_hand: Arc<Mutex<HashSet<Uuid>>>, stop: Cancel
     }
 }
 
-/// The most urgent incident that is due and that no other task of this process has in hand. Another
+/// The most urgent incident that is due and that no other task of this process has taken. Another
 /// process may take the same one: the row lock sorts that out, and the second finds nothing to do.
-async fn next(desk: &Desk, in_hand: &Mutex<HashSet<Uuid>>) -> Result<Option<IncidentId>, StoreError> {
-    let mut conn = desk.conn().await?;
-    let held: Vec<Uuid> = in_hand.lock().iter().copied().collect();
-    let Some(id) = incidents::next_due(&mut conn, &held).await? else { return Ok(None) };
-    Ok(in_hand.lock().insert(id.0).then_some(id))
+async fn next(desk: &Desk, taken: &Mutex<Taken>) -> Result<Option<IncidentId>, StoreError> {
+    let held: Vec<Uuid> = {
+        let mut taken = taken.lock();
+        if let Some(id) = taken.next.pop_front() {
+            return Ok(Some(id));
+        }
+        taken.all.iter().copied().collect()
+    };
+    let max = if desk.planner.is_behind() { AT_ONCE } else { 1 };
+    let due = incidents::due(&mut *desk.conn().await?, &held, max).await?;
+    desk.planner.hear_of_backlog(due.count);
+    let mut taken = taken.lock();
+    // Somebody else may have looked at the same moment.
+    let new: Vec<IncidentId> = due.first.into_iter().filter(|id| taken.all.insert(id.0)).collect();
+    taken.next.extend(new);
+    Ok(taken.next.pop_front())
 }
 
 /// Decides one incident. A decision that fails, even by a panic, is tried once more; after that an

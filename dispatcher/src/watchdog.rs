@@ -10,7 +10,7 @@ use tracing::{error, warn};
 
 use crate::clock;
 use crate::desk::Desk;
-use crate::store::watch::{self, Seen};
+use crate::store::watch::{self, Jump, Seen};
 use crate::store::{StoreError, facts, incidents, score};
 
 /// How often the watchdog looks.
@@ -63,7 +63,7 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
                 );
                 let shifted = async {
                     let mut tx = desk.begin().await?;
-                    watch::shift_deadlines(&mut tx, jump).await?;
+                    watch::shift_deadlines(&mut tx, Jump { by: jump, shows: wall + jump }).await?;
                     tx.commit().await?;
                     Ok::<(), StoreError>(())
                 };

@@ -37,6 +37,8 @@ pub use self::tally::{Latency, Report};
 
 /// How often those who are due are looked for.
 const TICK: Duration = Duration::from_millis(2);
+/// The time of day at which everybody's day begins here.
+const STARTS_AT: SimTime = 9 * 3600;
 /// Sockets that are opened at the same time, so that what is measured is the server and not our own queue.
 const OPENING_AT_ONCE: usize = 256;
 
@@ -83,6 +85,8 @@ pub struct Config {
     pub pace: Pace,
     /// Calls for help a second, at random.
     pub presses_per_s: f64,
+    /// Requests for daily help a second, at random.
+    pub requests_per_s: f64,
     /// What befalls them, and when after all are connected.
     pub blows: Vec<(Duration, Blow)>,
     /// Loopback addresses to connect from: each has its own ports.
@@ -106,6 +110,7 @@ impl Config {
             concentrators: 0,
             pace: Pace::Silent,
             presses_per_s: 0.0,
+            requests_per_s: 0.0,
             blows: Vec::new(),
             from: 1,
             subscribes: true,
@@ -123,6 +128,35 @@ struct Person {
     socket: usize,
     /// Presses without PUBACK, and when each was made.
     pressed: Vec<(u32, Instant)>,
+}
+
+/// Those of the crowd who press one key now and then, as chance has it.
+struct Callers {
+    dice: Dice,
+    key: Key,
+    per_s: f64,
+    /// When the next one does; none: nobody ever.
+    next_at: Option<Instant>,
+}
+
+impl Callers {
+    fn new(dice: Dice, key: Key, per_s: f64, began: Instant) -> Self {
+        let mut callers = Self { dice, key, per_s, next_at: None };
+        callers.wait(began);
+        callers
+    }
+
+    fn wait(&mut self, after: Instant) {
+        let wait_s = -(1.0 - self.dice.within(0.0, 1.0)).ln() / self.per_s;
+        self.next_at = Duration::try_from_secs_f64(wait_s).ok().and_then(|wait| after.checked_add(wait));
+    }
+
+    /// Which of so many people presses, if it is time.
+    fn next(&mut self, people: usize, now: Instant) -> Option<usize> {
+        let at = self.next_at.filter(|at| *at <= now && people > 0)?;
+        self.wait(at);
+        Some(self.dice.index(people))
+    }
 }
 
 /// The crowd, as its sockets see it.
@@ -202,7 +236,6 @@ impl Crowd {
         let count = config.people.len();
         let sockets = if config.concentrators == 0 { count } else { config.concentrators as usize };
         let boot = clock::boot();
-        let starts_at: SimTime = 9 * 3600;
         let people = config.people.clone().enumerate().map(|(index, number)| {
             let serial = people::serial(number);
             let life = Life::new(
@@ -211,7 +244,7 @@ impl Crowd {
                 people::home(number),
                 people::habit(number),
                 people::haunts(number),
-                starts_at,
+                STARTS_AT,
             );
             Mutex::new(Person {
                 device: Device::new(Settings::new(serial, boot)),
@@ -289,7 +322,7 @@ impl Crowd {
             place.map(|place| person.pressed.swap_remove(place).1)
         };
         if let Some(pressed_at) = pressed_at {
-            self.tally.durable(pressed_at.elapsed());
+            self.tally.durable(pressed_at);
         }
         self.happens(who, Stimulus::Acknowledged { seq });
     }
@@ -298,14 +331,21 @@ impl Crowd {
     async fn pace(self: Arc<Self>) {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        let mut dice = Dice::named(self.config.seed, "presses");
         let began = Instant::now();
-        let mut next_press = self.next_press(&mut dice, began);
+        let Config { seed, presses_per_s, requests_per_s, .. } = self.config;
+        let mut callers = [
+            Callers::new(Dice::named(seed, "presses"), Key::sos(), presses_per_s, began),
+            Callers::new(
+                Dice::named(seed, "requests"),
+                Key::Request { category: "meal".into() },
+                requests_per_s,
+                began,
+            ),
+        ];
         let (mut spoken, mut next) = (0_u64, 0);
-        let starts_at: SimTime = 9 * 3600;
         let mut days: BinaryHeap<Reverse<(Instant, usize)>> = BinaryHeap::new();
         let instant = |at: SimTime, speed: f64| {
-            began + Duration::from_secs(at.saturating_sub(starts_at)).div_f64(speed.max(1e-3))
+            began + Duration::from_secs(at.saturating_sub(STARTS_AT)).div_f64(speed.max(1e-3))
         };
         if let Pace::OwnDays { speed } = self.config.pace {
             days.extend(
@@ -316,9 +356,10 @@ impl Crowd {
         loop {
             ticks.tick().await;
             let now = Instant::now();
-            while next_press.is_some_and(|at| at <= now) && !self.people.is_empty() {
-                self.press(dice.index(self.people.len()));
-                next_press = next_press.and_then(|at| self.next_press(&mut dice, at));
+            for calling in &mut callers {
+                while let Some(who) = calling.next(self.people.len(), now) {
+                    self.feels(who, Input::Pressed(calling.key.clone()));
+                }
             }
             match self.config.pace {
                 Pace::Silent => {}
@@ -327,8 +368,8 @@ impl Crowd {
                     let due = (began.elapsed().as_secs_f64() * per_s) as u64;
                     while spoken < due {
                         spoken += 1;
-                        let fix = self.people[next].lock().life.look_around(starts_at + began.elapsed().as_secs());
-                        self.happens(next, Stimulus::Located(stamped(fix)));
+                        let fix = self.people[next].lock().life.look_around(STARTS_AT + began.elapsed().as_secs());
+                        self.feels(next, Input::Located(fix));
                         next = (next + 1) % self.people.len();
                     }
                 }
@@ -338,19 +379,14 @@ impl Crowd {
                     {
                         days.pop();
                         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of days")]
-                        let sim = starts_at + (began.elapsed().as_secs_f64() * speed) as SimTime;
+                        let sim = STARTS_AT + (began.elapsed().as_secs_f64() * speed) as SimTime;
                         let (inputs, next_at) = {
                             let life = &mut self.people[who].lock().life;
                             let at = sim.max(life.next_at());
                             (life.live(at), life.next_at())
                         };
                         for input in inputs {
-                            match input {
-                                Input::Located(fix) => self.happens(who, Stimulus::Located(stamped(fix))),
-                                Input::Felt(status) => self.happens(who, Stimulus::Felt(status)),
-                                Input::Pressed(key) => self.happens(who, Stimulus::Pressed(key)),
-                                Input::SwitchedOff => {}
-                            }
+                            self.feels(who, input);
                         }
                         days.push(Reverse((instant(next_at, speed).max(now + TICK), who)));
                     }
@@ -359,13 +395,19 @@ impl Crowd {
         }
     }
 
-    fn press(&self, who: usize) {
-        self.happens(who, Stimulus::Pressed(Key::sos()));
+    /// What a day, or whoever leads it, does to somebody.
+    fn feels(&self, who: usize, input: Input) {
+        let stimulus = match input {
+            Input::Located(fix) => Stimulus::Located(stamped(fix)),
+            Input::Felt(status) => Stimulus::Felt(status),
+            Input::Pressed(key) => Stimulus::Pressed(key),
+            Input::SwitchedOff => return,
+        };
+        self.happens(who, stimulus);
     }
 
-    fn next_press(&self, dice: &mut Dice, after: Instant) -> Option<Instant> {
-        let wait_s = -(1.0 - dice.within(0.0, 1.0)).ln() / self.config.presses_per_s;
-        after.checked_add(Duration::try_from_secs_f64(wait_s).ok()?)
+    fn press(&self, who: usize) {
+        self.feels(who, Input::Pressed(Key::sos()));
     }
 
     fn suffer(self: &Arc<Self>, blow: Blow) {

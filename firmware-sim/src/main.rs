@@ -152,6 +152,9 @@ struct CrowdArgs {
     /// Calls for help a second, at random.
     #[arg(long, default_value_t = 0.0, requires = "crowd")]
     presses: f64,
+    /// Requests for daily help a second, at random.
+    #[arg(long, default_value_t = 0.0, requires = "crowd")]
+    requests: f64,
     /// Every connection breaks after so many seconds, and all come back. May be given several times.
     #[arg(long, value_name = "SECONDS", requires = "crowd")]
     reconnect_at: Vec<f64>,
@@ -196,6 +199,7 @@ impl CrowdArgs {
             concentrators: self.concentrators,
             pace,
             presses_per_s: self.presses,
+            requests_per_s: self.requests,
             blows,
             from: self.from,
             subscribes: !self.deaf,

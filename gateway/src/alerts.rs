@@ -56,8 +56,8 @@ impl Alerts {
 
     /// Takes one message of the alert lane in, waiting for room. The same message again costs
     /// nothing, and is answered at once when it is durable already.
-    pub(crate) async fn admit(&self, uplink: Uplink, bus: BusNumber) {
-        let door = Door { bus, name: uplink.door.clone() };
+    pub(crate) async fn admit(&self, uplink: Uplink<'_>, bus: BusNumber) {
+        let door = Door { bus, name: uplink.door.as_ref().to_owned() };
         let entry = self.ledger.lock().look_up(uplink.id, &door);
         match entry {
             Entry::New => {}
@@ -66,7 +66,7 @@ impl Alerts {
                 self.counters.alerts_repeated.one();
                 let report = reports::read(&uplink, &self.directory);
                 let (dialect, stamp) = (report.dialect, report.stamp);
-                let answer = Answer { door, id: uplink.id, serial: uplink.serial, dialect, stamp, outcome };
+                let answer = Answer { door, id: uplink.id, serial: report.serial, dialect, stamp, outcome };
                 return self.answer(answer).await;
             }
         }

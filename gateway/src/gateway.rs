@@ -20,12 +20,15 @@ use crate::counters::Counters;
 use crate::handover::{self, Backoff, Handover, Shard};
 use crate::ledger::Ledger;
 use crate::line::{self, FarEnd, Line};
+use crate::outside::{self, Outside};
 use crate::telemetry::{self, Telemetry};
 use crate::voices::{BusNumber, Voices};
 use crate::{Dispatcher, codec, presence};
 
 /// Answers between the shards and the bus.
 const ANSWERS_MAX: usize = 4096;
+/// Messages between a broker outside and what takes them in.
+const OUTSIDE_MAX: usize = 1024;
 /// How long the last receipts may take to leave when the gateway stops.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -36,6 +39,8 @@ pub struct Config {
     pub id: String,
     /// Where the buses listen, one for each door.
     pub buses: Vec<SocketAddr>,
+    /// A broker of somebody else's that terminals connect to, beside our doors or instead of them.
+    pub outside: Option<Outside>,
     /// What the buses want to hear before they let us in.
     pub bus_key: Key,
     /// After this long without a receipt an alert rings from memory.
@@ -70,6 +75,7 @@ impl Config {
         Self {
             id: id.into(),
             buses,
+            outside: None,
             bus_key,
             unstored_after: Duration::from_secs(10),
             alerts_waiting_max: 20_000,
@@ -97,7 +103,7 @@ impl Config {
             ("telemetry_waiting_max", self.telemetry_waiting_max),
             ("batch_max", self.batch_max),
             ("shards", self.shards),
-            ("buses", self.buses.len()),
+            ("buses", self.buses.len() + usize::from(self.outside.is_some())),
         ] {
             if limit == 0 {
                 return Err(GatewayError::Zero(name));
@@ -145,8 +151,8 @@ pub struct Gateway {
 #[derive(Debug, Clone)]
 pub struct BusState {
     /// Where it listens.
-    pub address: SocketAddr,
-    lines: [watch::Receiver<bool>; 4],
+    pub address: String,
+    lines: Vec<watch::Receiver<bool>>,
 }
 
 impl BusState {
@@ -160,6 +166,7 @@ impl BusState {
 #[derive(Debug, Clone)]
 pub struct Notifier {
     voices: Voices,
+    outside: Option<outside::Voice>,
     directory: Arc<Directory>,
     counters: Arc<Counters>,
 }
@@ -178,7 +185,8 @@ pub async fn start(
     let mut tasks = Tasks { set: JoinSet::new(), ending: ending.clone() };
 
     let room = Arc::new(Semaphore::new(config.alerts_waiting_max));
-    let (answers, answer_queues): (Vec<_>, Vec<_>) = config.buses.iter().map(|_| mpsc::channel(ANSWERS_MAX)).unzip();
+    let (answers, answer_queues): (Vec<_>, Vec<_>) =
+        (0..config.buses.len() + usize::from(config.outside.is_some())).map(|_| mpsc::channel(ANSWERS_MAX)).unzip();
     let (shards, shard_queues): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mpsc::unbounded_channel()).unzip();
     let (apart, apart_queue) = mpsc::unbounded_channel();
     let backoff = Backoff { first: config.retry_first, most: config.retry_most };
@@ -213,7 +221,8 @@ pub async fn start(
     }
 
     let (mut voices, mut buses) = (Vec::new(), Vec::new());
-    for ((number, &address), answers) in config.buses.iter().enumerate().zip(answer_queues) {
+    let mut answer_queues = answer_queues.into_iter();
+    for ((number, &address), answers) in config.buses.iter().enumerate().zip(answer_queues.by_ref()) {
         let far_end = FarEnd { gateway: &config.id, bus: address, key: &config.bus_key };
         let open = |name, topic| line::open(name, far_end, topic, Arc::clone(&counters));
         let (voice, voice_driver, _) = open("voice", None);
@@ -236,12 +245,38 @@ pub async fn start(
         let signs = (alert_line.up(), Arc::clone(&room));
         let saying = (config.id.clone(), config.alive_every);
         tasks.add("sign of life", say_alive(voice.clone(), saying, signs, end()));
-        let lines = [voice.up(), alert_line.up(), telemetry_line.up(), presence_line.up()];
-        buses.push(BusState { address, lines });
+        let lines = vec![voice.up(), alert_line.up(), telemetry_line.up(), presence_line.up()];
+        buses.push(BusState { address: address.to_string(), lines });
         voices.push(voice);
     }
+    let mut voice_outside = None;
+    if let (Some(outside), Some(answers)) = (&config.outside, answer_queues.next()) {
+        let number = config.buses.len();
+        let (alerts_in, alert_messages) = mpsc::channel(OUTSIDE_MAX);
+        let (telemetry_in, telemetry_messages) = mpsc::channel(OUTSIDE_MAX);
+        let owed = outside::Owed::default();
+        let ears = outside::Ears {
+            directory: Arc::clone(&directory),
+            alerts: alerts_in,
+            telemetry: telemetry_in,
+            owed: owed.clone(),
+        };
+        let lines = outside::open(outside, &config.id, &config.bus_key, ears, &counters);
+        tasks.add("outside voice", lines.speaking.run(end()));
+        tasks.add("outside alerts", lines.alerts.run(end()));
+        tasks.add("outside telemetry", lines.telemetry.run(end()));
+        tasks.add("outside answers", outside::answer(lines.voice.clone(), owed, answers, Arc::clone(&counters)));
+        let taking = take_in_alerts((number, Arc::clone(&alerts)), alert_messages, Arc::clone(&counters), end());
+        tasks.add("outside alert intake", taking);
+        let sorting = (number, Arc::clone(&directory), Arc::clone(&alerts));
+        tasks.add("outside telemetry intake", Arc::clone(&telemetry).take_in(telemetry_messages, sorting, end()));
+        let address = format!("{}:{}", outside.host, outside.port);
+        buses.push(BusState { address, lines: lines.up.into() });
+        voice_outside = Some(lines.voice);
+    }
 
-    let notifier = Notifier { voices: Voices::new(voices), directory, counters: Arc::clone(&counters) };
+    let voices = Voices::new(voices);
+    let notifier = Notifier { voices, outside: voice_outside, directory, counters: Arc::clone(&counters) };
     Ok(Gateway { notifier, buses, tasks: tasks.set, stop, ending, counters })
 }
 
@@ -316,12 +351,20 @@ impl Notifier {
             return Err(GatewayError::UnknownTerminal(notice.serial));
         };
         let outgoing = codec::encode_notice(terminal.dialect, &notice).ok_or(GatewayError::NoWord(terminal.dialect))?;
+        // A broker outside has it once it is handed over; that the terminal has, its own `ack` tells.
+        let said_outside = match &self.outside {
+            Some(voice) => voice.say(outgoing.clone()).await.is_ok(),
+            None => false,
+        };
         let (topic, payload) = (outgoing.topic, outgoing.payload);
         let downlink = Downlink { serial: notice.serial, topic, payload, notice: Some(notice.id) };
         // Which door holds the session is not known here: every door hears it, and the others drop it. That one bus has
         // it is enough for now, though it be the wrong one: the outbox repeats the notice until the terminal says that
         // it has it.
-        self.voices.say(bus::DOWN, &bus::encode(&downlink)).await.map_err(|_| GatewayError::BusAway)?;
+        let said = self.voices.say(bus::DOWN, &bus::encode(&downlink)).await.is_ok();
+        if !said && !said_outside {
+            return Err(GatewayError::BusAway);
+        }
         self.counters.notices_sent.one();
         Ok(())
     }
@@ -334,7 +377,7 @@ async fn take_in_alerts(
     stop: CancellationToken,
 ) {
     while let Some(message) = tokio::select! { () = stop.cancelled() => None, message = messages.recv() => message } {
-        match bus::decode::<Uplink>(&message) {
+        match bus::decode::<Uplink<'_>>(&message) {
             Ok(uplink) => tokio::select! {
                 () = stop.cancelled() => return,
                 () = alerts.admit(uplink, bus) => {}

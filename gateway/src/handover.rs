@@ -58,7 +58,7 @@ pub(crate) struct Handover {
 
 impl Handover {
     /// One call. A call that hangs or panics is a failed one: the reports are kept either way.
-    pub(crate) async fn take(&self, reports: Vec<Report>) -> Result<Vec<Receipt>, Unavailable> {
+    pub(crate) async fn take(&self, reports: Arc<[Report]>) -> Result<Vec<Receipt>, Unavailable> {
         let dispatcher = Arc::clone(&self.dispatcher);
         let mut call = tokio::spawn(async move { dispatcher.take(reports).await });
         let taken = match tokio::time::timeout(self.within, &mut call).await {
@@ -228,7 +228,7 @@ impl Shard {
     async fn alone(&self, slot: &mut Option<Held>) -> bool {
         let Some(held) = slot else { return false };
         let id = held.report.id;
-        let receipts = self.handover.take(vec![held.report.clone()]).await.unwrap_or_default();
+        let receipts = self.handover.take([held.report.clone()].into()).await.unwrap_or_default();
         let Some(receipt) = receipts.into_iter().find(|receipt| receipt.report == id) else { return false };
         if let Some(held) = slot.take() {
             self.alerts.settle(held, receipt).await;
@@ -265,7 +265,7 @@ pub(crate) async fn try_apart(
                 let Some(index) = waiting.iter().position(|(at, ..)| Some(*at) == due) else { continue };
                 let Some((_, failures, held)) = waiting.remove(index) else { continue };
                 let id = held.report.id;
-                let receipts = handover.take(vec![held.report.clone()]).await.unwrap_or_default();
+                let receipts = handover.take([held.report.clone()].into()).await.unwrap_or_default();
                 if let Some(receipt) = receipts.into_iter().find(|receipt| receipt.report == id) {
                     alerts.settle(held, receipt).await;
                 } else {

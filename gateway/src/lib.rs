@@ -7,6 +7,9 @@
 //!   Gateway::notify ──────────────────────────────────────────────────────────────▶ bus
 //! ```
 //!
+//! A broker of somebody else's can stand in front instead: then the arrows from and to the bus are subscriptions of it
+//! (`outside`), and the rest is the same.
+//!
 //! Each door has a bus, and a gateway is on all of them. Each arrow from a bus is a connection of its own, so that
 //! nothing delays an alert. The gateway
 //! keeps no file and no table: what it has in memory without a receipt, the edges and the terminals
@@ -14,17 +17,21 @@
 
 mod alerts;
 pub mod asyncapi;
+mod clock;
 pub mod codec;
 mod counters;
 mod gateway;
 mod handover;
 mod ledger;
 mod line;
+mod outside;
 mod presence;
 mod reports;
 mod ringing;
 mod telemetry;
 mod voices;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use wire::notice::Delivered;
@@ -33,6 +40,7 @@ use wire::report::{Heard, Report, Unstored};
 
 pub use counters::Counters;
 pub use gateway::{BusState, Config, Gateway, GatewayError, Notifier, start};
+pub use outside::Outside;
 
 /// The dispatcher as a gateway sees it; in one process a call, between processes HTTP.
 #[async_trait]
@@ -40,7 +48,7 @@ pub trait Dispatcher: Send + Sync + 'static {
     /// Takes reports in. Gives one receipt for each report that is durable now; the gateway keeps the
     /// others and tries them again. Handing in the same report twice must be harmless: a call that
     /// took too long is cut off, and nobody knows then how far it came.
-    async fn take(&self, reports: Vec<Report>) -> Result<Vec<Receipt>, Unavailable>;
+    async fn take(&self, reports: Arc<[Report]>) -> Result<Vec<Receipt>, Unavailable>;
     /// Notes who was heard, came or went.
     async fn heard(&self, heard: Vec<Heard>) -> Result<(), Unavailable>;
     /// Notes which notices terminals have acknowledged.

@@ -5,7 +5,7 @@
 //! terminal takes the place of its older one; failing that, an old plain message goes. What tells an event (an
 //! acknowledgement, a transition) goes last.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+use uuid::Uuid;
 use wire::bus::{self, Uplink};
 use wire::directory::Directory;
 use wire::report::{Event, Report};
@@ -187,24 +188,26 @@ impl Telemetry {
     ) {
         while let Some(message) = tokio::select! { () = stop.cancelled() => None, message = messages.recv() => message }
         {
-            let uplink = match bus::decode::<Uplink>(&message) {
-                Ok(uplink) => uplink,
-                Err(error) => {
-                    self.counters.bus_garbled.one();
-                    warn!(%error, "a message on the telemetry lane is not an uplink");
-                    continue;
+            for uplink in bus::unpack::<Uplink<'_>>(&message) {
+                let uplink = match uplink {
+                    Ok(uplink) => uplink,
+                    Err(error) => {
+                        self.counters.bus_garbled.one();
+                        warn!(%error, "a message on the telemetry lane is not an uplink");
+                        continue;
+                    }
+                };
+                let report = reports::read(&uplink, &directory);
+                if matches!(report.event, Some(Event::Alert { .. })) {
+                    // The edge could not know it (a setting changed a moment ago, a tracker's low
+                    // battery); from here on it is an alert like any other.
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = alerts.admit(Uplink { lane: Lane::Alert, ..uplink }, bus) => continue,
+                    }
                 }
-            };
-            let report = reports::read(&uplink, &directory);
-            if matches!(report.event, Some(Event::Alert { .. })) {
-                // The edge could not know it (a setting changed a moment ago, a tracker's low
-                // battery); from here on it is an alert like any other.
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = alerts.admit(Uplink { lane: Lane::Alert, ..uplink }, bus) => continue,
-                }
+                self.push(report);
             }
-            self.push(report);
         }
     }
 
@@ -284,15 +287,17 @@ impl Telemetry {
     async fn try_batch(
         &self,
         handover: &Handover,
-        mut batch: Vec<Report>,
+        batch: Vec<Report>,
         tries: u32,
         stop: &CancellationToken,
     ) -> Vec<Report> {
+        let mut batch: Arc<[Report]> = batch.into();
         for failures in 1..=tries {
-            if let Ok(receipts) = handover.take(batch.clone()).await {
-                let before = batch.len();
-                batch.retain(|report| !receipts.iter().any(|receipt| receipt.report == report.id));
-                self.counters.telemetry_durable.add(before - batch.len());
+            if let Ok(receipts) = handover.take(Arc::clone(&batch)).await {
+                let durable: HashSet<Uuid> = receipts.iter().map(|receipt| receipt.report).collect();
+                let left: Vec<Report> = batch.iter().filter(|report| !durable.contains(&report.id)).cloned().collect();
+                self.counters.telemetry_durable.add(batch.len() - left.len());
+                batch = left.into();
             }
             if batch.is_empty() || failures == tries {
                 break;
@@ -302,7 +307,7 @@ impl Telemetry {
                 () = tokio::time::sleep(handover.backoff.after(failures)) => {}
             }
         }
-        batch
+        batch.to_vec()
     }
 
     /// Tries each on its own once, and gives up those that fail; two in a row give up the rest.
@@ -313,7 +318,7 @@ impl Telemetry {
         for report in left {
             let id = report.id;
             let taken = !alone && in_a_row < 2 && {
-                let receipts = handover.take(vec![report]).await.unwrap_or_default();
+                let receipts = handover.take([report].into()).await.unwrap_or_default();
                 receipts.iter().any(|receipt| receipt.report == id)
             };
             if taken {
@@ -333,8 +338,6 @@ impl Telemetry {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::ringing::tests::report;
 

@@ -1,10 +1,12 @@
 //! What edge and gateway say to each other over the bus, and under which topics.
 //!
-//! A message is one version byte and then postcard. A handful of topics exist, however many
-//! terminals there are.
+//! A message is one version byte and then postcard; on the telemetry lane several of them may travel in one packet, one
+//! behind the other ([`unpack`]). A handful of topics exist, however many terminals there are.
+
+use std::borrow::Cow;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::notice::Delivered;
@@ -25,7 +27,7 @@ pub const USER: &str = "gateway";
 /// No packet on the bus is longer, in bytes. `rumqttc` must be told, or it takes no more than 10 KB.
 pub const PACKET_MAX: usize = 256 * 1024;
 
-/// The lane of one gateway: payload [`Uplink`].
+/// The lane of one gateway: payload [`Uplink`], on the telemetry lane one or more.
 pub fn up(gateway: &str, lane: Lane) -> String {
     match lane {
         Lane::Alert => format!("bus/up/{gateway}/alert"),
@@ -50,17 +52,20 @@ pub struct Alive {
     pub gateway: String,
 }
 
-/// One message of a terminal, edge → gateway.
+/// One message of a terminal, edge → gateway. What is read of it lies where the packet lies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Uplink {
+pub struct Uplink<'p> {
     /// Names this message for ever: the report's id. The same when it is published again.
     pub id: Uuid,
     /// The front door that holds the session and waits for the receipt.
-    pub door: String,
+    #[serde(borrow)]
+    pub door: Cow<'p, str>,
     /// The terminal, as authenticated.
-    pub serial: String,
+    #[serde(borrow)]
+    pub serial: Cow<'p, str>,
     /// The topic as published.
-    pub topic: String,
+    #[serde(borrow)]
+    pub topic: Cow<'p, str>,
     /// The lane.
     pub lane: Lane,
     /// The DUP flag.
@@ -69,7 +74,18 @@ pub struct Uplink {
     #[serde(with = "jiff::fmt::serde::timestamp::microsecond::required")]
     pub received_at: Timestamp,
     /// The payload as published.
-    pub payload: Vec<u8>,
+    #[serde(borrow)]
+    pub payload: Cow<'p, [u8]>,
+}
+
+impl Uplink<'_> {
+    /// With a place of its own.
+    pub fn into_owned(self) -> Uplink<'static> {
+        let Self { id, door, serial, topic, lane, repeated, received_at, payload } = self;
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        let payload = Cow::Owned(payload.into_owned());
+        Uplink { id, door: own(door), serial: own(serial), topic: own(topic), lane, repeated, received_at, payload }
+    }
 }
 
 /// Alerts that are durable, gateway → the door that asked.
@@ -122,9 +138,24 @@ pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
 }
 
 /// Reads a message.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BusError> {
+pub fn decode<'p, T: Deserialize<'p>>(bytes: &'p [u8]) -> Result<T, BusError> {
+    Ok(decode_first(bytes)?.0)
+}
+
+/// Reads the messages of a packet that lie one behind the other. The first that cannot be read is the last.
+pub fn unpack<'p, T: Deserialize<'p>>(mut packet: &'p [u8]) -> impl Iterator<Item = Result<T, BusError>> {
+    std::iter::from_fn(move || {
+        (!packet.is_empty()).then(|| {
+            let (message, rest) = decode_first(std::mem::take(&mut packet))?;
+            packet = rest;
+            Ok(message)
+        })
+    })
+}
+
+fn decode_first<'p, T: Deserialize<'p>>(bytes: &'p [u8]) -> Result<(T, &'p [u8]), BusError> {
     match bytes.split_first() {
-        Some((&VERSION, rest)) => Ok(postcard::from_bytes(rest)?),
+        Some((&VERSION, rest)) => Ok(postcard::take_from_bytes(rest)?),
         first => Err(BusError::Version(first.map(|(&version, _)| version))),
     }
 }
@@ -143,9 +174,12 @@ mod tests {
             lane: Lane::Alert,
             repeated: true,
             received_at: Timestamp::from_microsecond(1_700_000_000_000_001).unwrap(),
-            payload: b"{}".to_vec(),
+            payload: b"{}".into(),
         };
-        assert_eq!(decode::<Uplink>(&encode(&uplink)).unwrap(), uplink);
+        let bytes = encode(&uplink);
+        let read: Uplink<'_> = decode(&bytes).unwrap();
+        assert_eq!(read, uplink);
+        assert!(matches!(read.payload, Cow::Borrowed(_)), "nothing is copied");
         let presence = Presence {
             door: "door".into(),
             heard: vec![Heard {
@@ -156,6 +190,18 @@ mod tests {
             delivered: vec![Delivered { notice: Uuid::from_u128(8), at: Timestamp::UNIX_EPOCH }],
         };
         assert_eq!(decode::<Presence>(&encode(&presence)).unwrap(), presence);
+    }
+
+    #[test]
+    fn a_packet_holds_messages_one_behind_the_other() {
+        let message = |id| Receipts { ids: vec![Uuid::from_u128(id)] };
+        let mut packet = [encode(&message(1)), encode(&message(2))].concat();
+        let read: Vec<Receipts> = unpack(&packet).map(Result::unwrap).collect();
+        assert_eq!(read, [message(1), message(2)]);
+        packet.push(9);
+        let read: Vec<bool> = unpack::<Receipts>(&packet).map(|message| message.is_ok()).collect();
+        assert_eq!(read, [true, true, false]);
+        assert_eq!(unpack::<Receipts>(&[]).count(), 0);
     }
 
     #[test]

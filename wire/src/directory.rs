@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::topics;
+use crate::topics::{self, Lane};
 
 /// The family of payloads that a terminal speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -352,6 +352,15 @@ impl Directory {
         let pages = self.pages.read();
         let terminal = pages.as_ref()?.terminal(topics::serial(topic)?)?;
         terminal.is_under(concentrator).then(|| Arc::clone(terminal))
+    }
+
+    /// The terminal that `identity` speaks for when it publishes to `topic`, and the lane; none when it may not.
+    pub fn lane(&self, identity: &Identity, topic: &str) -> Option<(Arc<Terminal>, Lane)> {
+        let terminal = match identity {
+            Identity::Terminal(terminal) => Arc::clone(terminal),
+            Identity::Concentrator(concentrator) => self.spoken_for(concentrator, topic)?,
+        };
+        topics::publish_lane(&terminal, topic).map(|lane| (terminal, lane))
     }
 
     fn look_up<T>(&self, find: impl FnOnce(&Pages) -> Option<T>) -> Lookup<T> {

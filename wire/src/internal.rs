@@ -7,7 +7,9 @@
 //! | [`HEARD`] | gateway → dispatcher | [`Heard`](crate::report::Heard) of many | – |
 //! | [`DELIVERED`] | gateway → dispatcher | [`Delivered`](crate::notice::Delivered) of many | – |
 //! | [`UNSTORED`] | gateway → dispatcher | [`Ringing`] | – |
+//! | [`DOORS`] | broker → dispatcher | [`Standing`](crate::door::Standing) | – |
 //! | [`DIRECTORY`] | broker, gateway → dispatcher | [`Since`] (query) | [`Update`](crate::directory::Update), after a while |
+//! | [`RMQTT_AUTH`], [`RMQTT_ACL`], [`EMQX_AUTHENTICATE`], [`EMQX_AUTHORIZE`] | another broker → dispatcher | theirs | theirs |
 //! | [`NOTICES`] | dispatcher → gateway | a [`Notice`](crate::notice::Notice) | – |
 //!
 //! The version is in the path. A dispatcher is brought up to date before the gateways that speak to it: it knows every
@@ -29,6 +31,16 @@ pub const HEARD: &str = "/internal/v1/heard";
 pub const DELIVERED: &str = "/internal/v1/delivered";
 /// `PUT`: every alert that rings from memory at one gateway.
 pub const UNSTORED: &str = "/internal/v1/unstored";
+/// `POST`: how a front door stands.
+pub const DOORS: &str = "/internal/v1/doors";
+/// `POST`, by a broker of somebody else's: whether somebody may connect, as RMQTT's `rmqtt-auth-http` asks.
+pub const RMQTT_AUTH: &str = "/internal/v1/hooks/rmqtt/auth";
+/// `POST`: whether they may publish or subscribe, as it asks.
+pub const RMQTT_ACL: &str = "/internal/v1/hooks/rmqtt/acl";
+/// `POST`: whether somebody may connect, as EMQX's HTTP authenticator asks.
+pub const EMQX_AUTHENTICATE: &str = "/internal/v1/hooks/emqx/authenticate";
+/// `POST`: whether they may publish or subscribe, as EMQX's HTTP authorizer asks.
+pub const EMQX_AUTHORIZE: &str = "/internal/v1/hooks/emqx/authorize";
 /// `GET`: who may connect, as far as it has changed.
 pub const DIRECTORY: &str = "/internal/v1/directory";
 /// `POST`: news for a terminal.

@@ -8,6 +8,7 @@ pub mod cap;
 pub mod centre;
 pub mod counters;
 pub mod directory;
+pub mod door;
 pub mod internal;
 pub mod notice;
 pub mod receipt;

@@ -1,6 +1,8 @@
 //! In one process a hand-over is a call: the gateway's view of the dispatcher, and the dispatcher's
 //! view of the gateway.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use dispatcher::desk::Desk;
 use dispatcher::outbox::Terminals;
@@ -16,8 +18,8 @@ pub(crate) struct InProcess(pub(crate) Desk);
 
 #[async_trait]
 impl Dispatcher for InProcess {
-    async fn take(&self, reports: Vec<Report>) -> Result<Vec<Receipt>, Unavailable> {
-        self.0.take(reports).await.map_err(Unavailable::because)
+    async fn take(&self, reports: Arc<[Report]>) -> Result<Vec<Receipt>, Unavailable> {
+        self.0.take(&reports).await.map_err(Unavailable::because)
     }
 
     async fn heard(&self, heard: Vec<Heard>) -> Result<(), Unavailable> {

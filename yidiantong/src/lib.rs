@@ -15,3 +15,4 @@ mod probe;
 pub mod roles;
 pub mod serve;
 pub mod settings;
+mod standing;

@@ -16,6 +16,10 @@ use yidiantong::roles;
 use yidiantong::serve::{Options, serve};
 use yidiantong::settings::Settings;
 
+/// Positions are many small things that one thread makes and another lets go: docs/adr/0004-dependencies.md.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// 一点通: one press brings help.
 #[derive(Debug, Parser)]
 #[command(version)]
@@ -92,7 +96,10 @@ fn main() -> ExitCode {
 }
 
 fn run(place: &Place, command: Command) -> anyhow::Result<ExitCode> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+    // A batch of positions keeps a thread busy for milliseconds. With as many threads again as there are processors a press
+    // finds one that is not, and the system's scheduler lets it go first.
+    let threads = 2 * std::thread::available_parallelism().map_or(2, usize::from);
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?.block_on(async {
         let stop = CancellationToken::new();
         tokio::spawn(stop_on_signal(stop.clone())?);
         match command {

@@ -20,7 +20,9 @@ use crate::database::Database;
 use crate::settings::{CentreSettings, MailSettings, Settings};
 
 /// Connections to the database: deciders, outbox, intake, consoles.
-const CONNECTIONS_MAX: u32 = 24;
+const CONNECTIONS_MAX: u32 = 20;
+/// For presses and for deciding what is due: four calls with presses, two decisions, appointments, and one more.
+const URGENT_CONNECTIONS_MAX: u32 = 8;
 /// In the data folder: who was logged in lately.
 pub(crate) const SESSIONS_FILE: &str = "console-sessions.json";
 /// In the data folder: what pushes are signed with. Browsers have subscribed for it.
@@ -126,7 +128,9 @@ pub(crate) fn desk(
         alarm_hook: settings.alarm_hook.clone(),
         canary: crate::canary::config(&settings.canary),
         map: settings.map.clone(),
+        fixes_kept_days: settings.fixes_kept_days,
         ..Config::default()
     };
-    Ok((pool.clone(), Desk::new(pool, Arc::new(config))))
+    let urgent = dispatcher::start::connect(database.options()?, URGENT_CONNECTIONS_MAX);
+    Ok((pool.clone(), Desk::new(pool, Arc::new(config)).with_urgent(urgent)))
 }

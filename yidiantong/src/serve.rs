@@ -23,6 +23,7 @@ use crate::join::{InProcess, ThroughGateway};
 use crate::office::{self, Links, SESSIONS_FILE};
 use crate::parts::Parts;
 use crate::settings::Settings;
+use crate::standing;
 
 /// The name of the one front door and the one gateway of a process that holds everything.
 const NAME: &str = "one";
@@ -45,6 +46,8 @@ pub struct Options {
 pub struct Ready {
     /// Terminals.
     pub mqtt: SocketAddr,
+    /// Terminals, over TLS, when there is a certificate.
+    pub mqtts: Option<SocketAddr>,
     /// Console and API.
     pub http: String,
     /// This process.
@@ -98,7 +101,9 @@ async fn serve_over(
     let surroundings =
         Surroundings { sessions_file: Some(settings.data.join(SESSIONS_FILE)), counted: front.counted() };
     let api = Api::new(desk.clone(), surroundings);
-    let (mqtt, terminals) = (front.broker.mqtt_addr(), Arc::new(ThroughGateway(front.gateway.notifier())));
+    let standing = front.broker.standing();
+    let (mqtt, mqtts) = (front.broker.mqtt_addr(), front.broker.mqtts_addr());
+    let terminals = Arc::new(ThroughGateway(front.gateway.notifier()));
 
     let mut parts = Parts::default();
     parts.spawn(database.lost(desk_stop.clone()));
@@ -124,6 +129,12 @@ async fn serve_over(
         };
         let following = follow::follow(Arc::clone(&directory), ask, Answers::default(), desk_stop.clone());
         parts.keep(following);
+        let told = desk.clone();
+        let tell = move |said| {
+            let told = told.clone();
+            async move { told.hear_door(&said).await }
+        };
+        parts.keep(standing::tell(standing, tell, desk_stop.clone()));
         let presser = canary::presser(&settings.canary, Some(mqtt));
         let running = dispatcher::start::run(desk, terminals, presser, desk_stop.clone());
         parts.spawn(async move { running.await.context("the dispatcher has ended") });
@@ -131,7 +142,8 @@ async fn serve_over(
             // Who types what is printed the moment it is printed must be let in.
             follow::listed(&directory).await;
             let (postmaster, database) = (database.postmaster(), database.url().to_owned());
-            let ready = Ready { mqtt, http: public_url, pid: std::process::id(), postmaster, database, mailbox, demo };
+            let (http, pid) = (public_url, std::process::id());
+            let ready = Ready { mqtt, mqtts, http, pid, postmaster, database, mailbox, demo };
             announce(&ready, options.ready_file.as_deref()).await?;
             if let Some(demo) = ready.demo.as_ref().filter(|_| options.demo == demo::Wanted::Everything) {
                 demo::run_fleet(&demo.terminals, mqtt, front_stop.clone()).await;

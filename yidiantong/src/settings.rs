@@ -5,17 +5,18 @@ mod door;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
 use dispatcher::config::map::MapConfig;
 use dispatcher::config::{
-    CentreConfig, CentreError, CentreFormat, Certificates, MailConfig, MailError, RouterSettings, Secret, SmsSettings,
+    CentreConfig, CentreError, CentreFormat, Certificates, FIXES_KEPT_DAYS, MailConfig, MailError, RouterSettings,
+    Secret, SmsSettings,
 };
 use domain::incident::Centre;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use wire::internal::{BadKey, Key};
+use wire::internal::{BadKey, Key, is_private};
 
 pub use document::document;
 pub use door::{DoorSettings, HalfACertificate};
@@ -52,6 +53,8 @@ pub struct Settings {
     pub backups: Option<PathBuf>,
     /// How many copies `yidiantong backup` keeps there; the oldest go.
     pub backups_kept: NonZeroUsize,
+    /// How many whole days positions are kept; longer as far as an open case reaches back to them.
+    pub fixes_kept_days: NonZeroU16,
     /// How maps are drawn on the consoles.
     pub map: MapConfig,
     /// A URL that is POSTed to when an alert cannot be stored. When the roles run apart, gateways tell it as well as
@@ -72,6 +75,20 @@ pub struct Settings {
     pub bus: BusSettings,
     /// The hand-over between processes when the roles run apart.
     pub internal: InternalSettings,
+    /// A broker of somebody else's that terminals connect to, for gateways (docs/other-brokers.md).
+    pub outside: OutsideSettings,
+}
+
+/// A broker of somebody else's in front.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutsideSettings {
+    /// Where a gateway subscribes to it, in MQTT 5 and in the clear: in a private network only. It logs in as `gateway`
+    /// with the key of `[bus]`. Without it, gateways are on the buses of our own brokers only.
+    #[schemars(example = "10.0.0.9:1883")]
+    pub broker: Option<SocketAddr>,
+    /// The name of the shared subscription: the same for all gateways that share the work.
+    pub group: String,
 }
 
 /// A terminal of our own that presses again and again: nobody is woken, and everybody hears of it when it is missing.
@@ -187,6 +204,7 @@ impl Default for Settings {
             push: PushSettings::default(),
             alarm_hook: None,
             map: MapConfig::default(),
+            fixes_kept_days: FIXES_KEPT_DAYS,
             backups: None,
             backups_kept: NonZeroUsize::new(14).unwrap_or(NonZeroUsize::MIN),
             name: None,
@@ -195,7 +213,40 @@ impl Default for Settings {
             door: DoorSettings::default(),
             bus: BusSettings::default(),
             internal: InternalSettings::default(),
+            outside: OutsideSettings::default(),
         }
+    }
+}
+
+impl Default for OutsideSettings {
+    fn default() -> Self {
+        Self { broker: None, group: "yidiantong".into() }
+    }
+}
+
+/// Why a gateway cannot subscribe to a broker outside.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OutsideError {
+    /// What terminals say, and the key, would travel in the clear through the world.
+    #[error("[outside] broker must be a loopback or private address, because nothing is encrypted there; it is {0}")]
+    NotPrivate(SocketAddr),
+    /// It would not do as a part of a subscription.
+    #[error("[outside] group {0:?} is no name for a shared subscription: letters, digits, - and _ only")]
+    Group(String),
+}
+
+impl OutsideSettings {
+    /// The broker, checked.
+    pub fn link(&self) -> Result<Option<gateway::Outside>, OutsideError> {
+        let Some(broker) = self.broker else { return Ok(None) };
+        if !is_private(broker.ip()) {
+            return Err(OutsideError::NotPrivate(broker));
+        }
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+        if self.group.is_empty() || !self.group.chars().all(plain) {
+            return Err(OutsideError::Group(self.group.clone()));
+        }
+        Ok(Some(gateway::Outside { host: broker.ip().to_string(), port: broker.port(), group: self.group.clone() }))
     }
 }
 
@@ -510,6 +561,20 @@ mod tests {
         assert!(said.starts_with("[bus] key (YDT_BUS_KEY) has 5 bytes, 32 are the least"), "{said}");
         settings.bus.key = Some("k".repeat(32));
         assert!(settings.bus.key().is_ok());
+    }
+
+    #[test]
+    fn a_broker_outside_stands_in_a_private_network_and_its_group_has_a_plain_name() {
+        let link = |text: &str| toml::from_str::<OutsideSettings>(text).unwrap().link().map_err(|why| why.to_string());
+        assert_eq!(link(""), Ok(None));
+        let outside = link("broker = \"10.0.0.9:1883\"").unwrap().unwrap();
+        assert_eq!((outside.host.as_str(), outside.port, outside.group.as_str()), ("10.0.0.9", 1883, "yidiantong"));
+        let said = link("broker = \"8.8.8.8:1883\"").unwrap_err();
+        assert!(said.starts_with("[outside] broker must be a loopback or private address"), "{said}");
+        for group in ["", "a/b", "+", "$share"] {
+            let said = link(&format!("broker = \"10.0.0.9:1883\"\ngroup = \"{group}\"")).unwrap_err();
+            assert!(said.starts_with("[outside] group"), "{said}");
+        }
     }
 
     #[test]

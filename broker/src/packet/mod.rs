@@ -434,6 +434,26 @@ pub(crate) fn write(version: Version, packet: &Outgoing, stream: &mut BytesMut) 
     }
 }
 
+/// MQTT's code for what somebody may not do.
+pub(crate) const NOT_AUTHORIZED: u8 = 0x87;
+
+/// The code that answers a wish to subscribe.
+pub(crate) fn subscribe_code(version: Version, grant: Grant) -> u8 {
+    match (version, grant) {
+        (_, Grant::Granted(qos)) => qos as u8,
+        (Version::V4, _) => 0x80,
+        (Version::V5, Grant::Denied) => NOT_AUTHORIZED,
+        (Version::V5, Grant::Invalid) => 0x8f,
+        (Version::V5, Grant::Shared) => 0x9e,
+        (Version::V5, Grant::Identifier) => 0xa1,
+    }
+}
+
+/// The code that a session is closed with; MQTT 3.1.1 has none.
+pub(crate) fn farewell_code(version: Version, farewell: Farewell) -> Option<u8> {
+    (version == Version::V5).then(|| v5::reason(farewell) as u8)
+}
+
 /// A client id for a terminal that brought none.
 pub(crate) fn client_id(id: Uuid) -> String {
     format!("auto-{}", id.simple())

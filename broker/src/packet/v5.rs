@@ -203,7 +203,7 @@ fn grant(grant: Grant) -> SubscribeReasonCode {
     }
 }
 
-fn reason(farewell: Farewell) -> DisconnectReasonCode {
+pub(super) fn reason(farewell: Farewell) -> DisconnectReasonCode {
     match farewell {
         Farewell::Malformed => DisconnectReasonCode::MalformedPacket,
         Farewell::ProtocolError => DisconnectReasonCode::ProtocolError,

@@ -18,12 +18,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use wire::bus::Downlink;
+use wire::counters::Counter;
 use wire::directory::{Fingerprint, Identity, Lookup};
+use wire::door::Breach;
 use wire::topics::Lane;
 
 use crate::bus::Room;
 use crate::clock;
 use crate::config::{Acknowledge, Bounds};
+use crate::counters::Counters;
 use crate::edge::{Edge, Entered, HalfOpen, InTime, Seat, Tell, Waiter};
 use crate::limits::{Pace, Paces};
 use crate::mailbox::{Order, Post};
@@ -249,6 +252,7 @@ struct Session<S> {
     bounds: Bounds,
     telemetry: Telemetry,
     quiet_max: Duration,
+    /// When the last whole packet came.
     heard: Instant,
     /// The longest packet that the terminal takes.
     packet_max: usize,
@@ -266,10 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             tokio::select! {
                 () = self.handle.mailbox.rung() => {}
                 turn = self.line.turn(reading) => match turn {
-                    Ok(Turn::Read) => {
-                        self.heard = Instant::now();
-                        self.handle.hear(clock::now());
-                    }
+                    Ok(Turn::Read) => self.handle.hear(clock::now()),
                     Ok(Turn::Wrote) => {}
                     Ok(Turn::Closed) | Err(_) => return End::Lost,
                 },
@@ -288,6 +289,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// Does everything that can be done without waiting.
     fn turn(&mut self) -> Result<HeldUp, End> {
         self.read_posts()?;
+        let mut understood = false;
         let held_up = loop {
             let held_up = self.held_up();
             if held_up != HeldUp::No {
@@ -296,9 +298,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             let Some(frame) = packet::cut(&mut self.line.input, self.edge.config.packet_max)? else {
                 break HeldUp::No;
             };
+            understood = true;
             self.take(packet::read(self.version, frame)?)?;
             self.write_acks()?;
         };
+        // A packet of which a byte comes now and then is no sign of life, as the standard has it (3.1.2.10): else it would
+        // hold its session and its memory for ever.
+        if understood {
+            self.heard = Instant::now();
+        }
         self.line.tidy();
         self.write_acks()?;
         self.write_downlinks()?;
@@ -400,7 +408,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 return Err(Violation::Unreleased.into());
             }
         }
-        let verdict = match self.edge.spoken_for(self.handle.identity(), &publish.topic) {
+        let verdict = match self.edge.spoken_for(&self.handle.identity(), &publish.topic) {
             Some((terminal, Lane::Alert)) => {
                 self.alert(Arc::clone(&terminal.serial), &publish);
                 return Ok(());
@@ -414,6 +422,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             None => {
                 self.edge.counters.publish_denied.one();
+                // Where a code can be said, it is; MQTT 3.1.1 closes, and QoS 0 has no answer.
+                let code = (self.version == Version::V5).then(|| kind(qos)).flatten().map(|_| packet::NOT_AUTHORIZED);
+                self.breach(Breach::Publish, Some(&publish.topic), code);
                 if self.version == Version::V4 {
                     return Err(End::Denied);
                 }
@@ -453,23 +464,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     fn subscribe(&mut self, wish: Wish, identifier: Option<usize>) -> Grant {
         let Wish { filter, qos } = wish;
-        if identifier.is_some() {
-            return Grant::Identifier;
-        }
-        if filter.starts_with("$share/") {
-            return Grant::Shared;
-        }
-        if !packet::is_filter(&filter) {
-            return Grant::Invalid;
-        }
         let granted = qos.min(Qos::AtLeastOnce);
-        if !self.edge.may_subscribe(&self.handle.identity(), &filter)
-            || !self.handle.memory.lock().subscribe(filter, granted, self.bounds.filters)
+        let grant = if identifier.is_some() {
+            Grant::Identifier
+        } else if filter.starts_with("$share/") {
+            Grant::Shared
+        } else if !packet::is_filter(&filter) {
+            Grant::Invalid
+        } else if self.edge.may_subscribe(&self.handle.identity(), &filter)
+            && self.handle.memory.lock().subscribe(&filter, granted, self.bounds.filters)
         {
-            self.edge.counters.subscribe_denied.one();
-            return Grant::Denied;
+            return Grant::Granted(granted);
+        } else {
+            Grant::Denied
+        };
+        match grant {
+            Grant::Denied => self.edge.counters.subscribe_denied.one(),
+            _ => self.edge.counters.subscribe_refused.one(),
         }
-        Grant::Granted(granted)
+        self.breach(Breach::Subscribe, Some(&filter), Some(packet::subscribe_code(self.version, grant)));
+        grant
+    }
+
+    fn breach(&self, what: Breach, topic: Option<&str>, code: Option<u8>) {
+        self.edge.violations.note(self.handle.identity().login(), what, topic, code);
     }
 
     fn downlink(&mut self, downlink: Arc<Downlink>) -> Result<(), End> {
@@ -547,9 +565,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let farewell = match &end {
             End::Left(_) | End::Lost => None,
             End::Violation(violation) => {
+                let (what, counter) = breach(counters, violation);
                 counters.violations.one();
+                counter.one();
+                let farewell = violation.farewell();
+                self.edge.violations.note(login, what, None, packet::farewell_code(self.version, farewell));
                 tracing::info!(login, %violation, "a session was closed because it broke the protocol");
-                Some(violation.farewell())
+                Some(farewell)
             }
             End::Denied => {
                 tracing::info!(login, "a session was closed because it published to a topic that is not its own");
@@ -603,7 +625,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if will == AtEnd::Publish
             && let Some(will) = self.will
         {
-            self.edge.will(identity, *will);
+            self.edge.will(&identity, *will);
         }
         if acks.is_ok() && farewell.is_ok() && !matches!(end, End::Lost) {
             self.line.finish().await;
@@ -642,6 +664,20 @@ enum HeldUp {
 enum Fits {
     Yes,
     No,
+}
+
+/// What a violation is called, and what counts it.
+fn breach<'c>(counters: &'c Counters, violation: &Violation) -> (Breach, &'c Counter) {
+    match violation {
+        Violation::Malformed | Violation::V4(_) | Violation::V5(_) => {
+            (Breach::Malformed, &counters.violations_malformed)
+        }
+        Violation::TooLarge(_) => (Breach::TooLarge, &counters.violations_too_large),
+        Violation::Unexpected => (Breach::Unexpected, &counters.violations_unexpected),
+        Violation::Topic => (Breach::TopicName, &counters.violations_topic_name),
+        Violation::Alias => (Breach::TopicAlias, &counters.violations_topic_alias),
+        Violation::Unreleased => (Breach::Quota, &counters.violations_quota),
+    }
 }
 
 /// How a publish of this QoS is acknowledged.

@@ -142,7 +142,7 @@ pub(crate) enum Answer {
 /// A gateway that does what it is told.
 pub(crate) struct Gateway {
     client: AsyncClient,
-    pub(crate) uplinks: mpsc::UnboundedReceiver<Uplink>,
+    pub(crate) uplinks: mpsc::UnboundedReceiver<Uplink<'static>>,
     pub(crate) presence: mpsc::UnboundedReceiver<Presence>,
     _stop: DropGuard,
 }
@@ -176,11 +176,11 @@ impl Gateway {
         Self { client, uplinks, presence, _stop: stop.drop_guard() }
     }
 
-    pub(crate) async fn uplink(&mut self) -> Uplink {
+    pub(crate) async fn uplink(&mut self) -> Uplink<'static> {
         soon("an uplink", self.uplinks.recv()).await.unwrap()
     }
 
-    pub(crate) async fn receipt(&self, uplink: &Uplink) {
+    pub(crate) async fn receipt(&self, uplink: &Uplink<'_>) {
         send_receipts(&self.client, &uplink.door, &[uplink.id]).await;
     }
 
@@ -205,7 +205,7 @@ async fn listen(
     name: &str,
     filters: &[String],
     answer: Answer,
-    up: mpsc::UnboundedSender<Uplink>,
+    up: mpsc::UnboundedSender<Uplink<'static>>,
     present: mpsc::UnboundedSender<Presence>,
     stop: &CancellationToken,
 ) -> AsyncClient {
@@ -233,11 +233,13 @@ async fn listen(
                         let _ = present.send(bus::decode(&publish.payload).unwrap());
                     }
                     Ok(Event::Incoming(Packet::Publish(publish))) => {
-                        let uplink: Uplink = bus::decode(&publish.payload).unwrap();
-                        if answer == Answer::AtOnce && uplink.lane == Lane::Alert {
-                            send_receipts(&client, &uplink.door, &[uplink.id]).await;
+                        for uplink in bus::unpack::<Uplink<'_>>(&publish.payload) {
+                            let uplink = uplink.unwrap().into_owned();
+                            if answer == Answer::AtOnce && uplink.lane == Lane::Alert {
+                                send_receipts(&client, &uplink.door, &[uplink.id]).await;
+                            }
+                            let _ = up.send(uplink);
                         }
-                        let _ = up.send(uplink);
                     }
                     Ok(_) => {}
                     Err(_) => return,

@@ -75,3 +75,23 @@ async fn two_that_fight_over_a_client_id_leave_one_session_and_no_press_lost() {
     assert_eq!(door.counters.taken_over.get(), 101);
     press(&mut last, 101).await;
 }
+
+#[tokio::test]
+async fn a_packet_of_which_a_byte_comes_now_and_then_is_no_sign_of_life() {
+    let door = Door::open(quick()).await;
+    let _gateway = door.gateway("g1").await;
+    let (mut slow, _) = Raw::v4_with(&door, "P1", |connect| connect.keep_alive = 1).await;
+    let mut other = Raw::v4(&door, "P2").await;
+    // A PUBLISH of 60 000 bytes, of which one comes each 50 ms: it would take most of an hour.
+    slow.say(&[0x32, 0xe0, 0xd4, 0x03]).await;
+    let mut drops = tokio::time::interval(Duration::from_millis(50));
+    let dripping = async {
+        while door.counters.gone_silent.get() == 0 {
+            drops.tick().await;
+            slow.say_if_open(b"x").await;
+        }
+    };
+    crate::bench::soon("it is ended", dripping).await;
+    assert_eq!(door.counters.alerts.get(), 0);
+    other.ping().await;
+}

@@ -6,6 +6,7 @@ use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::QoS as Qos5;
 use rumqttc::v5::mqttbytes::v5::{self, DisconnectReasonCode, PubAckReason, PubRecReason};
 use wire::directory::{Dialect, Terminal};
+use wire::door::Breach;
 use wire::topics::Lane;
 
 use crate::bench::{Door, Raw, pager, quick, secret_of};
@@ -22,7 +23,7 @@ async fn telemetry_is_acknowledged_without_a_receipt_in_every_qos() {
     assert_eq!(terminal.hear_v4().await, v4::Packet::PubRec(v4::PubRec::new(2)));
     for payload in ["zero", "one", "two"] {
         let uplink = gateway.uplink().await;
-        assert_eq!((uplink.lane, uplink.payload), (Lane::Telemetry, payload.as_bytes().to_vec()));
+        assert_eq!((uplink.lane, &*uplink.payload), (Lane::Telemetry, payload.as_bytes()));
     }
 }
 
@@ -67,6 +68,20 @@ async fn a_topic_of_another_terminal_is_denied_in_mqtt_5_and_ends_the_session_in
     terminal.publish_v4("ydt/1/P1/alert", 1, "help").await;
     terminal.closed().await;
     assert_eq!((door.counters.publish_denied.get(), door.counters.alerts.get()), (4, 0));
+    // Told to those who administer: who, where, and what was answered.
+    let told = door.broker.standing()();
+    let seen: Vec<_> = told.violations.iter().map(|one| (&*one.login, one.topic.as_deref(), one.code)).collect();
+    let denied = Some(0x87);
+    let wanted = [
+        ("P1", Some("ydt/1/P2/alert"), denied),
+        ("P1", Some("ydt/1/P1/notice"), denied),
+        // QoS 0 has no answer, and MQTT 3.1.1 no code.
+        ("P1", Some("bus/gateways"), None),
+        ("P2", Some("ydt/1/P1/alert"), None),
+    ];
+    assert_eq!(seen, wanted);
+    assert!(told.violations.iter().all(|one| one.what == Breach::Publish && one.times == 1));
+    assert_eq!((told.counted["publish_denied"], told.tls), (4, None));
 }
 
 #[tokio::test]
@@ -99,8 +114,77 @@ async fn what_breaks_the_protocol_ends_the_session() {
     let mut terminal = Raw::v5(&door, "P1").await;
     terminal.say(&[0x30, 7, 0, 1, b't', 3, 0x23, 0, 9]).await;
     terminal.dismissed(DisconnectReasonCode::TopicAliasInvalid).await;
-    assert_eq!(door.counters.violations.get(), 12);
+    let counters = &door.counters;
+    assert_eq!(counters.violations.get(), 12);
+    let by_cause = [
+        &counters.violations_malformed,
+        &counters.violations_topic_name,
+        &counters.violations_unexpected,
+        &counters.violations_too_large,
+        &counters.violations_topic_alias,
+        &counters.violations_quota,
+    ];
+    assert_eq!(by_cause.map(wire::counters::Counter::get), [4, 2, 3, 2, 1, 0]);
+    let told = door.broker.standing()().violations;
+    let too_large: Vec<_> = told.iter().filter(|one| one.what == Breach::TooLarge).map(|one| one.code).collect();
+    assert_eq!(too_large, [Some(0x95), None]);
+    assert!(told.iter().any(|one| one.what == Breach::Malformed && one.times == 2), "{told:?}");
     Raw::v4(&door, "P1").await.ping().await;
+}
+
+#[tokio::test]
+async fn what_comes_out_of_order_is_answered_as_the_standard_says_or_ends_the_session() {
+    let door = Door::open(quick()).await;
+    let mut gateway = door.gateway("g1").await;
+    // Anything before CONNECT: PUBLISH, SUBSCRIBE, PUBACK, DISCONNECT, AUTH.
+    let early: [&[u8]; 5] = [
+        b"\x32\x16\x00\x0eydt/1/P1/alert\x00\x01help",
+        b"\x82\x0f\x00\x01\x00\x0aydt/1/P1/#\x01",
+        &[0x40, 2, 0, 1],
+        &[0xe0, 0],
+        &[0xf0, 0],
+    ];
+    for bytes in early {
+        let mut stranger = Raw::dial(door.address()).await;
+        stranger.say(bytes).await;
+        stranger.closed().await;
+    }
+    assert_eq!((door.counters.refused_protocol.get(), door.counters.sessions_opened.get()), (5, 0));
+
+    // Packets that only a server sends: CONNACK, SUBACK, UNSUBACK, PINGRESP.
+    let foreign: [&[u8]; 4] = [&[0x20, 2, 0, 0], &[0x90, 3, 0, 1, 0], &[0xb0, 2, 0, 1], &[0xd0, 0]];
+    for bytes in foreign {
+        let mut terminal = Raw::v4(&door, "P1").await;
+        terminal.say(bytes).await;
+        terminal.closed().await;
+    }
+    let mut foreign5 = foreign;
+    (foreign5[0], foreign5[1], foreign5[2]) = (&[0x20, 3, 0, 0, 0], &[0x90, 4, 0, 1, 0, 0], &[0xb0, 4, 0, 1, 0, 0]);
+    for bytes in foreign5 {
+        let mut terminal = Raw::v5(&door, "P1").await;
+        terminal.say(bytes).await;
+        terminal.dismissed(DisconnectReasonCode::ProtocolError).await;
+    }
+    // A second CONNECT.
+    let mut terminal = Raw::v5(&door, "P1").await;
+    let again = v5::Connect { keep_alive: 60, client_id: "again".into(), clean_start: true, properties: None };
+    terminal.say_v5(&v5::Packet::Connect(again, None, None)).await;
+    terminal.dismissed(DisconnectReasonCode::ProtocolError).await;
+    assert_eq!(door.counters.violations.get(), 9);
+
+    // Answers to what was never sent are no harm: a PUBACK of nothing, a PUBREL of nothing.
+    let mut terminal = Raw::v5(&door, "P1").await;
+    terminal.say(&[0x40, 2, 0, 99]).await;
+    terminal.say(&[0x62, 2, 0, 99]).await;
+    let v5::Packet::PubComp(unknown) = terminal.hear_v5().await else { panic!("no PUBCOMP") };
+    assert_eq!((unknown.pkid, unknown.reason), (99, v5::PubCompReason::PacketIdentifierNotFound));
+    let mut old = Raw::v4(&door, "P2").await;
+    old.say_v4(&v4::Packet::PubRel(v4::PubRel::new(99))).await;
+    assert_eq!(old.hear_v4().await, v4::Packet::PubComp(v4::PubComp::new(99)));
+    old.publish_v4("ydt/1/P2/alert", 1, "help").await;
+    old.hear_puback(1).await;
+    assert_eq!(gateway.uplink().await.serial, "P2", "nobody got past the door before");
+    assert_eq!((door.counters.violations.get(), door.counters.alerts.get()), (9, 1));
 }
 
 #[tokio::test]
@@ -154,8 +238,8 @@ async fn a_will_is_published_when_its_terminal_goes_without_a_word() {
     let (breaks, _) = Raw::v4_with(&door, "chen", with_will).await;
     drop(breaks);
     let uplink = gateway.uplink().await;
-    assert_eq!((uplink.serial.as_str(), uplink.lane), ("chen/phone", Lane::Telemetry));
-    assert_eq!(uplink.payload, br#"{"_type":"lwt"}"#);
+    assert_eq!((&*uplink.serial, uplink.lane), ("chen/phone", Lane::Telemetry));
+    assert_eq!(uplink.payload[..], *br#"{"_type":"lwt"}"#);
     assert_eq!(door.counters.wills.get(), 1);
 
     // Where presses share the topic, all of it is alert lane, wills too.
@@ -177,5 +261,5 @@ async fn a_will_to_a_foreign_topic_is_not_published() {
     crate::bench::until("the will was looked at", || door.counters.publish_denied.get() == 1).await;
     let mut terminal = Raw::v4(&door, "P2").await;
     terminal.publish_v4("ydt/1/P2/alert", 1, "own").await;
-    assert_eq!(gateway.uplink().await.payload, b"own");
+    assert_eq!(gateway.uplink().await.payload[..], *b"own");
 }

@@ -225,6 +225,18 @@ async fn a_renewed_certificate_is_shown_to_the_next_and_ends_no_session() {
 }
 
 #[tokio::test]
+async fn it_is_told_until_when_the_certificate_holds_that_is_shown_now() {
+    let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::found());
+    let door = open(folder.path(), &authority).await;
+    let standing = door.broker.standing();
+    let tls = || standing().tls.unwrap();
+    assert!(tls().asks_certificates && tls().listen == door.broker.mqtts_addr().unwrap().to_string());
+    assert!(tls().expires_at.to_string().starts_with("4096-01-01"), "{:?}", tls());
+    authority.sign("127.0.0.1", ExtendedKeyUsagePurpose::ServerAuth, Holds::NoMore).write(folder.path());
+    until("the expired one is shown", || tls().expires_at.to_string() == "2020-01-01T00:00:00Z").await;
+}
+
+#[tokio::test]
 async fn who_does_not_finish_a_handshake_is_not_waited_for() {
     let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::found());
     authority.door().write(folder.path());

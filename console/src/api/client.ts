@@ -18,6 +18,7 @@ import type {
   Contract,
   ContractDraft,
   Detail,
+  Doors,
   Fence,
   FenceDraft,
   Ledger,
@@ -337,6 +338,7 @@ export const clockTargets = (node: string) => call<ClockTargets>(`/nodes/${encod
 export const addClockTarget = (node: string, draft: ClockTargetDraft) =>
   post<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`, draft)
 const laddersOf = (node: string) => `/nodes/${encodeURIComponent(node)}/ladders`
+export const doors = () => call<Doors>('/doors')
 export const ladders = (node: string) => call<Ladders>(laddersOf(node))
 export const previewLadder = (node: string, draft: LadderDraft) => post<LadderPreview>(`${laddersOf(node)}/preview`, draft)
 export const makeLadder = (node: string, draft: LadderDraft) => post<Ladders>(laddersOf(node), draft)

@@ -819,6 +819,31 @@ export interface Ladders {
   holidays: (HolidayDraft & { node: string })[]
 }
 
+/** A terminal said something that it may not say. */
+export interface Violation {
+  at: string
+  times: number
+  serial: string
+  what: string
+  topic: string | null
+  code: number | null
+}
+
+/** A front door, as it last said. */
+export interface Door {
+  name: string
+  heard_at: string
+  silent: boolean
+  opened_at: string
+  tls: { listen: string; expires_at: string; asks_certificates: boolean } | null
+  counted: Record<string, number>
+  violations: Violation[]
+}
+
+export interface Doors {
+  doors: Door[]
+}
+
 export interface LadderMoment {
   after_s: number
   what: string

@@ -76,7 +76,7 @@ pub(super) async fn start(
         status: None,
         doubts: Vec::new(),
     };
-    let receipts = api.desk().take(vec![report]).await?;
+    let receipts = api.desk().take(&[report]).await?;
     let incident = receipts.first().and_then(|receipt| match receipt.outcome {
         Outcome::Committed { incident } | Outcome::Same { incident, .. } => incident,
     });

@@ -11,6 +11,7 @@ mod centre;
 mod clocks;
 mod contracts;
 mod deliveries;
+mod doors;
 mod drills;
 mod errors;
 mod fences;

@@ -9,8 +9,9 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::{
-    Api, aftercare, appointments, centre, clocks, contracts, deliveries, drills, fences, health, incidents, ladders,
-    live, map, offers, openapi, orders, push, records, refusals, residents, responders, scores, sessions, site,
+    Api, aftercare, appointments, centre, clocks, contracts, deliveries, doors, drills, fences, health, incidents,
+    ladders, live, map, offers, openapi, orders, push, records, refusals, residents, responders, scores, sessions,
+    site,
 };
 use crate::photo;
 
@@ -125,6 +126,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(deliveries::sms_status))
         .routes(routes!(health::health))
         .routes(routes!(health::metrics))
+        .routes(routes!(doors::list))
         .routes(routes!(openapi::document))
 }
 

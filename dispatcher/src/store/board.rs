@@ -130,13 +130,15 @@ async fn cases(
          join incident_place p on p.incident_id = i.id
          left join service_category c on c.word = i.service
          left join incident_place here on here.incident_id = $1
+         -- On the sphere: right to half a percent.
+         cross join lateral (select st_distance(p.place, here.place, false) as m) far
          where i.closed_at is null and i.origin = 'listed' and not i.canary
             and (i.class = 'emergency' or i.class = 'service' and i.service is not null)
-            and p.place is not null and ($1::uuid is null or st_dwithin(p.place, here.place, $2))
+            and p.place is not null and ($1::uuid is null or far.m <= $2)
             -- Somebody is there, or has been.
             and not exists (select from offer o where o.incident_id = i.id
                 and (o.state = 'on_scene' or o.state = 'done' and o.round = i.round))
-         order by i.id is distinct from $1, i.class = 'service', p.place <-> here.place, i.opened_at
+         order by i.id is distinct from $1, i.class = 'service', far.m, i.opened_at
          limit $3"#,
         around.map(|incident| incident.0),
         config.reach_m * AROUND,
@@ -181,9 +183,10 @@ async fn pairs(conn: &mut PgConnection, wanted: &[(Uuid, String)], config: &Conf
                 and o.asked_at > clock_timestamp() - interval '12 hours' and o.accepted_at is not null) as "jobs!"
          from unnest($1::uuid[], $2::text[]) t (incident, category)
          join incident i on i.id = t.incident
-         cross join lateral who_might_go(t.incident, t.category, $3, make_interval(secs => $4)) w
+         cross join lateral contracted(t.incident, t.category, $3, make_interval(secs => $4)) w
          left join provider_standing s on s.provider_id = w.provider_id
-         where (w.unfit is null or w.unfit = 'engaged')
+         -- Nothing stands in their way, or only that they are engaged.
+         where w.stage >= 10
             and not exists (select from offer o where o.incident_id = t.incident and o.responder_id = w.responder_id
                 and (o.state = 'declined' or o.round = i.round))"#,
         &incidents,
@@ -216,19 +219,22 @@ async fn people(
         r#"select r.id as "id!", r.mode as "mode!", st_y(p.place::geometry) as "lat!", st_x(p.place::geometry) as "lon!",
             o.state as "state?", o.incident_id as "incident?",
             o.arrived_at + coalesce(c.usual_min, $3) * interval '1 minute' as free_at,
-            (select count(*) from offer past where past.responder_id = r.id and past.accepted_at is not null
-                and past.asked_at > now() - interval '90 days' and past.state <> 'lost') as "yes!",
-            (select count(*) from offer past where past.responder_id = r.id
-                and past.asked_at > now() - interval '90 days'
-                and past.state in ('declined', 'silent', 'lost')) as "no!",
+            said.yes as "yes!", said.no as "no!",
             (select coalesce(array_agg(distinct k.category), '{}') from contract k
-             where k.provider_id = r.provider_id and is_in_force(k, now())
+             where k.provider_id = r.provider_id and is_in_force(k, (now() at time zone top.time_zone)::date)
                 and (r.skills is null or k.category = any(r.skills))) as "does!"
          from responder r
+         join org_node top on top.parent_id is null
          join responder_position p on p.responder_id = r.id
          left join offer o on o.responder_id = r.id and o.state in ('asked', 'accepted', 'on_the_way', 'on_scene')
          left join incident i on i.id = o.incident_id
          left join service_category c on c.word = i.service
+         cross join lateral (
+            select count(*) filter (where past.accepted_at is not null and past.state <> 'lost') as yes,
+                count(*) filter (where past.state in ('declined', 'silent', 'lost')) as no
+            from offer past
+            where past.responder_id = r.id and past.asked_at > now() - interval '90 days'
+         ) said
          where r.id = any($1) or o.incident_id = any($2)
          order by r.id"#,
         &able,

@@ -1,5 +1,7 @@
 //! What `doctor` asks the database. Counts and names of things, never of people.
 
+use std::num::NonZeroU16;
+
 use jiff::Timestamp;
 use sqlx::PgConnection;
 
@@ -7,6 +9,9 @@ use super::StoreError;
 
 /// Two siblings that share more than this share of the smaller are told of.
 const SLIVER: f64 = 0.01;
+
+/// By so many of the last whole days it is told how much fixes take.
+const GROWTH_DAYS: i64 = 7;
 
 /// What can be asked of any PostgreSQL.
 #[derive(Debug, Clone)]
@@ -80,12 +85,29 @@ pub struct District {
     pub unsent: i64,
     /// Days from today for which fixes have a partition, in a row.
     pub partition_days: i64,
-    /// Fixes that lie in no day's partition.
+    /// Fixes that lie in no day's partition, but for those of days given up that open cases reach back to.
     pub unfiled_fixes: i64,
+    /// What a day's fixes take, in bytes: of the last whole days, at most seven, the mean.
+    pub fix_bytes_a_day: Option<i64>,
+    /// Days before today that have a partition.
+    pub fix_days: i64,
+    /// The front doors.
+    pub doors: Vec<Door>,
 }
 
-/// Asks for it.
-pub async fn district(conn: &mut PgConnection) -> Result<District, StoreError> {
+/// A front door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Door {
+    /// Its name.
+    pub name: String,
+    /// Whether it should have been heard of since.
+    pub is_silent: bool,
+    /// How long the certificate holds that it shows, in whole days; negative when it has expired.
+    pub certificate_days: Option<i64>,
+}
+
+/// Asks for it. Fixes older than `kept_days` are there for open cases.
+pub async fn district(conn: &mut PgConnection, kept_days: NonZeroU16) -> Result<District, StoreError> {
     let people = sqlx::query!(
         r#"with worn as (
             select a.resident_id, a.terminal_id from terminal_assignment a join terminal t on t.id = a.terminal_id
@@ -139,10 +161,13 @@ pub async fn district(conn: &mut PgConnection) -> Result<District, StoreError> {
                 and next_try_at < clock_timestamp() - interval '1 min' and not_after > clock_timestamp()) as "unsent!",
             (select coalesce(min(ahead), 31) from generate_series(0, 30) as ahead
              where to_regclass('fix_' || to_char(current_date + ahead, 'YYYYMMDD')) is null)::bigint as "partition_days!",
-            (select count(*) from fix_default) as "unfiled_fixes!""#
+            (select count(*) from fix_default
+             where received_at >= (current_date - $1::integer)::timestamptz) as "unfiled_fixes!""#,
+        i32::from(kept_days.get()),
     )
-    .fetch_one(conn)
+    .fetch_one(&mut *conn)
     .await?;
+    let (fix_days, fix_bytes_a_day) = past_fixes(conn).await?;
     Ok(District {
         users: people.users,
         admins: people.admins,
@@ -162,5 +187,41 @@ pub async fn district(conn: &mut PgConnection) -> Result<District, StoreError> {
         unsent: work.unsent,
         partition_days: work.partition_days,
         unfiled_fixes: work.unfiled_fixes,
+        fix_bytes_a_day,
+        fix_days,
+        doors: doors(conn).await?,
     })
+}
+
+/// How many whole days hold fixes, and what the last of them take each, in bytes.
+async fn past_fixes(conn: &mut PgConnection) -> Result<(i64, Option<i64>), StoreError> {
+    let row = sqlx::query!(
+        r#"with past as (
+            select c.relname, pg_total_relation_size(c.oid) as bytes, row_number() over (order by c.relname desc) as back
+            from pg_inherits h join pg_class c on c.oid = h.inhrelid
+            where h.inhparent = 'fix'::regclass and c.relname ~ '^fix_[0-9]{8}$'
+                and c.relname < 'fix_' || to_char(current_date, 'YYYYMMDD')
+                -- Days of before anybody was here.
+                and pg_relation_size(c.oid) > 0)
+         select count(*) as "days!", (avg(bytes) filter (where back <= $1))::bigint as a_day from past"#,
+        GROWTH_DAYS,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.days, row.a_day))
+}
+
+async fn doors(conn: &mut PgConnection) -> Result<Vec<Door>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select name, heard_at < clock_timestamp() - make_interval(secs => $1) as "is_silent!",
+            floor(extract(epoch from tls_expires_at - clock_timestamp()) / 86400)::bigint as certificate_days
+         from door order by name"#,
+        super::doors::SILENT_AFTER.as_secs_f64(),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Door { name: row.name, is_silent: row.is_silent, certificate_days: row.certificate_days })
+        .collect())
 }

@@ -31,15 +31,6 @@ pub(super) async fn candidates(
     ways: &HashMap<ResponderId, SignedDuration>,
     config: &Config,
 ) -> Result<Option<Vec<Candidate>>, StoreError> {
-    let is_known = sqlx::query_scalar!(
-        r#"select place is not null as "known!" from incident_place where incident_id = $1"#,
-        incident.0
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    if !is_known {
-        return Ok(None);
-    }
     let rows = sqlx::query!(
         r#"select w.responder_id as "responder_id!", w.unfit, w.distance_m, w.mode as "mode!", w.grade,
             coalesce(s.handicap_s, 0) as "handicap_s!",
@@ -55,8 +46,12 @@ pub(super) async fn candidates(
         config.position_fresh_for.as_secs_f64(),
         CANDIDATES_MAX,
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
+    // There is nobody, too, where nobody knows the place.
+    if rows.is_empty() && !is_placed(conn, incident).await? {
+        return Ok(None);
+    }
     let mut candidates = rows
         .into_iter()
         .map(|row| {
@@ -75,6 +70,16 @@ pub(super) async fn candidates(
         (candidate.unfit.is_some(), candidate.reckoned.is_none(), candidate.reckoned, candidate.responder)
     });
     Ok(Some(candidates))
+}
+
+async fn is_placed(conn: &mut PgConnection, incident: IncidentId) -> Result<bool, StoreError> {
+    let is_known = sqlx::query_scalar!(
+        r#"select place is not null as "known!" from incident_place where incident_id = $1"#,
+        incident.0
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(is_known)
 }
 
 pub(super) fn quality(grade: Option<i16>, handicap_s: f64, jobs: i64) -> Quality {

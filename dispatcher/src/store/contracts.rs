@@ -1,5 +1,5 @@
 //! Who has which contract: for what, below which node, from when to when, at which hours. Who can go by them is
-//! `who_might_go`'s (`0017_who_can_go.sql`); what they ask for is [`super::score`]'s.
+//! `contracted`'s (`0026_who_can_go_sooner.sql`); what they ask for is [`super::score`]'s.
 
 use domain::hours::{BadHours, Hours};
 use domain::id::{ProviderId, UserId};

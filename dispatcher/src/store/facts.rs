@@ -47,8 +47,9 @@ pub(crate) async fn gather(
     };
     // Who watches a quiet night touches no key: an open console is enough to hear it ring.
     let hears_for = users::SESSION_LASTS;
-    let operators = presence(users::anybody_present(conn, incident.id, OPERATORS, gone_after, hears_for).await?);
-    let supervisors = presence(users::anybody_present(conn, incident.id, SUPERVISORS, gone_after, hears_for).await?);
+    let at_consoles =
+        users::anybody_present(conn, incident.id, [OPERATORS, SUPERVISORS], gone_after, hears_for).await?;
+    let [operators, supervisors] = at_consoles.map(presence);
     let policy = policies(conn, &[incident.id.0]).await?.remove(&incident.id.0).unwrap_or_default();
     let candidates =
         choice::candidates(conn, incident.id, wanted(incident.class, category), &advised.ways, config).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::fence::{Belief, Fence, Kind, Print, Shape, Sighting, Standing};
+use domain::fence::{Fence, Kind, Print, Shape, Sighting, Standing};
 use domain::id::{FenceId, IncidentId, ResidentId, TerminalId, UserId};
 use domain::place::{Metres, Position, Source};
 use domain::word::Word;
@@ -186,20 +186,28 @@ pub struct Beliefs {
     pub of: i32,
     /// When it was written.
     pub at: Timestamp,
+    /// The time of the newest position that was looked at, the same for all of the wearer's fences.
+    pub newest: Option<Timestamp>,
     /// Of each fence.
-    pub each: Vec<(FenceId, Belief)>,
+    pub each: Vec<(FenceId, Standing)>,
 }
 
 impl Beliefs {
     /// From its columns. What nobody can read has to be seen again.
-    pub(super) fn read(beliefs: &str, of: i32, at: Timestamp) -> Self {
-        let each: Vec<Entry> = serde_json::from_str(beliefs).unwrap_or_default();
-        Self { of, at, each: each.into_iter().map(Entry::into_belief).collect() }
+    pub(super) fn read(
+        beliefs: Option<String>,
+        of: Option<i32>,
+        at: Option<jiff_sqlx::Timestamp>,
+        newest: Option<jiff_sqlx::Timestamp>,
+    ) -> Option<Self> {
+        let each: Vec<Entry> = serde_json::from_str(&beliefs?).unwrap_or_default();
+        let each = each.into_iter().map(Entry::into_standing).collect();
+        Some(Self { of: of?, at: at?.to_jiff(), newest: newest.map(jiff_sqlx::Timestamp::to_jiff), each })
     }
 
     /// Its first column.
     pub(super) fn write(&self) -> Value {
-        let entries: Vec<Entry> = self.each.iter().map(|(fence, belief)| Entry::new(*fence, belief)).collect();
+        let entries: Vec<Entry> = self.each.iter().map(|(fence, standing)| Entry::new(*fence, standing)).collect();
         serde_json::to_value(entries).unwrap_or_default()
     }
 }
@@ -209,7 +217,6 @@ impl Beliefs {
 struct Entry {
     fence: Uuid,
     standing: Stands,
-    newest: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -225,16 +232,16 @@ enum Stands {
 }
 
 impl Entry {
-    fn new(FenceId(fence): FenceId, belief: &Belief) -> Self {
-        let (standing, since, witness) = match &belief.standing {
+    fn new(FenceId(fence): FenceId, standing: &Standing) -> Self {
+        let (standing, since, witness) = match standing {
             Standing::Inside => (Stands::Inside, None, None),
             Standing::Doubtful { first } => (Stands::Doubtful, None, Some(first)),
             Standing::Outside { since, back } => (Stands::Outside, Some(*since), back.as_ref()),
         };
-        Self { fence, standing, newest: belief.newest, since, witness: witness.map(Witness::from) }
+        Self { fence, standing, since, witness: witness.map(Witness::from) }
     }
 
-    fn into_belief(self) -> (FenceId, Belief) {
+    fn into_standing(self) -> (FenceId, Standing) {
         let witness = self.witness.and_then(Witness::into_sighting);
         let standing = match (self.standing, self.since, witness) {
             (Stands::Doubtful, _, Some(first)) => Standing::Doubtful { first },
@@ -242,7 +249,7 @@ impl Entry {
             // A witness that nobody can read is one that has to come again.
             _ => Standing::Inside,
         };
-        (FenceId(self.fence), Belief { standing, newest: self.newest })
+        (FenceId(self.fence), standing)
     }
 }
 
@@ -264,25 +271,22 @@ pub struct Worn {
 /// All terminals that these residents wear.
 pub async fn worn(conn: &mut PgConnection, residents: &[Uuid]) -> Result<Vec<Worn>, StoreError> {
     let rows = sqlx::query!(
-        r#"select a.resident_id, a.terminal_id, a.since, r.fences_version, s.beliefs::text as "beliefs?",
-            s.beliefs_of as "beliefs_of?", s.believed_at as "believed_at?"
+        r#"select a.resident_id, a.terminal_id, a.since, r.fences_version, s.beliefs::text,
+            s.beliefs_of, s.believed_at, s.newest_at
          from terminal_assignment a
          join resident r on r.id = a.resident_id
-         left join terminal_state s on s.terminal_id = a.terminal_id
+         join terminal_state s on s.terminal_id = a.terminal_id
          where a.resident_id = any($1) and a.until is null"#,
         residents
     )
     .fetch_all(conn)
     .await?;
-    let worn = rows.into_iter().map(|row| {
-        let beliefs = row.beliefs.zip(row.beliefs_of).zip(row.believed_at);
-        Worn {
-            resident: ResidentId(row.resident_id),
-            terminal: TerminalId(row.terminal_id),
-            since: row.since.to_jiff(),
-            version: row.fences_version,
-            beliefs: beliefs.map(|((beliefs, of), at)| Beliefs::read(&beliefs, of, at.to_jiff())),
-        }
+    let worn = rows.into_iter().map(|row| Worn {
+        resident: ResidentId(row.resident_id),
+        terminal: TerminalId(row.terminal_id),
+        since: row.since.to_jiff(),
+        version: row.fences_version,
+        beliefs: Beliefs::read(row.beliefs, row.beliefs_of, row.believed_at, row.newest_at),
     });
     Ok(worn.collect())
 }

@@ -16,6 +16,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::timeline::Head;
 
 fn word<T: Word>(text: &str, table: &'static str, id: &dyn ToString, column: &'static str) -> Result<T, StoreError> {
     T::parse(text).map_err(|_| StoreError::Impossible { table, id: id.to_string(), column })
@@ -393,13 +394,13 @@ impl From<sqlx::Error> for SaveError {
     }
 }
 
-/// Writes what a decision made, `now`, of an incident that the caller has locked.
+/// Writes what a decision made, `now`, of an incident that the caller has locked; tells where its timeline ends.
 pub async fn save(
     conn: &mut PgConnection,
     before: &Incident,
     next: &Incident,
     now: Timestamp,
-) -> Result<(), SaveError> {
+) -> Result<Head, SaveError> {
     let (owner, since, check_at) = match next.ownership {
         Ownership::Unclaimed => (None, None, None),
         Ownership::Claimed { by, since, check_at } => (Some(by.0), Some(since), Some(check_at)),
@@ -422,13 +423,14 @@ pub async fn save(
         Some(ClosedBy::User(user)) => (Some(user.0), None),
         Some(ClosedBy::Responder(responder)) => (None, Some(responder.0)),
     };
-    sqlx::query!(
+    let row = sqlx::query!(
         "update incident set presses_answered = $2, owner_id = $3, owned_since = $4, owner_check_at = $5,
             ring_level = $6, ring_next_at = $7, round = $8, shortfall = $9, operator_decides = $10,
             closed_at = $11, closed_by = $12, outcome = $13, wake_at = $14, closed_by_responder = $15, service = $16,
             tell_next_at = $17, waits_until = $18, ring_since = $19, ring_climbed_s = $20, officer_voice = $21,
             officer_ring_at = $22, officer_by = $23, decision_failures = 0
-         where id = $1",
+         where id = $1
+         returning entries, chain_head",
         next.id.0,
         number(next.presses_answered),
         owner,
@@ -453,7 +455,7 @@ pub async fn save(
         officer_ring_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
         officer_by,
     )
-    .execute(&mut *conn)
+    .fetch_one(&mut *conn)
     .await?;
     for (ordinal, offer) in (0..).zip(&next.offers) {
         if before.offers.contains(offer) {
@@ -479,7 +481,7 @@ pub async fn save(
         .execute(&mut *conn)
         .await?;
     }
-    Ok(())
+    Ok(Head { entries: row.entries, hash: row.chain_head })
 }
 
 async fn save_offer(
@@ -589,19 +591,29 @@ pub async fn of_handover(
     row.map(|row| Ok((IncidentId(row.incident_id), word(&row.centre, "handover", &handover, "centre")?))).transpose()
 }
 
-/// The next incident whose deadline has passed and that is not in `in_hand`: unanswered presses of
-/// emergencies first.
-pub async fn next_due(conn: &mut PgConnection, in_hand: &[uuid::Uuid]) -> Result<Option<IncidentId>, StoreError> {
-    let id = sqlx::query_scalar!(
-        "select id from incident
+/// What waits to be decided.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// The most urgent, those first that are more so.
+    pub first: Vec<IncidentId>,
+    /// How many there are in all.
+    pub count: i64,
+}
+
+/// The most urgent incidents that are due and not in hand, `max` of them.
+pub async fn due(conn: &mut PgConnection, in_hand: &[uuid::Uuid], max: i64) -> Result<Due, StoreError> {
+    let rows = sqlx::query!(
+        r#"select id, count(*) over () as "count!" from incident
          where closed_at is null and wake_at <= clock_timestamp() and id <> all($1)
          order by presses_answered < presses desc, class = 'emergency' desc, wake_at
-         limit 1",
-        in_hand
+         limit $2"#,
+        in_hand,
+        max,
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(id.map(IncidentId))
+    let count = rows.first().map_or(0, |row| row.count);
+    Ok(Due { first: rows.into_iter().map(|row| IncidentId(row.id)).collect(), count })
 }
 
 /// Notes that deciding failed. From the second failure on an operator has to: the incident rings for

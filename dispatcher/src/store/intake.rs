@@ -1,6 +1,6 @@
 //! The statements of the intake commit: each takes a whole batch.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use domain::id::{IncidentId, ResidentId, TerminalId};
 use domain::incident::{Class, Origin};
@@ -93,33 +93,45 @@ pub async fn promise_nothing(conn: &mut PgConnection) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Who wears which of these terminals now.
-pub async fn wearers(conn: &mut PgConnection, serials: &[String]) -> Result<HashMap<String, Wearer>, StoreError> {
+/// The one row of a terminal, locked until the transaction ends.
+#[derive(Debug, Clone)]
+pub struct Locked {
+    /// Where it lies in its table: nobody moves it while it is locked.
+    row: String,
+    /// What is believed there.
+    pub beliefs: Option<Beliefs>,
+}
+
+/// Who wears which of these terminals now, and the one row of each, locked in their order.
+pub async fn meet(
+    conn: &mut PgConnection,
+    serials: &[String],
+) -> Result<(HashMap<String, Wearer>, HashMap<TerminalId, Locked>), StoreError> {
     let rows = sqlx::query!(
-        r#"select t.serial as "serial!", t.id as "id!", r.id as "resident?", r.serving_node as "node?", t.canary as "canary!",
-            a.since as "since?", coalesce(r.fences_version, 0) as "fences!"
-         from terminal t
-         left join terminal_assignment a on a.terminal_id = t.id and a.until is null
-         left join resident r on r.id = a.resident_id
-         where t.serial = any($1)"#,
+        r#"select w.serial, w.terminal_id, w.resident_id, w.serving_node, w.canary, w.since, w.fences_version,
+            s.ctid::text as "row!", s.beliefs::text, s.beliefs_of, s.believed_at, s.newest_at
+         from wearer w join terminal_state s on s.terminal_id = w.terminal_id
+         where w.serial = any($1) order by w.terminal_id for update of s"#,
         serials
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let wearer = Wearer {
-                terminal: TerminalId(row.id),
-                resident: row.resident.map(ResidentId),
-                node: row.node,
-                since: row.since.map(jiff_sqlx::Timestamp::to_jiff),
-                fences: row.fences,
-                canary: row.canary,
-            };
-            (row.serial, wearer)
-        })
-        .collect())
+    let (mut wearers, mut locked) = (HashMap::with_capacity(rows.len()), HashMap::with_capacity(rows.len()));
+    for row in rows {
+        let terminal = TerminalId(row.terminal_id);
+        let beliefs = Beliefs::read(row.beliefs, row.beliefs_of, row.believed_at, row.newest_at);
+        locked.insert(terminal, Locked { row: row.row, beliefs });
+        let wearer = Wearer {
+            terminal,
+            resident: row.resident_id.map(ResidentId),
+            node: row.serving_node,
+            since: row.since.map(jiff_sqlx::Timestamp::to_jiff),
+            fences: row.fences_version,
+            canary: row.canary,
+        };
+        wearers.insert(row.serial, wearer);
+    }
+    Ok((wearers, locked))
 }
 
 /// Which of these reports were taken in before, and with which incident.
@@ -471,54 +483,28 @@ impl State {
     pub const fn heard(at: Timestamp) -> Self {
         Self { heard_at: at, battery_pct: None, worn: None, checked_in_at: None, place: None, beliefs: None }
     }
-}
 
-/// Locks the one row of each of these terminals, in their order, and tells what is believed there.
-pub async fn lock_states(
-    conn: &mut PgConnection,
-    terminals: &[TerminalId],
-) -> Result<HashMap<TerminalId, Beliefs>, StoreError> {
-    let terminals: Vec<i64> = terminals.iter().map(|terminal| terminal.0).collect();
-    let mut rows = Vec::new();
-    for _ in 0..2 {
-        rows = sqlx::query!(
-            r#"select terminal_id, beliefs::text, beliefs_of, believed_at
-             from terminal_state where terminal_id = any($1) order by terminal_id for update"#,
-            &terminals
-        )
-        .fetch_all(&mut *conn)
-        .await?;
-        if rows.len() == terminals.len() {
-            break;
-        }
-        // Somebody is heard for the first time.
-        sqlx::query!(
-            "insert into terminal_state (terminal_id) select id from unnest($1::bigint[]) id order by id
-             on conflict do nothing",
-            &terminals
-        )
-        .execute(&mut *conn)
-        .await?;
+    /// What is believed, unless the row says the same already.
+    fn beliefs_if_new(&self, Locked { beliefs: before, .. }: &Locked) -> Option<Value> {
+        let beliefs = self.beliefs.as_ref()?;
+        let is_known = before.as_ref().is_some_and(|before| before.each == beliefs.each);
+        (!is_known).then(|| beliefs.write())
     }
-    let believed = rows.into_iter().filter_map(|row| {
-        let beliefs = Beliefs::read(&row.beliefs?, row.beliefs_of?, row.believed_at?.to_jiff());
-        Some((TerminalId(row.terminal_id), beliefs))
-    });
-    Ok(believed.collect())
 }
 
-/// Brings the one row of each terminal up to date. They are locked: see [`lock_states`].
-pub async fn note_states(conn: &mut PgConnection, states: &BTreeMap<TerminalId, State>) -> Result<(), StoreError> {
-    if states.is_empty() {
+/// Brings rows up to date that are locked.
+pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) -> Result<(), StoreError> {
+    if noted.is_empty() {
         return Ok(());
     }
-    let terminals: Vec<i64> = states.keys().map(|terminal| terminal.0).collect();
-    let heard: Vec<jiff_sqlx::Timestamp> = states.values().map(|state| state.heard_at.to_sqlx()).collect();
-    let batteries: Vec<Option<i16>> = states.values().map(|state| state.battery_pct.map(i16::from)).collect();
-    let worn: Vec<Option<bool>> = states.values().map(|state| state.worn).collect();
+    let rows: Vec<String> = noted.iter().map(|(locked, _)| locked.row.clone()).collect();
+    let states = || noted.iter().map(|(_, state)| state);
+    let heard: Vec<jiff_sqlx::Timestamp> = states().map(|state| state.heard_at.to_sqlx()).collect();
+    let batteries: Vec<Option<i16>> = states().map(|state| state.battery_pct.map(i16::from)).collect();
+    let worn: Vec<Option<bool>> = states().map(|state| state.worn).collect();
     let checked_in: Vec<Option<jiff_sqlx::Timestamp>> =
-        states.values().map(|state| state.checked_in_at.map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
-    let places: Vec<Option<&PlacedFix>> = states.values().map(|state| state.place.as_ref()).collect();
+        states().map(|state| state.checked_in_at.map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
+    let places: Vec<Option<&PlacedFix>> = states().map(|state| state.place.as_ref()).collect();
     let lons: Vec<Option<f64>> = places.iter().map(|place| place.map(|fix| fix.position.lon_deg())).collect();
     let lats: Vec<Option<f64>> = places.iter().map(|place| place.map(|fix| fix.position.lat_deg())).collect();
     let accuracies: Vec<Option<f64>> = places.iter().map(|place| place.and_then(|fix| fix.accuracy_m)).collect();
@@ -528,10 +514,12 @@ pub async fn note_states(conn: &mut PgConnection, states: &BTreeMap<TerminalId, 
         places.iter().map(|place| place.map(|fix| fix.received_at.to_sqlx())).collect();
     let device: Vec<Option<jiff_sqlx::Timestamp>> =
         places.iter().map(|place| place.and_then(|fix| fix.device_at).map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
-    let beliefs: Vec<Option<Value>> = states.values().map(|state| state.beliefs.as_ref().map(Beliefs::write)).collect();
-    let beliefs_of: Vec<Option<i32>> = states.values().map(|state| Some(state.beliefs.as_ref()?.of)).collect();
+    let beliefs: Vec<Option<Value>> = noted.iter().map(|(locked, state)| state.beliefs_if_new(locked)).collect();
+    let beliefs_of: Vec<Option<i32>> = states().map(|state| Some(state.beliefs.as_ref()?.of)).collect();
     let believed: Vec<Option<jiff_sqlx::Timestamp>> =
-        states.values().map(|state| Some(state.beliefs.as_ref()?.at.to_sqlx())).collect();
+        states().map(|state| Some(state.beliefs.as_ref()?.at.to_sqlx())).collect();
+    let newest: Vec<Option<jiff_sqlx::Timestamp>> =
+        states().map(|state| Some(state.beliefs.as_ref()?.newest?.to_sqlx())).collect();
     sqlx::query!(
         "update terminal_state s set
             heard_at = greatest(s.heard_at, n.heard_at),
@@ -545,14 +533,15 @@ pub async fn note_states(conn: &mut PgConnection, states: &BTreeMap<TerminalId, 
             place_device_at = case when n.lon is null then s.place_device_at else n.device_at end,
             beliefs = coalesce(n.beliefs, s.beliefs),
             beliefs_of = coalesce(n.beliefs_of, s.beliefs_of),
-            believed_at = coalesce(n.believed_at, s.believed_at)
-         from unnest($1::bigint[], $2::timestamptz[], $3::smallint[], $4::boolean[], $5::timestamptz[], $6::float8[],
+            believed_at = coalesce(n.believed_at, s.believed_at),
+            newest_at = coalesce(n.newest_at, s.newest_at)
+         from unnest($1::text[], $2::timestamptz[], $3::smallint[], $4::boolean[], $5::timestamptz[], $6::float8[],
             $7::float8[], $8::float8[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::jsonb[], $13::integer[],
-            $14::timestamptz[])
-            as n (terminal_id, heard_at, battery_pct, worn, checked_in_at, lon, lat, accuracy_m, source, placed_at, device_at,
-                beliefs, beliefs_of, believed_at)
-         where s.terminal_id = n.terminal_id",
-        &terminals,
+            $14::timestamptz[], $15::timestamptz[])
+            as n (row, heard_at, battery_pct, worn, checked_in_at, lon, lat, accuracy_m, source, placed_at, device_at,
+                beliefs, beliefs_of, believed_at, newest_at)
+         where s.ctid = n.row::tid",
+        &rows,
         heard,
         &batteries as &[Option<i16>],
         &worn as &[Option<bool>],
@@ -566,6 +555,7 @@ pub async fn note_states(conn: &mut PgConnection, states: &BTreeMap<TerminalId, 
         &beliefs as &[Option<Value>],
         &beliefs_of as &[Option<i32>],
         &believed as &[Option<jiff_sqlx::Timestamp>],
+        &newest as &[Option<jiff_sqlx::Timestamp>],
     )
     .execute(conn)
     .await?;

@@ -19,6 +19,7 @@ pub mod contacts;
 pub mod contracts;
 pub mod deliveries;
 pub mod directory;
+pub mod doors;
 pub mod drills;
 pub mod facts;
 pub mod fences;
@@ -39,6 +40,7 @@ pub mod refusals;
 pub mod registry;
 pub mod residents;
 pub mod responders;
+pub mod retention;
 pub mod roll;
 pub mod schema;
 pub mod score;
@@ -105,19 +107,27 @@ pub fn is_away(error: &sqlx::Error) -> bool {
     }
 }
 
-/// A transaction that may write.
+/// A transaction that may write. Its statements keep the plan that they were given first: they look rows up by their keys,
+/// and for many of them to make a plan takes longer than to carry it out.
 ///
 /// Use this and [`moment`], never `Pool::begin`: with sqlx 0.9.0 a caller who goes away while `begin` is
 /// on its way (a client that hangs up, a timeout) leaves a connection in the pool that is inside a
 /// transaction nobody knows of, and what the next one writes is not committed
 /// (<https://github.com/launchbadge/sqlx/issues/4393>). Here the beginning is always waited for.
 pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
-    begin_with(pool, "begin").await
+    begin_with(pool, "begin; set local plan_cache_mode = force_generic_plan").await
 }
 
 /// A transaction that sees one moment and writes nothing.
 pub async fn moment(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
     begin_with(pool, "begin isolation level repeatable read, read only").await
+}
+
+/// As [`moment`], with plans as in [`begin`]: for what each decision reads.
+pub async fn glimpse(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
+    const GLIMPSE: &str =
+        "begin isolation level repeatable read, read only; set local plan_cache_mode = force_generic_plan";
+    begin_with(pool, GLIMPSE).await
 }
 
 async fn begin_with(pool: &PgPool, statement: &'static str) -> Result<Transaction<'static, Postgres>, StoreError> {

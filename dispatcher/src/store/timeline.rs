@@ -111,8 +111,16 @@ pub async fn append_all(
             hashes.push(link.hash);
         }
     }
+    let ids: Vec<Uuid> = batch.iter().map(|(incident, ..)| incident.0).collect();
+    let counts: Vec<i32> = batch.iter().map(|(_, head, _)| head.entries).collect();
+    let heads: Vec<Vec<u8>> = batch.iter().map(|(_, head, _)| head.hash.clone()).collect();
     sqlx::query!(
-        "insert into incident_entry (incident_id, seq, at, what, who_id, data, salt, commitment, hash)
+        "with known as (
+            update incident set entries = head.entries, chain_head = head.hash
+            from unnest($10::uuid[], $11::integer[], $12::bytea[]) as head (incident_id, entries, hash)
+            where incident.id = head.incident_id),
+         told as (insert into live_event (incident_id) select unnest($10::uuid[]))
+         insert into incident_entry (incident_id, seq, at, what, who_id, data, salt, commitment, hash)
          select incident_id, seq, $9, what, who_id, data, salt, commitment, hash
          from unnest($1::uuid[], $2::integer[], $3::text[], $4::uuid[], $5::jsonb[], $6::bytea[], $7::bytea[], $8::bytea[])
             as entry (incident_id, seq, what, who_id, data, salt, commitment, hash)",
@@ -125,23 +133,12 @@ pub async fn append_all(
         &commitments,
         &hashes,
         at.to_sqlx(),
-    )
-    .execute(&mut *conn)
-    .await?;
-    let ids: Vec<Uuid> = batch.iter().map(|(incident, ..)| incident.0).collect();
-    let counts: Vec<i32> = batch.iter().map(|(_, head, _)| head.entries).collect();
-    let heads: Vec<Vec<u8>> = batch.iter().map(|(_, head, _)| head.hash.clone()).collect();
-    sqlx::query!(
-        "update incident set entries = head.entries, chain_head = head.hash
-         from unnest($1::uuid[], $2::integer[], $3::bytea[]) as head (incident_id, entries, hash)
-         where incident.id = head.incident_id",
         &ids,
         &counts,
         &heads,
     )
-    .execute(&mut *conn)
+    .execute(conn)
     .await?;
-    sqlx::query!("insert into live_event (incident_id) select unnest($1::uuid[])", &ids).execute(conn).await?;
     Ok(())
 }
 

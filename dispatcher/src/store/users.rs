@@ -220,32 +220,34 @@ pub async fn is_present(
     Ok(is_present)
 }
 
-/// Whether anybody who holds one of `roles` over the incident is at a console, as [`is_present`] means it.
+/// Whether anybody who holds one of these roles over the incident is at a console, as [`is_present`] means it, for each of
+/// two sets of roles.
 pub async fn anybody_present(
     conn: &mut PgConnection,
     incident: IncidentId,
-    roles: &[Role],
+    [first, second]: [&[Role]; 2],
     gone_after: Duration,
     idle_after: Duration,
-) -> Result<bool, StoreError> {
-    let roles: Vec<String> = roles.iter().map(|role| role.as_str().to_owned()).collect();
-    let is_anybody = sqlx::query_scalar!(
-        r#"select exists (
-            select from incident i, role_grant g
-            join app_user u on u.id = g.user_id
-            join session s on s.user_id = u.id
-            where i.id = $1 and g.role = any($2) and g.node_id = any(nodes_above(i.node_id, i.resident_id))
-                and not u.disabled and s.expires_at > clock_timestamp()
-                and s.seen_at > clock_timestamp() - make_interval(secs => $3)
-                and s.active_at > clock_timestamp() - make_interval(secs => $4)) as "present!""#,
+) -> Result<[bool; 2], StoreError> {
+    let words = |roles: &[Role]| roles.iter().map(|role| role.as_str().to_owned()).collect::<Vec<String>>();
+    let row = sqlx::query!(
+        r#"select coalesce(bool_or(g.role = any($2)), false) as "first!", coalesce(bool_or(g.role = any($3)), false) as "second!"
+         from incident i
+         join role_grant g on g.node_id = any(nodes_above(i.node_id, i.resident_id)) and (g.role = any($2) or g.role = any($3))
+         join app_user u on u.id = g.user_id
+         join session s on s.user_id = u.id
+         where i.id = $1 and not u.disabled and s.expires_at > clock_timestamp()
+            and s.seen_at > clock_timestamp() - make_interval(secs => $4)
+            and s.active_at > clock_timestamp() - make_interval(secs => $5)"#,
         incident.0,
-        &roles,
+        &words(first),
+        &words(second),
         gone_after.as_secs_f64(),
         idle_after.as_secs_f64(),
     )
     .fetch_one(conn)
     .await?;
-    Ok(is_anybody)
+    Ok([row.first, row.second])
 }
 
 /// Writes down that somebody opened the card of an incident; once in ten minutes is enough.

@@ -1,6 +1,7 @@
 //! What the watchdog looks at, and what the promises rest upon.
 
 use jiff::{SignedDuration, Timestamp};
+use jiff_sqlx::ToSqlx as _;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -62,10 +63,16 @@ pub async fn setting(conn: &mut PgConnection, name: &str) -> Result<String, Stor
 /// Makes the partitions that fixes of the coming days go to. Dispatchers that start side by side do it one after the
 /// other; the turn ends with the transaction.
 pub async fn ensure_partitions(tx: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query!(r#"select pg_advisory_xact_lock($1, $2) is null as "locked!""#, LOCKS, PARTITIONS_LOCK)
-        .fetch_one(&mut *tx)
-        .await?;
+    take_partitions(tx).await?;
     sqlx::query!(r#"select ensure_fix_partitions($1) is null as "done!""#, PARTITION_DAYS).fetch_one(tx).await?;
+    Ok(())
+}
+
+/// Waits for the turn to make and drop partitions, which ends with the transaction.
+pub(super) async fn take_partitions(tx: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query!(r#"select pg_advisory_xact_lock($1, $2) is null as "locked!""#, LOCKS, PARTITIONS_LOCK)
+        .fetch_one(tx)
+        .await?;
     Ok(())
 }
 
@@ -101,20 +108,37 @@ pub async fn is_there(conn: &mut PgConnection) -> bool {
     sqlx::query_scalar!(r#"select true as "there!""#).fetch_one(conn).await.is_ok()
 }
 
-/// Moves every armed deadline by as much as the clock jumped, so that what had 20 seconds left has 20
-/// seconds left.
-pub async fn shift_deadlines(conn: &mut PgConnection, jump: SignedDuration) -> Result<(), StoreError> {
-    let jump_s = jump.as_secs_f64();
+/// What a clock has done.
+#[derive(Debug, Clone, Copy)]
+pub struct Jump {
+    /// How far it jumped: ahead, or back when negative.
+    pub by: SignedDuration,
+    /// What it showed at the earliest after that. Whatever bears a later time was written by the new clock.
+    pub shows: Timestamp,
+}
+
+/// Moves every armed deadline by as much as the clock jumped, so that what had 20 seconds left has 20 seconds left. What was
+/// written since then, before anybody noticed, has the new time already; where that cannot be told, a deadline comes too
+/// soon and never too late. Every case is looked at again by what holds now.
+pub async fn shift_deadlines(conn: &mut PgConnection, jump: Jump) -> Result<(), StoreError> {
+    let jump_s = jump.by.as_secs_f64();
+    let shows = jump.shows.to_sqlx();
     sqlx::query!(
-        "update incident set wake_at = wake_at + make_interval(secs => $1),
-            ring_next_at = ring_next_at + make_interval(secs => $1),
-            ring_since = ring_since + make_interval(secs => $1),
-            officer_ring_at = officer_ring_at + make_interval(secs => $1),
-            owner_check_at = owner_check_at + make_interval(secs => $1),
-            tell_next_at = tell_next_at + make_interval(secs => $1),
-            waits_until = waits_until + make_interval(secs => $1)
-         where closed_at is null",
-        jump_s
+        "update incident i set wake_at = greatest(wake_at + make_interval(secs => least($1, 0)), clock_timestamp()),
+            ring_next_at = ring_next_at + moved.by,
+            ring_since = ring_since + moved.by,
+            officer_ring_at = officer_ring_at + moved.by,
+            owner_check_at = owner_check_at + moved.by,
+            tell_next_at = tell_next_at + moved.by,
+            waits_until = waits_until + moved.by
+         from (
+            select id, case when $1::float8 > 0 and greatest(opened_at, last_press_at) >= $2 then interval '0'
+                else make_interval(secs => $1) end as by
+            from incident where closed_at is null
+         ) as moved
+         where i.id = moved.id",
+        jump_s,
+        shows
     )
     .execute(&mut *conn)
     .await?;
@@ -124,25 +148,30 @@ pub async fn shift_deadlines(conn: &mut PgConnection, jump: SignedDuration) -> R
     sqlx::query!(
         "update offer set answer_by = answer_by + make_interval(secs => $1), look_at = look_at + make_interval(secs => $1),
             expected_at = expected_at + make_interval(secs => $1)
-         where state in ('asked', 'accepted', 'on_the_way')",
-        jump_s
+         where state in ('asked', 'accepted', 'on_the_way') and not (asked_at between $2 and clock_timestamp())",
+        jump_s,
+        shows
     )
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
-        "update handover set acknowledge_by = acknowledge_by + make_interval(secs => $1),
+        "update handover h set acknowledge_by = acknowledge_by + make_interval(secs => $1),
             voice_ring_at = voice_ring_at + make_interval(secs => $1),
-            expected_at = expected_at + make_interval(secs => $1)
-         where acknowledge_by is not null or voice_ring_at is not null or state = 'dispatched'",
-        jump_s
+            expected_at = h.expected_at + make_interval(secs => $1)
+         from incident i
+         where i.id = h.incident_id and ($1::float8 < 0 or greatest(i.opened_at, i.last_press_at) < $2)
+            and (h.acknowledge_by is not null or h.voice_ring_at is not null or h.state = 'dispatched')",
+        jump_s,
+        shows
     )
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
         "update outbox set next_try_at = next_try_at + make_interval(secs => $1),
             not_after = not_after + make_interval(secs => $1)
-         where state in ('queued', 'sent')",
-        jump_s
+         where state in ('queued', 'sent') and not (created_at between $2 and clock_timestamp())",
+        jump_s,
+        shows
     )
     .execute(conn)
     .await?;

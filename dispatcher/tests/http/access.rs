@@ -176,6 +176,7 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         (Method::PUT, "/api/v1/responder/position", May::Responders, json!({ "lat": 28.2, "lon": 112.9 })),
         (Method::PUT, "/api/v1/responder/duty", May::Responders, json!({ "on": true })),
         get("/api/v1/score-cards", May::Administrators),
+        get("/api/v1/doors", May::Administrators),
         (Method::PUT, "/api/v1/providers/{id}/floors", May::Administrators, json!({})),
         get("/api/v1/handovers/{id}/cap", May::Seers),
         post("/api/v1/handovers/{id}/status", May::Signers, json!({ "status": "acknowledged" })),

@@ -186,7 +186,7 @@ impl House {
             status: None,
             doubts: vec![],
         };
-        let receipts = self.desk.take(vec![report]).await.unwrap();
+        let receipts = self.desk.take(&[report]).await.unwrap();
         let Outcome::Committed { incident: Some(id) } = receipts[0].outcome else { panic!("{receipts:?}") };
         self.desk.apply(IncidentId(id), Input::Wake).await.unwrap();
         IncidentId(id)

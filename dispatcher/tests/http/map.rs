@@ -228,8 +228,8 @@ async fn where_somebody_is_is_told_to_whoever_says_why(pool: PgPool) {
     assert_eq!((nowhere.status, &nowhere.body["place"]), (StatusCode::OK, &Value::Null));
     house
         .execute(
-            "insert into terminal_state (terminal_id, place, place_source, place_received_at)
-             select id, st_point(112.94, 28.23)::geography, 'wifi', now() from terminal",
+            "update terminal_state set place = st_point(112.94, 28.23)::geography, place_source = 'wifi',
+                place_received_at = now()",
         )
         .await;
     for body in [json!({}), json!({ "reason": "  " })] {

@@ -112,21 +112,22 @@ async fn a_session_ends_by_logging_out_by_time_and_by_disabling_the_user(pool: P
 
 #[sqlx::test(migrations = "./migrations")]
 async fn somebody_is_present_while_connected_and_not_idle(pool: PgPool) {
+    const ROLES: [&[Role]; 2] = [&[Role::Operator, Role::Admin], &[Role::Supervisor]];
     let house = House::open(pool).await;
     let mut conn = house.pool.acquire().await.unwrap();
     let operator = house.operator;
     let incident = house.press().await;
     house.log_in("operator elsewhere").await;
     assert!(!users::is_present(&mut conn, operator, GONE, IDLE).await.unwrap());
-    assert!(
-        !users::anybody_present(&mut conn, incident, &[Role::Operator], GONE, IDLE).await.unwrap(),
+    assert_eq!(
+        users::anybody_present(&mut conn, incident, ROLES, GONE, IDLE).await.unwrap(),
+        [false, false],
         "who is not concerned does not count"
     );
 
     let caller = house.log_in("operator").await;
     assert!(users::is_present(&mut conn, operator, GONE, IDLE).await.unwrap());
-    assert!(users::anybody_present(&mut conn, incident, &[Role::Operator, Role::Admin], GONE, IDLE).await.unwrap());
-    assert!(!users::anybody_present(&mut conn, incident, &[Role::Supervisor], GONE, IDLE).await.unwrap());
+    assert_eq!(users::anybody_present(&mut conn, incident, ROLES, GONE, IDLE).await.unwrap(), [true, false]);
 
     house.execute("update session set seen_at = now() - interval '1 min'").await;
     assert!(!users::is_present(&mut conn, operator, GONE, IDLE).await.unwrap(), "no longer connected");

@@ -50,7 +50,7 @@ impl Presser for Door {
         let Some(desk) = self.desk.lock().clone() else { return Err(NotAcknowledged("the door is shut".into())) };
         let mut report = District::report(press.serial, Event::Alert { kind: AlertKind::Sos }, press.seq);
         report.stamp.boot = Some(press.boot);
-        desk.take(vec![report]).await.map(drop).map_err(|cause| NotAcknowledged(cause.to_string()))
+        desk.take(&[report]).await.map(drop).map_err(|cause| NotAcknowledged(cause.to_string()))
     }
 }
 
@@ -163,6 +163,6 @@ async fn nobody_who_only_says_so_is_the_canary(pool: PgPool) {
     canary::provision(&mut conn, &[1; 32]).await.unwrap();
     let mut report = District::report("canary", Event::Alert { kind: AlertKind::Sos }, 1);
     report.authenticated = false;
-    district.desk.take(vec![report]).await.unwrap();
+    district.desk.take(&[report]).await.unwrap();
     assert_eq!(count(&district.desk_pool, "select count(*) from incident where not canary and not drill").await, 1);
 }

@@ -125,7 +125,7 @@ impl District {
     }
 
     pub(crate) async fn take_one(&self, report: Report) -> Outcome {
-        let receipts = self.desk.take(vec![report]).await.unwrap();
+        let receipts = self.desk.take(&[report]).await.unwrap();
         assert_eq!(receipts.len(), 1);
         receipts[0].outcome
     }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use crate::district::District;
 use async_trait::async_trait;
 use dispatcher::outbox::Terminals;
+use dispatcher::store::outbox;
 use dispatcher::store::outbox::{Attempt, Channel, Message, Still};
-use dispatcher::store::{outbox, watch};
+use dispatcher::store::watch::{self, Jump};
 use dispatcher::watchdog;
 use domain::id::{IncidentId, OfferId};
 use domain::incident::{Authority, Input};
 use domain::press::AlertKind;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection as _, PgPool};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -61,7 +62,7 @@ async fn one_bad_row_never_holds_up_anothers_press(pool: PgPool) {
     // No terminal can have such a serial; it stands for whatever makes a row impossible.
     let bad = District::report("P\0", SOS, 1);
     let good = [District::report("P1", SOS, 1), District::report("P2", SOS, 1)];
-    let receipts = district.desk.take(vec![good[0].clone(), bad, good[1].clone()]).await.unwrap();
+    let receipts = district.desk.take(&[good[0].clone(), bad, good[1].clone()]).await.unwrap();
     let receipted: Vec<_> = receipts.iter().map(|receipt| receipt.report).collect();
     assert_eq!(receipted, [good[0].id, good[1].id]);
 }
@@ -152,34 +153,62 @@ async fn lease_all(conn: &mut sqlx::PgConnection) -> Vec<Message> {
     leased
 }
 
+/// When a case is due, when its wearer's ring, its offer, its hand-over are, and its messages: when first, and until when.
+async fn deadlines(district: &District) -> Vec<Timestamp> {
+    let sql = "select array[i.wake_at, i.ring_next_at, h.acknowledge_by, o.answer_by,
+            (select min(next_try_at) from outbox), (select min(not_after) from outbox)]
+         from incident i, offer o, handover h";
+    let read: Vec<jiff_sqlx::Timestamp> = sqlx::query_scalar(sql).fetch_one(&district.desk_pool).await.unwrap();
+    read.into_iter().map(jiff_sqlx::Timestamp::to_jiff).collect()
+}
+
 #[sqlx::test(migrations = "./migrations")]
 async fn deadlines_move_with_a_clock_that_jumps(pool: PgPool) {
     let district = District::new(pool).await;
     let incident = district.press("P1", 1).await;
     district.desk.apply(incident, Input::Wake).await.unwrap();
-    let deadlines = "select array[i.wake_at, i.ring_next_at, o.answer_by, h.acknowledge_by,
-            (select min(next_try_at) from outbox), (select min(not_after) from outbox)]
-         from incident i, offer o, handover h";
-    let read = async || -> Vec<jiff_sqlx::Timestamp> {
-        sqlx::query_scalar(deadlines).fetch_one(&district.desk_pool).await.unwrap()
-    };
-    let before = read().await;
-    let jump = SignedDuration::from_secs(3600);
     let mut conn = district.desk_pool.acquire().await.unwrap();
-    watch::shift_deadlines(&mut conn, jump).await.unwrap();
-    for (before, after) in before.into_iter().zip(read().await) {
-        assert_eq!(after.to_jiff(), before.to_jiff() + jump);
+    // All of it was written by the old clock.
+    let mut shift = async |by| watch::shift_deadlines(&mut conn, Jump { by, shows: Timestamp::MAX }).await.unwrap();
+    for by in [SignedDuration::from_hours(1), SignedDuration::from_hours(-2)] {
+        let before = deadlines(&district).await;
+        shift(by).await;
+        let after = deadlines(&district).await;
+        assert!(after[0] <= before[0], "the case itself is looked at sooner, never later: {before:?}, {after:?}");
+        for (before, after) in before.into_iter().zip(after).skip(1) {
+            assert_eq!(after, before + by);
+        }
     }
 
     // When somebody said that they would be there moves too: whether they are late is reckoned by it.
+    shift(SignedDuration::from_hours(1)).await;
     let offer: Uuid = sqlx::query_scalar("select id from offer").fetch_one(&district.desk_pool).await.unwrap();
     district.desk.apply(incident, Input::Accept { offer: OfferId(offer), minutes: 5 }).await.unwrap();
     let promised = async || -> jiff_sqlx::Timestamp {
         sqlx::query_scalar("select expected_at from offer").fetch_one(&district.desk_pool).await.unwrap()
     };
     let before = promised().await;
-    watch::shift_deadlines(&mut conn, jump).await.unwrap();
-    assert_eq!(promised().await.to_jiff(), before.to_jiff() + jump);
+    shift(SignedDuration::from_hours(1)).await;
+    assert_eq!(promised().await.to_jiff(), before.to_jiff() + SignedDuration::from_hours(1));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_the_new_clock_wrote_before_its_jump_was_noticed_is_never_late_and_no_call_for_help_expires(pool: PgPool) {
+    let district = District::new(pool).await;
+    let shows: jiff_sqlx::Timestamp =
+        sqlx::query_scalar("select clock_timestamp()").fetch_one(&district.desk_pool).await.unwrap();
+    let incident = district.press("P1", 1).await;
+    district.desk.apply(incident, Input::Wake).await.unwrap();
+    let mut conn = district.desk_pool.acquire().await.unwrap();
+    for by in [SignedDuration::from_hours(1), SignedDuration::from_hours(-2)] {
+        let before = deadlines(&district).await;
+        watch::shift_deadlines(&mut conn, Jump { by, shows: shows.to_jiff() }).await.unwrap();
+        let after = deadlines(&district).await;
+        for (before, after) in before.iter().zip(&after) {
+            assert!(after <= before, "{by}: {before} became {after}");
+        }
+        assert_eq!(before[3..], after[3..], "{by}: the offer and the messages are what they were");
+    }
 }
 
 #[sqlx::test(migrations = "./migrations")]

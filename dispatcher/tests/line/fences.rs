@@ -222,7 +222,7 @@ async fn a_batch_of_many_wearers_is_judged_together(pool: PgPool) {
         .flat_map(|serial| [seen(serial, 5, 400.0), seen(serial, 4, 500.0)])
         .chain([District::report("P1", Event::Alert { kind: domain::press::AlertKind::Sos }, 1)])
         .collect::<Vec<_>>();
-    let receipts = district.desk.take(batch).await.unwrap();
+    let receipts = district.desk.take(&batch).await.unwrap();
     assert_eq!(receipts.len(), 9);
     assert_eq!(wandering(&district).await, [(1, false), (1, false)]);
     let emergencies: i64 = sqlx::query_scalar("select count(*) from incident where class = 'emergency'")
@@ -261,7 +261,7 @@ async fn nothing_wrong_with_a_fence_keeps_a_press_or_a_position_out(pool: PgPool
     .unwrap();
     let mut press = District::report("P1", Event::Alert { kind: domain::press::AlertKind::Sos }, 1);
     press.fixes = seen("P1", 1, 400.0).fixes;
-    let receipts = district.desk.take(vec![press, seen("P1", 0, 400.0)]).await.unwrap();
+    let receipts = district.desk.take(&[press, seen("P1", 0, 400.0)]).await.unwrap();
     assert_eq!(receipts.len(), 2);
     let filed: i64 = sqlx::query_scalar("select count(*) from fix").fetch_one(&district.desk_pool).await.unwrap();
     assert_eq!(filed, 4);

@@ -1,10 +1,10 @@
 //! A ladder on the real database: it calls whom its node says, in its time, and changes under a case.
 
-use dispatcher::store::watch;
+use dispatcher::store::watch::{self, Jump};
 use domain::id::IncidentId;
 use domain::incident::{Centre, Incident, Input, Level};
 use domain::invariant;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::PgPool;
 
 use crate::district::District;
@@ -32,7 +32,8 @@ async fn manned(pool: PgPool) -> District {
 /// As if so many seconds had passed.
 async fn pass(district: &District, id: IncidentId, seconds: i64) -> Incident {
     let mut conn = district.desk_pool.acquire().await.unwrap();
-    watch::shift_deadlines(&mut conn, SignedDuration::from_secs(-seconds)).await.unwrap();
+    let by = SignedDuration::from_secs(-seconds);
+    watch::shift_deadlines(&mut conn, Jump { by, shows: Timestamp::MAX }).await.unwrap();
     drop(conn);
     district.desk.apply(id, Input::Wake).await.unwrap()
 }

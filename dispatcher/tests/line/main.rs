@@ -13,4 +13,5 @@ mod letters;
 mod orders;
 mod plan;
 mod presses;
+mod retention;
 mod who_can_go;

@@ -174,7 +174,7 @@ async fn eight_dispatchers_side_by_side_do_everything_once(pool: PgPool) {
     }
     let presses: Vec<_> = (0..CALLS).map(|call| District::report(&format!("Q{call}"), SOS, 1)).collect();
     for (press, desk) in presses.into_iter().zip(desks.iter().cycle()) {
-        desk.take(vec![press]).await.unwrap();
+        desk.take(&[press]).await.unwrap();
         desks.iter().for_each(Desk::wake);
     }
     wait_for(

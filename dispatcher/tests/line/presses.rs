@@ -76,7 +76,7 @@ async fn presses_of_one_batch_are_all_counted_and_repetitions_in_it_are_not(pool
     let mut copy = District::report("P1", SOS, 1);
     copy.raw.clone_from(&one.raw);
     let batch = vec![one, copy, District::report("P1", SOS, 2), District::report("P2", SOS, 1)];
-    let receipts = district.desk.take(batch).await.unwrap();
+    let receipts = district.desk.take(&batch).await.unwrap();
     assert_eq!(receipts.len(), 4);
     let presses: Vec<i32> = sqlx::query_scalar("select presses from incident order by presses")
         .fetch_all(&district.desk_pool)

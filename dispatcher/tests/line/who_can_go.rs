@@ -1,4 +1,4 @@
-//! Who can go, as the database judges it: `who_might_go` of `0017_who_can_go.sql`.
+//! Who can go, as the database judges it: `who_might_go` of `0026_who_can_go_sooner.sql`.
 
 use std::collections::BTreeMap;
 
@@ -25,9 +25,10 @@ async fn scene(pool: PgPool) -> (District, IncidentId) {
          insert into contract (provider_id, node_id, category, since, hours, capacity, grade)
          select provider, root_node(), 'meal', '2026-01-01',
             case word when 'out_of_hours' then int4multirange(int4range(0, 10080)) - int4multirange(int4range(
-                greatest(minute_of_week(now()) - 60, 0), least(minute_of_week(now()) + 60, 10080))) end,
+                greatest(minute - 60, 0), least(minute + 60, 10080))) end,
             case word when 'provider_full' then 1 end, 3
-         from who where contracted;
+         from who, (select minute_of_week(now() at time zone time_zone) as minute from org_node where parent_id is null) here
+         where contracted;
          insert into responder (id, provider_id, node_id, name, phone, on_duty, skills, sex, languages, mode)
          select gen_random_uuid(), provider, root_node(), word, '139', word <> 'off_duty',
             case word when 'unskilled' then array['repair', 'emergency'] end,

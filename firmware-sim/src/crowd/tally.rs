@@ -17,6 +17,7 @@ pub(super) struct Tally {
     telemetry: Mutex<Histogram<u64>>,
     presses: Mutex<Histogram<u64>>,
     durable: Mutex<Histogram<u64>>,
+    in_storm: Mutex<Histogram<u64>>,
     all_connected: Mutex<Option<Duration>>,
     storm: Mutex<(Option<Instant>, Option<Duration>)>,
     pub(super) telemetry_sent: AtomicU64,
@@ -35,6 +36,7 @@ impl Default for Tally {
             telemetry: histogram(),
             presses: histogram(),
             durable: histogram(),
+            in_storm: histogram(),
             all_connected: Mutex::default(),
             storm: Mutex::default(),
             telemetry_sent: AtomicU64::default(),
@@ -106,6 +108,8 @@ pub struct Report {
     pub presses: Latency,
     /// From the key to the PUBACK, broken connections included.
     pub durable: Latency,
+    /// The same, of those who pressed between a storm's first moment and its end.
+    pub in_storm: Latency,
     /// Positions and states sent.
     pub telemetry_sent: u64,
     /// Presses sent, repetitions included.
@@ -135,8 +139,13 @@ impl Tally {
         note(&self.presses, took);
     }
 
-    pub(super) fn durable(&self, took: Duration) {
+    pub(super) fn durable(&self, pressed_at: Instant) {
+        let took = pressed_at.elapsed();
         note(&self.durable, took);
+        let (began, lasted) = *self.storm.lock();
+        if began.is_some_and(|began| began <= pressed_at && lasted.is_none_or(|lasted| pressed_at <= began + lasted)) {
+            note(&self.in_storm, took);
+        }
     }
 
     pub(super) fn all_connected(&self, took: Duration) {
@@ -164,6 +173,7 @@ impl Tally {
             telemetry: Latency::of(&self.telemetry),
             presses: Latency::of(&self.presses),
             durable: Latency::of(&self.durable),
+            in_storm: Latency::of(&self.in_storm),
             telemetry_sent: count(&self.telemetry_sent),
             presses_sent: count(&self.presses_sent),
             held_back: count(&self.held_back),
@@ -172,5 +182,22 @@ impl Tally {
             heard: count(&self.heard),
             unacknowledged_presses: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_presses_during_a_storm_counts_as_in_it() {
+        let tally = Tally::default();
+        tally.durable(Instant::now());
+        tally.storm_begins();
+        tally.durable(Instant::now());
+        tally.storm_ends();
+        tally.durable(Instant::now() + Duration::from_millis(1));
+        let report = tally.report();
+        assert_eq!((report.durable.count, report.in_storm.count), (3, 1));
     }
 }

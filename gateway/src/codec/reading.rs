@@ -171,9 +171,14 @@ fn number(value: &Value) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
+/// A time that is no noise.
+pub(super) fn known(at: Timestamp) -> Option<Timestamp> {
+    (0..=LATEST_SECOND).contains(&at.as_second()).then_some(at)
+}
+
 fn time(value: &Value) -> Option<Timestamp> {
     if let Some(at) = value.as_str().and_then(|text| text.trim().parse::<Timestamp>().ok()) {
-        return (0..=LATEST_SECOND).contains(&at.as_second()).then_some(at);
+        return known(at);
     }
     let number = number(value)?;
     let seconds = if number >= SECONDS_MAX { number / 1000.0 } else { number };

@@ -17,10 +17,22 @@ use wire::topics::{self, Lane, ydt as leaf};
 use super::reading::{self, Reading};
 use super::{Decoded, Message, Outgoing};
 
+mod plain;
+
 /// No terminal has a reason to hold back more than this; of a longer batch the newest are kept.
 const FIXES_MAX: usize = 1000;
 
 pub(super) fn decode(message: &Message<'_>) -> Decoded {
+    if message.leaf == leaf::FIX
+        && let Some(fixes) = plain::fixes(message.payload)
+    {
+        return Decoded { fixes, ..Decoded::default() };
+    }
+    decode_whatever(message)
+}
+
+/// Reads what can be read of it.
+fn decode_whatever(message: &Message<'_>) -> Decoded {
     let (value, mended) = match reading::parse(message.payload) {
         Ok(parsed) => parsed,
         Err(why) => return Decoded::unreadable(why),
@@ -104,13 +116,7 @@ fn kind(reading: &mut Reading<'_>) -> AlertKind {
 fn fix(fields: &Map<String, Value>, prefix: &str, doubts: &mut Vec<Doubt>) -> Option<Fix> {
     let mut reading = Reading::new(fields, prefix);
     let position = reading.place("lat", "lon");
-    let source = reading.field("source", |value| match value.as_str()?.trim() {
-        "gnss" => Some(Source::Gnss),
-        "wifi" => Some(Source::Wifi),
-        "cell" => Some(Source::Cell),
-        "beacon" => Some(Source::Beacon),
-        _ => None,
-    });
+    let source = reading.field("source", |value| source(value.as_str()?.trim()));
     let fix = position.map(|position| Fix {
         lat_deg: position.lat_deg(),
         lon_deg: position.lon_deg(),
@@ -123,6 +129,16 @@ fn fix(fields: &Map<String, Value>, prefix: &str, doubts: &mut Vec<Doubt>) -> Op
     });
     doubts.append(&mut reading.doubts);
     fix
+}
+
+fn source(word: &str) -> Option<Source> {
+    Some(match word {
+        "gnss" => Source::Gnss,
+        "wifi" => Source::Wifi,
+        "cell" => Source::Cell,
+        "beacon" => Source::Beacon,
+        _ => return None,
+    })
 }
 
 fn fix_batch(fields: &Map<String, Value>) -> Decoded {
@@ -196,4 +212,75 @@ fn written(serial: &str, leaf: &str, message: &impl serde::Serialize) -> Outgoin
     let payload = serde_json::to_vec(message)
         .unwrap_or_else(|error| unreachable!("plain data with text keys can always be written: {error}"));
     Outgoing { topic: topics::topic(Dialect::Ydt, serial, leaf), payload }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codec::ManualPublish;
+
+    /// A value as firmware may write it: mostly a good one, now and then a strange one.
+    fn value(good: &'static [&'static str]) -> impl Strategy<Value = Option<&'static str>> {
+        const STRANGE: [&str; 12] = [
+            "null",
+            "\"\"",
+            "\"12\"",
+            "-1",
+            "1e9",
+            "0",
+            "true",
+            "[]",
+            "{}",
+            "\" gnss\"",
+            "\"\\u0067nss\"",
+            "1700000000000",
+        ];
+        prop_oneof![
+            6 => proptest::sample::select(good).prop_map(Some),
+            2 => Just(None),
+            1 => proptest::sample::select(&STRANGE[..]).prop_map(Some),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_in_one_go_is_what_is_read_field_by_field(
+            fields in proptest::collection::vec((
+                value(&["28.2", "-33.5", "0", "28"]), value(&["112.9", "-70.1", "0", "113"]), value(&["12.5", "0"]),
+                value(&["\"2026-01-01T08:00:00Z\"", "\"2026-01-01T16:00:00.25+08:00\"", "1767254400"]),
+                value(&["\"gnss\"", "\"wifi\"", "\"cell\"", "\"beacon\""]), value(&["4.2"]), value(&["270"]), value(&["44"]),
+            ), 0..4),
+            extra in proptest::option::of(value(&["7"])),
+        ) {
+            let names = ["lat", "lon", "acc_m", "at", "source", "speed_kmh", "course_deg", "alt_m"];
+            let fixes: Vec<String> = fields
+                .iter()
+                .map(|(a, b, c, d, e, f, g, h)| {
+                    let told = names.iter().zip([a, b, c, d, e, f, g, h]);
+                    let told = told.filter_map(|(name, value)| Some(format!("\"{name}\":{}", (*value)?)));
+                    format!("{{{}}}", told.collect::<Vec<_>>().join(","))
+                })
+                .collect();
+            let extra = extra.flatten().map(|value| format!(",\"boot\":{value}")).unwrap_or_default();
+            let payload = format!("{{\"fixes\":[{}]{extra}}}", fixes.join(","));
+            let message = Message {
+                leaf: leaf::FIX,
+                payload: payload.as_bytes(),
+                lane: Lane::Telemetry,
+                manual_publish: ManualPublish::MeansHere,
+                received_at: jiff::Timestamp::UNIX_EPOCH,
+            };
+            prop_assert_eq!(decode(&message), decode_whatever(&message), "{}", payload);
+        }
+    }
+
+    #[test]
+    fn what_our_own_firmware_sends_is_read_in_one_go() {
+        let payload =
+            br#"{"fixes":[{"lat":28.2,"lon":112.9,"acc_m":12.5,"at":"2026-01-01T08:00:00Z","source":"gnss"}]}"#;
+        assert_eq!(plain::fixes(payload).map(|fixes| fixes.len()), Some(1));
+        assert_eq!(plain::fixes(br#"{"fixes":[{"lat":28.2,"lon":null}]}"#), None);
+    }
 }

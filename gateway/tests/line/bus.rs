@@ -106,8 +106,8 @@ impl Door {
     }
 
     /// Hands a message to the gateway, to be answered here.
-    pub(crate) async fn send(&self, uplink: &Uplink) {
-        let uplink = Uplink { door: self.name.clone(), ..uplink.clone() };
+    pub(crate) async fn send(&self, uplink: &Uplink<'_>) {
+        let uplink = Uplink { door: self.name.as_str().into(), ..uplink.clone() };
         self.publish(&bus::up("g1", uplink.lane), &uplink).await;
     }
 
@@ -130,17 +130,17 @@ impl Door {
     }
 }
 
-pub(crate) fn uplink(id: u128, serial: &str, lane: Lane, payload: &str) -> Uplink {
+pub(crate) fn uplink(id: u128, serial: &str, lane: Lane, payload: &str) -> Uplink<'static> {
     let leaf = if lane == Lane::Alert { "alert" } else { "status" };
     Uplink {
         id: Uuid::from_u128(id),
-        door: String::new(),
-        serial: serial.into(),
-        topic: format!("ydt/1/{serial}/{leaf}"),
+        door: "".into(),
+        serial: serial.to_owned().into(),
+        topic: format!("ydt/1/{serial}/{leaf}").into(),
         lane,
         repeated: false,
         received_at: Timestamp::UNIX_EPOCH,
-        payload: payload.into(),
+        payload: payload.as_bytes().to_vec().into(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A dispatcher with moods, which remembers everything.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::{Dispatcher, Unavailable};
@@ -93,8 +94,8 @@ impl Fake {
 
 #[async_trait::async_trait]
 impl Dispatcher for Fake {
-    async fn take(&self, reports: Vec<Report>) -> Result<Vec<Receipt>, Unavailable> {
-        let reports = self.weigh(reports).await?;
+    async fn take(&self, reports: Arc<[Report]>) -> Result<Vec<Receipt>, Unavailable> {
+        let reports = self.weigh(reports.to_vec()).await?;
         let outcome = Outcome::Committed { incident: None };
         let receipts = reports.iter().map(|report| Receipt { report: report.id, outcome }).collect();
         self.seen.send_modify(|seen| seen.taken.extend(reports));

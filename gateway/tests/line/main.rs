@@ -4,6 +4,7 @@
 
 mod bus;
 mod dispatcher;
+mod outside;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;

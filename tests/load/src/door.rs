@@ -65,10 +65,10 @@ struct Counting(AtomicU64);
 
 #[async_trait]
 impl Dispatcher for Counting {
-    async fn take(&self, reports: Vec<Report>) -> Result<Vec<Receipt>, Unavailable> {
+    async fn take(&self, reports: Arc<[Report]>) -> Result<Vec<Receipt>, Unavailable> {
         self.0.fetch_add(reports.len() as u64, Ordering::Relaxed);
-        let receipt = |report: Report| Receipt { report: report.id, outcome: Outcome::Committed { incident: None } };
-        Ok(reports.into_iter().map(receipt).collect())
+        let receipt = |report: &Report| Receipt { report: report.id, outcome: Outcome::Committed { incident: None } };
+        Ok(reports.iter().map(receipt).collect())
     }
 
     async fn heard(&self, _: Vec<Heard>) -> Result<(), Unavailable> {

@@ -44,9 +44,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
     start::prepare(&pool).await?;
     let filled: i64 = sqlx::query_scalar("select count(*) from terminal").fetch_one(&pool).await?;
     if filled == 0 {
-        let began = Instant::now();
         registry::fill(&pool, terminals, concentrators).await?;
-        println!("{terminals} registered in {:.1?}", began.elapsed());
     }
     let desk = Desk::new(pool, Arc::new(Config::default()));
     desk.open();
@@ -61,10 +59,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
             let mut slowest = Duration::ZERO;
             while Instant::now() < until {
                 let first = next.fetch_add(batch, Ordering::Relaxed);
-                let reports =
+                let reports: Vec<Report> =
                     (first..first + batch).map(|number| report(number.wrapping_mul(7919) % terminals, first)).collect();
                 let called = Instant::now();
-                taken += desk.take(reports).await?.len();
+                taken += desk.take(&reports).await?.len();
                 slowest = slowest.max(called.elapsed());
             }
             anyhow::Ok((taken, slowest))

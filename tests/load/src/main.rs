@@ -1,18 +1,25 @@
 //! What the front door carries, beside something real in the same minute: `make bench`.
 //!
 //! Each row of `docs/benchmarks.md` is a command here, so that one can be measured alone; `all` measures them one after
-//! the other. Whatever is measured, and whatever it is measured beside, is a process of its own.
+//! the other. Whatever is measured, and whatever it is measured beside, is a process of its own. Rows go to the standard
+//! output, what happens meanwhile to the standard error.
 
+mod all;
+mod bench;
 mod door;
 mod intake;
+mod machine;
+mod operator;
 mod registry;
 mod rows;
 mod servers;
+mod table;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+
+use crate::rows::{cost, durable, fixes, front, restart, storm, surge};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -22,40 +29,24 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Every row, one after the other.
+    All(all::Arguments),
     /// Connecting and subscribing, and the memory of who is connected: the door beside Mosquitto.
-    Connect {
-        #[arg(long, default_value_t = 10_000)]
-        people: u32,
-        #[arg(long, default_value_t = 5)]
-        runs: usize,
-    },
+    Connect(front::Connect),
     /// Positions through door, bus and gateway: their PUBACKs beside Mosquitto's.
-    Telemetry {
-        #[arg(long, default_value_t = 10_000)]
-        people: u32,
-        #[arg(long, default_value_t = 30_000.0)]
-        rate: f64,
-        #[arg(long, default_value_t = 10.0)]
-        seconds: f64,
-        #[arg(long, default_value_t = 5)]
-        runs: usize,
-    },
-    /// Positions through everything, into the database, with presses among them.
-    Durable {
-        /// A data folder; what an earlier run registered is used again.
-        #[arg(long)]
-        data: PathBuf,
-        #[arg(long, default_value_t = 500_000)]
-        people: u32,
-        #[arg(long, default_value_t = 50)]
-        concentrators: u32,
-        #[arg(long, default_value_t = 10_000.0)]
-        rate: f64,
-        #[arg(long, default_value_t = 1.0)]
-        presses: f64,
-        #[arg(long, default_value_t = 60.0)]
-        seconds: f64,
-    },
+    Telemetry(front::Telemetry),
+    /// More positions than can be stored, through everything: beside bare inserts by pgbench.
+    Fixes(fixes::Arguments),
+    /// Positions at a steady rate with presses among them: processor, memory, and how soon help is asked.
+    Durable(durable::Arguments),
+    /// Far more presses than a district has in its worst hour.
+    Surge(surge::Arguments),
+    /// What a position costs when few are registered, and when many are.
+    Cost(cost::Arguments),
+    /// The server killed under load.
+    Restart(restart::Arguments),
+    /// Everybody comes back at once: beside Mosquitto.
+    Storm(storm::Arguments),
     /// Reports into the database, without anything in front.
     Intake(intake::Arguments),
     /// The front door alone, with so many in its directory.
@@ -76,12 +67,15 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     match Arguments::parse().what {
-        What::Connect { people, runs } => rows::connect(people, runs),
-        What::Telemetry { people, rate, seconds, runs } => rows::telemetry(people, rate, seconds, runs),
-        What::Durable { data, people, concentrators, rate, presses, seconds } => {
-            let load = rows::Load { people, concentrators, rate, presses, seconds };
-            rows::durable(&data, load).await
-        }
+        What::All(arguments) => all::run(&arguments),
+        What::Connect(arguments) => front::connect(&arguments),
+        What::Telemetry(arguments) => front::telemetry(&arguments),
+        What::Fixes(arguments) => fixes::run(&arguments).await,
+        What::Durable(arguments) => durable::run(&arguments).await,
+        What::Surge(arguments) => surge::run(&arguments).await,
+        What::Cost(arguments) => cost::run(&arguments).await,
+        What::Restart(arguments) => restart::run(&arguments).await,
+        What::Storm(arguments) => storm::run(&arguments).await,
         What::Intake(arguments) => intake::run(arguments).await,
         What::Door { people } => door::open(people).await,
         What::Gateway { bus, people } => door::gateway(bus, people).await,

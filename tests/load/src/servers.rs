@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use firmware_sim::crowd::Pace;
 use serde::Deserialize;
 
 /// A server may take so long to come up.
@@ -31,21 +32,28 @@ impl Running {
         self.0.stdout.take()
     }
 
-    /// Resident memory in bytes.
-    pub(crate) fn memory(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("there is no VmRSS")?;
-        let kb: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
-        Ok(kb * 1024)
-    }
-
-    /// Asks it to end, and waits until it has.
-    pub(crate) fn end(mut self) -> anyhow::Result<()> {
+    /// Asks it to end.
+    fn ask_to_end(&self) -> anyhow::Result<()> {
         let asked = Command::new("kill").arg(self.pid().to_string()).status()?;
         if !asked.success() {
             bail!("process {} could not be asked to end", self.pid());
         }
+        Ok(())
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn end(mut self) -> anyhow::Result<()> {
+        self.ask_to_end()?;
         self.0.wait()?;
+        Ok(())
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn ended(mut self) -> anyhow::Result<()> {
+        let status = self.0.wait()?;
+        if !status.success() {
+            bail!("process {} has ended badly: {status}", self.pid());
+        }
         Ok(())
     }
 }
@@ -105,32 +113,37 @@ pub(crate) fn mosquitto(folder: &Path) -> anyhow::Result<(Running, SocketAddr)> 
 pub(crate) struct Whole {
     pub(crate) process: Running,
     pub(crate) mqtt: SocketAddr,
+    pub(crate) http: String,
     pub(crate) database: String,
+    /// Of its cluster.
+    pub(crate) postmaster: u32,
 }
 
 #[derive(Deserialize)]
 struct Ready {
     mqtt: SocketAddr,
+    http: String,
     database: String,
+    postmaster: Option<u32>,
 }
 
-/// What a machine with this much memory gives to a database that carries half a million terminals.
+/// What a machine with this much memory gives to a database that carries half a million terminals; and it notes when each
+/// transaction was committed, which costs next to nothing.
 const DATABASE_SETTINGS: &str = "shared_buffers = 3GB\nmax_wal_size = 12GB\ncheckpoint_timeout = 15min\n\
-    wal_compression = lz4\nmax_connections = 200\n";
+    wal_compression = lz4\nmax_connections = 200\ntrack_commit_timestamp = on\n";
 
-/// Starts it in a folder that may hold the data of an earlier run.
-pub(crate) fn whole(folder: &Path) -> anyhow::Result<Whole> {
+/// Starts it in a folder that may hold the data of an earlier run. Terminals come to `mqtt`, or to any free port.
+pub(crate) fn whole(folder: &Path, mqtt: Option<SocketAddr>) -> anyhow::Result<Whole> {
     std::fs::create_dir_all(folder)?;
-    let local = folder.join("local.conf");
-    if !local.exists() {
-        std::fs::write(&local, DATABASE_SETTINGS)?;
-    }
+    std::fs::write(folder.join("local.conf"), DATABASE_SETTINGS)?;
     let ready_file = folder.join("ready.json");
     let _ = std::fs::remove_file(&ready_file);
     let log = std::fs::File::create(folder.join("serve.log"))?;
+    let mqtt = mqtt.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).to_string();
     let mut command = Command::new(program("yidiantong")?);
+    command.env_remove("DATABASE_URL");
     command.arg("serve").arg("--data").arg(folder);
-    command.args(["--mqtt-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"]).arg("--ready-file").arg(&ready_file);
+    command.args(["--mqtt-listen", &mqtt, "--http-listen", "127.0.0.1:0"]).arg("--ready-file").arg(&ready_file);
     let process = Running::start(command.stdout(log.try_clone()?).stderr(log))?;
     let began = Instant::now();
     let ready = loop {
@@ -142,7 +155,9 @@ pub(crate) fn whole(folder: &Path) -> anyhow::Result<Whole> {
         }
         std::thread::sleep(Duration::from_millis(10));
     };
-    Ok(Whole { process, mqtt: ready.mqtt, database: ready.database })
+    let Ready { mqtt, http, database, postmaster } = ready;
+    let postmaster = postmaster.context("the server has no cluster of its own")?;
+    Ok(Whole { process, mqtt, http, database, postmaster })
 }
 
 /// A crowd under way.
@@ -159,10 +174,18 @@ enum Said {
     End(firmware_sim::crowd::Report),
 }
 
-/// Sends a crowd to a front door.
-pub(crate) fn crowd(broker: SocketAddr, arguments: &[String]) -> anyhow::Result<Crowd> {
+/// Sends a crowd of so many to a front door. What else it is told are options of `firmware-sim fleet` with their numbers.
+pub(crate) fn crowd(broker: SocketAddr, people: u32, pace: Pace, options: &[(&str, f64)]) -> anyhow::Result<Crowd> {
     let mut command = Command::new(program("firmware-sim")?);
-    command.arg("fleet").arg("--broker").arg(broker.to_string()).args(arguments);
+    command.args(["fleet", "--broker", &broker.to_string(), "--crowd", &people.to_string()]);
+    match pace {
+        Pace::Silent => command.arg("--silent"),
+        Pace::Rate { per_s } => command.args(["--rate", &per_s.to_string()]),
+        Pace::OwnDays { speed } => command.args(["--speed", &speed.to_string()]),
+    };
+    for (option, number) in options {
+        command.args([format!("--{option}"), number.to_string()]);
+    }
     let mut process = Running::start(command.stdout(Stdio::piped()))?;
     let out = process.voice().context("the crowd has no voice")?;
     Ok(Crowd { process, lines: BufReader::new(out).lines() })
@@ -180,6 +203,12 @@ impl Crowd {
             Said::Connected(report) => Ok(report),
             Said::Second {} | Said::End(_) => bail!("the crowd ended before all were connected"),
         }
+    }
+
+    /// Asks it to end now.
+    pub(crate) fn stop(self) -> anyhow::Result<firmware_sim::crowd::Report> {
+        self.process.ask_to_end()?;
+        self.end()
     }
 
     /// Waits for its end.

@@ -395,6 +395,14 @@ pub(crate) fn asks_by_itself(incident: &Incident) -> bool {
     incident.origin == Origin::Listed && (is_known_order || is_emergency)
 }
 
+/// Whom the policy asked in this step, in the order of the entries: nobody told it to.
+pub(crate) fn asked_by_itself(step: &Step) -> impl Iterator<Item = (OfferId, ResponderId)> {
+    step.entries.iter().filter_map(|entry| match entry {
+        Entry::Asked { offer, responder, by: None } => Some((*offer, *responder)),
+        _ => None,
+    })
+}
+
 fn is_unowned_order(incident: &Incident) -> bool {
     incident.class == Class::Service && incident.owner().is_none()
 }
@@ -754,14 +762,7 @@ fn every_rung_is_climbed(
 fn asked_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
     let Decision { facts, step, .. } = decision;
     let next = &step.next;
-    let asked: Vec<(OfferId, ResponderId)> = step
-        .entries
-        .iter()
-        .filter_map(|entry| match entry {
-            Entry::Asked { offer, responder, by: None } => Some((*offer, *responder)),
-            _ => None,
-        })
-        .collect();
+    let asked: Vec<(OfferId, ResponderId)> = asked_by_itself(step).collect();
     let Some((id, responder)) = asked.first().copied() else { return Ok(()) };
     let others: Vec<_> = next.offers.iter().filter(|offer| offer.id != id).collect();
     let live = || others.iter().filter(|offer| offer.state.is_live());
@@ -1061,14 +1062,7 @@ fn who_comes_is_waited_for(decision: &Decision<'_>) -> Result<(), Broken> {
 /// Whoever was looked at is told of, each once.
 fn everybody_has_a_reason(decision: &Decision<'_>) -> Result<(), Broken> {
     let Decision { facts, step, .. } = decision;
-    let asked: Vec<ResponderId> = step
-        .entries
-        .iter()
-        .filter_map(|entry| match entry {
-            Entry::Asked { responder, by: None, .. } => Some(*responder),
-            _ => None,
-        })
-        .collect();
+    let asked: Vec<ResponderId> = asked_by_itself(step).map(|(_, responder)| responder).collect();
     let is_choice = |entry: &Entry| match entry {
         // For a moment, until there is a plan that knows: that one tells.
         Entry::Waits { until } => until.duration_since(facts.now) >= SignedDuration::from_secs(1),

@@ -6,6 +6,7 @@ use domain::incident::{
     ToldState,
 };
 
+use crate::property;
 use crate::world::World;
 
 impl World {
@@ -111,14 +112,7 @@ impl World {
     }
 
     fn tally_up_plan(&mut self, before: &Incident, facts: &Facts, input: &Input, step: &Step) {
-        let asked: Vec<ResponderId> = step
-            .entries
-            .iter()
-            .filter_map(|entry| match entry {
-                Entry::Asked { responder, by: None, .. } => Some(*responder),
-                _ => None,
-            })
-            .collect();
+        let asked: Vec<ResponderId> = property::asked_by_itself(step).map(|(_, responder)| responder).collect();
         if asked.iter().any(|asked| facts.advice.ask == Some(*asked)) {
             self.count("whom the plan named");
             let is_engaged = |offer: &Offer| offer.state.is_live() && !asked.contains(&offer.responder);

@@ -85,10 +85,31 @@ impl Role {
         until(format!("{} ends", self.name), SOON, async || child.try_wait().expect("a child can be asked")).await
     }
 
+    /// Where it answers probes.
+    pub const fn probe(&self) -> SocketAddr {
+        self.probe
+    }
+
+    /// One of its numbers, by its whole name, while it answers.
+    pub async fn metric(&self, name: &str) -> Option<u64> {
+        let http = Client::builder().no_proxy().timeout(SOON).build().expect("a client can be made");
+        let page = http.get(format!("http://{}/metrics", self.probe)).send().await.ok()?.text().await.ok()?;
+        page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    }
+
     /// What it answers to a probe, if it does.
     pub async fn health(&self) -> Option<Value> {
         let http = Client::builder().no_proxy().timeout(SOON).build().expect("a client can be made");
         http.get(format!("http://{}/health", self.probe)).send().await.ok()?.json().await.ok()
+    }
+
+    /// One of its numbers.
+    pub async fn counted(&self, name: &str) -> f64 {
+        let http = Client::builder().no_proxy().timeout(SOON).build().expect("a client can be made");
+        let page = http.get(format!("http://{}/metrics", self.probe)).send().await.expect("it answers");
+        let page = page.text().await.expect("it answers with text");
+        let line = page.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name}: {page}"));
+        line.trim().parse().expect("a number")
     }
 
     /// Waits until probes are told that all is well.
@@ -165,6 +186,11 @@ impl Apart {
     /// Settles the invented district with a server that has everything in one process, stops that, and starts two of
     /// each role over its database.
     pub async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// The same, with more in the settings of all of them: tables in TOML.
+    pub async fn start_with(more: &str) -> Self {
         let postgres = Postgres::start();
         let setup =
             Setup { database_url: Some(postgres.url().into()), far_ends: FarEnds::Elsewhere, ..Setup::default() };
@@ -176,7 +202,8 @@ impl Apart {
         let centre = centre.expect("a simulated centre starts");
         let hook = Hook::listen().await;
         let folder = tempfile::tempdir().expect("a folder can be made");
-        std::fs::write(folder.path().join("settings.toml"), settings(&centre, &hook)).expect("settings can be written");
+        std::fs::write(folder.path().join("settings.toml"), settings(&centre, &hook) + more)
+            .expect("settings can be written");
 
         let [doors, buses, desks, far_desks, far_gateways] = std::array::from_fn(|_| [free_port(), free_port()]);
         let probes: [SocketAddr; 4] = std::array::from_fn(|_| free_port());
@@ -255,6 +282,19 @@ impl Apart {
         self.buses
     }
 
+    /// Kills the bus of a door, which it does not survive: by a gateway with the right key
+    /// that publishes to a topic at which rumqttd's router dies.
+    pub async fn kill_bus(&self, door: usize) {
+        let bus = self.buses[door];
+        let mut command = tokio::process::Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "mosquitto_pub", "-h", &bus.ip().to_string()]);
+        command.args(["-p", &bus.port().to_string(), "-u", wire::bus::USER, "-P", BUS_KEY, "-i", "killer"]);
+        // It looks at the first byte of a topic as if it were a character.
+        command.args(["-q", "0", "-t", "电", "-m", "x"]);
+        let said = command.kill_on_drop(true).output();
+        tokio::time::timeout(SOON, said).await.expect("mosquitto_pub ends").expect("it is installed");
+    }
+
     /// Where dispatchers serve console and API.
     pub const fn desks(&self) -> [SocketAddr; 2] {
         self.desks
@@ -280,15 +320,21 @@ impl Apart {
 
     /// An operator at one of the dispatchers.
     pub async fn operator(&self, dispatcher: usize) -> Console {
+        self.user(dispatcher, "operator").await
+    }
+
+    /// Somebody of the district at one of the dispatchers.
+    pub async fn user(&self, dispatcher: usize, login: &str) -> Console {
         let ready = Ready {
             mqtt: self.doors[0],
+            mqtts: None,
             http: format!("http://{}", self.desks[dispatcher]),
             pid: 0,
             database: self.postgres.url().into(),
             mailbox: None,
             demo: self.demo.clone(),
         };
-        Console::log_in(&ready, "operator").await
+        Console::log_in(&ready, login).await
     }
 
     /// The database.

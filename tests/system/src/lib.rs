@@ -1,11 +1,12 @@
 //! The harness of the system ring: what a test needs to start the real executable and to be everybody
 //! around it, with programs of other people wherever there are some.
 //!
-//! * [`server`] – `yidiantong serve`, started, killed, stopped; [`postgres`] – a database outside it.
-//! * [`apart`] – two of each role in processes of their own.
+//! * [`server`] – `yidiantong serve`, started, killed, stopped; [`postgres`] – a database outside it;
+//!   [`disk`] – one that can be full; [`faketime`] – a clock that can jump.
+//! * [`apart`] – two of each role in processes of their own; [`balancer`] – haproxy before their doors.
 //! * [`scene`] – a server with a simulated 120 centre; [`authority`] – who vouches for it over https; [`hook`] – where
 //!   its alarms go.
-//! * [`mosquitto`], [`paho`] – terminals; [`browser`] – an operator; [`console`], [`responder`] – the HTTP API;
+//! * [`mosquitto`], [`paho`] – terminals; [`presses`] – wearers who press through everything; [`browser`] – an operator; [`console`], [`responder`] – the HTTP API;
 //!   [`stream`] – a follower of the live stream.
 //! * [`shell`] – an administrator.
 //! * [`records`] – what the database says; [`chain`] – whether a timeline is whole; [`frames`] – captured messages.
@@ -18,15 +19,19 @@
 
 pub mod apart;
 pub mod authority;
+pub mod balancer;
 pub mod browser;
 pub mod chain;
 pub mod console;
+pub mod disk;
+pub mod faketime;
 pub mod frames;
 pub mod hook;
 pub mod mosquitto;
 pub mod paho;
 pub mod places;
 pub mod postgres;
+pub mod presses;
 pub mod program;
 pub mod records;
 pub mod responder;

@@ -72,7 +72,13 @@ impl Mosquitto<'_> {
 
     /// Publishes one message with QoS 1, and waits for its end: exit code 0 means that the PUBACK came.
     pub async fn publish(&self, topic: &str, message: impl AsRef<[u8]>) -> Published {
+        self.publish_with(topic, message, &[]).await
+    }
+
+    /// As [`Self::publish`], with more arguments.
+    pub async fn publish_with(&self, topic: &str, message: impl AsRef<[u8]>, more: &[&str]) -> Published {
         let mut command = self.command("mosquitto_pub");
+        command.args(more);
         // It refuses to read an empty message.
         let source = if message.as_ref().is_empty() { "-n" } else { "-s" };
         command.args(["-t", topic, source]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -94,7 +100,13 @@ impl Mosquitto<'_> {
 
     /// Listens to a topic filter, with a session that outlives the connection. Listens when this returns.
     pub async fn listen(&self, client_id: &str, filter: &str) -> Ears {
+        self.listen_with(client_id, filter, &[]).await
+    }
+
+    /// As [`Self::listen`], with more arguments.
+    pub async fn listen_with(&self, client_id: &str, filter: &str, more: &[&str]) -> Ears {
         let mut command = self.command("mosquitto_sub");
+        command.args(more);
         // Its own words and messages come mixed: the mark tells them apart.
         command.args(["-i", client_id, "-c", "-d", "-t", filter, "-F", "message %t %p"]);
         if self.version == Version::V5 {
@@ -143,6 +155,11 @@ impl Heard {
 }
 
 impl Ears {
+    /// Leaves its connection as it is, and is heard no more: as a terminal that has lost its network.
+    pub fn freeze(&self) {
+        self.program.freeze();
+    }
+
     /// Waits until the program itself reports something: a connection that ends, and why.
     pub async fn report(&self, words: &str, within: Duration) {
         self.program.hear(words, within, |line| line.contains(words).then_some(())).await;

@@ -32,6 +32,20 @@ pub fn chromium() -> PathBuf {
     std::env::var_os("CHROMIUM").map_or_else(|| "/usr/bin/chromium".into(), PathBuf::from)
 }
 
+/// The balancer, which lies where administrators' programs are.
+pub fn haproxy() -> PathBuf {
+    let path = std::env::var_os("HAPROXY").map_or_else(|| "/usr/sbin/haproxy".into(), PathBuf::from);
+    assert!(path.is_file(), "{} is missing: run `scripts/install-packages test`", path.display());
+    path
+}
+
+/// What makes a program believe in another time.
+pub fn faketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").expect("there are libraries");
+    let mut found = folders.filter_map(|folder| Some(folder.ok()?.path().join("faketime/libfaketimeMT.so.1")));
+    found.find(|path| path.is_file()).expect("libfaketime is missing: run `scripts/install-packages test`")
+}
+
 /// A file of this package.
 pub fn of_this_package(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

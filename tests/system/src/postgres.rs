@@ -14,14 +14,20 @@ use crate::wait::{SOON, until_so};
 pub struct Postgres {
     state: TempDir,
     url: String,
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Postgres {
     /// Makes and starts one.
     pub fn start() -> Self {
+        Self::start_under(Vec::new())
+    }
+
+    /// Makes and starts one whose processes are told this in their environment.
+    pub fn start_under(environment: Vec<(&'static str, String)>) -> Self {
         let state = tempfile::Builder::new().prefix("ydt-db").tempdir().expect("a folder can be made");
-        let url = dev_db(&state, "start");
-        Self { state, url }
+        let url = dev_db(&state, "start", &environment);
+        Self { state, url, environment }
     }
 
     /// How to reach it.
@@ -41,7 +47,7 @@ impl Postgres {
 
     /// Starts it again, with everything that it has committed.
     pub fn come_back(&self) {
-        dev_db(&self.state, "start");
+        dev_db(&self.state, "start", &self.environment);
     }
 
     fn data(&self) -> PathBuf {
@@ -52,14 +58,15 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        dev_db(&self.state, "stop");
+        dev_db(&self.state, "stop", &self.environment);
     }
 }
 
-fn dev_db(state: &TempDir, word: &str) -> String {
+fn dev_db(state: &TempDir, word: &str, environment: &[(&'static str, String)]) -> String {
     let output = Command::new(places::root().join("scripts/dev-db"))
         .arg(word)
         .env("DEV_DB", state.path().join("db"))
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .output()
         .expect("the script can be run");
     assert!(output.status.success(), "dev-db {word}: {}", String::from_utf8_lossy(&output.stderr));

@@ -4,10 +4,13 @@ use std::fmt::Display;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
+
+use crate::server::signal;
 
 /// How long a program may take to end once it is told to.
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
@@ -55,6 +58,11 @@ impl Program {
         if let Err(error) = said.await {
             panic!("{} does not listen ({error}); it said:\n{}", self.name, self.lines.borrow().join("\n"));
         }
+    }
+
+    /// Freezes it: it neither answers nor hangs up.
+    pub fn freeze(&self) {
+        signal(self.child.id().expect("it runs"), Signal::STOP);
     }
 
     /// Everything that it has said so far.

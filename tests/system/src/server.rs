@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde::Deserialize;
 use tempfile::TempDir;
 
+use crate::disk::Disk;
 use crate::places;
 use crate::wait::{SOON, until, until_so};
 
@@ -35,9 +36,11 @@ pub struct Setup {
     /// Who plays the far ends.
     pub far_ends: FarEnds,
     /// Further settings: tables, in TOML.
-    pub tables: &'static str,
+    pub tables: String,
     /// Further arguments.
     pub arguments: Vec<&'static str>,
+    /// A disk of its own for the data folder, of so many megabytes.
+    pub disk_mb: Option<u32>,
 }
 
 /// How a server reaches a centre.
@@ -70,6 +73,8 @@ pub enum FarEnds {
 pub struct Ready {
     /// Terminals.
     pub mqtt: SocketAddr,
+    /// Terminals, over TLS.
+    pub mqtts: Option<SocketAddr>,
     /// Console and API.
     pub http: String,
     /// The server's process.
@@ -146,6 +151,8 @@ pub struct Responder {
 /// A server with a data folder of its own. What it started is ended when this is dropped.
 #[derive(Debug)]
 pub struct Server {
+    // Before the folder that it lies in: what is dropped first is unmounted before that is deleted.
+    disk: Option<Disk>,
     folder: TempDir,
     setup: Setup,
     listens: [SocketAddr; 2],
@@ -167,7 +174,8 @@ impl Server {
         let folder = tempfile::Builder::new().prefix("ydt").tempdir_in("/tmp").expect("a folder can be made");
         std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).expect("the folder is ours");
         let listens = [free_port(), free_port()];
-        let mut server = Self { folder, setup, listens, child: None, ready: None };
+        let disk = setup.disk_mb.map(|mb| Disk::mount(&folder.path().join("data"), mb));
+        let mut server = Self { disk, folder, setup, listens, child: None, ready: None };
         server.run();
         server
     }
@@ -251,6 +259,20 @@ impl Server {
         assert!(status.success(), "the server ended with {status}:\n{}", tail(&self.log_file()));
     }
 
+    /// The disk of its own.
+    pub fn disk(&self) -> &Disk {
+        self.disk.as_ref().expect("it was set up with a disk of its own")
+    }
+
+    /// How much of the machine's memory the process holds, in bytes.
+    pub fn memory(&self) -> u64 {
+        let pid = self.child.as_ref().expect("the server runs").id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+        let kb =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse().ok());
+        kb.map(|kb: u64| kb * 1024).expect("a process has memory")
+    }
+
     /// The postmaster of the private cluster, while there is one.
     pub fn postmaster(&self) -> Option<u32> {
         let text = std::fs::read_to_string(self.data().join("postgres/postmaster.pid")).ok()?;
@@ -282,9 +304,14 @@ impl Server {
 
     /// Waits until the log has a line that contains this.
     pub async fn logs(&self, words: &str) {
+        self.logs_times(words, 1).await;
+    }
+
+    /// Waits until the log has said this so many times.
+    pub async fn logs_times(&self, words: &str, times: usize) {
         let log = self.log_file();
-        until_so(format!("the log says {words:?}"), SOON, async || {
-            std::fs::read_to_string(&log).is_ok_and(|text| text.contains(words))
+        until_so(format!("the log says {words:?}, {times} times"), SOON, async || {
+            std::fs::read_to_string(&log).is_ok_and(|text| text.matches(words).count() >= times)
         })
         .await;
     }
@@ -315,7 +342,7 @@ impl Server {
         if let Some(url) = &self.setup.alarm_hook {
             settings = format!("alarm_hook = \"{url}\"\n{settings}");
         }
-        settings.push_str(self.setup.tables);
+        settings.push_str(&self.setup.tables);
         settings
     }
 
@@ -355,7 +382,8 @@ impl Drop for Server {
     }
 }
 
-pub(crate) fn free_port() -> SocketAddr {
+/// An address on the loopback that nobody listens on, for a program that cannot say which it has.
+pub fn free_port() -> SocketAddr {
     // Each is given out once: two tests that draw the same one would both find it free, until one of them listens.
     static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(rand::random_range(0..PORTS.end - PORTS.start)));
     loop {

@@ -1,9 +1,6 @@
 //! The roles in processes of their own, two of each: together they keep every promise, and without one of each, too.
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use firmware_sim::device::Key;
@@ -11,8 +8,9 @@ use firmware_sim::pager::{self, Event, Pager};
 use reqwest::{Client, StatusCode};
 use serde_json::json;
 use system::apart::Apart;
-use system::mosquitto::{Ears, Mosquitto, Version};
-use system::records::{Press, Records};
+use system::mosquitto::{Ears, Version};
+use system::presses::{FLOWS_AGAIN_WITHIN, Ledger, press, press_on};
+use system::records::Records;
 use system::server::Terminal;
 use system::wait::{SOON, until, until_so};
 use tokio::task::JoinSet;
@@ -20,55 +18,10 @@ use tokio_util::sync::CancellationToken;
 use wire::internal::REPORTS;
 use wire::notice::News;
 
-/// From a kill to presses that are acknowledged again, on a machine that is busy.
-const FLOWS_AGAIN_WITHIN: Duration = Duration::from_mins(1);
-/// The longest that one `mosquitto_pub` is waited for before its wearer presses on.
-const PATIENCE: Duration = Duration::from_secs(8);
 /// What a revocation may take.
 const REVOKED_WITHIN: Duration = Duration::from_secs(5);
 /// What an alert may take that is not stored, until it rings from memory.
 const RINGS_WITHIN: Duration = Duration::from_secs(20);
-
-/// What the wearers know.
-#[derive(Debug, Default)]
-struct Ledger {
-    acknowledged: Mutex<BTreeSet<Press>>,
-    is_over: AtomicBool,
-}
-
-impl Ledger {
-    fn count(&self) -> usize {
-        self.acknowledged.lock().expect("nobody panicked").len()
-    }
-}
-
-fn press(seq: u32) -> String {
-    json!({ "type": "alert", "kind": "sos", "boot": 7, "seq": seq }).to_string()
-}
-
-/// Presses again and again; whoever gets no PUBACK at one door repeats the press at the other.
-async fn press_on(mut doors: [SocketAddr; 2], terminal: Terminal, version: Version, ledger: Arc<Ledger>) {
-    let topic = terminal.topic("alert");
-    let mut seq = 0;
-    while !ledger.is_over.load(Ordering::Relaxed) {
-        seq += 1;
-        loop {
-            let hand = Mosquitto { door: doors[0], terminal: &terminal, version };
-            let published = tokio::time::timeout(PATIENCE, hand.publish(&topic, press(seq))).await;
-            if published.is_ok_and(|published| published.is_taken()) {
-                break;
-            }
-            doors.swap(0, 1);
-        }
-        let press = (terminal.serial.clone(), 7, i64::from(seq));
-        ledger.acknowledged.lock().expect("nobody panicked").insert(press);
-    }
-}
-
-async fn more_presses(ledger: &Ledger, after: &str) {
-    let enough = ledger.count() + 12;
-    until_so(format!("presses flow after {after}"), FLOWS_AGAIN_WITHIN, async || ledger.count() >= enough).await;
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_of_each_carry_a_press_to_the_end_and_lose_none_when_one_of_each_is_killed() {
@@ -79,11 +32,11 @@ async fn two_of_each_carry_a_press_to_the_end_and_lose_none_when_one_of_each_is_
     let mut wearers = JoinSet::new();
     let wearer = [("P1003", Version::V311), ("P1004", Version::V5), ("P1005", Version::V5), ("P1006", Version::V311)];
     for (number, (serial, version)) in wearer.into_iter().enumerate() {
-        let mut doors = apart.doors();
+        let mut doors = apart.doors().to_vec();
         doors.rotate_left(number % 2);
         wearers.spawn(press_on(doors, apart.terminal(serial), version, Arc::clone(&ledger)));
     }
-    more_presses(&ledger, "the start").await;
+    ledger.flows("the start").await;
     for (victim, what) in [
         (&mut apart.gateways[0], "a gateway"),
         (&mut apart.dispatchers[0], "a dispatcher"),
@@ -91,21 +44,16 @@ async fn two_of_each_carry_a_press_to_the_end_and_lose_none_when_one_of_each_is_
     ] {
         let begun = Instant::now();
         victim.kill();
-        more_presses(&ledger, what).await;
+        ledger.flows(what).await;
         eprintln!("without {what}: {} presses acknowledged, the last 12 in {:?}", ledger.count(), begun.elapsed());
     }
-    ledger.is_over.store(true, Ordering::Relaxed);
+    ledger.end();
     while let Some(ended) = wearers.join_next().await {
         ended.expect("no wearer gives up");
     }
 
     let mut records = apart.records().await;
-    let acknowledged = ledger.acknowledged.lock().expect("nobody panicked").clone();
-    let stored = records.presses().await;
-    let lost: Vec<&Press> = acknowledged.iter().filter(|press| !stored.contains_key(*press)).collect();
-    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
-    let doubled: Vec<(&Press, &i64)> = stored.iter().filter(|(_, times)| **times != 1).collect();
-    assert!(doubled.is_empty(), "stored more than once: {doubled:?}");
+    ledger.hold_against(&mut records).await;
     until_so("every promise is kept", SOON, async || records.broken_promises().await.is_empty()).await;
     for incident in records.incidents().await {
         check_incident(&apart, &mut records, &incident.to_string()).await;

@@ -11,7 +11,7 @@ async fn a_canary_presses_through_the_front_door_and_is_missed_when_the_database
     let hook = Hook::listen().await;
     let setup = Setup {
         alarm_hook: Some(hook.url()),
-        tables: "[canary]\non = true\nevery_s = 1\nmissing_after_s = 5\n",
+        tables: "[canary]\non = true\nevery_s = 1\nmissing_after_s = 5\n".into(),
         ..Setup::default()
     };
     let server = Server::start(setup).await;

@@ -24,6 +24,8 @@ use wire::signature;
 
 /// After this an alert that is not stored rings from memory.
 const UNSTORED_AFTER: Duration = Duration::from_secs(10);
+/// A browser without a graphics card takes its time to draw a map.
+const DRAWN_WITHIN: Duration = Duration::from_mins(1);
 /// After this somebody has to telephone.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(15);
 /// A minute without a database is long; this is long enough to see everything that a minute shows.
@@ -248,6 +250,8 @@ async fn a_press_while_the_database_never_comes_up_rings_at_consoles_that_were_o
     let live = operator.follow(None).await;
     let hello = live.hear("hello", SOON, |event| event.name == "hello").await;
     let mut page = Browser::log_in(scene.ready(), "supervisor").await;
+    // Whatever it still had to load would be missing when the process is killed.
+    page.sees("map", json!({ "data-state": "ready" }), DRAWN_WITHIN).await;
     let pager = scene.terminal("P1001");
     let kept = |name: &str, words: &str| {
         let bytes = std::fs::read(scene.server.data().join(name));
@@ -473,6 +477,7 @@ async fn a_page_that_was_open_when_the_process_was_killed_goes_on_ringing_at_a_b
     let mut page = Browser::log_in(scene.ready(), "operator").await;
     scene.hand(&pager, Version::V311).publish_acknowledged(&alert, message(1)).await;
     page.sees("ringing", json!({ "data-count": "1", "data-heard": "operators" }), SOON).await;
+    page.sees("map", json!({ "data-state": "ready" }), DRAWN_WITHIN).await;
 
     scene.server.kill();
     page.sees("connection-lost", json!({}), SOON).await;

@@ -5,6 +5,7 @@
 
 mod facts;
 
+use dispatcher::store::checkup;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +62,7 @@ const CHECKS: &[Check] = &[
     ("settings", settings),
     ("variables", variables),
     ("disk", disk),
+    ("certificates", certificates),
     ("mqtt port", |facts| port(facts, "terminals connect", &facts.mqtt)),
     ("http port", |facts| port(facts, "console and API answer", &facts.http)),
     ("console", console),
@@ -74,6 +76,8 @@ const CHECKS: &[Check] = &[
     ("clock", clock),
     ("tables", tables),
     ("partitions", partitions),
+    ("growth", growth),
+    ("doors", doors),
     ("overdue", overdue),
     ("outbox", outbox),
     ("users", users),
@@ -159,6 +163,32 @@ fn disk(facts: &Facts) -> Verdict {
         free if free < DISK_LEAST_MB || disk.inodes_free_pct < 2 => wrong(says, todo),
         free if free < DISK_ROOMY_MB => warn(says, todo),
         _ => fine(says),
+    }
+}
+
+/// A certificate that expires sooner than this, in days, is to be renewed.
+const RENEW_DAYS: i64 = 21;
+
+fn certificates(facts: &Facts) -> Verdict {
+    let told = |certificate: &facts::Certificate, how: &str| {
+        format!("{} ({}) {how}", certificate.of, certificate.file.display())
+    };
+    let days = |certificate: &facts::Certificate| {
+        certificate.expires_at.as_ref().ok().map(|at| at.duration_since(facts.now).as_secs().div_euclid(86_400))
+    };
+    for certificate in &facts.certificates {
+        if let Err(why) = &certificate.expires_at {
+            return wrong(told(certificate, &format!("cannot be used: {why}")), "Put it right in the settings");
+        }
+    }
+    let first = facts.certificates.iter().min_by_key(|certificate| days(certificate));
+    let Some((first, days)) = first.and_then(|first| Some((first, days(first)?))) else { return Verdict::Nothing };
+    let todo = "Put a new one in its place; the door takes a changed file over within ten seconds, everything else at \
+                the next start";
+    match days {
+        ..0 => wrong(told(first, &format!("expired {} days ago", -days)), todo),
+        0..RENEW_DAYS => warn(told(first, &format!("expires in {days} days")), todo),
+        _ => fine(told(first, &format!("is the first to expire, in {days} days"))),
     }
 }
 
@@ -335,6 +365,10 @@ fn tables(facts: &Facts) -> Verdict {
     fine(format!("version {}", standing.version.unwrap_or_default()))
 }
 
+/// Fewer days than these with a place for positions, today among them, are too few: tomorrow must have one, and the day
+/// after, so that nobody has to come at night.
+const PARTITIONS_FEW: i64 = 3;
+
 fn partitions(facts: &Facts) -> Verdict {
     let Some(district) = &facts.district else { return Verdict::Nothing };
     let stray = if district.unfiled_fixes > 0 {
@@ -342,11 +376,84 @@ fn partitions(facts: &Facts) -> Verdict {
     } else {
         String::new()
     };
-    let says = format!("positions of the next {} days have a place{stray}", district.partition_days);
+    let says = match district.partition_days {
+        0 => format!("positions of today have no place of their own{stray}"),
+        1 => format!("positions of today have a place, those of tomorrow have none{stray}"),
+        days => format!("positions of today and the next {} days have a place{stray}", days - 1),
+    };
+    let look = "The server makes them when it starts and each day: look into its log, and into the default partition \
+                (`fix_default`), which keeps a day from being made that it holds fixes of";
     match (district.partition_days, facts.is_served) {
-        (0, true) => wrong(says, "The server makes them when it starts and each day: look into its log"),
-        (0, false) => warn(says, "The server makes them when it starts"),
+        (0, true) => wrong(says, look),
+        (days, true) if days < PARTITIONS_FEW => warn(says, look),
+        (days, false) if days < PARTITIONS_FEW => warn(says, "The server makes them when it starts"),
+        _ if district.unfiled_fixes > 0 => {
+            warn(says, "They are read as the others are, and given up later: look into the log of that day")
+        }
         _ => fine(says),
+    }
+}
+
+/// What the disk must have left besides what positions will take.
+const DISK_SPARE_MB: u64 = DISK_LEAST_MB;
+
+fn growth(facts: &Facts) -> Verdict {
+    let (Some(server), Some(district), Some(settings)) = (&facts.server, &facts.district, &facts.settings) else {
+        return Verdict::Nothing;
+    };
+    let mb = |bytes: i64| u64::try_from(bytes).unwrap_or(0) / 1_000_000;
+    let size_mb = mb(server.size_bytes);
+    let Some(a_day) = district.fix_bytes_a_day else {
+        return fine(format!("{size_mb} MB; no whole day of positions has been filed yet to tell by"));
+    };
+    let kept_days = i64::from(settings.fixes_kept_days.get());
+    let to_come_mb = mb(a_day.saturating_mul((kept_days - district.fix_days).max(0)));
+    let says = format!(
+        "{size_mb} MB, {} MB a day of positions: {to_come_mb} MB more until {kept_days} days are kept",
+        mb(a_day)
+    );
+    // What an outside database has left cannot be asked in SQL.
+    match &facts.disk {
+        Some(disk) if facts.is_database_ours && disk.free_mb < to_come_mb + DISK_SPARE_MB => warn(
+            format!("{says}, and {} MB are free", disk.free_mb),
+            "Make room, move the data folder to a larger disk, or keep positions for fewer days (`fixes_kept_days`)",
+        ),
+        _ if facts.is_database_ours => fine(says),
+        _ => fine(format!("{says}; how much room the database's own machine has is to be watched there")),
+    }
+}
+
+fn doors(facts: &Facts) -> Verdict {
+    let Some(district) = &facts.district else { return Verdict::Nothing };
+    let names = |doors: &[checkup::Door], is: fn(&checkup::Door) -> bool| {
+        doors.iter().filter(|door| is(door)).map(|door| door.name.clone()).collect::<Vec<_>>().join(", ")
+    };
+    if facts.is_served && district.doors.iter().any(|door| door.is_silent) {
+        return warn(
+            format!("not heard of any more: {}", names(&district.doors, |door| door.is_silent)),
+            "Start it again, or wait: a door that has been taken away is forgotten after a week",
+        );
+    }
+    let is_over = |door: &checkup::Door| door.certificate_days.is_some_and(|days| days < 0);
+    let is_soon = |door: &checkup::Door| door.certificate_days.is_some_and(|days| days < RENEW_DAYS);
+    if district.doors.iter().any(is_over) {
+        return wrong(
+            format!("the certificate that they show has expired: {}", names(&district.doors, is_over)),
+            "Put a new one in its place: a changed file counts within ten seconds",
+        );
+    }
+    if district.doors.iter().any(is_soon) {
+        return warn(
+            format!(
+                "the certificate that they show expires within {RENEW_DAYS} days: {}",
+                names(&district.doors, is_soon)
+            ),
+            "Put a new one in its place: a changed file counts within ten seconds",
+        );
+    }
+    match district.doors.len() {
+        0 => Verdict::Nothing,
+        count => fine(format!("{count} known")),
     }
 }
 
@@ -515,10 +622,11 @@ fn some_of(names: &[String], count: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dispatcher::store::checkup::{District, Server};
+    use dispatcher::store::checkup::{District, Door, Server};
     use dispatcher::store::schema::Standing;
+    use jiff::{SignedDuration, Timestamp};
 
-    use super::facts::{Disk, Port, PortState};
+    use super::facts::{Certificate, Disk, Port, PortState};
     use super::*;
     use crate::settings::Settings;
 
@@ -552,10 +660,31 @@ mod tests {
                 residents: 277,
                 nodes_with_area: 5,
                 partition_days: 4,
+                fix_bytes_a_day: Some(100_000_000),
+                fix_days: 10,
+                doors: door(false, Some(200)),
                 ..District::default()
             }),
             backup_age_h: Some(3),
+            now: NOW,
+            certificates: vec![certificate(Ok(NOW + SignedDuration::from_hours(24 * 200)))],
+            is_database_ours: true,
         }
+    }
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn certificate(expires_at: Result<Timestamp, String>) -> Certificate {
+        Certificate { of: "the door's", file: "/etc/yidiantong/door.pem".into(), expires_at }
+    }
+
+    fn expiring(days: i64) -> Vec<Certificate> {
+        let late = certificate(Ok(NOW + SignedDuration::from_hours(24 * 200)));
+        vec![late, certificate(Ok(NOW + SignedDuration::from_hours(24 * days)))]
+    }
+
+    fn door(is_silent: bool, certificate_days: Option<i64>) -> Vec<Door> {
+        vec![Door { name: "east".into(), is_silent, certificate_days }]
     }
 
     fn level(facts: &Facts, check: &str) -> &'static str {
@@ -592,6 +721,27 @@ mod tests {
             ("tables", "wrong", |facts| facts.standing.as_mut().unwrap().unknown = vec![99]),
             ("tables", "warn", |facts| facts.standing.as_mut().unwrap().version = None),
             ("partitions", "wrong", |facts| facts.district.as_mut().unwrap().partition_days = 0),
+            ("partitions", "warn", |facts| facts.district.as_mut().unwrap().partition_days = 1),
+            ("partitions", "warn", |facts| facts.district.as_mut().unwrap().partition_days = 2),
+            ("partitions", "ok", |facts| facts.district.as_mut().unwrap().partition_days = 3),
+            ("partitions", "warn", |facts| facts.district.as_mut().unwrap().unfiled_fixes = 1),
+            // 80 days of 100 MB are still to come.
+            ("growth", "ok", |facts| facts.disk = Some(Disk { free_mb: 9_000, inodes_free_pct: 90 })),
+            ("growth", "warn", |facts| facts.disk = Some(Disk { free_mb: 8_900, inodes_free_pct: 90 })),
+            ("growth", "ok", |facts| {
+                (facts.disk, facts.is_database_ours) = (Some(Disk { free_mb: 8_900, inodes_free_pct: 90 }), false);
+            }),
+            ("growth", "ok", |facts| facts.district.as_mut().unwrap().fix_bytes_a_day = None),
+            ("certificates", "wrong", |facts| facts.certificates.push(certificate(Err("no".into())))),
+            ("certificates", "wrong", |facts| facts.certificates = expiring(-1)),
+            ("certificates", "warn", |facts| facts.certificates = expiring(0)),
+            ("certificates", "warn", |facts| facts.certificates = expiring(20)),
+            ("certificates", "ok", |facts| facts.certificates = expiring(21)),
+            ("certificates", "nothing", |facts| facts.certificates = Vec::new()),
+            ("doors", "warn", |facts| facts.district.as_mut().unwrap().doors = door(true, None)),
+            ("doors", "wrong", |facts| facts.district.as_mut().unwrap().doors = door(false, Some(-1))),
+            ("doors", "warn", |facts| facts.district.as_mut().unwrap().doors = door(false, Some(20))),
+            ("doors", "nothing", |facts| facts.district.as_mut().unwrap().doors = Vec::new()),
             ("overdue", "wrong", |facts| facts.district.as_mut().unwrap().overdue = 1),
             ("outbox", "warn", |facts| facts.district.as_mut().unwrap().unsent = 1),
             ("users", "wrong", |facts| facts.district.as_mut().unwrap().answering = 0),
@@ -619,6 +769,29 @@ mod tests {
                 "{check} is never tried"
             );
         }
+    }
+
+    #[test]
+    fn certificates_are_read_from_the_files_that_the_settings_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            Some(path)
+        };
+        let until = |year: i32| {
+            let mut params = rcgen::CertificateParams::new(["door.example".to_owned()]).unwrap();
+            params.not_after = rcgen::date_time_ymd(year, 3, 1);
+            params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
+        };
+        let mut settings = Settings::default();
+        assert!(facts::certificates(&settings).is_empty());
+        // The chain holds for as long as all of it does.
+        settings.door.certificate_file = write("door.pem", &(until(2041) + &until(2031)));
+        settings.door.client_ca_file = write("ca.pem", "no certificate");
+        let found = facts::certificates(&settings);
+        assert_eq!(found[0].expires_at, Ok("2031-03-01T00:00:00Z".parse().unwrap()));
+        assert!(found[1].expires_at.as_ref().is_err_and(|why| why.contains("ca.pem")), "{:?}", found[1]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Without `--apply` nothing is written: every problem is told with its row, field and value. With it, everything is
 //! written in one transaction, or nothing. [`sheet`] turns bytes into rows, [`cell`] reads what a cell says,
 //! [`residents`], [`providers`] and [`responders`] know what the columns mean; all of them are pure; [`written`] puts a
-//! row into the database, and makes the secrets that it needs. Terminals come by `yidiantong terminal add --from`.
+//! row into the database, and makes the secrets that it needs. Terminals come by `yidiantong terminal provision`.
 
 pub(super) mod cell;
 mod columns;

@@ -1,4 +1,4 @@
-//! Reports, presence, what rings, and the directory: broker and gateway → dispatcher.
+//! Reports, presence, what rings, how doors stand, and the directory: broker and gateway → dispatcher.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 use wire::directory::Update;
-use wire::internal::{DELIVERED, DIRECTORY, HEARD, Key, REPORTS, Ringing, Since, UNSTORED};
+use wire::door::Standing;
+use wire::internal::{DELIVERED, DIRECTORY, DOORS, HEARD, Key, REPORTS, Ringing, Since, UNSTORED};
 use wire::notice::Delivered;
 use wire::receipt::Receipt;
 use wire::report::{Heard, Report, Unstored};
@@ -70,6 +71,11 @@ impl FarDispatchers {
         self.caller.get(&path, each.min(DIRECTORY_AT_MOST) * count).await
     }
 
+    /// Tells any dispatcher how a front door stands: what one knows, all know.
+    pub(crate) async fn hear_door(&self, said: &Standing) -> Result<(), Unanswered> {
+        self.caller.post(DOORS, said, TAKEN_WITHIN).await
+    }
+
     /// Keeps every dispatcher told what rings here, until `stop`.
     pub(crate) async fn ring(self: Arc<Self>, gateway: String, stop: CancellationToken) {
         let mut tellers = JoinSet::new();
@@ -108,8 +114,8 @@ fn unavailable(cause: Unanswered) -> Unavailable {
 
 #[async_trait]
 impl Dispatcher for FarDispatchers {
-    async fn take(&self, reports: Vec<Report>) -> Result<Vec<Receipt>, Unavailable> {
-        self.caller.post(REPORTS, &reports, TAKEN_WITHIN).await.map_err(unavailable)
+    async fn take(&self, reports: Arc<[Report]>) -> Result<Vec<Receipt>, Unavailable> {
+        self.caller.post(REPORTS, &&reports[..], TAKEN_WITHIN).await.map_err(unavailable)
     }
 
     async fn heard(&self, heard: Vec<Heard>) -> Result<(), Unavailable> {
@@ -154,6 +160,7 @@ pub(crate) fn router(
         .route(HEARD, post(heard))
         .route(DELIVERED, post(delivered))
         .route(UNSTORED, put(unstored))
+        .route(DOORS, post(door))
         .route(DIRECTORY, get(directory))
         .with_state(here);
     let forgetting = async move {
@@ -169,7 +176,7 @@ fn away(cause: Unavailable) -> Away {
 }
 
 async fn take(State(here): State<Here>, Json(reports): Json<Vec<Report>>) -> Result<Json<Vec<Receipt>>, Away> {
-    here.dispatcher.take(reports).await.map(Json).map_err(away)
+    here.dispatcher.take(reports.into()).await.map(Json).map_err(away)
 }
 
 async fn heard(State(here): State<Here>, Json(heard): Json<Vec<Heard>>) -> Result<StatusCode, Away> {
@@ -186,6 +193,11 @@ async fn unstored(State(here): State<Here>, Json(ringing): Json<Ringing>) -> Sta
     }
     here.rings.hear(ringing, Instant::now());
     StatusCode::NO_CONTENT
+}
+
+async fn door(State(here): State<Here>, Json(said): Json<Standing>) -> Result<StatusCode, Away> {
+    let heard = here.desk.hear_door(&said).await;
+    heard.map(|()| StatusCode::NO_CONTENT).map_err(|cause| Away(cause.to_string()))
 }
 
 async fn directory(State(here): State<Here>, Query(Since { from }): Query<Since>) -> Result<Json<Update>, Away> {

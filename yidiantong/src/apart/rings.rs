@@ -88,7 +88,7 @@ mod tests {
 
     #[async_trait]
     impl Dispatcher for Console {
-        async fn take(&self, _: Vec<Report>) -> Result<Vec<Receipt>, Unavailable> {
+        async fn take(&self, _: Arc<[Report]>) -> Result<Vec<Receipt>, Unavailable> {
             Err(Unavailable::because("not asked here"))
         }
         async fn heard(&self, _: Vec<Heard>) -> Result<(), Unavailable> {

@@ -13,6 +13,9 @@ pub fn print(ready: &Ready) {
     println!("\n一点通 is up.\n");
     println!("  console   {}", ready.http);
     println!("  terminals {} (MQTT 3.1.1 and 5)", ready.mqtt);
+    if let Some(mqtts) = ready.mqtts {
+        println!("            {mqtts} (the same over TLS)");
+    }
     if let Some(mailbox) = &ready.mailbox {
         println!("  mailbox   {mailbox} (what contacts are written)");
     }

@@ -14,6 +14,7 @@ use crate::office;
 use crate::parts::Parts;
 use crate::probe::{Ill, Probe};
 use crate::settings::Settings;
+use crate::standing;
 
 /// Runs until `stop` is cancelled, or a part ends by itself, which is an error.
 pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
@@ -30,10 +31,16 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let (directory, ending) = (Arc::new(Directory::default()), CancellationToken::new());
     let started = broker::start(config, Arc::clone(&directory), ending.clone()).await;
     let broker = started.context("the broker does not start")?;
-    let (counters, gateways) = (broker.counters(), broker.gateways());
+    let (counters, gateways, standing) = (broker.counters(), broker.gateways(), broker.standing());
     let mut parts = Parts::default();
     parts.spawn(async move { broker.stopped().await.context("the broker has ended") });
     let (answers, dispatchers) = (Answers::default(), Arc::new(dispatchers));
+    let told = Arc::clone(&dispatchers);
+    let tell = move |said| {
+        let told = Arc::clone(&told);
+        async move { told.hear_door(&said).await }
+    };
+    parts.keep(standing::tell(standing, tell, ending.clone()));
     let ask = move |from, failures| {
         let dispatchers = Arc::clone(&dispatchers);
         async move { dispatchers.directory_since(from, failures).await }

@@ -3,19 +3,25 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use dispatcher::hooks;
 use dispatcher::http::{Api, Surroundings};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
+use wire::directory::Directory;
 
 use crate::apart::far_terminals::FarTerminals;
 use crate::apart::{far_dispatchers, served};
 use crate::canary;
 use crate::database::{self, Database};
 use crate::demo::Wanted;
+use crate::follow::{self, Answers};
 use crate::join::InProcess;
 use crate::office::{self, SESSIONS_FILE};
 use crate::parts::Parts;
 use crate::settings::Settings;
+
+/// The copy of the directory in the data folder, for the hooks of other brokers.
+const DIRECTORY_FILE: &str = "hooks-directory";
 
 /// Runs until `stop` is cancelled, or a part ends by itself, which is an error. Without `database_url` over a private
 /// cluster in the data folder, which no second dispatcher can share.
@@ -45,6 +51,21 @@ pub async fn run(settings: Settings, database_url: Option<String>, stop: Cancell
     let taking = Arc::new(InProcess(desk.clone()));
     let (routes, forgetting) = far_dispatchers::router(taking, desk.clone(), ending.clone());
     parts.keep(forgetting);
+    // Brokers of somebody else's ask who may come in: answered from memory, database or not.
+    let directory = Arc::new(Directory::default());
+    let copy = settings.data.join(DIRECTORY_FILE);
+    if let Err(cause) = directory.load(&copy) {
+        warn!(%cause, "the copy of the directory cannot be read");
+    }
+    let gateways = settings.bus.key.as_ref().map(|_| settings.bus.key()).transpose()?;
+    let routes = routes.merge(hooks::router(Arc::clone(&directory), gateways));
+    let asked = desk.clone();
+    let ask = move |from, _| {
+        let asked = asked.clone();
+        async move { asked.directory_since(from).await }
+    };
+    parts.keep(follow::follow(Arc::clone(&directory), ask, Answers::default(), ending.clone()));
+    parts.keep(follow::keep_copy(directory, copy, ending.clone()));
     let serving = served::serve(inside, routes, key, ending.clone());
     parts.spawn(async move { serving.await.context("the hand-over has ended") });
 

@@ -30,7 +30,10 @@ struct Started {
 
 /// Runs until `stop` is cancelled, or a part ends by itself, which is an error.
 pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
-    let config = gateway::Config::new(super::name(&settings)?, settings.bus.addresses.clone(), settings.bus.key()?);
+    let config = gateway::Config {
+        outside: settings.outside.link()?,
+        ..gateway::Config::new(super::name(&settings)?, settings.bus.addresses.clone(), settings.bus.key()?)
+    };
     let dispatchers =
         FarDispatchers::new(&settings.internal.dispatchers, settings.internal.key()?, settings.alarm_hook.clone());
     let dispatchers = Arc::new(dispatchers.context("[internal] dispatchers")?);

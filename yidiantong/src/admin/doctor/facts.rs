@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dispatcher::clock;
+use dispatcher::config::FIXES_KEPT_DAYS;
 use dispatcher::store::archive;
 use dispatcher::store::checkup::{self, District, Server};
 use dispatcher::store::schema::{self, Standing};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::backup::copies;
@@ -41,6 +43,21 @@ pub(super) struct Facts {
     /// Only of tables that are up to date.
     pub(super) district: Option<District>,
     pub(super) backup_age_h: Option<i64>,
+    /// This machine's clock.
+    pub(super) now: Timestamp,
+    pub(super) certificates: Vec<Certificate>,
+    /// Whether the database is the one in the data folder.
+    pub(super) is_database_ours: bool,
+}
+
+/// A certificate that the settings name.
+#[derive(Debug)]
+pub(super) struct Certificate {
+    /// Whose it is.
+    pub(super) of: &'static str,
+    pub(super) file: PathBuf,
+    /// When the first in the file expires, or why that cannot be told.
+    pub(super) expires_at: Result<Timestamp, String>,
 }
 
 #[derive(Debug)]
@@ -97,6 +114,9 @@ impl Facts {
                 .last()
                 .map(|(_, manifest)| clock::now().duration_since(manifest.made_at).as_hours()),
             data: held.data.clone(),
+            now: clock::now(),
+            certificates: certificates(&held),
+            is_database_ours: place.database_url.is_none(),
         };
         // A look must not make a cluster where there is none.
         if place.database_url.is_none() && !held.data.join("postgres").is_dir() {
@@ -132,7 +152,8 @@ impl Facts {
         self.server = Some(server);
         let standing = schema::standing(&mut conn).await?;
         if standing.is_current() {
-            self.district = Some(checkup::district(&mut conn).await?);
+            let kept_days = self.settings.as_ref().map_or(FIXES_KEPT_DAYS, |settings| settings.fixes_kept_days);
+            self.district = Some(checkup::district(&mut conn, kept_days).await?);
         }
         self.standing = Some(standing);
         Ok(())
@@ -144,6 +165,23 @@ fn disk(data: &Path) -> Option<Disk> {
     // Some file systems do not count them.
     let inodes_free_pct = (found.f_favail * 100).checked_div(found.f_files).unwrap_or(100);
     Some(Disk { free_mb: found.f_bavail * found.f_frsize / 1_000_000, inodes_free_pct })
+}
+
+pub(super) fn certificates(settings: &Settings) -> Vec<Certificate> {
+    let door = &settings.door;
+    let of_door = [
+        ("the door's certificate", &door.certificate_file),
+        ("the authority of terminals' certificates", &door.client_ca_file),
+    ];
+    let of_centres = settings.centres.iter().flat_map(|centre| {
+        [("our certificate for a centre", &centre.client_certificate_file), ("a centre's authority", &centre.ca_file)]
+    });
+    let named = of_door.into_iter().chain(of_centres).filter_map(|(of, file)| Some((of, file.clone()?)));
+    let looked_at = |(of, file): (&'static str, PathBuf)| {
+        let expires_at = broker::expires_at(&file).map_err(|error| whole(&error));
+        Certificate { of, file, expires_at }
+    };
+    named.map(looked_at).collect()
 }
 
 fn port(at: SocketAddr) -> Port {
