@@ -63,6 +63,7 @@ impl Memory {
             let leaves: &[&str] = match dialect {
                 Dialect::Ydt => &[ydt::NOTICE, ydt::RECEIPT],
                 Dialect::OwnTracks => &["cmd"],
+                _ => &[],
             };
             for leaf in leaves {
                 let topic = topics::topic(dialect, serial, leaf);

@@ -630,6 +630,7 @@ fn event_word(event: Option<&Event>) -> &'static str {
         Some(Event::Request { .. }) => "request",
         Some(Event::NoticeAcknowledged { .. }) => "notice_acknowledged",
         Some(Event::Transition { .. }) => "transition",
+        Some(Event::CommandAnswered(_)) => "command_answered",
         Some(Event::Offline) => "offline",
         Some(Event::Unreadable { .. }) => "unreadable",
         Some(Event::Other { .. }) => "other",

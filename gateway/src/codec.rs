@@ -15,7 +15,7 @@ use serde::Serialize;
 use wire::directory::Dialect;
 use wire::notice::Notice;
 use wire::receipt::Outcome;
-use wire::report::{Doubt, Event, Fix, Stamp, Status};
+use wire::report::{Doubt, Event, Fix, Stamp, Status, Surroundings, Vital};
 use wire::topics::Lane;
 
 /// A terminal's clock is called wrong when it is this far from ours.
@@ -62,10 +62,16 @@ pub struct Decoded {
     pub stamp: Stamp,
     /// What happened; `None` for plain telemetry.
     pub event: Option<Event>,
+    /// What happened besides.
+    pub also: Vec<Event>,
     /// Positions, oldest first.
     pub fixes: Vec<Fix>,
     /// The terminal's state, where told.
     pub status: Option<Status>,
+    /// What the terminal hears around it.
+    pub surroundings: Surroundings,
+    /// What was measured on the wearer's body.
+    pub vitals: Vec<Vital>,
     /// What is doubtful.
     pub doubts: Vec<Doubt>,
     /// The terminal itself calls it an exercise.
@@ -106,6 +112,7 @@ pub fn decode(dialect: Dialect, message: &Message<'_>) -> Decoded {
     let mut decoded = match dialect {
         Dialect::Ydt => ydt::decode(message),
         Dialect::OwnTracks => owntracks::decode(message),
+        _ => Decoded::unreadable(format!("{} does not come over MQTT", dialect.as_str())),
     };
     if let (Some(device_at), false) = (decoded.stamp.device_at, decoded.event == Some(Event::Offline)) {
         let seconds = device_at.duration_since(message.received_at).as_secs();
@@ -120,8 +127,8 @@ pub fn decode(dialect: Dialect, message: &Message<'_>) -> Decoded {
 pub fn encode_receipt(dialect: Dialect, serial: &str, stamp: Stamp, outcome: Outcome) -> Option<Outgoing> {
     match dialect {
         Dialect::Ydt => Some(ydt::encode_receipt(serial, stamp, outcome)),
-        // The application shows whether its publish was acknowledged, and that is the promise.
-        Dialect::OwnTracks => None,
+        // Whether its publish was acknowledged is shown, and that is the promise.
+        _ => None,
     }
 }
 
@@ -130,6 +137,7 @@ pub fn encode_notice(dialect: Dialect, notice: &Notice) -> Option<Outgoing> {
     match dialect {
         Dialect::Ydt => Some(ydt::encode_notice(notice)),
         Dialect::OwnTracks => Some(owntracks::encode_notice(notice)),
+        _ => None,
     }
 }
 

@@ -46,8 +46,11 @@ pub(crate) fn read(uplink: &Uplink<'_>, directory: &Directory) -> Report {
         raw: uplink.payload.to_vec(),
         stamp: decoded.stamp,
         event: decoded.event,
+        also: decoded.also,
         fixes: decoded.fixes,
         status: decoded.status,
+        surroundings: decoded.surroundings,
+        vitals: decoded.vitals,
         doubts: decoded.doubts,
     }
 }

@@ -12,6 +12,7 @@ pub(crate) fn unstored(report: &Report) -> Option<Unstored> {
         Event::Cancel => "an alert taken back by the wearer",
         Event::CheckIn
         | Event::NoticeAcknowledged { .. }
+        | Event::CommandAnswered(_)
         | Event::Transition { .. }
         | Event::Offline
         | Event::Other { .. } => return None,
@@ -42,7 +43,7 @@ pub(crate) mod tests {
     use jiff::Timestamp;
     use uuid::Uuid;
     use wire::directory::Dialect;
-    use wire::report::Stamp;
+    use wire::report::{Stamp, Surroundings};
     use wire::topics::Lane;
 
     use super::*;
@@ -64,6 +65,9 @@ pub(crate) mod tests {
             event,
             fixes: Vec::new(),
             status: None,
+            also: Vec::new(),
+            surroundings: Surroundings::default(),
+            vitals: Vec::new(),
             doubts: Vec::new(),
         }
     }

@@ -27,15 +27,47 @@ pub enum Dialect {
     Ydt,
     /// The OwnTracks application's JSON.
     OwnTracks,
+    /// MQTT-native terminals with JSON of their own, read by a settings file.
+    Mapped,
+    /// The text protocol of most elder watches and pendants (SeTracker, 3G ELEC), TCP.
+    Watch,
+    /// JT/T 808-2011, -2013 and -2019, TCP.
+    Jt808,
+    /// GT06 (Concox, Jimi), TCP.
+    Gt06,
+    /// The EV-07B family of pendants, TCP.
+    Eview,
+    /// Social alarms of SS 91100, over SIP.
+    Scaip,
 }
 
 impl Dialect {
+    /// Each of them.
+    pub const ALL: [Self; 8] =
+        [Self::Ydt, Self::OwnTracks, Self::Mapped, Self::Watch, Self::Jt808, Self::Gt06, Self::Eview, Self::Scaip];
+
     /// The spelling used in the database and in reports.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ydt => "ydt",
             Self::OwnTracks => "own_tracks",
+            Self::Mapped => "mapped",
+            Self::Watch => "watch",
+            Self::Jt808 => "jt808",
+            Self::Gt06 => "gt06",
+            Self::Eview => "eview",
+            Self::Scaip => "scaip",
         }
+    }
+
+    /// What [`as_str`](Self::as_str) spells.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dialect| dialect.as_str() == word)
+    }
+
+    /// Whether its terminals come through the MQTT front door; the others have a socket of the gateway's.
+    pub const fn is_mqtt(self) -> bool {
+        matches!(self, Self::Ydt | Self::OwnTracks | Self::Mapped)
     }
 }
 

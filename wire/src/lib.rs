@@ -6,6 +6,7 @@
 pub mod bus;
 pub mod cap;
 pub mod centre;
+pub mod command;
 pub mod counters;
 pub mod directory;
 pub mod door;

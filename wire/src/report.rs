@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::command::Answer;
 use crate::directory::Dialect;
 use crate::topics::Lane;
 
@@ -40,12 +41,21 @@ pub struct Report {
     pub raw: Vec<u8>,
     /// The terminal's own counters and time.
     pub stamp: Stamp,
-    /// What happened; `None` for plain telemetry.
+    /// What happened; `None` for plain telemetry. Of several, the gravest.
     pub event: Option<Event>,
+    /// What happened besides: a fall sensor's alarm in the message that says the battery is low.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Event>,
     /// Positions, oldest first. May be empty.
     pub fixes: Vec<Fix>,
     /// The terminal's state, where the message tells it.
     pub status: Option<Status>,
+    /// What the terminal hears around it: a place for whoever knows where those stand.
+    #[serde(default, skip_serializing_if = "Surroundings::is_empty")]
+    pub surroundings: Surroundings,
+    /// What was measured on the wearer's body.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vitals: Vec<Vital>,
     /// What is doubtful about it. Doubt never stops a press.
     pub doubts: Vec<Doubt>,
 }
@@ -85,6 +95,8 @@ pub enum Event {
         /// Which one.
         notice: Uuid,
     },
+    /// The terminal answers a command.
+    CommandAnswered(Answer),
     /// A region known to the terminal was entered or left.
     Transition {
         /// Entered or left.
@@ -126,6 +138,104 @@ pub struct Fix {
     pub course_deg: Option<f64>,
     /// Metres above the sea.
     pub altitude_m: Option<f64>,
+    /// Whether it is where the terminal is, or where it was.
+    #[serde(default, skip_serializing_if = "Freshness::is_live")]
+    pub freshness: Freshness,
+}
+
+/// Whether a position is where the terminal is, or where it was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Freshness {
+    /// Measured for this message.
+    #[default]
+    Live,
+    /// Measured at its own time, and kept while there was no connection.
+    Stored,
+    /// The receiver has no fix now and repeats the last one that it had.
+    LastKnown,
+}
+
+impl Freshness {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    fn is_live(&self) -> bool {
+        *self == Self::Live
+    }
+}
+
+/// Radio stations that the terminal hears, the one that serves it first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surroundings {
+    /// Cells of the mobile network.
+    pub cells: Vec<Cell>,
+    /// Access points of wireless networks.
+    pub access_points: Vec<AccessPoint>,
+}
+
+impl Surroundings {
+    /// Whether nothing is heard.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty() && self.access_points.is_empty()
+    }
+}
+
+/// One cell of a mobile network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Cell {
+    /// Mobile country code, 460 for China.
+    pub mcc: u16,
+    /// Mobile network code.
+    pub mnc: u16,
+    /// Location or tracking area code.
+    pub lac: u32,
+    /// Cell identity.
+    pub cid: u64,
+    /// As the terminal tells it: most dialects have no fixed unit.
+    pub signal: Option<i16>,
+}
+
+/// One access point of a wireless network.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AccessPoint {
+    /// Its address (BSSID).
+    pub mac: [u8; 6],
+    /// dBm.
+    pub rssi_dbm: Option<i16>,
+    /// The network's name, where told.
+    pub ssid: Option<String>,
+}
+
+/// Something measured on the wearer's body.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "vital", rename_all = "snake_case")]
+pub enum Vital {
+    /// Beats a minute.
+    HeartRate {
+        /// 1/min.
+        bpm: u16,
+    },
+    /// Blood pressure.
+    BloodPressure {
+        /// mmHg.
+        systolic: u16,
+        /// mmHg.
+        diastolic: u16,
+    },
+    /// Oxygen in the blood (SpO₂).
+    Oxygen {
+        /// Per cent.
+        pct: u8,
+    },
+    /// Of the body.
+    Temperature {
+        /// Degrees Celsius.
+        celsius: f64,
+    },
+    /// Since midnight, or since the counter was reset.
+    Steps {
+        /// How many.
+        count: u32,
+    },
 }
 
 /// How the terminal is.
@@ -163,6 +273,13 @@ pub enum Doubt {
     UnknownTerminal,
     /// No resident wears it.
     NotAssigned,
+    /// The checksum, the length or the framing is wrong; it was read all the same.
+    Damaged {
+        /// What is wrong, in a few words.
+        what: String,
+    },
+    /// The terminal says that it repeats an old position.
+    FixOld,
 }
 
 /// Who the edge has heard from lately; pings count too.

@@ -33,6 +33,8 @@ pub fn prefix(dialect: Dialect, serial: &str) -> String {
     match dialect {
         Dialect::Ydt => format!("ydt/1/{serial}"),
         Dialect::OwnTracks => format!("owntracks/{serial}"),
+        // What has no topics is filed under a name of the same form.
+        _ => format!("{}/{serial}", dialect.as_str()),
     }
 }
 
@@ -46,6 +48,7 @@ pub fn leaf<'t>(dialect: Dialect, serial: &str, topic: &'t str) -> Option<&'t st
     let rest = match dialect {
         Dialect::Ydt => topic.strip_prefix("ydt/1/")?,
         Dialect::OwnTracks => topic.strip_prefix("owntracks/")?,
+        _ => topic.strip_prefix(dialect.as_str())?.strip_prefix('/')?,
     };
     let rest = rest.strip_prefix(serial)?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
@@ -77,6 +80,9 @@ pub fn publish_lane(terminal: &Terminal, topic: &str) -> Option<Lane> {
             "" if terminal.manual_publish_means_help => Some(Lane::Alert),
             _ => Some(Lane::Telemetry),
         },
+        // Which of its topics carries presses is not known before it is read.
+        Dialect::Mapped => Some(Lane::Alert),
+        Dialect::Watch | Dialect::Jt808 | Dialect::Gt06 | Dialect::Eview | Dialect::Scaip => None,
     }
 }
 
@@ -86,7 +92,7 @@ pub fn is_superseded(terminal: &Terminal, topic: &str) -> bool {
     match (terminal.dialect, leaf(terminal.dialect, &terminal.serial, topic)) {
         (Dialect::Ydt, Some(leaf)) => matches!(leaf, ydt::FIX | ydt::STATUS),
         (Dialect::OwnTracks, Some(leaf)) => leaf.is_empty(),
-        (_, None) => false,
+        _ => false,
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use wire::receipt::Outcome;
-use wire::report::{Event, Report, Stamp, VERSION};
+use wire::report::{Event, Report, Stamp, Surroundings, VERSION};
 use wire::topics::Lane;
 
 use super::Api;
@@ -74,6 +74,9 @@ pub(super) async fn start(
         event: Some(Event::Alert { kind: AlertKind::Sos }),
         fixes: Vec::new(),
         status: None,
+        also: Vec::new(),
+        surroundings: Surroundings::default(),
+        vitals: Vec::new(),
         doubts: Vec::new(),
     };
     let receipts = api.desk().take(&[report]).await?;

@@ -35,7 +35,7 @@ pub async fn update_since(conn: &mut PgConnection, from: Option<i64>) -> Result<
         let impossible = |column| StoreError::Impossible { table: "terminal", id: row.id.to_string(), column };
         update.upserts.push(Terminal {
             secret_sha256: row.secret_sha256.try_into().map_err(|_| impossible("secret_sha256"))?,
-            dialect: dialect(&row.dialect).ok_or_else(|| impossible("dialect"))?,
+            dialect: Dialect::parse(&row.dialect).ok_or_else(|| impossible("dialect"))?,
             serial: row.serial.into(),
             login: row.login.into(),
             manual_publish_means_help: row.manual_publish_means_help,
@@ -70,13 +70,4 @@ async fn concentrators_since(conn: &mut PgConnection, since: &str, update: &mut 
 
 fn fingerprint(bytes: Option<Vec<u8>>) -> Result<Option<Box<Fingerprint>>, ()> {
     bytes.map(|bytes| bytes.try_into().map(|bytes| Box::new(Fingerprint(bytes))).map_err(drop)).transpose()
-}
-
-/// A dialect by the word that its column has for it.
-pub(super) fn dialect(word: &str) -> Option<Dialect> {
-    match word {
-        "ydt" => Some(Dialect::Ydt),
-        "own_tracks" => Some(Dialect::OwnTracks),
-        _ => None,
-    }
 }

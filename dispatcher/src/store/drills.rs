@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use wire::directory::Dialect;
 
-use super::{StoreError, directory};
+use super::StoreError;
 use crate::access::Scope;
 
 /// What a resident wears.
@@ -34,7 +34,7 @@ pub async fn worn(conn: &mut PgConnection, resident: Uuid, scope: &Scope) -> Res
     .await?;
     let Some(row) = row else { return Ok(None) };
     let Some((serial, dialect)) = row.serial.zip(row.dialect) else { return Ok(Some(None)) };
-    match directory::dialect(&dialect) {
+    match Dialect::parse(&dialect) {
         Some(dialect) => Ok(Some(Some(Worn { serial, dialect }))),
         None => Err(StoreError::Impossible { table: "terminal", id: serial, column: "dialect" }),
     }

@@ -22,7 +22,7 @@ use sqlx::PgPool;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::directory::{Dialect, Terminal, hash_secret};
 use wire::receipt::Outcome;
-use wire::report::{Event, Fix, Report, Stamp, VERSION};
+use wire::report::{Event, Fix, Freshness, Report, Stamp, VERSION};
 use wire::topics::Lane;
 
 /// Nothing that a test waits for takes longer.
@@ -182,8 +182,12 @@ impl House {
                 speed_kmh: None,
                 course_deg: None,
                 altitude_m: None,
+                freshness: Freshness::Live,
             }],
             status: None,
+            also: Vec::new(),
+            surroundings: wire::report::Surroundings::default(),
+            vitals: Vec::new(),
             doubts: vec![],
         };
         let receipts = self.desk.take(&[report]).await.unwrap();

@@ -13,7 +13,7 @@ use domain::place::{Position, Source};
 use sqlx::PgPool;
 use wire::directory::{Dialect, Terminal, hash_secret};
 use wire::receipt::Outcome;
-use wire::report::{Event, Fix, Report, Stamp, VERSION};
+use wire::report::{Event, Fix, Freshness, Report, Stamp, Surroundings, VERSION};
 use wire::topics::Lane;
 
 /// The district and its desk.
@@ -96,6 +96,7 @@ impl District {
             speed_kmh: None,
             course_deg: None,
             altitude_m: None,
+            freshness: Freshness::Live,
         }
     }
 
@@ -116,6 +117,9 @@ impl District {
             event: Some(event),
             fixes: vec![],
             status: None,
+            also: Vec::new(),
+            surroundings: Surroundings::default(),
+            vitals: Vec::new(),
             doubts: vec![],
         }
     }

@@ -8,7 +8,7 @@ use domain::press::AlertKind;
 use serde_json::{Map, Value, json};
 use wire::directory::Dialect;
 use wire::notice::{News, Notice};
-use wire::report::{Doubt, Event, Fix, Stamp, Status};
+use wire::report::{Doubt, Event, Fix, Freshness, Stamp, Status};
 use wire::topics::{self, Lane};
 
 use super::reading::{self, Reading};
@@ -77,6 +77,7 @@ fn location(fields: &Map<String, Value>, message: &Message<'_>) -> Decoded {
 fn fix(reading: &mut Reading<'_>) -> Option<Fix> {
     let position = reading.place("lat", "lon");
     let fix = Fix {
+        freshness: Freshness::Live,
         lat_deg: position?.lat_deg(),
         lon_deg: position?.lon_deg(),
         accuracy_m: reading.number("acc", super::ACCURACY_M),

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use wire::directory::Dialect;
 use wire::notice::Notice;
 use wire::receipt::Outcome;
-use wire::report::{Doubt, Event, Fix, Stamp, Status};
+use wire::report::{Doubt, Event, Fix, Freshness, Stamp, Status};
 use wire::topics::{self, Lane, ydt as leaf};
 
 use super::reading::{self, Reading};
@@ -118,6 +118,7 @@ fn fix(fields: &Map<String, Value>, prefix: &str, doubts: &mut Vec<Doubt>) -> Op
     let position = reading.place("lat", "lon");
     let source = reading.field("source", |value| source(value.as_str()?.trim()));
     let fix = position.map(|position| Fix {
+        freshness: Freshness::Live,
         lat_deg: position.lat_deg(),
         lon_deg: position.lon_deg(),
         accuracy_m: reading.number("acc_m", super::ACCURACY_M),

@@ -11,7 +11,7 @@ use domain::place::Source;
 use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinSet;
 use wire::directory::Dialect;
-use wire::report::{Fix, Report, Stamp, VERSION};
+use wire::report::{Fix, Freshness, Report, Stamp, Surroundings, VERSION};
 use wire::topics::Lane;
 
 use town::crowd;
@@ -106,8 +106,12 @@ fn report(number: u32, salt: u32) -> Report {
             speed_kmh: None,
             course_deg: None,
             altitude_m: None,
+            freshness: Freshness::Live,
         }],
         status: None,
+        also: Vec::new(),
+        surroundings: Surroundings::default(),
+        vitals: Vec::new(),
         doubts: vec![],
         serial,
     }

@@ -108,10 +108,7 @@ struct Kind {
 }
 
 fn dialect(text: &str) -> Result<Dialect, String> {
-    [Dialect::Ydt, Dialect::OwnTracks]
-        .into_iter()
-        .find(|dialect| dialect.as_str() == text)
-        .ok_or_else(|| "the dialects are ydt and own_tracks".to_owned())
+    Dialect::parse(text).ok_or_else(|| format!("the dialects are {}", Dialect::ALL.map(Dialect::as_str).join(", ")))
 }
 
 impl Terminal {

@@ -234,8 +234,8 @@ impl Settling {
     fn terminal(&mut self, resident_id: Uuid, resident: &Resident, serial: String, login: String, dialect: Dialect) {
         let secret = random_word();
         let (model, manual_publish_means_help) = match dialect {
-            Dialect::Ydt => ("simulated pager", false),
             Dialect::OwnTracks => ("OwnTracks", true),
+            _ => ("simulated pager", false),
         };
         self.district.terminals.push(TerminalRow {
             serial: serial.clone(),

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use domain::place::{Position, Source};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
-use wire::report::Fix;
+use wire::report::{Fix, Freshness};
 
 use super::super::reading;
 use super::super::{ACCURACY_M, ALTITUDE_M, COURSE_DEG, SPEED_KMH};
@@ -61,6 +61,7 @@ impl Plain<'_> {
             && self.at.is_none_or(|at| reading::known(at).is_some());
         let position = Position::new(self.lat, self.lon).ok().filter(|_| is_usual)?;
         Some(Fix {
+            freshness: Freshness::Live,
             lat_deg: position.lat_deg(),
             lon_deg: position.lon_deg(),
             accuracy_m: self.acc_m,

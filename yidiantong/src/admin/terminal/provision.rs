@@ -96,8 +96,8 @@ fn refuse(refused: &[String]) -> anyhow::Result<()> {
 impl Wanted {
     pub(super) fn new(serial: &str, login: Option<&str>, resident: Option<&str>, kind: &Kind) -> Self {
         let named_after = match kind.dialect {
-            Dialect::Ydt => serial,
             Dialect::OwnTracks => serial.split('/').next().unwrap_or(serial),
+            _ => serial,
         };
         Self {
             line: None,
@@ -121,7 +121,9 @@ impl Wanted {
         };
         match self.kind.dialect {
             _ if is_odd(serial) || is_odd(login) => Some("a serial and a login have letters and none of + and #"),
-            Dialect::Ydt if serial.contains('/') => Some("the serial holds a slash, which ends a word in a topic"),
+            dialect if dialect != Dialect::OwnTracks && serial.contains('/') => {
+                Some("the serial holds a slash, which ends a word in a topic")
+            }
             Dialect::OwnTracks if serial.split('/').filter(|part| !part.is_empty()).count() != 2 => {
                 Some("the serial of an OwnTracks phone is user/device")
             }
