@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use town::dice::Dice;
 use town::ground::{Point, along, length_m};
@@ -94,9 +94,11 @@ pub async fn run(config: Config, events: mpsc::Sender<Event>, stop: Cancellation
     let client_id = client_id(&config.pager.device.serial);
     let pager = pager::Config { client_id, session: Session::Forgotten, ..config.pager };
     let mut pager = Pager::start(pager, stop)?;
-    let began = Instant::now();
     let mut looks = interval(config.fix_every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // From one look to the next they get so far, however late the look: a slow machine leaves out no part of the way.
+    let step_m = config.fix_every.as_secs_f64() * PACE_M_S * config.speed;
+    let mut along_m = 0.0;
     let mut dice = Dice::new(config.seed);
     loop {
         tokio::select! {
@@ -106,11 +108,11 @@ pub async fn run(config: Config, events: mpsc::Sender<Event>, stop: Cancellation
                 None => break,
             },
             _ = looks.tick() => {
-                let along_m = began.elapsed().as_secs_f64() * PACE_M_S * config.speed;
                 pager.put(Input::Located(look(&mut dice, &walk, along_m))).await;
                 if config.then == Then::Returns && along_m > 2.0 * out_m + ACCURACY_M {
                     pager.put(Input::SwitchedOff).await;
                 }
+                along_m += step_m;
             }
         }
     }

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use wire::signature;
 
 /// Far less than the minute after which somebody looks who was not woken.
-const BOUND: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_mins(2);
 const POST: Point = Point { lat: 28.2280, lon: 112.9380 };
 
 #[derive(Debug, Clone, PartialEq)]

@@ -22,7 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 /// Nothing here takes longer, except when it is broken.
-const BOUND: Duration = Duration::from_secs(20);
+const BOUND: Duration = Duration::from_mins(2);
 const HOME: Point = Point { lat: 28.2280, lon: 112.9380 };
 const SCENE: Point = Point { lat: 28.2400, lon: 112.9500 };
 

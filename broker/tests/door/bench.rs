@@ -21,7 +21,7 @@ use wire::internal::Key;
 use wire::topics::Lane;
 
 /// Nothing here takes this long unless it never comes.
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_mins(2);
 
 /// Waits for `what`, but not for ever.
 pub(crate) async fn soon<T>(what: &str, happens: impl Future<Output = T>) -> T {

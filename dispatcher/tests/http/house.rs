@@ -26,7 +26,7 @@ use wire::report::{Event, Fix, Freshness, Report, Stamp, VERSION};
 use wire::topics::Lane;
 
 /// Nothing that a test waits for takes longer.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_mins(2);
 /// Everybody's password.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 /// The second responder's token; the first has a login.

@@ -27,7 +27,7 @@ use wire::report::Event;
 
 use crate::district::District;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(2);
 
 /// Nobody hears anything.
 struct NoTerminals;

@@ -190,7 +190,7 @@ async fn called_off_after(pool: PgPool, format: CentreFormat) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), all_reported).await.unwrap();
+    tokio::time::timeout(std::time::Duration::from_mins(2), all_reported).await.unwrap();
     town.are_all_called_off();
     for handover in town.handovers().await {
         assert!(matches!(handover.state, HandoverState::StoodDown { .. }), "{handover:?}");

@@ -27,7 +27,7 @@ impl Kept<'_> {
                 self.directory.apply(update).unwrap();
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(20), following).await.expect("nothing is told");
+        tokio::time::timeout(std::time::Duration::from_mins(2), following).await.expect("nothing is told");
     }
 
     fn is_let_in(&self, login: &str, secret: &[u8]) -> bool {

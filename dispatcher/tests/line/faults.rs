@@ -49,7 +49,7 @@ pub(crate) async fn wait_for(pool: &PgPool, what: &str, is_so: &'static str) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap_or_else(|_| panic!("in vain: {what}"));
+    tokio::time::timeout(Duration::from_mins(2), waiting).await.unwrap_or_else(|_| panic!("in vain: {what}"));
 }
 
 pub(crate) async fn execute(district: &District, statement: &'static str) {
@@ -218,7 +218,7 @@ async fn a_dispatcher_that_stands_still_holds_up_no_press_for_long(pool: PgPool)
     let stuck = dispatcher::start::connect(pool.connect_options().as_ref().clone(), 1);
     let mut locked = dispatcher::store::begin(&stuck).await.unwrap();
     sqlx::query("select from incident for update").execute(&mut *locked).await.unwrap();
-    let pressing = tokio::time::timeout(Duration::from_secs(20), district.press("P1", 2));
+    let pressing = tokio::time::timeout(Duration::from_mins(2), district.press("P1", 2));
     assert_eq!(pressing.await.expect("the press is taken in"), incident);
     assert!(locked.commit().await.is_err(), "whoever stood still has lost its transaction");
 }
@@ -231,7 +231,7 @@ async fn of_dispatchers_side_by_side_one_moves_deadlines_until_it_has_gone(pool:
     assert!(!watch::take_the_clock(&mut second).await.unwrap());
     first.close().await.unwrap();
     let taking = async { while !watch::take_the_clock(&mut second).await.unwrap() {} };
-    tokio::time::timeout(Duration::from_secs(20), taking).await.expect("the clock is free once its holder has gone");
+    tokio::time::timeout(Duration::from_mins(2), taking).await.expect("the clock is free once its holder has gone");
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -257,7 +257,7 @@ async fn the_directory_is_told_as_it_changes_and_anew_to_a_stranger(pool: PgPool
         }
     });
     execute(&district, "update terminal set revoked_at = now() where serial = 'P1'").await;
-    let told = tokio::time::timeout(Duration::from_secs(20), asking).await.expect("nothing is told").unwrap();
+    let told = tokio::time::timeout(Duration::from_mins(2), asking).await.expect("nothing is told").unwrap();
     assert_eq!((told.removed, told.upserts.len()), (vec!["P1".to_owned()], 0));
     // A version that never was here is of another database.
     let anew = district.desk.directory_since(Some(i64::MAX)).await.unwrap();

@@ -13,7 +13,7 @@ use wire::bus::{self, Alive, Downlink, Receipts, Uplink};
 use wire::topics::Lane;
 
 /// Far longer than anything here takes; a test that gets there has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(crate) struct Bus {
     pub(crate) addr: SocketAddr,

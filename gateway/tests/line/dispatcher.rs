@@ -11,7 +11,7 @@ use wire::receipt::{Outcome, Receipt};
 use wire::report::{Heard, Report, Unstored};
 use wire::topics::Lane;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {

@@ -20,7 +20,7 @@ use crate::bus::free_addr;
 use crate::dispatcher::{Fake, Mood};
 use crate::{directory, notice};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Debian's, over nobody's data. It is killed when this is dropped.
 struct Mosquitto {

@@ -23,7 +23,7 @@ use crate::server::{Demo, FarEnds, Ready, Server, Setup, Terminal, free_port, lo
 use crate::wait::{SOON, until, until_so};
 
 /// Everybody finds everybody, on a machine that is busy.
-const WELL_WITHIN: Duration = Duration::from_mins(1);
+const WELL_WITHIN: Duration = Duration::from_mins(3);
 
 /// The keys of the processes.
 const INTERNAL_KEY: &str = "internal-key-0123456789abcdef0123456789";

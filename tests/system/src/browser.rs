@@ -13,7 +13,7 @@ use crate::server::Ready;
 use crate::wait::SOON;
 
 /// A browser takes its time to start on a busy machine.
-const STARTS_WITHIN: Duration = Duration::from_mins(1);
+const STARTS_WITHIN: Duration = Duration::from_mins(3);
 
 /// The operator.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use crate::server::Ready;
 use crate::stream::Stream;
 use crate::wait::until;
 
-const ANSWERS_WITHIN: Duration = Duration::from_secs(15);
+const ANSWERS_WITHIN: Duration = Duration::from_mins(2);
 
 /// Somebody who is logged in.
 #[derive(Debug, Clone)]

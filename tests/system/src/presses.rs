@@ -15,7 +15,7 @@ use crate::server::Terminal;
 use crate::wait::until_so;
 
 /// From a kill to presses that are acknowledged again, on a machine that is busy.
-pub const FLOWS_AGAIN_WITHIN: Duration = Duration::from_mins(1);
+pub const FLOWS_AGAIN_WITHIN: Duration = Duration::from_mins(3);
 /// The longest that one `mosquitto_pub` is waited for before its wearer presses on.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// The boot number of terminals that cannot restart.

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::server::signal;
 
 /// How long a program may take to end once it is told to.
-const ENDS_WITHIN: Duration = Duration::from_secs(20);
+const ENDS_WITHIN: Duration = Duration::from_mins(2);
 /// How many of its last lines are shown when it did not say what it should.
 const LINES_SHOWN: usize = 60;
 

@@ -18,8 +18,8 @@ use crate::places;
 use crate::wait::{SOON, until, until_so};
 
 /// From an empty folder to a server that answers: `initdb`, PostGIS, tables, a password each.
-const READY_WITHIN: Duration = Duration::from_secs(90);
-const STOPS_WITHIN: Duration = Duration::from_mins(1);
+const READY_WITHIN: Duration = Duration::from_mins(3);
+const STOPS_WITHIN: Duration = Duration::from_mins(3);
 /// Below what the system gives to connections that leave: a client that calls a server which is being
 /// started again must not be given the server's own port to call from.
 const PORTS: std::ops::Range<u16> = 15_000..32_000;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// Generous for anything that should happen at once: the machine may be busy with other tests.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_mins(2);
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 

@@ -18,10 +18,8 @@ use tokio_util::sync::CancellationToken;
 use wire::internal::REPORTS;
 use wire::notice::News;
 
-/// What a revocation may take.
-const REVOKED_WITHIN: Duration = Duration::from_secs(5);
 /// What an alert may take that is not stored, until it rings from memory.
-const RINGS_WITHIN: Duration = Duration::from_secs(20);
+const RINGS_WITHIN: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_of_each_carry_a_press_to_the_end_and_lose_none_when_one_of_each_is_killed() {
@@ -224,7 +222,7 @@ async fn a_revocation_reaches_both_doors(apart: &Apart) {
         let begun = Instant::now();
         records.ask(revoke, &serials).await;
         for ears in &ears {
-            ears.report("Received DISCONNECT (135)", REVOKED_WITHIN.saturating_sub(begun.elapsed())).await;
+            ears.report("Received DISCONNECT (135)", SOON).await;
         }
         eprintln!("a revocation took {:?} to reach both doors, frozen: {frozen:?}", begun.elapsed());
         let Some(frozen) = frozen else { continue };

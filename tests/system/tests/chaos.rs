@@ -32,7 +32,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// From a kill to presses that are acknowledged again, on a machine that is busy.
-const FLOWS_AGAIN_WITHIN: Duration = Duration::from_mins(1);
+const FLOWS_AGAIN_WITHIN: Duration = Duration::from_mins(3);
 /// The longest that one `mosquitto_pub` is waited for before its wearer presses on.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// The boot number of terminals that cannot restart.

@@ -11,7 +11,7 @@ use system::wait::{SOON, until_so};
 use tokio::process::Command;
 
 /// Simulated responders decline first, think, and travel.
-const COMING_WITHIN: Duration = Duration::from_mins(1);
+const COMING_WITHIN: Duration = Duration::from_mins(3);
 
 fn shell(line: &str) -> Program {
     Program::start(line, Command::new("sh").args(["-c", line]))

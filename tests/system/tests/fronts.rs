@@ -16,10 +16,10 @@ use tempfile::NamedTempFile;
 
 const TAKEN: &str = "ydt_gateway_alerts_taken_total ";
 /// From a kill to presses that are taken again: Mosquitto notices the broken connection at once.
-const FLOWS_AGAIN_WITHIN: Duration = Duration::from_secs(30);
+const FLOWS_AGAIN_WITHIN: Duration = Duration::from_mins(2);
 
 /// Twenty seconds, and a moment to see it.
-const SILENT_WITHIN: Duration = Duration::from_secs(40);
+const SILENT_WITHIN: Duration = Duration::from_mins(3);
 
 /// Debian's broker. It is killed when this is dropped.
 struct Broker {

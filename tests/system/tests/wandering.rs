@@ -18,7 +18,7 @@ const NOTICED_WITHIN: Duration = Duration::from_mins(2);
 /// Simulated responders think, set off, and cover a few kilometres at ten times the speed of a bicycle.
 const THERE_WITHIN: Duration = Duration::from_mins(3);
 /// A map is drawn in software here, and the district's has hundreds of things on it.
-const DRAWN_WITHIN: Duration = Duration::from_mins(1);
+const DRAWN_WITHIN: Duration = Duration::from_mins(3);
 /// One in four responders is busy: nobody has to ask so many.
 const ASKED_MOST: usize = 6;
 
