@@ -35,7 +35,7 @@ const WAYS_MAX: usize = 20;
 
 /// When more than so many incidents wait to be decided, each is decided without a plan: everybody is asked for at once,
 /// and who would look at all of them for each would come to nobody.
-const BACKLOG_MAX: i64 = 100;
+pub(crate) const BACKLOG_MAX: i64 = 100;
 
 /// What the planner remembers.
 #[derive(Debug, Default)]

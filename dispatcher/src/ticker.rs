@@ -13,6 +13,7 @@ use tracing::{error, warn};
 use uuid::Uuid;
 
 use crate::desk::{Desk, DeskError};
+use crate::planner::BACKLOG_MAX;
 use crate::store::timeline::Line;
 use crate::store::{StoreError, appointments, facts, incidents, timeline};
 
@@ -117,7 +118,7 @@ async fn next(desk: &Desk, taken: &Mutex<Taken>) -> Result<Option<IncidentId>, S
         taken.all.iter().copied().collect()
     };
     let max = if desk.planner.is_behind() { AT_ONCE } else { 1 };
-    let due = incidents::due(&mut *desk.conn().await?, &held, max).await?;
+    let due = incidents::due(&mut *desk.conn().await?, &held, max, BACKLOG_MAX + 1).await?;
     desk.planner.hear_of_backlog(due.count);
     let mut taken = taken.lock();
     // Somebody else may have looked at the same moment.

@@ -126,18 +126,14 @@ async fn cases(
     let rows = sqlx::query!(
         r#"select i.id as "id!", i.class as "class!", coalesce(i.service, 'emergency') as "wanted!",
             st_y(p.place::geometry) as "lat!", st_x(p.place::geometry) as "lon!", c.usual_min as "usual_min?"
-         from incident i
+         from cases_around($1, $3) around (id)
+         join incident i on i.id = around.id
          join incident_place p on p.incident_id = i.id
          left join service_category c on c.word = i.service
          left join incident_place here on here.incident_id = $1
          -- On the sphere: right to half a percent.
          cross join lateral (select st_distance(p.place, here.place, false) as m) far
-         where i.closed_at is null and i.origin = 'listed' and not i.canary
-            and (i.class = 'emergency' or i.class = 'service' and i.service is not null)
-            and p.place is not null and ($1::uuid is null or far.m <= $2)
-            -- Somebody is there, or has been.
-            and not exists (select from offer o where o.incident_id = i.id
-                and (o.state = 'on_scene' or o.state = 'done' and o.round = i.round))
+         where p.place is not null and ($1::uuid is null or far.m <= $2)
          order by i.id is distinct from $1, i.class = 'service', far.m, i.opened_at
          limit $3"#,
         around.map(|incident| incident.0),

@@ -600,15 +600,26 @@ pub struct Due {
     pub count: i64,
 }
 
-/// The most urgent incidents that are due and not in hand, `max` of them.
-pub async fn due(conn: &mut PgConnection, in_hand: &[uuid::Uuid], max: i64) -> Result<Due, StoreError> {
+/// The most urgent incidents that are due and not in hand, `max` of them; how many there are is counted to `count_max`.
+pub async fn due(conn: &mut PgConnection, in_hand: &[uuid::Uuid], max: i64, count_max: i64) -> Result<Due, StoreError> {
     let rows = sqlx::query!(
-        r#"select id, count(*) over () as "count!" from incident
-         where closed_at is null and wake_at <= clock_timestamp() and id <> all($1)
-         order by presses_answered < presses desc, class = 'emergency' desc, wake_at
-         limit $2"#,
+        r#"with unanswered as (
+            select id from incident
+            where closed_at is null and presses_answered < presses and wake_at <= clock_timestamp() and id <> all($1)
+            order by class <> 'emergency', wake_at limit $2),
+         -- Looked for only while there is room, through an index that knows no order by class.
+         answered as (
+            select id from incident
+            where closed_at is null and presses_answered >= presses and wake_at <= clock_timestamp() and id <> all($1)
+            order by class <> 'emergency', wake_at
+            limit $2 - (select count(*) from unanswered))
+         select id as "id!", (select count(*) from (
+            select from incident where closed_at is null and wake_at <= clock_timestamp() and id <> all($1)
+            limit $3) due) as "count!"
+         from (select id from unanswered union all select id from answered) first"#,
         in_hand,
         max,
+        count_max,
     )
     .fetch_all(conn)
     .await?;

@@ -424,14 +424,16 @@ pub async fn still(conn: &mut PgConnection, id: i64) -> Result<Still, StoreError
             i.closed_at is null as "is_open!",
             f.state as "offer?",
             h.state as "handover?",
-            exists (select from outbox help
+            -- To find that a message is no longer wanted counts as a try, and so does the last one in vain.
+            case when o.channel = 'centre' and o.what <> 'help' then exists (select from outbox help
                 where help.about = o.about and help.what = 'help'
-                    and help.tries > (help.state in ('withdrawn', 'expired', 'failed'))::integer) as "was_called!",
-            exists (select from outbox alert
+                    and help.tries > (help.state in ('withdrawn', 'expired', 'failed'))::integer)
+                else false end as "was_called!",
+            case when o.channel in ('email', 'webhook', 'sms') and o.what <> 'alert' then exists (select from outbox alert
                 where alert.incident_id = o.incident_id and alert.channel = o.channel and alert.target = o.target
                     and alert.what = 'alert'
-                    -- To find that a message is no longer wanted counts as a try, and so does the last one in vain.
-                    and alert.tries > (alert.state in ('withdrawn', 'expired', 'failed'))::integer) as "was_alerted!"
+                    and alert.tries > (alert.state in ('withdrawn', 'expired', 'failed'))::integer)
+                else false end as "was_alerted!"
          from outbox o
          join incident i on i.id = o.incident_id
          left join offer f on f.id = o.about
