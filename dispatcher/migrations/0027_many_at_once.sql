@@ -1,6 +1,11 @@
 -- Whether 120 was ever called about a hand-over is asked before it is told to stay at home.
 create index outbox_help on outbox (about) where what = 'help';
 
+-- Each channel looks for what has waited longest, and finds it first.
+drop index outbox_due;
+create index outbox_due on outbox (channel, next_try_at, id)
+    where state = 'queued' or (state = 'sent' and channel = 'terminal');
+
 -- While far more press than can be decided, the most urgent is found without looking at all that wait: first whoever
 -- pressed and is not answered, then what is due besides.
 create index incident_unanswered on incident ((class <> 'emergency'), wake_at)

@@ -379,7 +379,7 @@ pub async fn lease(conn: &mut PgConnection, channel: Channel, count_max: i64) ->
         r#"with due as (
             select o.id from outbox o
             where (o.state = 'queued' or (o.state = 'sent' and o.channel = 'terminal'))
-                and o.next_try_at <= clock_timestamp() and o.channel = $3
+                and o.next_try_at <= statement_timestamp() and o.channel = $3
                 and not exists (select from outbox earlier
                     where earlier.incident_id = o.incident_id and earlier.channel = o.channel
                         and earlier.target = o.target and earlier.state = 'queued' and earlier.id < o.id)
