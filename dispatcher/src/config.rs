@@ -59,6 +59,10 @@ pub struct Config {
     pub deciders: usize,
     /// How many whole days positions are kept; longer as far as an open case reaches back to them.
     pub fixes_kept_days: NonZeroU16,
+    /// Whether the terminal of whoever calls for help is asked at once to tell where it is, again and again.
+    pub follow_emergencies: bool,
+    /// Whether an operator may have a terminal call a number and let it hear what its microphone hears.
+    pub allow_listen_in: bool,
     /// The canary, if it is on.
     pub canary: Option<CanaryConfig>,
     /// How maps are drawn.
@@ -128,6 +132,8 @@ impl Default for Config {
             alarm_hook: None,
             deciders: 2,
             fixes_kept_days: FIXES_KEPT_DAYS,
+            follow_emergencies: true,
+            allow_listen_in: false,
             canary: None,
             map: MapConfig::default(),
         }

@@ -28,7 +28,7 @@ use crate::lines::{clean, clean_text};
 use crate::store::fences as fence_store;
 use crate::store::intake::{self as store, Filed, Locked, Opening, PlacedFix, State, Subject, Wearer};
 use crate::store::timeline::{self, Head, Line};
-use crate::store::{StoreError, facts, outbox};
+use crate::store::{StoreError, commands, facts, outbox};
 use crate::{alarm, clock};
 
 impl Desk {
@@ -82,6 +82,8 @@ impl Desk {
         tx.commit().await?;
         if batch.concerns_incidents {
             self.wake();
+        } else if reports.iter().any(|report| report.answers().next().is_some()) {
+            self.live.nudge();
         }
         Ok(receipts)
     }
@@ -94,6 +96,7 @@ impl Desk {
             heard.iter().filter(|heard| heard.session == Session::Opened).map(|heard| heard.serial.clone()).collect();
         if !opened.is_empty() {
             outbox::hasten(&mut tx, &opened).await?;
+            commands::hasten(&mut tx, &opened).await?;
         }
         tx.commit().await?;
         if !opened.is_empty() {
@@ -102,10 +105,11 @@ impl Desk {
         Ok(())
     }
 
-    /// Terminals have acknowledged notices.
+    /// Terminals have acknowledged notices, or commands.
     pub async fn acknowledge(&self, notices: &[Uuid]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         outbox::acknowledge(&mut tx, notices).await?;
+        commands::delivered(&mut tx, notices).await?;
         tx.commit().await?;
         self.live.nudge();
         Ok(())
@@ -446,12 +450,13 @@ impl<'r> Batch<'r> {
 
     async fn note_states(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
         let mut states: BTreeMap<TerminalId, State> = BTreeMap::new();
-        let mut acknowledged = Vec::new();
+        let (mut acknowledged, mut answered) = (Vec::new(), Vec::new());
         for row in &self.rows {
             if let Some(Event::NoticeAcknowledged { notice }) = &row.report.event {
                 acknowledged.push(*notice);
             }
             let Some(wearer) = &row.wearer else { continue };
+            answered.extend(row.report.answers().map(|answer| (wearer.terminal, answer)));
             // A will is said by the door, when its terminal is heard no more.
             if row.report.event == Some(Event::Offline) {
                 continue;
@@ -477,6 +482,7 @@ impl<'r> Batch<'r> {
         if !acknowledged.is_empty() {
             outbox::acknowledge(tx, &acknowledged).await?;
         }
+        commands::answered(tx, &answered).await?;
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ pub mod access;
 pub mod alarm;
 pub mod canary;
 pub mod clock;
+mod commands;
 pub mod config;
 pub mod contact;
 pub mod desk;

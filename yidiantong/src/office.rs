@@ -129,6 +129,8 @@ pub(crate) fn desk(
         canary: crate::canary::config(&settings.canary),
         map: settings.map.clone(),
         fixes_kept_days: settings.fixes_kept_days,
+        follow_emergencies: settings.commands.follow_emergencies,
+        allow_listen_in: settings.commands.allow_listen_in,
         ..Config::default()
     };
     let urgent = dispatcher::start::connect(database.options()?, URGENT_CONNECTIONS_MAX);

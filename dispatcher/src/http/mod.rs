@@ -9,6 +9,7 @@ mod assets;
 mod caller;
 mod centre;
 mod clocks;
+mod commands;
 mod contracts;
 mod deliveries;
 mod doors;

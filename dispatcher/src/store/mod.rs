@@ -14,6 +14,7 @@ pub mod canary;
 pub mod checkup;
 pub mod choice;
 pub mod clocks;
+pub mod commands;
 pub mod concentrators;
 pub mod contacts;
 pub mod contracts;

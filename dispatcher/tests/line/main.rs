@@ -4,6 +4,7 @@
 mod canary;
 mod centres;
 mod channels;
+mod commands;
 mod concentrators;
 mod district;
 mod faults;
