@@ -3,6 +3,7 @@
 mod centre;
 mod mail;
 pub mod map;
+mod positions;
 mod push;
 mod router;
 mod sms;
@@ -18,6 +19,7 @@ pub(crate) use centre::is_private_url;
 pub use centre::{CentreConfig, CentreError, CentreFormat, Certificates};
 pub(crate) use mail::TAKEN_WITHIN as MAIL_TAKEN_WITHIN;
 pub use mail::{MailConfig, MailError};
+pub use positions::{PositionConfig, PositionError, PositionSettings};
 pub use push::{PushConfig, PushError};
 pub use router::{RouterConfig, RouterError, RouterKind, RouterSettings};
 pub(crate) use sms::Filling;
@@ -45,6 +47,8 @@ pub struct Config {
     pub push: Option<PushConfig>,
     /// Who knows the streets, if anybody does.
     pub router: Option<RouterConfig>,
+    /// Who knows where cells and access points stand, besides us.
+    pub positions: Option<PositionConfig>,
     /// How far away a responder may be, in metres.
     pub reach_m: f64,
     /// A responder's position older than this does not count.
@@ -125,6 +129,7 @@ impl Default for Config {
             sms: None,
             push: None,
             router: None,
+            positions: None,
             reach_m: 10_000.0,
             position_fresh_for: Duration::from_mins(30),
             gone_after: Duration::from_secs(45),

@@ -26,6 +26,7 @@ pub mod live;
 pub mod outbox;
 pub mod photo;
 mod planner;
+mod positions;
 pub mod start;
 pub mod store;
 pub mod ticker;

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use dispatcher::config::map::MapConfig;
 use dispatcher::config::{
-    CentreConfig, CentreError, CentreFormat, Certificates, FIXES_KEPT_DAYS, MailConfig, MailError, RouterSettings,
-    Secret, SmsSettings,
+    CentreConfig, CentreError, CentreFormat, Certificates, FIXES_KEPT_DAYS, MailConfig, MailError, PositionSettings,
+    RouterSettings, Secret, SmsSettings,
 };
 use domain::incident::Centre;
 use schemars::JsonSchema;
@@ -46,6 +46,8 @@ pub struct Settings {
     pub sms: Option<SmsSettings>,
     /// A router that knows the streets: OSRM or Valhalla. Nothing: ways are reckoned by the line and a detour.
     pub router: Option<RouterSettings>,
+    /// Who is asked where cells and access points stand (docs/positions.md). Nothing: only our own tables are.
+    pub positions: Option<PositionSettings>,
     /// Pushes to responders' browsers.
     pub push: PushSettings,
     /// Where `yidiantong backup` puts its copies: best on another disk. Without it, `backups` in the data folder.
@@ -214,6 +216,7 @@ impl Default for Settings {
             mail: None,
             sms: None,
             router: None,
+            positions: None,
             push: PushSettings::default(),
             alarm_hook: None,
             map: MapConfig::default(),

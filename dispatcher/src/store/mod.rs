@@ -35,6 +35,7 @@ pub mod once;
 pub mod orders;
 pub mod outbox;
 pub mod page;
+pub mod positions;
 pub mod push;
 pub mod record;
 pub mod refusals;

@@ -128,6 +128,8 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         get("/api/v1/residents/{id}/commands", May::Seers),
         post("/api/v1/residents/{id}/commands", May::Operators, json!({ "command": { "do": "find" } })),
         post("/api/v1/residents/{id}/set-up", May::Administrators, json!({ "setting": { "do": "restart" } })),
+        get("/api/v1/residents/{id}/access-points", May::Seers),
+        (Method::PUT, "/api/v1/residents/{id}/access-points", May::Administrators, json!({ "access_points": [] })),
         post("/api/v1/commands/{id}/cancel", May::Operators, Value::Null),
         post("/api/v1/incidents/{id}/category", May::Operators, json!({ "category": "meal" })),
         post("/api/v1/incidents/{id}/rating", May::Operators, json!({ "stars": 5 })),

@@ -256,7 +256,7 @@ async fn an_emergency_is_followed_until_it_is_closed(pool: PgPool) {
     let own = ask(&line.district, Command::Find, Some(incident)).await;
     let by = line.district.operator;
     line.district.desk.apply(incident, Input::Claim { by, authority: Authority::Operator }).await.unwrap();
-    execute(&line.district, "update handover set state = 'arrived', answer_by = null, voice = 'none'").await;
+    execute(&line.district, "update handover set state = 'arrived', acknowledge_by = null, voice = 'not_needed', voice_ring_at = null").await;
     line.district.desk.apply(incident, Input::Close { by, outcome: Outcome::Test, note: None }).await.unwrap();
     execute(&line.district, "update command set next_try_at = now()").await;
     line.is("it is taken back", "select state = 'cancelled' from command where word = 'burst'").await;

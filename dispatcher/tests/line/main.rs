@@ -13,6 +13,7 @@ mod ladders;
 mod letters;
 mod orders;
 mod plan;
+mod positions;
 mod presses;
 mod retention;
 mod who_can_go;
