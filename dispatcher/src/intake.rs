@@ -224,7 +224,8 @@ impl<'r> Batch<'r> {
             Row::new(report, wearer, (now, if is_placed { Before::Placed } else { Before::Nowhere }))
         };
         let rows: Vec<Row<'r>> = reports.iter().map(row).collect();
-        let mut batch = Self { now, rows, taken, locked, judged: Judged::default(), concerns_incidents: false, wonders: false };
+        let mut batch =
+            Self { now, rows, taken, locked, judged: Judged::default(), concerns_incidents: false, wonders: false };
         batch.find_repetitions(tx).await?;
         Ok(batch)
     }

@@ -18,6 +18,7 @@ use wire::notice::Notice;
 use wire::topics::Lane;
 
 use crate::alerts::{self, Alerts};
+use crate::codec::Outgoing;
 use crate::counters::Counters;
 use crate::handover::{self, Backoff, Handover, Shard};
 use crate::ledger::Ledger;
@@ -25,7 +26,6 @@ use crate::line::{self, FarEnd, Line};
 use crate::outside::{self, Outside};
 use crate::telemetry::{self, Telemetry};
 use crate::voices::{BusNumber, Voices};
-use crate::codec::Outgoing;
 use crate::{Dispatcher, codec, presence};
 
 /// Answers between the shards and the bus.

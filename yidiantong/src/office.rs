@@ -117,8 +117,12 @@ pub(crate) fn desk(
     let push = push(settings, &public_url)?;
     let router =
         settings.router.as_ref().map(RouterSettings::link).transpose().context("[router] is not set up right")?;
-    let positions =
-        settings.positions.as_ref().map(PositionSettings::link).transpose().context("[positions] is not set up right")?;
+    let positions = settings
+        .positions
+        .as_ref()
+        .map(PositionSettings::link)
+        .transpose()
+        .context("[positions] is not set up right")?;
     let config = Config {
         public_url,
         call_back_phone: settings.call_back_phone.clone(),

@@ -29,7 +29,7 @@ pub(super) struct PointsView {
     responses((status = 200, body = PointsView)),
     security(("session" = ["see"])),
 )]
-pub(super) async fn list(
+pub(super) async fn home_points(
     State(api): State<Api>,
     who: May<See>,
     At(resident): At<Uuid>,
@@ -55,7 +55,7 @@ pub(super) struct Entered {
     responses((status = 200, body = PointsView), Unprocessable),
     security(("session" = ["administer"])),
 )]
-pub(super) async fn enter(
+pub(super) async fn enter_home_points(
     State(api): State<Api>,
     who: May<Administer>,
     At(resident): At<Uuid>,

@@ -124,7 +124,8 @@ impl Setting {
             }
             Self::SosNumbers { numbers } => {
                 within("numbers", numbers.len(), 0..=5)?;
-                let numbers = numbers.into_iter().map(|number| telephone("numbers", number)).collect::<Result<_, _>>()?;
+                let numbers =
+                    numbers.into_iter().map(|number| telephone("numbers", number)).collect::<Result<_, _>>()?;
                 Command::SosNumbers { numbers }
             }
             Self::Contacts { contacts } => {

@@ -9,9 +9,9 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::{
-    Api, access_points, aftercare, appointments, centre, clocks, commands, contracts, deliveries, doors, drills, fences, health, incidents,
-    ladders, live, map, offers, openapi, orders, push, records, refusals, residents, responders, scores, sessions,
-    site,
+    Api, access_points, aftercare, appointments, centre, clocks, commands, contracts, deliveries, doors, drills,
+    fences, health, incidents, ladders, live, map, offers, openapi, orders, push, records, refusals, residents,
+    responders, scores, sessions, site,
 };
 use crate::photo;
 
@@ -87,7 +87,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(residents::kept))
         .routes(routes!(records::change))
         .routes(routes!(residents::locate))
-        .routes(routes!(access_points::list, access_points::enter))
+        .routes(routes!(access_points::home_points, access_points::enter_home_points))
         .routes(routes!(refusals::list, refusals::record))
         .routes(routes!(refusals::take_back))
         .routes(routes!(map::settings))

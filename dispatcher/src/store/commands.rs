@@ -211,7 +211,11 @@ pub async fn worn_in(conn: &mut PgConnection, incident: IncidentId) -> Result<Op
 }
 
 /// What a resident wears: the terminal of that serial, else the one that was heard last.
-pub async fn worn_by(conn: &mut PgConnection, resident: Uuid, serial: Option<&str>) -> Result<Option<Worn>, StoreError> {
+pub async fn worn_by(
+    conn: &mut PgConnection,
+    resident: Uuid,
+    serial: Option<&str>,
+) -> Result<Option<Worn>, StoreError> {
     let terminal = sqlx::query_scalar!(
         "select w.terminal_id from wearer w join terminal_state s on s.terminal_id = w.terminal_id
          where w.resident_id = $1 and ($2::text is null or w.serial = $2)

@@ -122,7 +122,10 @@ pub async fn meet(
     for row in rows {
         let terminal = TerminalId(row.terminal_id);
         let beliefs = Beliefs::read(row.beliefs, row.beliefs_of, row.believed_at, row.newest_at);
-        locked.insert(terminal, Locked { row: row.row, placed_at: row.place_received_at.map(jiff_sqlx::Timestamp::to_jiff), beliefs });
+        locked.insert(
+            terminal,
+            Locked { row: row.row, placed_at: row.place_received_at.map(jiff_sqlx::Timestamp::to_jiff), beliefs },
+        );
         let wearer = Wearer {
             terminal,
             resident: row.resident_id.map(ResidentId),
@@ -540,7 +543,9 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
     // What was kept while there was no connection may come after what was measured later.
     let newer: Vec<bool> = noted
         .iter()
-        .map(|(locked, state)| state.place.as_ref().is_some_and(|place| locked.placed_at.is_none_or(|at| at <= place.was_at)))
+        .map(|(locked, state)| {
+            state.place.as_ref().is_some_and(|place| locked.placed_at.is_none_or(|at| at <= place.was_at))
+        })
         .collect();
     let surroundings: Vec<Option<Value>> = states().map(|state| Some(state.surroundings.as_ref()?.0.clone())).collect();
     let surrounded: Vec<Option<jiff_sqlx::Timestamp>> =

@@ -70,9 +70,8 @@ pub fn kept(heard: &Surroundings) -> Option<Value> {
 
 fn read(kept: Value) -> Surroundings {
     let Kept { cells, access_points } = serde_json::from_value(kept).unwrap_or_default();
-    let point = |point: KeptPoint| {
-        Some(AccessPoint { mac: mac(&point.mac)?, rssi_dbm: point.rssi_dbm, ssid: point.ssid })
-    };
+    let point =
+        |point: KeptPoint| Some(AccessPoint { mac: mac(&point.mac)?, rssi_dbm: point.rssi_dbm, ssid: point.ssid });
     Surroundings { cells, access_points: access_points.into_iter().filter_map(point).collect() }
 }
 
@@ -165,7 +164,11 @@ pub async fn lease(conn: &mut PgConnection, count_max: i64) -> Result<Vec<Unreso
 }
 
 /// It is looked up, as far as it can be; or again after a while.
-pub async fn settle(conn: &mut PgConnection, one: &Unresolved, again: Option<SignedDuration>) -> Result<(), StoreError> {
+pub async fn settle(
+    conn: &mut PgConnection,
+    one: &Unresolved,
+    again: Option<SignedDuration>,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "with looked_up as (
             delete from unresolved where terminal_id = $1 and heard_at = $2 and $3::float8 is null)

@@ -8,10 +8,12 @@ use sqlx::PgPool;
 use crate::house::{Caller, House};
 
 async fn audited(house: &House) -> Vec<(String, Value)> {
-    sqlx::query_as("select what, data - 'command' from audit where what in ('told_terminal', 'listened_in') order by id")
-        .fetch_all(&house.pool)
-        .await
-        .unwrap()
+    sqlx::query_as(
+        "select what, data - 'command' from audit where what in ('told_terminal', 'listened_in') order by id",
+    )
+    .fetch_all(&house.pool)
+    .await
+    .unwrap()
 }
 
 #[sqlx::test(migrations = "./migrations")]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod access;
+mod access_points;
 mod aftercare;
 mod appointments;
 mod centre;

@@ -177,8 +177,11 @@ async fn a_command_waits_for_its_terminal_and_leaves_when_that_connects(pool: Pg
     line.ask(Command::Locate).await;
     line.is("it was tried in vain", "select state = 'queued' and tries > 0 from command").await;
     // Until tomorrow, but for what comes.
-    execute(&line.district, "update command set next_try_at = now() + interval '1 day', not_after = now() + interval '2 days'")
-        .await;
+    execute(
+        &line.district,
+        "update command set next_try_at = now() + interval '1 day', not_after = now() + interval '2 days'",
+    )
+    .await;
     line.gateway.says(Ok(ANSWERS));
     let heard = Heard { serial: "P1".into(), at: clock::now(), session: Session::Opened };
     line.district.desk.hear(&[heard]).await.unwrap();
@@ -256,7 +259,11 @@ async fn an_emergency_is_followed_until_it_is_closed(pool: PgPool) {
     let own = ask(&line.district, Command::Find, Some(incident)).await;
     let by = line.district.operator;
     line.district.desk.apply(incident, Input::Claim { by, authority: Authority::Operator }).await.unwrap();
-    execute(&line.district, "update handover set state = 'arrived', acknowledge_by = null, voice = 'not_needed', voice_ring_at = null").await;
+    execute(
+        &line.district,
+        "update handover set state = 'arrived', acknowledge_by = null, voice = 'not_needed', voice_ring_at = null",
+    )
+    .await;
     line.district.desk.apply(incident, Input::Close { by, outcome: Outcome::Test, note: None }).await.unwrap();
     execute(&line.district, "update command set next_try_at = now()").await;
     line.is("it is taken back", "select state = 'cancelled' from command where word = 'burst'").await;

@@ -78,7 +78,8 @@ async fn a_press_goes_out_at_once_and_hears_of_its_cell_later(pool: PgPool) {
     assert_eq!(place(&district, incident).await, ("cell".into(), Some(800.0)));
     assert_eq!(resolved(&district).await, [("cells".into(), "cell".into())]);
     // What was heard is kept with the report.
-    let kept: Value = sqlx::query_scalar("select surroundings from report").fetch_one(&district.desk_pool).await.unwrap();
+    let kept: Value =
+        sqlx::query_scalar("select surroundings from report").fetch_one(&district.desk_pool).await.unwrap();
     assert_eq!(kept["cells"][1]["cid"], 28_373_001);
 }
 
@@ -86,8 +87,10 @@ async fn a_press_goes_out_at_once_and_hears_of_its_cell_later(pool: PgPool) {
 async fn who_hears_their_own_router_is_at_home(pool: PgPool) {
     let district = District::new(pool).await;
     put_tower(&district, 800.0).await;
-    let resident: uuid::Uuid =
-        sqlx::query_scalar("select id from resident where name = '陈秀英'").fetch_one(&district.desk_pool).await.unwrap();
+    let resident: uuid::Uuid = sqlx::query_scalar("select id from resident where name = '陈秀英'")
+        .fetch_one(&district.desk_pool)
+        .await
+        .unwrap();
     let mut conn = district.desk_pool.acquire().await.unwrap();
     positions::enter_home_points(&mut conn, resident, &[ROUTER.mac], district.operator).await.unwrap();
     drop(conn);
@@ -120,13 +123,13 @@ async fn a_position_of_now_needs_no_looking_up_and_one_that_was_kept_is_as_old_a
     let district = District::new(pool).await;
     let now = Report { fixes: vec![District::fix()], ..press(1, heard(&[CELL], &[])) };
     let incident = take(&district, now).await;
-    let waiting: i64 = sqlx::query_scalar("select count(*) from unresolved").fetch_one(&district.desk_pool).await.unwrap();
+    let waiting: i64 =
+        sqlx::query_scalar("select count(*) from unresolved").fetch_one(&district.desk_pool).await.unwrap();
     assert_eq!(waiting, 0);
 
     // The receiver repeats where it was an hour ago: that is how old it is, and it takes nothing newer's place.
     let hour_ago = clock::now() - SignedDuration::from_hours(1);
-    let repeated =
-        Fix { lat_deg: 28.3, device_at: Some(hour_ago), freshness: Freshness::LastKnown, ..District::fix() };
+    let repeated = Fix { lat_deg: 28.3, device_at: Some(hour_ago), freshness: Freshness::LastKnown, ..District::fix() };
     take(&district, Report { fixes: vec![repeated.clone()], ..press(2, Surroundings::default()) }).await;
     let (lat, age_s): (f64, f64) = sqlx::query_as(
         "select st_y(place::geometry), extract(epoch from now() - at)::float8 from incident_place where incident_id = $1",
@@ -226,14 +229,15 @@ async fn somebody_outside_knows_better_than_the_table_and_is_asked_again_when_th
     put_tower(&district, 800.0).await;
     let incident = take(&district, press(1, heard(&[CELL], &[ROUTER, NEIGHBOUR]))).await;
     // The table has answered; the wait for the other one is cut short here.
-    run_until(&district, "the table has answered", "select count(*) > 0 from incident_entry where what = 'place_resolved'")
-        .await;
+    run_until(
+        &district,
+        "the table has answered",
+        "select count(*) > 0 from incident_entry where what = 'place_resolved'",
+    )
+    .await;
     execute(&district, "update unresolved set next_try_at = now()").await;
     run_until(&district, "it is looked up", LOOKED_UP).await;
     assert_eq!(place(&district, incident).await, ("wifi".into(), Some(40.0)));
-    assert_eq!(
-        resolved(&district).await,
-        [("cells".into(), "cell".into()), ("provider".into(), "wifi".into())]
-    );
+    assert_eq!(resolved(&district).await, [("cells".into(), "cell".into()), ("provider".into(), "wifi".into())]);
     assert_eq!(provider.asked.lock()[0]["wifiAccessPoints"][0]["macAddress"], "a4:2b:00:01:fe:09");
 }

@@ -2,8 +2,9 @@
 
 use super::draft::Draft;
 use super::{
-    Category, Centre, Class, ClosedBy, Considered, Effect, Entry, Facts, Following, HandoverPolicy, HandoverState, Helper,
-    Incident, News, OfferState, Origin, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts, offers,
+    Category, Centre, Class, ClosedBy, Considered, Effect, Entry, Facts, Following, HandoverPolicy, HandoverState,
+    Helper, Incident, News, OfferState, Origin, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts,
+    offers,
 };
 use crate::id::{HandoverId, OfferId, ResponderId, UserId};
 use jiff::{SignedDuration, Timestamp};

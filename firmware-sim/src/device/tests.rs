@@ -456,7 +456,11 @@ fn fix() -> Fix {
 
 impl Bench {
     /// What is published upon a command, by topic.
-    fn command(&mut self, id: u128, command: wire::command::Command) -> (Vec<Output>, Vec<(String, serde_json::Value)>) {
+    fn command(
+        &mut self,
+        id: u128,
+        command: wire::command::Command,
+    ) -> (Vec<Output>, Vec<(String, serde_json::Value)>) {
         let not_after = self.now + SignedDuration::from_mins(10);
         let number = u16::try_from(id).unwrap();
         let out = self.on(Stimulus::Command(Command { id: Uuid::from_u128(id), number, command, not_after }));
@@ -508,7 +512,8 @@ fn a_device_that_knows_no_place_says_so_and_one_that_is_told_too_late_does_nothi
     let (_, told) = bench.command(1, wire::command::Command::Locate);
     assert_eq!(told[0].1, serde_json::json!({ "command": 1, "done": false, "text": "no position" }));
     let command = wire::command::Command::Text { text: "过期".into() };
-    let late = Command { id: Uuid::from_u128(2), number: 2, command, not_after: bench.now - SignedDuration::from_secs(1) };
+    let late =
+        Command { id: Uuid::from_u128(2), number: 2, command, not_after: bench.now - SignedDuration::from_secs(1) };
     let out = bench.on(Stimulus::Command(late));
     assert_eq!((bench.screen().0, &answer_in(&out)["text"]), ("一点通 待机", &serde_json::json!("too late")));
 }

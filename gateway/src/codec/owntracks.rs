@@ -161,7 +161,9 @@ pub(super) fn encode_notice(notice: &Notice) -> Outgoing {
 /// it has shown a text, nothing does.
 pub(super) fn encode_order(order: &Order) -> Result<(Outgoing, Carried), Carried> {
     let (command, carried) = match &order.command {
-        Command::Locate => (json!({ "_type": "cmd", "action": "reportLocation" }), Carried::Posted { is_answered: true }),
+        Command::Locate => {
+            (json!({ "_type": "cmd", "action": "reportLocation" }), Carried::Posted { is_answered: true })
+        }
         Command::Text { text } => {
             // The application renders the text as HTML.
             let text = text.replace(['<', '>', '&'], " ");

@@ -846,8 +846,12 @@ fn effects_match(decision: &Decision<'_>) -> Result<(), Broken> {
             expected.push(effect(ContactNews::AllClear));
         }
     }
-    let mut done: Vec<_> =
-        step.effects.iter().filter(|effect| !matches!(effect, Effect::TellWearer(_) | Effect::Follow)).cloned().collect();
+    let mut done: Vec<_> = step
+        .effects
+        .iter()
+        .filter(|effect| !matches!(effect, Effect::TellWearer(_) | Effect::Follow))
+        .cloned()
+        .collect();
     for effect in &expected {
         let place = done.iter().position(|done| done == effect);
         hold(place.is_some(), Property::EffectsMatch, || format!("{effect:?} is missing"))?;

@@ -59,7 +59,10 @@ async fn an_operator_asks_where_somebody_is_now_and_the_pager_answers() {
     let asked = operator.post(&path, json!({ "command": { "do": "locate" } })).await;
     hears(&mut pager, "where it is", |event| matches!(event, Event::Command { what: "locate", .. })).await;
     let located = over(&operator, &path, "locate").await;
-    assert_eq!((&located["id"], &located["state"], &located["confirmed"]), (&asked["id"], &json!("done"), &json!(true)));
+    assert_eq!(
+        (&located["id"], &located["state"], &located["confirmed"]),
+        (&asked["id"], &json!("done"), &json!(true))
+    );
     let mut records = scene.records().await;
     let fixes = "select count(*) from fix f join terminal t on t.id = f.terminal_id where t.serial = $1";
     assert!(records.count(fixes, &["P1001"]).await >= 2, "the burst and the answer are on file");
