@@ -343,11 +343,13 @@ pub async fn record(conn: &mut PgConnection, due: &Due, came: Came) -> Result<()
     };
     let answer = answer.map(|answer| clean_text(answer).chars().take(ANSWER_MAX).collect::<String>());
     sqlx::query!(
-        "with recorded as (
-            update command set
+        "with before as (
+            select seq, state from command where seq = $1 and ended_at is null for update
+        ), recorded as (
+            update command c set
                 -- What was sent once stays sent.
                 state = case when $4 is false and delivered_at is not null then 'done'
-                    when $2 = 'queued' then state else $2 end,
+                    when $2 = 'queued' then c.state else $2 end,
                 next_try_at = case when $5 or $4 is false and delivered_at is not null then null
                     -- Whoever has it need not be sent it again.
                     when $3::float8 is null or delivered_at is not null then not_after
@@ -357,9 +359,10 @@ pub async fn record(conn: &mut PgConnection, due: &Due, came: Came) -> Result<()
                 is_answered = coalesce($4, is_answered),
                 ended_at = case when $5 or $4 is false and delivered_at is not null then clock_timestamp() end,
                 answer = coalesce($6, answer)
-            where seq = $1 and ended_at is null
-            returning incident_id)
-         insert into live_event (incident_id) select incident_id from recorded where incident_id is not null",
+            from before where c.seq = before.seq
+            returning c.incident_id, c.state <> before.state or c.ended_at is not null as is_news)
+         -- That it is tried again is no news.
+         insert into live_event (incident_id) select incident_id from recorded where incident_id is not null and is_news",
         due.seq,
         state,
         wait.map(|wait| wait.as_secs_f64()),
