@@ -79,10 +79,11 @@ export interface Handover {
 /** `wire::report::Doubt`. */
 export interface Doubt {
   doubt: Word<
-    'no_fix' | 'fix_at_zero' | 'fix_out_of_range' | 'clock_off' | 'field' | 'unknown_terminal' | 'not_assigned'
+    'no_fix' | 'fix_at_zero' | 'fix_out_of_range' | 'fix_old' | 'clock_off' | 'field' | 'damaged' | 'unknown_terminal' | 'not_assigned'
   >
   seconds?: number
   name?: string
+  what?: string
 }
 
 export interface Closing {

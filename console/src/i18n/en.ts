@@ -169,6 +169,8 @@ export const en: Messages = {
     no_fix: 'The alert carried no position: what is shown is an earlier one or the registered home.',
     fix_at_zero: 'The terminal reported the position 0/0, which is no position.',
     fix_out_of_range: 'The terminal reported a position that is nowhere on earth.',
+    fix_old: 'The terminal has no fix now and repeats an earlier position.',
+    damaged: 'The message is damaged ({name}); it was read as far as possible.',
     clock_ahead: 'The terminal’s clock is about {duration} fast; its times cannot be trusted.',
     clock_behind: 'The terminal’s clock is about {duration} slow; its times cannot be trusted.',
     field: 'The field “{name}” of the alert could not be read; the rest holds.',

@@ -167,6 +167,8 @@ export const zh = {
     no_fix: '告警里没有定位：显示的位置来自较早的记录或登记住址。',
     fix_at_zero: '终端报告的位置是 0/0，不可用。',
     fix_out_of_range: '终端报告的位置不在地球上，不可用。',
+    fix_old: '终端此刻没有定位，重复的是以前的位置。',
+    damaged: '报文有损坏（{name}），已尽量读取。',
     clock_ahead: '终端时钟快了约 {duration}，其时间不可信。',
     clock_behind: '终端时钟慢了约 {duration}，其时间不可信。',
     field: '告警中的字段“{name}”无法读取，其余内容有效。',
