@@ -91,6 +91,7 @@ describe('doubts', () => {
   })
 
   it('that are new are still shown', () => {
+    expect(doubtSentence({ doubt: 'damaged', what: 'checksum' })).toEqual({ key: 'damaged', name: 'checksum' })
     expect(doubtSentence({ doubt: 'odd' })).toEqual({ key: 'unknown', word: 'odd' })
   })
 })

@@ -79,10 +79,11 @@ export interface Handover {
 /** `wire::report::Doubt`. */
 export interface Doubt {
   doubt: Word<
-    'no_fix' | 'fix_at_zero' | 'fix_out_of_range' | 'clock_off' | 'field' | 'unknown_terminal' | 'not_assigned'
+    'no_fix' | 'fix_at_zero' | 'fix_out_of_range' | 'fix_old' | 'clock_off' | 'field' | 'damaged' | 'unknown_terminal' | 'not_assigned'
   >
   seconds?: number
   name?: string
+  what?: string
 }
 
 export interface Closing {
@@ -200,6 +201,40 @@ export interface Terminal {
   model?: string | null
   battery_pct?: number | null
   last_heard_at?: string | null
+}
+
+/** What a terminal can be told by whoever answers calls. */
+export type Wish = { do: 'locate' } | { do: 'burst'; every_s: number; for_s: number } | { do: 'text'; text: string } | { do: 'find' }
+
+/** Something that a terminal was told to do. */
+export interface Command {
+  id: string
+  serial: string
+  command: { do: string; text?: string } & Record<string, unknown>
+  incident?: string | null
+  /** Nobody: a rule. */
+  by?: { id: string; name: string } | null
+  why?: string | null
+  state: Word<'queued' | 'sent' | 'done' | 'refused' | 'expired' | 'cancelled'>
+  /** Nothing more will come of it. */
+  over: boolean
+  /** The terminal said that it did it; otherwise, when it is `done`, only that it has it. */
+  confirmed: boolean
+  asked_at: string
+  not_after: string
+  sent_at?: string | null
+  delivered_at?: string | null
+  ended_at?: string | null
+  tries: number
+  /** What the terminal said, or why it was not sent. */
+  answer: string
+}
+
+export interface Commands {
+  /** The newest first. */
+  commands: Command[]
+  /** Whether the settings allow to listen in. */
+  may_listen_in: boolean
 }
 
 /** Longitude first, as in GeoJSON. */

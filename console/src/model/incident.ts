@@ -24,6 +24,7 @@ export function doubtSentence(doubt: Doubt): {
     case 'no_fix':
     case 'fix_at_zero':
     case 'fix_out_of_range':
+    case 'fix_old':
     case 'unknown_terminal':
     case 'not_assigned':
       return { key: doubt.doubt }
@@ -33,6 +34,8 @@ export function doubtSentence(doubt: Doubt): {
     }
     case 'field':
       return { key: 'field', name: doubt.name ?? '?' }
+    case 'damaged':
+      return { key: 'damaged', name: doubt.what ?? '?' }
     default:
       return { key: 'unknown', word: doubt.doubt }
   }

@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod access;
+mod access_points;
 mod aftercare;
 mod appointments;
 mod centre;
 mod clocks;
+mod commands;
 mod connections;
 mod contracts;
 mod deliveries;

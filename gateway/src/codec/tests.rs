@@ -45,7 +45,7 @@ fn told(decoded: &Decoded) -> Value {
         match value {
             Value::Null | Value::Bool(false) => true,
             Value::Array(list) => list.is_empty(),
-            Value::Object(fields) => fields.is_empty(),
+            Value::Object(fields) => fields.values().all(is_nothing),
             _ => false,
         }
     }
