@@ -8,18 +8,22 @@
 
 mod alarms;
 pub mod conversation;
+mod eview;
 pub mod framing;
 mod gt06;
 mod jt808;
+pub mod mapped;
 mod news;
-mod owntracks;
+pub mod owntracks;
 mod reading;
+pub mod scaip;
 pub mod told;
 mod watch;
 mod ydt;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use wire::command::Order;
 use wire::directory::Dialect;
 use wire::notice::Notice;
 use wire::receipt::Outcome;
@@ -50,6 +54,10 @@ pub struct Message<'m> {
     pub lane: Lane,
     /// What a position published by hand means; only OwnTracks asks.
     pub manual_publish: ManualPublish,
+    /// The secret that it shares with its terminal, for what is encrypted; only OwnTracks asks.
+    pub key: Option<&'m str>,
+    /// How its JSON is to be read; only mapped terminals have one.
+    pub profile: Option<&'m mapped::Profile>,
     /// When the edge had it.
     pub received_at: Timestamp,
 }
@@ -115,11 +123,21 @@ pub struct Outgoing {
     pub payload: Vec<u8>,
 }
 
+/// An order in an MQTT dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ordered {
+    /// The bytes.
+    pub outgoing: Outgoing,
+    /// The word under which the terminal answers, as in [`wire::command::Answer::word`]; `None` when it does not.
+    pub answered_as: Option<String>,
+}
+
 /// Reads one message, as far as it can be read.
 pub fn decode(dialect: Dialect, message: &Message<'_>) -> Decoded {
     let mut decoded = match dialect {
         Dialect::Ydt => ydt::decode(message),
         Dialect::OwnTracks => owntracks::decode(message),
+        Dialect::Mapped => mapped::decode(message),
         _ => Decoded::unreadable(format!("{} does not come over MQTT", dialect.as_str())),
     };
     if let (Some(device_at), false) = (decoded.stamp.device_at, decoded.event == Some(Event::Offline)) {
@@ -146,6 +164,21 @@ pub fn encode_notice(dialect: Dialect, notice: &Notice) -> Option<Outgoing> {
         Dialect::Ydt => Some(ydt::encode_notice(notice)),
         Dialect::OwnTracks => Some(owntracks::encode_notice(notice)),
         _ => None,
+    }
+}
+
+/// An order in the dialect of a terminal that comes over MQTT; the others have a [`conversation`].
+pub fn encode_order(
+    dialect: Dialect,
+    profile: Option<&mapped::Profile>,
+    order: &Order,
+) -> Result<Ordered, conversation::CannotSay> {
+    match (dialect, profile) {
+        (Dialect::OwnTracks, _) => owntracks::encode_command(&order.serial, &order.command),
+        (Dialect::Mapped, Some(profile)) => {
+            mapped::encode_command(profile, &order.serial, order.number, &order.command)
+        }
+        _ => Err(conversation::CannotSay::NoWord),
     }
 }
 

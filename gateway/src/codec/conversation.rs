@@ -14,7 +14,7 @@ use wire::topics::Lane;
 
 use super::framing::{Cut, Cutter};
 use super::told::Told;
-use super::{CLOCK_OFF_SECONDS, Decoded, gt06, jt808, watch};
+use super::{CLOCK_OFF_SECONDS, Decoded, eview, gt06, jt808, scaip, watch};
 
 /// What is known from elsewhere while a frame is read.
 #[derive(Debug, Clone, Copy)]
@@ -138,6 +138,8 @@ enum Speaks {
     Watch(watch::Session),
     Jt808(jt808::Session),
     Gt06(gt06::Session),
+    Eview(eview::Session),
+    Scaip(scaip::Session),
 }
 
 impl Conversation {
@@ -147,8 +149,15 @@ impl Conversation {
             Dialect::Watch => Speaks::Watch(watch::Session::default()),
             Dialect::Jt808 => Speaks::Jt808(jt808::Session::default()),
             Dialect::Gt06 => Speaks::Gt06(gt06::Session::default()),
+            Dialect::Eview => Speaks::Eview(eview::Session::default()),
+            Dialect::Scaip => Speaks::Scaip(scaip::Session::default()),
             _ => return None,
         }))
+    }
+
+    /// Begins one with a unit that sends social alarms.
+    pub fn scaip(settings: scaip::Settings) -> Self {
+        Self(Speaks::Scaip(scaip::Session::with(settings)))
     }
 
     /// Reads one frame.
@@ -171,6 +180,8 @@ impl Conversation {
             Speaks::Watch(session) => session,
             Speaks::Jt808(session) => session,
             Speaks::Gt06(session) => session,
+            Speaks::Eview(session) => session,
+            Speaks::Scaip(session) => session,
         }
     }
 }
@@ -181,6 +192,8 @@ pub fn framing(dialect: Dialect) -> Option<(Cutter, usize)> {
         Dialect::Watch => Some((watch::cut, watch::FRAME_MAX)),
         Dialect::Jt808 => Some((jt808::cut, jt808::FRAME_MAX)),
         Dialect::Gt06 => Some((gt06::cut, gt06::FRAME_MAX)),
+        Dialect::Eview => Some((eview::cut, eview::FRAME_MAX)),
+        Dialect::Scaip => Some((scaip::cut, scaip::FRAME_MAX)),
         _ => None,
     }
 }

@@ -271,6 +271,8 @@ mod tests {
                 payload: payload.as_bytes(),
                 lane: Lane::Telemetry,
                 manual_publish: ManualPublish::MeansHere,
+                key: None,
+                profile: None,
                 received_at: jiff::Timestamp::UNIX_EPOCH,
             };
             prop_assert_eq!(decode(&message), decode_whatever(&message), "{}", payload);
