@@ -7,9 +7,12 @@
 //! person is, the dispatcher's.
 
 mod alarms;
+mod calendar;
 pub mod conversation;
+mod cursor;
 pub mod framing;
 mod gt06;
+pub mod inspect;
 mod jt808;
 mod news;
 mod owntracks;
