@@ -158,4 +158,10 @@ pub fn dialect_of(topic: &str) -> Dialect {
 }
 
 #[cfg(test)]
+mod captured;
+#[cfg(test)]
+mod corpora;
+#[cfg(test)]
+mod streams;
+#[cfg(test)]
 mod tests;
