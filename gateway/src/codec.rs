@@ -7,10 +7,13 @@
 //! person is, the dispatcher's.
 
 mod alarms;
+mod calendar;
 pub mod conversation;
+mod cursor;
 mod eview;
 pub mod framing;
 mod gt06;
+pub mod inspect;
 mod jt808;
 pub mod mapped;
 mod news;
@@ -187,5 +190,11 @@ pub fn dialect_of(topic: &str) -> Dialect {
     if topic == "owntracks" || topic.starts_with("owntracks/") { Dialect::OwnTracks } else { Dialect::Ydt }
 }
 
+#[cfg(test)]
+mod captured;
+#[cfg(test)]
+mod corpora;
+#[cfg(test)]
+mod streams;
 #[cfg(test)]
 mod tests;

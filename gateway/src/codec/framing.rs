@@ -16,6 +16,8 @@ pub enum Cut {
     Frame {
         /// Where it lies; what is before it is of no interest (fillings between frames).
         range: Range<usize>,
+        /// How many bytes are done with: a mark between two frames may belong to both.
+        taken: usize,
     },
     /// Something that is no frame of this dialect.
     Junk {
@@ -29,7 +31,7 @@ pub enum Cut {
 impl Cut {
     /// The first `len` bytes are a frame.
     pub(crate) const fn frame(len: usize) -> Self {
-        Self::Frame { range: 0..len }
+        Self::Frame { range: 0..len, taken: len }
     }
 
     /// The first `len` bytes are none.
@@ -91,9 +93,9 @@ impl Stream {
                     .get(start..=start)
                     .map(|bytes| Piece::Junk { bytes, why: Cow::Borrowed("longer than a frame can be") })
             }
-            Cut::Frame { range } => {
+            Cut::Frame { range, taken } => {
                 let range = start + range.start..start + range.end;
-                self.taken = range.end;
+                self.taken = (start + taken.max(1)).min(self.bytes.len());
                 self.bytes.get(range).map(Piece::Frame)
             }
             Cut::Junk { len, why } => {

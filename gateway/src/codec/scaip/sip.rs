@@ -192,7 +192,7 @@ pub(in super::super) fn cut(bytes: &[u8]) -> Cut {
         return Cut::junk(filling + head + gap, "a length that no message has");
     };
     let end = head + gap + len;
-    if rest.len() < end { Cut::More } else { Cut::Frame { range: filling..filling + end } }
+    if rest.len() < end { Cut::More } else { Cut::Frame { range: filling..filling + end, taken: filling + end } }
 }
 
 fn content_length(head: &[u8]) -> Option<usize> {
