@@ -1,5 +1,8 @@
 //! Places: always WGS-84, always with how sure we are.
 
+pub mod ladder;
+pub mod radio;
+
 use crate::word::words;
 
 /// A point on the earth, WGS-84. Cannot hold anything that is no place.

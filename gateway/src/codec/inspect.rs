@@ -139,7 +139,7 @@ impl Finding {
         put(out, "type", Some(told.word.as_ref()));
         put(out, "steps", told.steps);
         if told.kind == Kind::Batch || told.points.len() > 1 {
-            put(out, "alarms", Some(names(told.alarms())));
+            put(out, "alarms", Some(spelled(told.alarms())));
             let points = told.points.iter().map(|point| {
                 let mut out = Map::new();
                 describe(point, &mut out);
@@ -149,7 +149,7 @@ impl Finding {
         } else if let Some(point) = told.points.first() {
             describe(point, out);
         }
-        put(out, "alarms", crossed.map(|alarm| names(alarm.into())));
+        put(out, "alarms", crossed.map(|alarm| spelled(alarm.into())));
         // Of the message where it says so, of its only point otherwise.
         if let Some(battery_pct) = told.status.battery_pct {
             put(out, "battery_pct", Some(battery_pct));
@@ -169,12 +169,12 @@ fn describe(point: &Point, out: &mut Map<String, Value>) {
     put(out, "accuracy_m", point.accuracy_m);
     put(out, "satellites", point.satellites);
     put(out, "battery_pct", point.battery_pct);
-    put(out, "alarms", Some(names(point.alarms)));
+    put(out, "alarms", Some(spelled(point.alarms)));
     put(out, "cells", Some(point.surroundings.cells.len()));
     put(out, "wifi", Some(point.surroundings.access_points.len()));
 }
 
-fn names(alarms: Alarms) -> Vec<&'static str> {
+fn spelled(alarms: Alarms) -> Vec<&'static str> {
     alarms.iter().map(Alarm::as_str).collect()
 }
 

@@ -61,6 +61,12 @@ pub enum Kind {
     Waypoint,
     /// Several of them.
     Waypoints,
+    /// A beacon is near.
+    Beacon,
+    /// A name and a face.
+    Card,
+    /// Nobody here has the key.
+    Encrypted,
     /// Gone.
     Offline,
     /// Data for a third party.
@@ -103,6 +109,9 @@ impl Kind {
             Self::Transition => "transition",
             Self::Waypoint => "waypoint",
             Self::Waypoints => "waypoints",
+            Self::Beacon => "beacon",
+            Self::Card => "card",
+            Self::Encrypted => "encrypted",
             Self::Offline => "offline",
             Self::Transparent => "transparent",
             Self::Attributes => "attributes",

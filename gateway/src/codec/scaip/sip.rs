@@ -101,7 +101,7 @@ impl<'m> Message<'m> {
 
     /// The first header of this name, in small letters.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers(name).next()
+        self.headers.iter().find(|(told, _)| told == name).map(|(_, value)| value.as_str())
     }
 
     fn headers<'h>(&'h self, name: &'h str) -> impl Iterator<Item = &'h str> {

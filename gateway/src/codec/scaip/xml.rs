@@ -28,7 +28,8 @@ pub(super) struct Document {
 impl Document {
     /// The text of the first element of this name, without blanks around it; nothing when it is empty.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.texts(name).next()
+        let mut texts = self.elements.iter().filter(|(told, _)| told == name).map(|(_, text)| text.trim());
+        texts.find(|text| !text.is_empty())
     }
 
     /// The texts of all elements of this name.
