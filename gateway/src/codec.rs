@@ -11,6 +11,8 @@ mod calendar;
 pub mod conversation;
 mod cursor;
 pub mod framing;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod gt06;
 pub mod inspect;
 mod jt808;
