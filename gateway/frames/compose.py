@@ -429,9 +429,9 @@ def gt06():
     put("gt06", "alarm-no-place", gt(0x26, b"\1\2"), {"kind": "alarm", "alarms": ["general"]}, {"event": ALERT("general"), "lane": "alert"}, "too short")
     put("gt06", "alarm-bad-sum", gt(0x26, spot() + b"\x09" + CELL + b"\x40\4\4\1\2", bad_sum=True), {"alarms": ["sos"], **GHERE, "reply": got(0x26)},
         {"event": ALERT("sos"), "doubts": [DAMAGED("the checksum is wrong")]}, "the checksum is wrong")
-    put("gt06", "alarm-19", gt(0x19, CELL + b"\0\4\4\x19\0"), {"kind": "alarm", "alarms": ["low_battery"], "cells": 1, "reply": got(0x19)})
+    put("gt06", "cell-alarm-19", gt(0x19, CELL + b"\0\4\4\x19\0"), {"kind": "alarm", "alarms": ["low_battery"], "cells": 1, "reply": got(0x19)})
     put("gt06", "alarm-a4", gt(0xA4, spot() + WIDE + b"\x40\5\4\1\2\xff"), {"alarms": ["sos"], **GHERE, "cells": 1, "reply": got(0xA4)})
-    put("gt06", "alarm-a5", gt(0xA5, WIDE + b"\2\5\4\1\0"), {"alarms": ["sos"], "cells": 1, "reply": got(0xA5)})
+    put("gt06", "cell-alarm-a5", gt(0xA5, WIDE + b"\2\5\4\1\0"), {"alarms": ["sos"], "cells": 1, "reply": got(0xA5)})
     put("gt06", "alarm-95", gt(0x95, CLOCK + b"\1"), {"kind": "alarm", "alarms": ["general"], "time": "2026-03-14T08:15:30Z", "reply": got(0x95)})
     # What is heard.
     seven = struct.pack(">HB", 460, 0) + (struct.pack(">H", 29524) + b"\0\x53\x9b\x28") * 3 + b"\0" * 24

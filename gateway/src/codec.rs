@@ -12,6 +12,8 @@ pub mod conversation;
 mod cursor;
 mod eview;
 pub mod framing;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod gt06;
 pub mod inspect;
 mod jt808;

@@ -106,6 +106,12 @@ impl Turn<'_> {
         self.told.lane()
     }
 
+    /// The same, apart from the frame that it was read from.
+    pub fn into_owned(self) -> Turn<'static> {
+        let identity = self.identity.map(|identity| Cow::Owned(identity.into_owned()));
+        Turn { identity, told: self.told, replies: self.replies }
+    }
+
     /// The dialect's share of a report.
     pub fn into_decoded(self, received_at: Timestamp) -> Decoded {
         let mut decoded = self.told.into_decoded();

@@ -164,3 +164,17 @@ proptest! {
         check_recovery(Dialect::Gt06, &noise, &frames)?;
     }
 }
+
+/// Inputs that fuzzing found worth keeping.
+#[test]
+fn what_fuzzing_has_found_is_read_again() {
+    for dialect in DIALECTS {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(dialect.as_str());
+        let mut inputs = 0;
+        for file in std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            super::fuzz::say(dialect, &std::fs::read(file.unwrap().path()).unwrap());
+            inputs += 1;
+        }
+        assert!(inputs > 0, "{}", folder.display());
+    }
+}
