@@ -183,9 +183,10 @@ impl Surroundings {
     pub fn usable(&self) -> Self {
         let mut usable = Self::default();
         for cell in &self.cells {
-            let is_known = usable.cells.iter().any(|known| {
-                (known.mcc, known.mnc, known.lac, known.cid) == (cell.mcc, cell.mnc, cell.lac, cell.cid)
-            });
+            let is_known = usable
+                .cells
+                .iter()
+                .any(|known| (known.mcc, known.mnc, known.lac, known.cid) == (cell.mcc, cell.mnc, cell.lac, cell.cid));
             if radio::is_cell(cell.mcc, cell.lac, cell.cid) && !is_known {
                 usable.cells.push(*cell);
             }
@@ -374,7 +375,12 @@ mod tests {
         let (home, hotspot) = ([0xd0, 0x76, 0xe7, 0, 0, 0x14], [0xda, 0x76, 0xe7, 0, 0, 0x15]);
         let heard = Surroundings {
             cells: vec![cell(7, 0xFFFF), cell(7, 9), Cell { signal: None, ..cell(7, 9) }],
-            access_points: vec![point(hotspot, Some(-40)), point(home, Some(-54)), point(home, Some(-60)), point(home, Some(0))],
+            access_points: vec![
+                point(hotspot, Some(-40)),
+                point(home, Some(-54)),
+                point(home, Some(-60)),
+                point(home, Some(0)),
+            ],
         };
         let usable = heard.usable();
         assert_eq!((usable.cells, usable.access_points), (vec![cell(7, 9)], vec![point(home, Some(-54))]));

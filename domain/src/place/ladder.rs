@@ -141,7 +141,8 @@ mod tests {
 
     #[test]
     fn each_rung_counts_when_nothing_above_is_fresh() {
-        let (gnss, wifi, cell) = (candidate(Source::Gnss, 120), candidate(Source::Wifi, 60), candidate(Source::Cell, 1));
+        let (gnss, wifi, cell) =
+            (candidate(Source::Gnss, 120), candidate(Source::Wifi, 60), candidate(Source::Cell, 1));
         let (old, home) = (candidate(Source::Gnss, 3600), candidate(Source::Home, 0));
         assert_eq!(rung(&[home, old, cell, wifi, gnss]), Rung::Gnss, "what came later is not better for that");
         assert_eq!(rung(&[home, old, cell, wifi]), Rung::Wifi);

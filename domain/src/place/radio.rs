@@ -30,7 +30,15 @@ mod tests {
     #[test]
     fn what_stands_for_nothing_is_no_cell() {
         assert!(is_cell(460, 0x1a2b, 0x3c40) && is_cell(460, 0x1a2b, 0x0f_00ff));
-        for (mcc, lac, cid) in [(460, 0, 1), (460, 0xFFFF, 1), (460, 0xFFFE, 1), (460, 7, 0), (460, 7, 0xFFFF), (460, 7, 2_147_483_647), (0, 7, 9)] {
+        for (mcc, lac, cid) in [
+            (460, 0, 1),
+            (460, 0xFFFF, 1),
+            (460, 0xFFFE, 1),
+            (460, 7, 0),
+            (460, 7, 0xFFFF),
+            (460, 7, 2_147_483_647),
+            (0, 7, 9),
+        ] {
             assert!(!is_cell(mcc, lac, cid), "{mcc} {lac} {cid}");
         }
     }

@@ -55,8 +55,13 @@ fn check(name: &str, at_least: usize) {
     let mut wrong = Vec::new();
     for frame in frames {
         let payload = bytes(&frame);
-        let specimen =
-            Specimen { bytes: &payload, topic: frame["topic"].as_str(), key: frame["key"].as_str(), profile: None, received_at: Timestamp::UNIX_EPOCH };
+        let specimen = Specimen {
+            bytes: &payload,
+            topic: frame["topic"].as_str(),
+            key: frame["key"].as_str(),
+            profile: None,
+            received_at: Timestamp::UNIX_EPOCH,
+        };
         let findings = inspect::inspect(name, &specimen).unwrap();
         let got = findings.summary();
         for (field, want) in frame["expect"].as_object().unwrap() {

@@ -8,6 +8,7 @@ use wire::directory::Dialect;
 
 use super::conversation::{Context, Conversation, Strictness, framing};
 use super::framing::{Piece, Stream};
+use super::inspect::{self, Specimen};
 use super::told::Told;
 
 /// Habits by the lowest bits of the first byte.
@@ -25,6 +26,27 @@ pub fn say(dialect: Dialect, input: &[u8]) {
     let whole = hear(dialect, &context, [speech]);
     let len = usize::from(first >> 3) + 1;
     assert_eq!(hear(dialect, &context, speech.chunks(len)), whole, "cut into pieces of {len}");
+}
+
+/// Topics, by the lowest bits of the first byte.
+const TOPICS: [&str; 4] = [
+    "owntracks/chen/phone",
+    "atom/g616/status/860000000000017",
+    "atom/g616/cmd/860000000000017/PHL",
+    "owntracks/chen/phone/event",
+];
+
+/// Publishes it: the first byte says to which topic.
+pub fn publish(name: &str, input: &[u8]) {
+    let Some((&first, bytes)) = input.split_first() else { return };
+    let topic = TOPICS.get(usize::from(first & 3)).copied();
+    let key = (first & 4 != 0).then_some("kaifu-2026");
+    let specimen = Specimen { bytes, topic, key, profile: None, received_at: Timestamp::UNIX_EPOCH };
+    let Some(findings) = inspect::inspect(name, &specimen) else { return };
+    for finding in &findings.found {
+        finding.told.clone().into_decoded();
+    }
+    findings.summary();
 }
 
 fn hear<'p>(

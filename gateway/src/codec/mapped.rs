@@ -21,8 +21,8 @@ use super::reading;
 use super::{Decoded, Message};
 use rule::Page;
 
-pub use profile::{Profile, ProfileError, Profiles};
 pub use down::{encode_command, encode_notice};
+pub use profile::{Profile, ProfileError, Profiles};
 
 /// Reads a message; its leaf is the whole topic.
 pub(super) fn decode(message: &Message<'_>) -> Decoded {

@@ -12,7 +12,7 @@ use super::conversation::{Context, Conversation, Strictness, framing};
 use super::framing::{Piece, Stream};
 use super::told::Told;
 
-const DIALECTS: [Dialect; 3] = [Dialect::Watch, Dialect::Jt808, Dialect::Gt06];
+const DIALECTS: [Dialect; 5] = [Dialect::Watch, Dialect::Jt808, Dialect::Gt06, Dialect::Eview, Dialect::Scaip];
 
 /// Our own frames of a dialect that are whole and undamaged.
 fn whole_frames(dialect: Dialect) -> Vec<Vec<u8>> {
@@ -175,6 +175,13 @@ fn what_fuzzing_has_found_is_read_again() {
             super::fuzz::say(dialect, &std::fs::read(file.unwrap().path()).unwrap());
             inputs += 1;
         }
+        assert!(inputs > 0, "{}", folder.display());
+    }
+    for name in ["owntracks", "mapped"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
+        let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let inputs =
+            files.map(|file| super::fuzz::publish(name, &std::fs::read(file.unwrap().path()).unwrap())).count();
         assert!(inputs > 0, "{}", folder.display());
     }
 }

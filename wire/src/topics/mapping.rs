@@ -63,8 +63,11 @@ impl FromStr for Template {
             return Err(TemplateError::TooLong);
         }
         let levels = text.split('/').enumerate();
-        let levels: Vec<Level> = levels.map(|(at, level)| read_level(level, at + 1 == count)).collect::<Result<_, _>>()?;
-        let named = |wanted| levels.iter().filter(|level| matches!(level, Level::Named { name, .. } if *name == wanted)).count();
+        let levels: Vec<Level> =
+            levels.map(|(at, level)| read_level(level, at + 1 == count)).collect::<Result<_, _>>()?;
+        let named = |wanted| {
+            levels.iter().filter(|level| matches!(level, Level::Named { name, .. } if *name == wanted)).count()
+        };
         if named(Name::Serial) != 1 {
             return Err(TemplateError::Serial);
         }
@@ -184,7 +187,8 @@ impl Template {
                 Level::Below => return is_named,
                 Level::Plain(plain) if plain == asked => {}
                 Level::Named { before, name: Name::Serial, after } => {
-                    is_named = asked.strip_prefix(before.as_str()).and_then(|rest| rest.strip_suffix(after.as_str())) == Some(serial);
+                    is_named = asked.strip_prefix(before.as_str()).and_then(|rest| rest.strip_suffix(after.as_str()))
+                        == Some(serial);
                     if !is_named {
                         return false;
                     }
@@ -221,8 +225,11 @@ impl Level {
     fn meets(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Plain(one), Self::Plain(other)) => one == other,
-            (Self::Plain(plain), Self::Named { before, after, .. }) | (Self::Named { before, after, .. }, Self::Plain(plain)) => {
-                plain.len() > before.len() + after.len() && plain.starts_with(before.as_str()) && plain.ends_with(after.as_str())
+            (Self::Plain(plain), Self::Named { before, after, .. })
+            | (Self::Named { before, after, .. }, Self::Plain(plain)) => {
+                plain.len() > before.len() + after.len()
+                    && plain.starts_with(before.as_str())
+                    && plain.ends_with(after.as_str())
             }
             // Whether two of them can be one would need a closer look; in doubt they can.
             _ => true,
@@ -249,7 +256,9 @@ impl Mapping {
     /// Whose topic it is, and the lane.
     pub fn lane<'t>(&self, topic: &'t str) -> Option<(Said<'t>, Lane)> {
         let read = |templates: &[Template]| templates.iter().find_map(|template| template.read(topic));
-        read(&self.up).map(|said| (said, Lane::Alert)).or_else(|| read(&self.answers).map(|said| (said, Lane::Telemetry)))
+        read(&self.up)
+            .map(|said| (said, Lane::Alert))
+            .or_else(|| read(&self.answers).map(|said| (said, Lane::Telemetry)))
     }
 
     /// Whether a terminal of this profile may subscribe to `filter`.
@@ -300,7 +309,8 @@ impl Mappings {
     pub fn new(mappings: Vec<Mapping>) -> Result<Self, Clash> {
         for (at, later) in mappings.iter().enumerate() {
             for template in later.speaks().chain(&later.down) {
-                if matches!(template.levels.first(), Some(Level::Plain(first)) if first == "ydt" || first == "owntracks") {
+                if matches!(template.levels.first(), Some(Level::Plain(first)) if first == "ydt" || first == "owntracks")
+                {
                     return Err(Clash::Taken { name: later.name.clone(), template: template.text.clone() });
                 }
             }
@@ -360,7 +370,13 @@ mod tests {
     fn a_topic_says_whose_it_is_and_a_foreign_one_nothing() {
         let status = template("atom/g616/status/{serial}");
         assert_eq!(status.read("atom/g616/status/8600"), Some(Said { serial: "8600", word: None }));
-        for foreign in ["atom/g616/status", "atom/g616/status/", "atom/g616/status/1/2", "atom/g617/status/1", "atom/g616/status/+"] {
+        for foreign in [
+            "atom/g616/status",
+            "atom/g616/status/",
+            "atom/g616/status/1/2",
+            "atom/g617/status/1",
+            "atom/g616/status/+",
+        ] {
             assert_eq!(status.read(foreign), None, "{foreign}");
         }
         let cmd = template("cmd/{serial}/{word}");

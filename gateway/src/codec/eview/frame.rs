@@ -128,7 +128,11 @@ pub(in super::super) fn cut(bytes: &[u8]) -> Cut {
         return if is_exact { Cut::frame(inner) } else { Cut::junk(inner, "a frame that another interrupts") };
     }
     let Some(whole) = bytes.get(HEAD..end) else { return Cut::More };
-    if is_whole(bytes) || fills_exactly(whole) { Cut::frame(end) } else { junk_to_next(within, "neither checksum nor keys are right") }
+    if is_whole(bytes) || fills_exactly(whole) {
+        Cut::frame(end)
+    } else {
+        junk_to_next(within, "neither checksum nor keys are right")
+    }
 }
 
 /// The length that a frame announces, when it is there.
@@ -190,6 +194,7 @@ pub(super) fn written(flags: u8, seq: u16, body: &[u8]) -> Vec<u8> {
 /// CRC-16/XMODEM.
 fn crc(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 })
+        (0..8)
+            .fold(crc ^ (u16::from(*byte) << 8), |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { crc << 1 ^ 0x1021 })
     })
 }

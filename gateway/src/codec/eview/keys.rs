@@ -138,11 +138,13 @@ impl Building {
                 let flags = value.u8()?;
                 let source = if key == key::WIFI_PLACE { Source::Wifi } else { Source::Beacon };
                 // Address and signal; a beacon tells its signal at one metre too, the newer ones one byte more.
-                value.skip(7 + match key {
-                    key::WIFI_PLACE => 0,
-                    key::BEACON => 1,
-                    _ => 2,
-                })?;
+                value.skip(
+                    7 + match key {
+                        key::WIFI_PLACE => 0,
+                        key::BEACON => 1,
+                        _ => 2,
+                    },
+                )?;
                 if flags & 0x80 != 0 {
                     let place = value.place()?;
                     self.lies_at(place, source);

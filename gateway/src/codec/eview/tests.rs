@@ -82,8 +82,16 @@ fn an_sos_says_who_where_and_when_and_is_acknowledged_once_durable() {
 fn every_alarm_bit_has_a_name() {
     let raised = |bits: u32| turn(&data(1, &[alarm(bits)])).told.alarms();
     for (bit, expected) in [
-        (0, Alarm::LowBattery), (1, Alarm::Overspeed), (2, Alarm::Fall), (4, Alarm::FenceExit), (7, Alarm::FenceExit),
-        (8, Alarm::PowerOff), (9, Alarm::PowerOn), (10, Alarm::Movement), (12, Alarm::Sos), (13, Alarm::General),
+        (0, Alarm::LowBattery),
+        (1, Alarm::Overspeed),
+        (2, Alarm::Fall),
+        (4, Alarm::FenceExit),
+        (7, Alarm::FenceExit),
+        (8, Alarm::PowerOff),
+        (9, Alarm::PowerOn),
+        (10, Alarm::Movement),
+        (12, Alarm::Sos),
+        (13, Alarm::General),
     ] {
         assert_eq!(raised(1 << bit), Alarms::from(expected), "bit {bit}");
     }
@@ -120,7 +128,11 @@ fn beacons_and_access_points_with_a_place_are_places() {
         value.extend(b"\x04home");
         let bytes = data(1, &[general(AT, 64), keyed(key, &value)]);
         let point = turn(&bytes).told.points.remove(0);
-        assert_eq!(point.place.position().map(|place| (place.lat_deg(), place.lon_deg())), Some((28.2282, 112.9388)), "{key:02X}");
+        assert_eq!(
+            point.place.position().map(|place| (place.lat_deg(), place.lon_deg())),
+            Some((28.2282, 112.9388)),
+            "{key:02X}"
+        );
         assert_eq!(point.source.map(domain::word::Word::as_str), Some(source), "{key:02X}");
     }
     let nameless = data(1, &[general(AT, 64), keyed(0x2A, &[0x40, 1, 2, 3, 4, 5, 6, 0xba, b'h'])]);
@@ -145,7 +157,8 @@ fn what_is_heard_around_is_kept() {
 #[test]
 fn a_key_that_comes_again_begins_a_new_point() {
     let stored = general(AT - 600, 66);
-    let bytes = data(1, &[stored, gnss(9), general(AT, 64), gnss(9), keyed(0x30, &[0; 8]), keyed(0x40, &[0, 0, 0, 0, 71])]);
+    let bytes =
+        data(1, &[stored, gnss(9), general(AT, 64), gnss(9), keyed(0x30, &[0; 8]), keyed(0x40, &[0, 0, 0, 0, 71])]);
     let told = turn(&bytes).told;
     let times: Vec<_> = told.points.iter().map(|point| point.at.unwrap().as_second()).collect();
     assert_eq!(times, [i64::from(AT) - 600, i64::from(AT)]);

@@ -20,7 +20,8 @@ pub(super) fn owntracks(_: Dialect, specimen: &Specimen<'_>) -> Findings {
         let leaf = topics::leaf(Dialect::OwnTracks, &said.serial, &said.topic).unwrap_or_default().to_owned();
         Some((said.serial, leaf))
     };
-    let (identity, leaf) = by_topic.or_else(in_body).map_or((None, String::new()), |(serial, leaf)| (Some(serial), leaf));
+    let (identity, leaf) =
+        by_topic.or_else(in_body).map_or((None, String::new()), |(serial, leaf)| (Some(serial), leaf));
     let decoded = owntracks::decode(&message(specimen, &leaf, Lane::Telemetry));
     let kind = match &decoded.event {
         None if decoded.doubts.contains(&Doubt::FixOutOfRange) && decoded.fixes.is_empty() => Kind::Unreadable,
@@ -37,9 +38,14 @@ pub(super) fn owntracks(_: Dialect, specimen: &Specimen<'_>) -> Findings {
         },
         event => kind(event.as_ref()),
     };
-    let parsed = reading::parse(specimen.bytes).ok();
-    let word = parsed.and_then(|(value, _)| value.get("_type")?.as_str().map(|word| reading::printable(word, 64)));
-    found(identity, told(decoded, kind, word.unwrap_or_default()))
+    let fields = reading::parse(specimen.bytes).ok().map(|(value, _)| value).unwrap_or_default();
+    let word = fields.get("_type").and_then(|word| word.as_str()).unwrap_or_default();
+    let mut told = told(decoded, kind, reading::printable(word, 64));
+    // A beacon's nearness is told without a place.
+    if let Some(point) = told.points.first_mut() {
+        point.accuracy_m = point.accuracy_m.or_else(|| fields.get("acc").and_then(reading::number));
+    }
+    found(identity, told)
 }
 
 /// One message of a mapped terminal: by a profile of the installation's (its TOML), or by one that is shipped.
@@ -53,7 +59,8 @@ pub(super) fn mapped(_: Dialect, specimen: &Specimen<'_>) -> Findings {
         Err(why) => return found(None, Told::unreadable(why.to_string())),
     };
     let topic = specimen.topic.unwrap_or_default();
-    let (profile, identity) = profiles.of(topic).map_or((None, None), |(profile, serial)| (Some(profile), Some(serial)));
+    let (profile, identity) =
+        profiles.of(topic).map_or((None, None), |(profile, serial)| (Some(profile), Some(serial)));
     let message = Message { profile: profile.map(|profile| &**profile), ..message(specimen, topic, Lane::Alert) };
     let decoded = mapped::decode(&message);
     let kind = kind(decoded.event.as_ref());

@@ -57,7 +57,9 @@ impl TryFrom<String> for Wanted {
             "fence_enter" => Some(Event::Transition { entered: true, region: String::new() }),
             kind => match AlertKind::parse(kind) {
                 // These two are ours to give, not a terminal's.
-                Ok(kind) if !matches!(kind, AlertKind::Telephone | AlertKind::Unreadable) => Some(Event::Alert { kind }),
+                Ok(kind) if !matches!(kind, AlertKind::Telephone | AlertKind::Unreadable) => {
+                    Some(Event::Alert { kind })
+                }
                 _ => {
                     return Err(format!(
                         "{kind:?} is nothing that can be raised: a kind of alert (sos, fall, smoke, gas, heart_rate, removed, \
@@ -87,7 +89,9 @@ impl Rule {
         if let Value::Array(list) = value {
             return list.iter().take(64).map(|value| self.raise(value, raised)).fold(Ok(()), Result::and);
         }
-        if let Some(wanted) = self.kind.as_ref().filter(|_| self.bit.is_some() || self.above.is_some() || self.below.is_some()) {
+        if let Some(wanted) =
+            self.kind.as_ref().filter(|_| self.bit.is_some() || self.above.is_some() || self.below.is_some())
+        {
             let said = word(value).ok_or(())?;
             if is_among(&said, &self.calm) {
                 return Ok(());
@@ -110,7 +114,8 @@ impl Rule {
         };
         let mut all_known = Ok(());
         for code in codes {
-            let named = self.kinds.iter().find(|(name, _)| name.trim().to_lowercase() == code).map(|(_, wanted)| wanted);
+            let named =
+                self.kinds.iter().find(|(name, _)| name.trim().to_lowercase() == code).map(|(_, wanted)| wanted);
             let flagged = self.kind.as_ref().filter(|_| is_among(code, &self.when));
             if let Some(wanted) = named.or(flagged) {
                 raised.extend(wanted.0.clone());

@@ -108,7 +108,8 @@ pub(super) fn cells(table: &Table, page: &mut Page<'_>) -> Vec<Cell> {
     let mut all_read = true;
     let mut cells = Vec::new();
     for row in &rows {
-        let number = |name: &str| row.get(name).and_then(|value| reading::number(value)?.to_string().parse::<u64>().ok());
+        let number =
+            |name: &str| row.get(name).and_then(|value| reading::number(value)?.to_string().parse::<u64>().ok());
         let code = |name: &str| row.get(name).and_then(|value| table.code(value));
         let cell = (|| {
             Some(Cell {

@@ -10,12 +10,7 @@ use super::super::{Ordered, Outgoing, news};
 use super::profile::Profile;
 
 /// Writes a command; `number` is the order's.
-pub fn encode_command(
-    profile: &Profile,
-    serial: &str,
-    number: u16,
-    command: &Command,
-) -> Result<Ordered, CannotSay> {
+pub fn encode_command(profile: &Profile, serial: &str, number: u16, command: &Command) -> Result<Ordered, CannotSay> {
     let rules = profile.rules().command.get(command.word()).ok_or(CannotSay::NoWord)?;
     let topic = profile.down().and_then(|down| down.fill(serial, &rules.word)).ok_or(CannotSay::NoWord)?;
     let mut values = values(profile, command, rules.contact.as_ref())?;
@@ -28,7 +23,10 @@ pub fn encode_command(
         if let Some(value) = values.get(name).and_then(size)
             && !(*least..=*most).contains(&value)
         {
-            return Err(CannotSay::Unfit(format!("{name} has to be between {least} and {most} for {}", profile.name())));
+            return Err(CannotSay::Unfit(format!(
+                "{name} has to be between {least} and {most} for {}",
+                profile.name()
+            )));
         }
     }
     let payload = match &rules.payload {
@@ -72,7 +70,8 @@ fn values(profile: &Profile, command: &Command, contact: Option<&Value>) -> Resu
             let plain = json!({ "name": "{name}", "number": "{number}" });
             let written = contacts.iter().map(|entry| {
                 let values = [("name", &entry.name), ("number", &entry.number)];
-                let values = values.map(|(name, value)| (name.to_owned(), Value::from(value.as_str()))).into_iter().collect();
+                let values =
+                    values.map(|(name, value)| (name.to_owned(), Value::from(value.as_str()))).into_iter().collect();
                 fill(contact.unwrap_or(&plain), &values)
             });
             json!({ "contacts": written.collect::<Vec<_>>() })

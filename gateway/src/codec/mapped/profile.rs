@@ -10,8 +10,19 @@ use super::settings::{File, Rules};
 
 /// The commands that a profile can write.
 const COMMANDS: &[&str] = &[
-    "locate", "burst", "report_every", "text", "sos_numbers", "contacts", "find", "fall_sensitivity", "fence", "no_fence",
-    "restart", "listen_in", "raw",
+    "locate",
+    "burst",
+    "report_every",
+    "text",
+    "sos_numbers",
+    "contacts",
+    "find",
+    "fall_sensitivity",
+    "fence",
+    "no_fence",
+    "restart",
+    "listen_in",
+    "raw",
 ];
 
 /// How the JSON of one kind of terminal is read and written.
@@ -81,7 +92,9 @@ impl Profile {
         }
         let offset = match rules.utc_offset.as_deref() {
             None => Offset::UTC,
-            Some(text) => utc_offset(text).ok_or_else(|| unfit("utc_offset", format!("{text:?} is not like +08:00")))?,
+            Some(text) => {
+                utc_offset(text).ok_or_else(|| unfit("utc_offset", format!("{text:?} is not like +08:00")))?
+            }
         };
         if let Some(position) = &rules.position
             && position.pair.is_none()
@@ -89,7 +102,8 @@ impl Profile {
         {
             return Err(unfit("position", "it names a pair, or lat and lon".to_owned()));
         }
-        for (what, table, names) in [("cells", &rules.cells, around::CELL), ("wifi", &rules.wifi, around::ACCESS_POINT)] {
+        for (what, table, names) in [("cells", &rules.cells, around::CELL), ("wifi", &rules.wifi, around::ACCESS_POINT)]
+        {
             if let Some(why) = table.as_ref().and_then(|table| table.fault(names)) {
                 return Err(unfit(what, why));
             }

@@ -397,7 +397,8 @@ mod tests {
     fn numbers_come_in_every_unit_and_as_text() {
         let value = json!({ "v": "10", "level": 3, "f": 98.6, "none": -1, "empty": "", "bad": "x" });
         let mut page = Page::new(&value, china());
-        let rule = |from: &str, unit, factor| Number { unit, factor, unknown: vec![-1.0], ..Number::from(pointer(from)) };
+        let rule =
+            |from: &str, unit, factor| Number { unit, factor, unknown: vec![-1.0], ..Number::from(pointer(from)) };
         let mut number = |from: &str, unit, factor| page.number(&rule(from, unit, factor), 0.0..=100.0);
         assert_eq!(number("/v", Unit::MetresPerSecond, 1.0), Some(36.0));
         assert_eq!(number("/v", Unit::Knots, 1.0), Some(18.52));

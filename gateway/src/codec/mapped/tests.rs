@@ -166,9 +166,7 @@ fn a_press_survives_whatever_stands_beside_it() {
 fn a_profile_can_say_what_a_maker_does_differently() {
     let place = Position::new(28.2282, 112.9388).unwrap();
     let (lat, lon) = Datum::Bd09.from_wgs84(place);
-    let point = |fix: &str, old: u8| {
-        json!({ "p": [lat * 1e6, lon * 1e6], "t": "2026-01-01T00:05:00Z", "r": 100, "v": 10, "fix": fix, "old": old, "by": "wlan" })
-    };
+    let point = |fix: &str, old: u8| json!({ "p": [lat * 1e6, lon * 1e6], "t": "2026-01-01T00:05:00Z", "r": 100, "v": 10, "fix": fix, "old": old, "by": "wlan" });
     let decoded = other(&json!({
         "n": 17, "test": 1, "power": "AC", "level": 3, "track": [point("A", 1), point("V", 0)], "body": 98.6,
         "mcc": 460, "mnc": "00", "cells": [{ "a": "1a2b", "c": "0f00ff", "s": -71 }, { "a": 7 }],
@@ -272,7 +270,8 @@ fn news_reaches_the_wearer_as_a_text_and_is_cut_rather_than_lost() {
 
 #[test]
 fn a_mistake_in_a_profile_is_told_before_anything_is_read() {
-    let minimal = |more: &str| format!("[[profile]]\nname = \"x\"\n{more}\n[profile.topics]\nup = [\"x/{{serial}}\"]\n");
+    let minimal =
+        |more: &str| format!("[[profile]]\nname = \"x\"\n{more}\n[profile.topics]\nup = [\"x/{{serial}}\"]\n");
     assert!(Profiles::from_toml(&minimal("battery = \"/b\"")).is_ok());
     for (more, why) in [
         ("batery = \"/b\"", "batery"),

@@ -6,8 +6,8 @@ use wire::directory::Dialect;
 use wire::notice::{News, Notice};
 use wire::topics;
 
-use super::super::{Ordered, Outgoing};
 use super::super::conversation::CannotSay;
+use super::super::{Ordered, Outgoing};
 
 /// Waypoints are known by the time of their making; a fence's number counts from here, so that a fence sent again is
 /// the same fence.

@@ -147,7 +147,9 @@ mod tests {
     #[test]
     fn the_topic_is_the_one_that_it_would_have_over_mqtt() {
         let topic = |body: &str| {
-            said(&Posted { limit_u: Some("chen"), limit_d: Some("phone"), body: body.as_bytes(), query: None }).unwrap().topic
+            said(&Posted { limit_u: Some("chen"), limit_d: Some("phone"), body: body.as_bytes(), query: None })
+                .unwrap()
+                .topic
         };
         assert_eq!(topic(r#"{"_type":"location"}"#), "owntracks/chen/phone");
         assert_eq!(topic(r#"{"_type":"transition"}"#), "owntracks/chen/phone/event");

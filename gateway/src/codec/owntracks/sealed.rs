@@ -81,7 +81,8 @@ mod tests {
             "e082f937763848645e0705"
         ))
         .unwrap();
-        let sealed = XSalsa20Poly1305::new(Key::from_slice(&key)).encrypt(Nonce::from_slice(&nonce), &message[..]).unwrap();
+        let sealed =
+            XSalsa20Poly1305::new(Key::from_slice(&key)).encrypt(Nonce::from_slice(&nonce), &message[..]).unwrap();
         assert_eq!(hex::encode(&sealed[..16]), "f3ffc7703f9400e52a7dfb4b3d3305d9");
     }
 

@@ -96,10 +96,8 @@ impl Session {
             Start::Request { method, .. } => method,
             Start::Response { code } => return self.turn(answered(code), Vec::new()),
         };
-        let now = |status| Reply {
-            bytes: sip::response(&message, status, self.settings.source, None),
-            when: When::Now,
-        };
+        let now =
+            |status| Reply { bytes: sip::response(&message, status, self.settings.source, None), when: When::Now };
         let refuse = |session: &Self, status, kind, word: &str| {
             let replies = if message.is_answerable() { vec![now(status)] } else { Vec::new() };
             session.turn(Told::new(kind, word.to_owned()), replies)
@@ -111,7 +109,8 @@ impl Session {
             "OPTIONS" | "REGISTER" => return refuse(self, (200, "OK"), Kind::Heartbeat, method),
             _ => return refuse(self, (405, "Method Not Allowed"), Kind::Other, method),
         }
-        let looks_like_xml = message.body.trim_ascii_start().first() == Some(&b'<') || message.body.starts_with(b"\xef\xbb\xbf<");
+        let looks_like_xml =
+            message.body.trim_ascii_start().first() == Some(&b'<') || message.body.starts_with(b"\xef\xbb\xbf<");
         if !looks_like_xml {
             return refuse(self, (415, "Unsupported Media Type"), Kind::Other, "MESSAGE");
         }

@@ -98,7 +98,8 @@ impl Request {
 
     fn of(document: &Document) -> Self {
         let mut unread = Vec::new();
-        let name = |tag| document.text(tag).map(|text| reading::printable(text, NAME_MAX)).filter(|text| !text.is_empty());
+        let name =
+            |tag| document.text(tag).map(|text| reading::printable(text, NAME_MAX)).filter(|text| !text.is_empty());
         let mut code = |tag: &'static str| {
             let told = document.text(tag)?;
             let code = told.parse().ok().filter(|_| told.bytes().all(|byte| byte.is_ascii_digit()));
@@ -139,7 +140,8 @@ impl Request {
     /// What it says, in the form of all dialects. A message with a mistake in it is an alarm all the same, if it was one.
     pub fn told(&self) -> Told {
         let is_foreign = self.why == Some(FOREIGN);
-        let said_nothing = is_foreign || self.controller.is_none() && self.status.is_none() && self.device_type.is_none();
+        let said_nothing =
+            is_foreign || self.controller.is_none() && self.status.is_none() && self.device_type.is_none();
         if let (true, Some(why)) = (said_nothing, self.why) {
             return Told::unreadable(why);
         }

@@ -178,14 +178,22 @@ pub(in super::super) fn cut(bytes: &[u8]) -> Cut {
     let filling = bytes.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0).count();
     let rest = bytes.get(filling..).unwrap_or_default();
     let Some(line_end) = rest.iter().position(|byte| *byte == b'\n') else {
-        return if rest.len() > HEAD_MAX { Cut::junk(filling + rest.len(), "a line without an end") } else { Cut::More };
+        return if rest.len() > HEAD_MAX {
+            Cut::junk(filling + rest.len(), "a line without an end")
+        } else {
+            Cut::More
+        };
     };
     let line = rest.get(..line_end).and_then(|line| std::str::from_utf8(line).ok()).map(str::trim_end);
     if line.and_then(start).is_none() {
         return Cut::junk(filling + line_end + 1, "no SIP message begins there");
     }
     let Some((head, gap)) = end_of_head(rest) else {
-        return if rest.len() > HEAD_MAX { Cut::junk(filling + line_end + 1, "a head without an end") } else { Cut::More };
+        return if rest.len() > HEAD_MAX {
+            Cut::junk(filling + line_end + 1, "a head without an end")
+        } else {
+            Cut::More
+        };
     };
     let len = rest.get(..head).map_or(Some(0), content_length);
     let Some(len) = len.filter(|len| head <= HEAD_MAX && *len <= BODY_MAX) else {
@@ -206,7 +214,12 @@ fn content_length(head: &[u8]) -> Option<usize> {
 }
 
 /// An answer to a request; `source` is where it came from.
-pub fn response(request: &Message<'_>, (code, reason): (u16, &str), source: Option<SocketAddr>, body: Option<&str>) -> Vec<u8> {
+pub fn response(
+    request: &Message<'_>,
+    (code, reason): (u16, &str),
+    source: Option<SocketAddr>,
+    body: Option<&str>,
+) -> Vec<u8> {
     let mut head = format!("{VERSION} {code} {reason}\r\n");
     for (at, via) in request.headers("via").enumerate() {
         let via = if at == 0 { received(via, source) } else { via.to_owned() };

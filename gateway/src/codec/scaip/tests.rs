@@ -60,7 +60,12 @@ fn a_trigger_calls_for_help_and_every_code_has_a_meaning() {
         assert_eq!(alarms(inner), Alarms::from(expected), "{inner}");
         assert_eq!(request(inner).taken, Taken::Well);
     }
-    for calm in ["<dty>2</dty><stc>70</stc>", "<dty>2</dty><stc>0102</stc>", "<dty>3</dty><stc>10</stc><mty>PI</mty>", "<dty>3</dty><stc>10</stc><mty>IN</mty>"] {
+    for calm in [
+        "<dty>2</dty><stc>70</stc>",
+        "<dty>2</dty><stc>0102</stc>",
+        "<dty>3</dty><stc>10</stc><mty>PI</mty>",
+        "<dty>3</dty><stc>10</stc><mty>IN</mty>",
+    ] {
         assert_eq!(alarms(calm), Alarms::default(), "{calm}");
     }
     let cancelled = request("<dty>3</dty><stc>19</stc>").told();
@@ -71,7 +76,10 @@ fn a_trigger_calls_for_help_and_every_code_has_a_meaning() {
 fn names_are_trimmed_case_does_not_matter_and_either_root_will_do() {
     let xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n<!-- unit -->\r\n<SCAIP>\n <CID> 26000017 </CID><ref>k&amp;1</ref>\n<dty>0004</dty>\n<dco/></SCAIP>\n\0";
     let request = Request::read(xml.as_bytes());
-    assert_eq!((request.taken, request.controller.as_deref(), request.reference.as_deref()), (Taken::Well, Some("26000017"), Some("k&1")));
+    assert_eq!(
+        (request.taken, request.controller.as_deref(), request.reference.as_deref()),
+        (Taken::Well, Some("26000017"), Some("k&1"))
+    );
     assert_eq!(request.answer(None), "<mrs><ref>k&amp;1</ref><snu>0</snu></mrs>");
     let latin = b"<mrq><ref>1</ref><cid>1</cid><dty>3</dty><lte>k\xf6k</lte></mrq>";
     assert_eq!(Request::read(latin).taken, Taken::Well);
@@ -109,7 +117,10 @@ fn a_message_with_a_mistake_is_refused_and_its_alarm_is_heard_all_the_same() {
         let request = Request::read(xml.as_bytes());
         let told = request.told();
         assert_eq!((request.taken, told.alarms().iter().next()), (taken, alarm), "{xml}");
-        assert!(told.doubts.iter().any(|doubt| matches!(doubt, Doubt::Damaged { .. })) || told.kind == Kind::Unreadable, "{xml}");
+        assert!(
+            told.doubts.iter().any(|doubt| matches!(doubt, Doubt::Damaged { .. })) || told.kind == Kind::Unreadable,
+            "{xml}"
+        );
         let number = format!("<snu>{}</snu>", taken.number());
         assert!(request.answer(None).contains(&number), "{xml}");
     }
@@ -117,8 +128,11 @@ fn a_message_with_a_mistake_is_refused_and_its_alarm_is_heard_all_the_same() {
 
 #[test]
 fn a_place_comes_in_several_spellings() {
-    for place in ["<lge><geo>28.2282,112.9388</geo><tim>2026-01-01T08:00:00Z</tim></lge>", "<geo>28.2282 112.9388</geo>",
-        "<gga>$GPGGA,080000,2813.692,N,11256.328,E,1,08,0.9,44,M,,M,,*47</gga>"] {
+    for place in [
+        "<lge><geo>28.2282,112.9388</geo><tim>2026-01-01T08:00:00Z</tim></lge>",
+        "<geo>28.2282 112.9388</geo>",
+        "<gga>$GPGGA,080000,2813.692,N,11256.328,E,1,08,0.9,44,M,,M,,*47</gga>",
+    ] {
         let decoded = request(&format!("<dty>51</dty>{place}")).told().into_decoded();
         let fix = &decoded.fixes[0];
         assert!((fix.lat_deg - 28.2282).abs() < 1e-6 && (fix.lon_deg - 112.9388).abs() < 1e-6, "{place}: {fix:?}");
@@ -139,7 +153,10 @@ fn the_answer_is_a_message_of_its_own_and_says_received_only_when_durable() {
     assert_eq!((ok.when, answer.when), (When::Now, When::Durable));
     let ok = text(ok);
     assert!(ok.starts_with("SIP/2.0 200 OK\r\n") && ok.ends_with("Content-Length: 0\r\n\r\n"), "{ok}");
-    assert!(ok.contains("Via: SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bKa1;rport=40001;received=203.0.113.9\r\n"), "{ok}");
+    assert!(
+        ok.contains("Via: SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bKa1;rport=40001;received=203.0.113.9\r\n"),
+        "{ok}"
+    );
     assert!(ok.contains("To: <sip:alarm@192.0.2.10>;tag=") && ok.contains("CSeq: 20 MESSAGE\r\n"), "{ok}");
     let answer = text(answer);
     let read = Message::read(answer.as_bytes()).unwrap();
@@ -188,7 +205,10 @@ fn short_names_folded_lines_and_bare_line_feeds_are_understood() {
         ME.len()
     );
     let read = Message::read(message.as_bytes()).unwrap();
-    assert_eq!((read.header("via"), read.from_user()), (Some("SIP/2.0/TCP 10.0.0.5 ;branch=z9hG4bKx"), Some("26000017")));
+    assert_eq!(
+        (read.header("via"), read.from_user()),
+        (Some("SIP/2.0/TCP 10.0.0.5 ;branch=z9hG4bKx"), Some("26000017"))
+    );
     let back = sip::message_back(&read, "192.0.2.10:5060", "x");
     let back = String::from_utf8(back).unwrap();
     assert!(back.contains("\r\nVia: SIP/2.0/TCP 192.0.2.10:5060;") && back.contains("From: <sip:a@b>;tag="), "{back}");
