@@ -1,5 +1,8 @@
 //! Places: always WGS-84, always with how sure we are.
 
+pub mod ladder;
+pub mod radio;
+
 use jiff::SignedDuration;
 
 use crate::word::words;

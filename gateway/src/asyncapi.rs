@@ -219,6 +219,8 @@ mod tests {
                 payload: payload.as_bytes(),
                 lane,
                 manual_publish: codec::ManualPublish::MeansHere,
+                key: None,
+                profile: None,
                 received_at: "2026-03-01T04:05:06Z".parse::<Timestamp>().unwrap(),
             };
             let decoded = codec::decode(Dialect::Ydt, &message);

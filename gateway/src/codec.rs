@@ -1,18 +1,34 @@
 //! Device dialects: bytes in, typed parts of a report out; receipts and notices in, bytes out.
 //!
-//! A codec is a pure function. It looks nothing up, keeps nothing between calls and reads no clock,
-//! and no byte string makes it panic. It never throws a press away: what cannot be read becomes a
+//! A codec is a pure function. It looks nothing up, keeps nothing between calls (but for a [`conversation`], which is the
+//! little that a connection has to remember) and reads no clock, and no byte string makes it panic. It never throws a press away: what cannot be read becomes a
 //! [`Doubt`], and a message on the alert lane of which nothing can be read becomes
 //! [`Event::Unreadable`], which rings. Which terminal may say what is the edge's business; who the
 //! person is, the dispatcher's.
 
-mod owntracks;
+mod alarms;
+mod calendar;
+pub mod conversation;
+mod cursor;
+mod eview;
+pub mod framing;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
+mod gt06;
+pub mod inspect;
+mod jt808;
+pub mod mapped;
+mod news;
+pub mod owntracks;
 mod reading;
+pub mod scaip;
+pub mod told;
+mod watch;
 mod ydt;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use wire::command::{Carried, Order};
+use wire::command::Order;
 use wire::directory::Dialect;
 use wire::notice::Notice;
 use wire::receipt::Outcome;
@@ -43,6 +59,10 @@ pub struct Message<'m> {
     pub lane: Lane,
     /// What a position published by hand means; only OwnTracks asks.
     pub manual_publish: ManualPublish,
+    /// The secret that it shares with its terminal, for what is encrypted; only OwnTracks asks.
+    pub key: Option<&'m str>,
+    /// How its JSON is to be read; only mapped terminals have one.
+    pub profile: Option<&'m mapped::Profile>,
     /// When the edge had it.
     pub received_at: Timestamp,
 }
@@ -108,11 +128,21 @@ pub struct Outgoing {
     pub payload: Vec<u8>,
 }
 
+/// An order in an MQTT dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ordered {
+    /// The bytes.
+    pub outgoing: Outgoing,
+    /// The word under which the terminal answers, as in [`wire::command::Answer::word`]; `None` when it does not.
+    pub answered_as: Option<String>,
+}
+
 /// Reads one message, as far as it can be read.
 pub fn decode(dialect: Dialect, message: &Message<'_>) -> Decoded {
     let mut decoded = match dialect {
         Dialect::Ydt => ydt::decode(message),
         Dialect::OwnTracks => owntracks::decode(message),
+        Dialect::Mapped => mapped::decode(message),
         _ => Decoded::unreadable(format!("{} does not come over MQTT", dialect.as_str())),
     };
     if let (Some(device_at), false) = (decoded.stamp.device_at, decoded.event == Some(Event::Offline)) {
@@ -142,13 +172,19 @@ pub fn encode_notice(dialect: Dialect, notice: &Notice) -> Option<Outgoing> {
     }
 }
 
-/// An order, as a terminal that comes over MQTT reads it, and what is to be said of it once it is on its way; or why there
-/// is nothing to send.
-pub fn encode_order(dialect: Dialect, order: &Order) -> Result<(Outgoing, Carried), Carried> {
-    match dialect {
-        Dialect::Ydt => ydt::encode_order(order),
-        Dialect::OwnTracks => owntracks::encode_order(order),
-        _ => Err(Carried::NoWord),
+/// An order in the dialect of a terminal that comes over MQTT; the others have a [`conversation`].
+pub fn encode_order(
+    dialect: Dialect,
+    profile: Option<&mapped::Profile>,
+    order: &Order,
+) -> Result<Ordered, conversation::CannotSay> {
+    match (dialect, profile) {
+        (Dialect::Ydt, _) => ydt::encode_order(order),
+        (Dialect::OwnTracks, _) => owntracks::encode_command(&order.serial, &order.command),
+        (Dialect::Mapped, Some(profile)) => {
+            mapped::encode_command(profile, &order.serial, order.number, &order.command)
+        }
+        _ => Err(conversation::CannotSay::NoWord),
     }
 }
 
@@ -157,5 +193,11 @@ pub fn dialect_of(topic: &str) -> Dialect {
     if topic == "owntracks" || topic.starts_with("owntracks/") { Dialect::OwnTracks } else { Dialect::Ydt }
 }
 
+#[cfg(test)]
+mod captured;
+#[cfg(test)]
+mod corpora;
+#[cfg(test)]
+mod streams;
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use wire::notice::Notice;
 use wire::topics::Lane;
 
 use crate::alerts::{self, Alerts};
-use crate::codec::Outgoing;
+use crate::codec::{Ordered, Outgoing};
 use crate::counters::Counters;
 use crate::handover::{self, Backoff, Handover, Shard};
 use crate::ledger::Ledger;
@@ -367,13 +367,13 @@ impl Notifier {
         if !terminal.dialect.is_mqtt() {
             return Ok(Carried::Away);
         }
-        let (outgoing, carried) = match codec::encode_order(terminal.dialect, &order) {
-            Ok(encoded) => encoded,
-            Err(carried) => return Ok(carried),
+        let Ordered { outgoing, answered_as } = match codec::encode_order(terminal.dialect, None, &order) {
+            Ok(ordered) => ordered,
+            Err(why) => return Ok(why.into()),
         };
         self.say_down(order.serial, order.id, outgoing).await?;
         self.counters.orders_sent.one();
-        Ok(carried)
+        Ok(Carried::Posted { is_answered: answered_as.is_some() })
     }
 
     /// Has something told to a terminal, which acknowledges it by `id`.

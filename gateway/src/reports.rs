@@ -27,7 +27,8 @@ pub(crate) fn read(uplink: &Uplink<'_>, directory: &Directory) -> Report {
     };
     let leaf = topics::leaf(dialect, &uplink.serial, &uplink.topic).unwrap_or(&uplink.topic);
     let (payload, lane, received_at) = (&uplink.payload[..], uplink.lane, uplink.received_at);
-    let mut decoded = codec::decode(dialect, &Message { leaf, payload, lane, manual_publish, received_at });
+    let mut decoded =
+        codec::decode(dialect, &Message { leaf, payload, lane, manual_publish, key: None, profile: None, received_at });
     if matches!(lookup, Lookup::Unlisted) {
         decoded.doubts.push(Doubt::UnknownTerminal);
     }

@@ -10,14 +10,14 @@ mod copy;
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::topics::{self, Lane};
+use crate::topics::{self, Lane, Mappings};
 
 /// The family of payloads that a terminal speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -333,6 +333,8 @@ const PUT_AT_ONCE: usize = 512;
 #[derive(Debug, Default)]
 pub struct Directory {
     pages: RwLock<Option<Pages>>,
+    /// Topics of mapped terminals, from the installation's settings: the same for everybody, and for good.
+    mappings: OnceLock<Arc<Mappings>>,
 }
 
 /// What looking somebody up can give.
@@ -358,6 +360,36 @@ impl Update {
 }
 
 impl Directory {
+    /// Says where mapped terminals speak and listen. Only the first word counts.
+    pub fn map(&self, mappings: Arc<Mappings>) {
+        let _ = self.mappings.set(mappings);
+    }
+
+    /// Whose topic, or filter, it is: see [`topics::serial`]. A mapped terminal's is told by its profile's template.
+    pub fn serial<'t>(&self, topic: &'t str) -> Option<&'t str> {
+        let mapped = || self.mappings.get()?.of(topic).map(|(_, said, _)| said.serial);
+        topics::serial(topic).or_else(mapped)
+    }
+
+    /// The lane of what `terminal` publishes to `topic`; none when it may not publish there.
+    pub fn publish_lane(&self, terminal: &Terminal, topic: &str) -> Option<Lane> {
+        let mapped = || self.mappings.get()?.publish_lane(&terminal.serial, topic);
+        match terminal.dialect {
+            Dialect::Mapped => mapped(),
+            _ => topics::publish_lane(terminal, topic),
+        }
+    }
+
+    /// Whether `terminal` may subscribe to `filter`.
+    pub fn may_subscribe(&self, terminal: &Terminal, filter: &str) -> bool {
+        match terminal.dialect {
+            Dialect::Mapped => {
+                self.mappings.get().is_some_and(|mappings| mappings.may_subscribe(&terminal.serial, filter))
+            }
+            _ => topics::may_subscribe(terminal, filter),
+        }
+    }
+
     /// The version held, `None` before the first snapshot.
     pub fn version(&self) -> Option<i64> {
         self.pages.read().as_ref().map(|pages| pages.version)
@@ -382,7 +414,7 @@ impl Directory {
     /// The terminal below whose prefix `topic` lies, if `concentrator` may speak for it.
     pub fn spoken_for(&self, concentrator: &Concentrator, topic: &str) -> Option<Arc<Terminal>> {
         let pages = self.pages.read();
-        let terminal = pages.as_ref()?.terminal(topics::serial(topic)?)?;
+        let terminal = pages.as_ref()?.terminal(self.serial(topic)?)?;
         terminal.is_under(concentrator).then(|| Arc::clone(terminal))
     }
 
@@ -392,7 +424,7 @@ impl Directory {
             Identity::Terminal(terminal) => Arc::clone(terminal),
             Identity::Concentrator(concentrator) => self.spoken_for(concentrator, topic)?,
         };
-        topics::publish_lane(&terminal, topic).map(|lane| (terminal, lane))
+        self.publish_lane(&terminal, topic).map(|lane| (terminal, lane))
     }
 
     fn look_up<T>(&self, find: impl FnOnce(&Pages) -> Option<T>) -> Lookup<T> {

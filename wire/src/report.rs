@@ -1,6 +1,6 @@
 //! What a gateway hands to the dispatcher: one message of one terminal, read as far as it could be.
 
-use domain::place::Source;
+use domain::place::{Source, radio};
 use domain::press::AlertKind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -187,6 +187,28 @@ impl Surroundings {
     pub fn is_empty(&self) -> bool {
         self.cells.is_empty() && self.access_points.is_empty()
     }
+
+    /// What of it can tell a place: no placeholders, no hotspots that walk about, each station once.
+    #[must_use]
+    pub fn usable(&self) -> Self {
+        let mut usable = Self::default();
+        for cell in &self.cells {
+            let is_known = usable
+                .cells
+                .iter()
+                .any(|known| (known.mcc, known.mnc, known.lac, known.cid) == (cell.mcc, cell.mnc, cell.lac, cell.cid));
+            if radio::is_cell(cell.mcc, cell.lac, cell.cid) && !is_known {
+                usable.cells.push(*cell);
+            }
+        }
+        for point in &self.access_points {
+            let is_known = usable.access_points.iter().any(|known| known.mac == point.mac);
+            if radio::is_standing(point.mac) && radio::is_measured(point.rssi_dbm) && !is_known {
+                usable.access_points.push(point.clone());
+            }
+        }
+        usable
+    }
 }
 
 /// One cell of a mobile network.
@@ -349,5 +371,28 @@ mod base64_bytes {
         } else {
             Vec::<u8>::deserialize(deserializer)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_is_heard_only_what_stands_still_tells_a_place() {
+        let cell = |lac, cid| Cell { mcc: 460, mnc: 0, lac, cid, signal: Some(-70) };
+        let point = |mac, rssi_dbm| AccessPoint { mac, rssi_dbm, ssid: None };
+        let (home, hotspot) = ([0xd0, 0x76, 0xe7, 0, 0, 0x14], [0xda, 0x76, 0xe7, 0, 0, 0x15]);
+        let heard = Surroundings {
+            cells: vec![cell(7, 0xFFFF), cell(7, 9), Cell { signal: None, ..cell(7, 9) }],
+            access_points: vec![
+                point(hotspot, Some(-40)),
+                point(home, Some(-54)),
+                point(home, Some(-60)),
+                point(home, Some(0)),
+            ],
+        };
+        let usable = heard.usable();
+        assert_eq!((usable.cells, usable.access_points), (vec![cell(7, 9)], vec![point(home, Some(-54))]));
     }
 }

@@ -1,6 +1,10 @@
 //! Every MQTT topic a terminal may use: the only place that builds or takes one apart.
 
+mod mapping;
+
 use crate::directory::{Dialect, Terminal};
+
+pub use mapping::{Clash, Mapping, Mappings, Said, Template, TemplateError};
 
 /// Which of the two lanes a message travels in, end to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

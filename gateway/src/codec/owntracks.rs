@@ -1,23 +1,33 @@
-//! The JSON of the OwnTracks application (and of trackers bridged to it) over MQTT.
+//! The JSON of the OwnTracks application (and of trackers bridged to it), over MQTT or HTTP, in the clear or encrypted.
 //!
 //! It has no word for help: a position published by hand (`t:"u"`) is one where the terminal's
 //! setting says so. Source: the project's booklet, `docs/tech/json.md`, and captured messages.
 
+mod down;
+pub mod http;
+mod sealed;
+
 use domain::place::Source;
 use domain::press::AlertKind;
-use serde_json::{Map, Value, json};
-use wire::command::{Answer, Carried, Command, Order};
-use wire::directory::Dialect;
-use wire::notice::{News, Notice};
-use wire::report::{Doubt, Event, Fix, Freshness, Stamp, Status};
-use wire::topics::{self, Lane};
+use serde_json::{Map, Value};
+use wire::command::{Answer, Command};
+use wire::report::{AccessPoint, Cell, Doubt, Event, Fix, Freshness, Stamp, Status, Surroundings, Vital};
+use wire::topics::Lane;
 
 use super::reading::{self, Reading};
-use super::{Decoded, ManualPublish, Message, Outgoing};
+use super::{Decoded, ManualPublish, Message};
+
+pub use down::{encode_command, encode_notice};
+pub use sealed::{NonceBytes, seal};
+
+/// A fix that lies this much before its message is an old one, in seconds.
+const OLD_AFTER_S: i64 = 300;
+/// The command that asks for a position.
+const LOCATE: &str = "reportLocation";
 
 pub(super) fn decode(message: &Message<'_>) -> Decoded {
     // An empty payload clears a retained message.
-    if message.payload.is_empty() && message.lane == Lane::Telemetry {
+    if message.payload.trim_ascii().is_empty() && message.lane == Lane::Telemetry {
         return Decoded::other("empty");
     }
     let (value, mended) = match reading::parse(message.payload) {
@@ -27,13 +37,9 @@ pub(super) fn decode(message: &Message<'_>) -> Decoded {
     let Value::Object(fields) = &value else {
         return Decoded::unreadable("not a JSON object");
     };
-    let mut decoded = match (fields.get("_type").and_then(Value::as_str), message.lane) {
-        (Some("location"), _) => location(fields, message),
-        (Some("transition"), _) => transition(fields),
-        (Some("lwt"), _) => last_will(fields),
-        (Some("encrypted"), Lane::Alert) => Decoded::unreadable("encrypted, and nobody here has the key"),
-        (Some(other), _) => Decoded::other(other),
-        (None, _) => Decoded::unreadable("it does not say what it is (_type)"),
+    let mut decoded = match (kind(fields), message.key) {
+        (Some("encrypted"), Some(key)) => opened(fields, key, message),
+        _ => read(fields, message),
     };
     if let Some(mended) = mended {
         decoded.doubt(mended);
@@ -41,20 +47,67 @@ pub(super) fn decode(message: &Message<'_>) -> Decoded {
     decoded
 }
 
+fn kind(fields: &Map<String, Value>) -> Option<&str> {
+    fields.get("_type").and_then(Value::as_str)
+}
+
+fn opened(fields: &Map<String, Value>, key: &str, message: &Message<'_>) -> Decoded {
+    let inner = match sealed::open(fields, key) {
+        Ok(inner) => inner,
+        Err(why) => return Decoded::unreadable(why),
+    };
+    match reading::parse(&inner) {
+        // A box within a box nobody sends.
+        Ok((Value::Object(fields), mended)) if kind(&fields) != Some("encrypted") => {
+            let mut decoded = read(&fields, message);
+            if let Some(mended) = mended {
+                decoded.doubt(mended);
+            }
+            decoded
+        }
+        Ok(_) => Decoded::unreadable("what was encrypted is no message"),
+        Err(why) => Decoded::unreadable(format!("what was encrypted is {why}")),
+    }
+}
+
+fn read(fields: &Map<String, Value>, message: &Message<'_>) -> Decoded {
+    match (kind(fields), message.lane) {
+        (Some("location"), _) => location(fields, message),
+        (Some("transition"), _) => transition(fields),
+        (Some("lwt"), _) => last_will(fields),
+        (Some("steps"), _) => steps(fields),
+        (Some("encrypted"), Lane::Alert) => Decoded::unreadable("encrypted, and nobody here has the key"),
+        // Regions, beacons in reach, names and faces, settings: nothing that the dispatcher asks for.
+        (Some(other), _) => Decoded::other(other),
+        (None, _) => Decoded::unreadable("it does not say what it is (_type)"),
+    }
+}
+
 fn location(fields: &Map<String, Value>, message: &Message<'_>) -> Decoded {
     let mut reading = Reading::new(fields, "");
-    let fix = fix(&mut reading);
+    let mut fix = fix(&mut reading);
     let no_place = reading.doubts.iter().any(|doubt| matches!(doubt, Doubt::FixAtZero | Doubt::FixOutOfRange));
     let unread = fix.is_none() && !no_place;
-    let mut decoded = Decoded { status: status(&mut reading), ..Decoded::default() };
-    // When the message was made is the better clock; the fix in it may be older.
-    decoded.stamp.device_at = reading.time("created_at").or(fix.as_ref().and_then(|fix| fix.device_at));
     // Bridged trackers use digits as triggers.
     let trigger = reading.field("t", |value| match value {
-        Value::String(text) => Some(text.clone()),
+        Value::String(text) => Some(text.trim().to_owned()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
     });
+    let mut decoded = Decoded { status: status(&mut reading, trigger.as_deref()), ..Decoded::default() };
+    decoded.surroundings = surroundings(&mut reading);
+    // When the message was made is the better clock; the fix in it may be older.
+    let made_at = reading.time("created_at");
+    let fixed_at = fix.as_ref().and_then(|fix| fix.device_at);
+    decoded.stamp.device_at = made_at.or(fixed_at);
+    if let (Some(made_at), Some(fixed_at)) = (made_at, fixed_at)
+        && made_at.duration_since(fixed_at).as_secs() > OLD_AFTER_S
+    {
+        decoded.doubt(Doubt::FixOld);
+    }
+    if let (Some("l" | "L"), Some(fix)) = (trigger.as_deref(), &mut fix) {
+        fix.freshness = Freshness::LastKnown;
+    }
     let manual_means_help = message.manual_publish == ManualPublish::MeansHelp || message.lane == Lane::Alert;
     decoded.event = match trigger.as_deref() {
         Some("u") if manual_means_help => Some(Event::Alert { kind: AlertKind::Sos }),
@@ -63,17 +116,9 @@ fn location(fields: &Map<String, Value>, message: &Message<'_>) -> Decoded {
             Some(Event::Unreadable { why: "its trigger (t) cannot be read, so it may be a press".to_owned() })
         }
         _ if unread => Some(Event::Unreadable { why: "its coordinates cannot be read".to_owned() }),
+        Some("r") if fix.is_some() => Some(Event::CommandAnswered(located())),
         _ => None,
     };
-    // Somebody asked for it, with `reportLocation`.
-    if trigger.as_deref() == Some("r") && fix.is_some() {
-        let word = Command::Locate.word().to_owned();
-        let answered = Event::CommandAnswered(Answer { number: None, word, done: Some(true), text: String::new() });
-        match &decoded.event {
-            None => decoded.event = Some(answered),
-            Some(_) => decoded.also.push(answered),
-        }
-    }
     for doubt in reading.doubts {
         decoded.doubt(doubt);
     }
@@ -84,16 +129,21 @@ fn location(fields: &Map<String, Value>, message: &Message<'_>) -> Decoded {
     decoded
 }
 
+/// The answer to `reportLocation`.
+fn located() -> Answer {
+    Answer { number: None, word: Command::Locate.word().to_owned(), done: Some(true), text: String::new() }
+}
+
 fn fix(reading: &mut Reading<'_>) -> Option<Fix> {
     let position = reading.place("lat", "lon");
     let fix = Fix {
         freshness: Freshness::Live,
         lat_deg: position?.lat_deg(),
         lon_deg: position?.lon_deg(),
-        accuracy_m: reading.number("acc", super::ACCURACY_M),
+        accuracy_m: known(reading, "acc", super::ACCURACY_M),
         device_at: reading.time("tst"),
-        // The phone fuses its sources and does not say which.
-        source: Source::Unknown,
+        // A phone fuses its sources and does not say which; a bridged tracker has only one.
+        source: if reading.has("imei") { Source::Gnss } else { Source::Unknown },
         speed_kmh: known(reading, "vel", super::SPEED_KMH),
         course_deg: known(reading, "cog", super::COURSE_DEG),
         altitude_m: reading.number("alt", super::ALTITUDE_M),
@@ -107,27 +157,60 @@ fn known(reading: &mut Reading<'_>, name: &str, range: std::ops::RangeInclusive<
     reading.number(name, -1.0..=end).filter(|number| range.contains(number))
 }
 
-fn status(reading: &mut Reading<'_>) -> Option<Status> {
+fn status(reading: &mut Reading<'_>, trigger: Option<&str>) -> Option<Status> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
     let battery_pct = known(reading, "batt", 0.0..=100.0).map(|percent| percent as u8);
-    let charging = match reading.counter("bs") {
-        Some(1) => Some(false),
+    let charging = match (reading.counter("bs"), trigger) {
+        (Some(1), _) | (None, Some("2")) => Some(false),
         // Full is on the mains too.
-        Some(2 | 3) => Some(true),
+        (Some(2 | 3), _) | (None, Some("3")) => Some(true),
         _ => None,
     };
     let status = Status { battery_pct, charging, worn: None };
     (status != Status::default()).then_some(status)
 }
 
+/// The cell of a bridged tracker, and the access point that a phone is joined to.
+fn surroundings(reading: &mut Reading<'_>) -> Surroundings {
+    let mut surroundings = Surroundings::default();
+    if let (Some(mcc), Some(mnc)) = (reading.counter("mcc"), reading.counter("mnc")) {
+        let (lac, cid) = (reading.field("lac", code), reading.field("cid", code));
+        let numbers = (u16::try_from(mcc), u16::try_from(mnc), lac.map(u32::try_from), cid);
+        if let (Ok(mcc), Ok(mnc), Some(Ok(lac)), Some(cid)) = numbers {
+            surroundings.cells.push(Cell { mcc, mnc, lac, cid, signal: None });
+        }
+    }
+    let mac = reading.field("BSSID", |value| match value.as_str()?.trim() {
+        // What Android says when it may not tell.
+        "" | "02:00:00:00:00:00" => Some(None),
+        text => Some(Some(reading::mac(text)?)),
+    });
+    if let Some(Some(mac)) = mac {
+        let ssid = reading.text("SSID", 32).filter(|name| !name.is_empty());
+        surroundings.access_points.push(AccessPoint { mac, rssi_dbm: None, ssid });
+    }
+    surroundings
+}
+
+/// The bridge writes a cell's numbers as the tracker does: hexadecimal digits in a string.
+fn code(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => u64::from_str_radix(text.trim(), 16).ok(),
+        _ => None,
+    }
+}
+
 fn transition(fields: &Map<String, Value>) -> Decoded {
     let mut reading = Reading::new(fields, "");
-    let entered = match fields.get("event").and_then(Value::as_str) {
+    let event = reading.text("event", 16).map(|word| word.to_ascii_lowercase());
+    let entered = match event.as_deref() {
         Some("enter") => true,
         Some("leave") => false,
         _ => return Decoded::unreadable("neither enter nor leave"),
     };
-    let region = reading.text("desc", 128).unwrap_or_default();
+    let named = |reading: &mut Reading<'_>, name| reading.text(name, 128).filter(|text| !text.is_empty());
+    let region = named(&mut reading, "desc").or_else(|| named(&mut reading, "rid")).unwrap_or_default();
     // A transition at a beacon has no coordinates, or 0/0.
     let fix = if reading.has("lat") { fix(&mut reading) } else { None };
     let mut decoded = Decoded::event(Event::Transition { entered, region });
@@ -146,56 +229,19 @@ fn last_will(fields: &Map<String, Value>) -> Decoded {
     decoded
 }
 
-/// The one way to put words before the user of the application: a featured text with a notification,
-/// which only iOS knows; Android receives it, acknowledges it and shows nothing.
-pub(super) fn encode_notice(notice: &Notice) -> Outgoing {
-    let text = words(notice);
-    let command = json!({ "_type": "cmd", "action": "action", "notification": text, "content": text });
-    Outgoing {
-        topic: topics::topic(Dialect::OwnTracks, &notice.serial, "cmd"),
-        payload: command.to_string().into_bytes(),
+/// Steps of the time that was asked for; −1 when the phone cannot count them.
+fn steps(fields: &Map<String, Value>) -> Decoded {
+    let mut reading = Reading::new(fields, "");
+    let count = known(&mut reading, "steps", 0.0..=1e9);
+    let mut decoded = Decoded::default();
+    decoded.stamp.device_at = reading.time("tst");
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
+    match count {
+        Some(count) => decoded.vitals.push(Vital::Steps { count: count as u32 }),
+        None => decoded.event = Some(Event::Other { what: "steps".to_owned() }),
     }
-}
-
-/// The application can be asked where it is, and, on iOS, shown a text. Its position says that it was asked for; that
-/// it has shown a text, nothing does.
-pub(super) fn encode_order(order: &Order) -> Result<(Outgoing, Carried), Carried> {
-    let (command, carried) = match &order.command {
-        Command::Locate => {
-            (json!({ "_type": "cmd", "action": "reportLocation" }), Carried::Posted { is_answered: true })
-        }
-        Command::Text { text } => {
-            // The application renders the text as HTML.
-            let text = text.replace(['<', '>', '&'], " ");
-            let command = json!({ "_type": "cmd", "action": "action", "notification": text, "content": text });
-            (command, Carried::Posted { is_answered: false })
-        }
-        _ => return Err(Carried::NoWord),
-    };
-    let topic = topics::topic(Dialect::OwnTracks, &order.serial, "cmd");
-    Ok((Outgoing { topic, payload: command.to_string().into_bytes() }, carried))
-}
-
-fn words(notice: &Notice) -> String {
-    // The application renders the text as HTML.
-    let plain = |who: &str| who.replace(['<', '>', '&'], " ");
-    let drill = if notice.drill { "【演练 drill】" } else { "" };
-    let text = match &notice.news {
-        News::Received => "已收到您的求助 · Your call has been received".to_owned(),
-        News::Claimed => "坐席已受理 · An operator is dealing with it".to_owned(),
-        News::Coming { minutes: None, who } => {
-            let who = plain(who);
-            format!("{who} 正在赶来 · {who} is on the way")
-        }
-        News::Coming { minutes: Some(minutes), who } => {
-            let who = plain(who);
-            format!("{who} 正在赶来，约 {minutes} 分钟 · {who} is on the way, about {minutes} min")
-        }
-        News::Arrived { who } => {
-            let who = plain(who);
-            format!("{who} 已到达 · {who} has arrived")
-        }
-        News::AllClear => "求助已办结 · All clear".to_owned(),
-    };
-    format!("{drill}{text}")
+    for doubt in reading.doubts {
+        decoded.doubt(doubt);
+    }
+    decoded
 }

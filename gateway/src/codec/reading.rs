@@ -162,7 +162,8 @@ impl<'v> Reading<'v> {
     }
 }
 
-fn number(value: &Value) -> Option<f64> {
+/// A finite number, or a string that spells one.
+pub(super) fn number(value: &Value) -> Option<f64> {
     let number = match value {
         Value::Number(number) => number.as_f64()?,
         Value::String(text) => text.trim().parse().ok()?,
@@ -171,12 +172,29 @@ fn number(value: &Value) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
+/// A hardware address: six bytes in hexadecimal, with signs between them or without, leading zeros left out or not.
+pub(super) fn mac(text: &str) -> Option<[u8; 6]> {
+    let text = text.trim();
+    if text.len() == 12 {
+        let mut bytes = [0; 6];
+        return hex::decode_to_slice(text, &mut bytes).ok().map(|()| bytes);
+    }
+    let mut parts = text.split([':', '-']);
+    let mut bytes = [0; 6];
+    for byte in &mut bytes {
+        let part = parts.next().filter(|part| !part.starts_with('+'))?;
+        *byte = u8::from_str_radix(part, 16).ok()?;
+    }
+    parts.next().is_none().then_some(bytes)
+}
+
 /// A time that is no noise.
 pub(super) fn known(at: Timestamp) -> Option<Timestamp> {
     (0..=LATEST_SECOND).contains(&at.as_second()).then_some(at)
 }
 
-fn time(value: &Value) -> Option<Timestamp> {
+/// A time: see [`Reading::time`].
+pub(super) fn time(value: &Value) -> Option<Timestamp> {
     if let Some(at) = value.as_str().and_then(|text| text.trim().parse::<Timestamp>().ok()) {
         return known(at);
     }
@@ -224,6 +242,16 @@ mod tests {
         assert_eq!(read("\"2017-06-13T18:21:56+08:00\"").unwrap(), "2017-06-13T10:21:56Z");
         for noise in ["-1", "1e300", "\"-009999-01-02T01:59:59Z\"", "\"yesterday\"", "true", "\"\""] {
             assert_eq!(read(noise), None, "{noise}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_read_with_signs_and_without() {
+        for text in ["0a:01:1f:2e:3d:4c", "0A-01-1F-2E-3D-4C", "a:1:1f:2e:3d:4c", "0a011f2e3d4c"] {
+            assert_eq!(mac(text), Some([0x0a, 0x01, 0x1f, 0x2e, 0x3d, 0x4c]), "{text}");
+        }
+        for noise in ["", "0a:01:1f:2e:3d", "0a:01:1f:2e:3d:4c:5b", "zz:01:1f:2e:3d:4c", "+a:1:1f:2e:3d:4c", "0a011f2e3d4"] {
+            assert_eq!(mac(noise), None, "{noise}");
         }
     }
 

@@ -36,7 +36,7 @@ fn hex(text: &str) -> Vec<u8> {
 
 fn message<'m>(leaf: &'m str, lane: Lane, payload: &'m [u8]) -> Message<'m> {
     let received_at = RECEIVED_AT.parse().unwrap();
-    Message { leaf, payload, lane, manual_publish: ManualPublish::MeansHere, received_at }
+    Message { leaf, payload, lane, manual_publish: ManualPublish::MeansHere, key: None, profile: None, received_at }
 }
 
 /// What was decoded, as JSON without what is absent, so that a corpus line says only what is there.
@@ -70,7 +70,8 @@ fn check_corpus(dialect: Dialect, path: &str) {
         for frame in lines(&file) {
             let payload = bytes(&frame);
             let lane = serde_json::from_value(frame["lane"].clone()).unwrap();
-            let decoded = decode(dialect, &message(frame["leaf"].as_str().unwrap(), lane, &payload));
+            let message = message(frame["leaf"].as_str().unwrap(), lane, &payload);
+            let decoded = decode(dialect, &Message { key: frame["key"].as_str(), ..message });
             if told(&decoded) != frame["expect"] {
                 wrong.push(format!("{}: {}\n   expected {}", frame["id"], told(&decoded), frame["expect"]));
             }
@@ -95,10 +96,11 @@ fn captured_owntracks_messages_come_out_as_fixes_and_transitions() {
     let mut seen = 0;
     for frame in lines(&folder("../../shared/frames/owntracks.public.jsonl")) {
         let (id, expect, payload) = (&frame["id"], &frame["expect"], bytes(&frame));
-        let decoded = decode(Dialect::OwnTracks, &message("", Lane::Telemetry, &payload));
+        let without_key = message("", Lane::Telemetry, &payload);
+        let decoded = decode(Dialect::OwnTracks, &Message { key: frame["key"].as_str(), ..without_key });
         if expect["encrypted"] == true {
-            assert_eq!(decoded.event, Some(Event::Other { what: "encrypted".into() }), "{id}");
-            continue;
+            let closed = decode(Dialect::OwnTracks, &without_key);
+            assert_eq!(closed.event, Some(Event::Other { what: "encrypted".into() }), "{id}");
         }
         seen += 1;
         match expect["kind"].as_str() {
@@ -109,6 +111,10 @@ fn captured_owntracks_messages_come_out_as_fixes_and_transitions() {
                 assert_eq!(decoded.event, Some(Event::Transition { entered, region }), "{id}");
             }
             Some("offline") => assert_eq!(decoded.event, Some(Event::Offline), "{id}"),
+            Some("status") => {
+                let steps = u32::try_from(expect["steps"].as_u64().unwrap()).unwrap();
+                assert_eq!(decoded.vitals, [wire::report::Vital::Steps { count: steps }], "{id}");
+            }
             Some(_) => {
                 let what = expect["type"].as_str().unwrap().to_owned();
                 assert_eq!(decoded.event, Some(Event::Other { what }), "{id}");

@@ -8,7 +8,7 @@ use domain::press::AlertKind;
 use domain::word::Word as _;
 use serde_json::{Map, Value};
 use uuid::Uuid;
-use wire::command::{Answer, Carried, Command, Order};
+use wire::command::{Answer, Command, Order};
 use wire::directory::Dialect;
 use wire::notice::Notice;
 use wire::receipt::Outcome;
@@ -16,7 +16,8 @@ use wire::report::{Doubt, Event, Fix, Freshness, Stamp, Status};
 use wire::topics::{self, Lane, ydt as leaf};
 
 use super::reading::{self, Reading};
-use super::{Decoded, Message, Outgoing};
+use super::conversation::CannotSay;
+use super::{Decoded, Message, Ordered, Outgoing};
 
 mod plain;
 
@@ -217,9 +218,9 @@ fn command_ack(fields: &Map<String, Value>) -> Decoded {
 }
 
 /// Everything but what belongs to a telephone, or to a maker.
-pub(super) fn encode_order(order: &Order) -> Result<(Outgoing, Carried), Carried> {
+pub(super) fn encode_order(order: &Order) -> Result<Ordered, CannotSay> {
     if matches!(order.command, Command::ListenIn { .. } | Command::Raw { .. }) {
-        return Err(Carried::NoWord);
+        return Err(CannotSay::NoWord);
     }
     let command = wire::ydt::Command {
         id: order.id,
@@ -227,7 +228,8 @@ pub(super) fn encode_order(order: &Order) -> Result<(Outgoing, Carried), Carried
         command: order.command.clone(),
         not_after: order.not_after,
     };
-    Ok((written(&order.serial, leaf::COMMAND, &command), Carried::Posted { is_answered: true }))
+    let answered_as = Some(order.command.word().to_owned());
+    Ok(Ordered { outgoing: written(&order.serial, leaf::COMMAND, &command), answered_as })
 }
 
 pub(super) fn encode_receipt(serial: &str, stamp: Stamp, outcome: Outcome) -> Outgoing {
@@ -308,6 +310,8 @@ mod tests {
                 payload: payload.as_bytes(),
                 lane: Lane::Telemetry,
                 manual_publish: ManualPublish::MeansHere,
+                key: None,
+                profile: None,
                 received_at: jiff::Timestamp::UNIX_EPOCH,
             };
             prop_assert_eq!(decode(&message), decode_whatever(&message), "{}", payload);
