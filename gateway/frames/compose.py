@@ -97,7 +97,7 @@ def watches():
             {"kind": "alarm", "alarms": ["sos"], **HERE_WGS, "reply": watch("AL")}, {"event": ALERT("sos"), "lane": "alert"})
     for name, (bit, event) in bits.items():
         lane = "telemetry" if event is ENTERED else "alert"
-        put("watch", f"al-{name}", watch(position("AL", status=f"{1 << bit:08x}")),
+        put("watch", f"al-only-{name}", watch(position("AL", status=f"{1 << bit:08x}")),
             {"kind": "alarm", "alarms": [name], "reply": watch("AL")}, {"event": event, "lane": lane})
         put("watch", f"ud-{name}", watch(position("UD_LTE", status=f"{1 << bit:08X}")),
             {"kind": "alarm", "alarms": [name], **HERE_WGS}, {"event": event, "lane": lane})
