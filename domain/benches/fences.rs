@@ -63,7 +63,7 @@ fn corners(number: u64, corners: u32, radius: f64) -> Vec<Spot> {
 fn polygon(number: u64, count: u32, radius: f64) -> Area {
     let ground = Ground::around(home(number));
     let ring = corners(number, count, radius).into_iter().map(|corner| ground.place(corner).unwrap()).collect();
-    Area::polygon(vec![ring]).unwrap()
+    Area::polygon(&[ring]).unwrap()
 }
 
 /// Every other one has a circle, every other a polygon of seven corners, none shared.

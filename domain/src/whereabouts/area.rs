@@ -37,7 +37,7 @@ impl Area {
 
     /// Within an outline (the first ring), and in none of its holes (the others). A ring that is not closed is closed,
     /// a point told twice counts once, either direction will do, and a small curl where a line crosses itself is cut off.
-    pub fn polygon(rings: Vec<Vec<Position>>) -> Result<Self, BadArea> {
+    pub fn polygon(rings: &[Vec<Position>]) -> Result<Self, BadArea> {
         let checked = outline::polygon(rings)?;
         let breadth = (checked.area / std::f64::consts::PI).sqrt();
         Ok(Self {

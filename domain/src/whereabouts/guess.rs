@@ -21,6 +21,8 @@ words! {
         Rides = "rides",
         /// The person stays, and the receiver shows another place.
         Phantom = "phantom",
+        /// The person walks, and the receiver shows another place, from which they walk as well.
+        PhantomWalks = "phantom_walks",
     }
 }
 
@@ -40,6 +42,9 @@ pub(super) struct Guess {
     pub(super) xu: f32,
     /// Variance of either coordinate of `u`.
     pub(super) uu: f32,
+    /// How far from the place that is shown, `x`, they really walk, and its variance: of a phantom that walks.
+    pub(super) off: [f32; 2],
+    pub(super) off_off: f32,
 }
 
 /// How somebody moves: (rms speed along an axis, m/s; seconds for which a direction is kept).
@@ -61,7 +66,7 @@ mod rate {
     pub(super) const GOES: f32 = 1.0 / 3000.0;
     pub(super) const RIDES_OFF: f32 = 1.0 / 150_000.0;
     pub(super) const STOPS: f32 = 1.0 / 500.0;
-    pub(super) const BOARDS: f32 = 1.0 / 2500.0;
+    pub(super) const BOARDS: f32 = 1.0 / 6000.0;
     pub(super) const ALIGHTS: f32 = 1.0 / 500.0;
     pub(super) const PHANTOM_ENDS: f32 = 1.0 / 420.0;
 }
@@ -80,7 +85,12 @@ fn happened(rate: f32, dt: f32) -> f32 {
 impl Guess {
     /// Somebody who rests at a place known to `sigma` metres.
     pub(super) const fn rests(x: [f32; 2], sigma: f32, weight: f32) -> Self {
-        Self { story: Story::Rests, weight, x, u: [0.0; 2], xx: sigma * sigma, xu: 0.0, uu: DRIFT.0 * DRIFT.0 }
+        Self { story: Story::Rests, weight, x, u: [0.0; 2], xx: sigma * sigma, xu: 0.0, uu: DRIFT.0 * DRIFT.0, off: [0.0; 2], off_off: 0.0 }
+    }
+
+    /// Where they really are, and the variance of either coordinate.
+    pub(super) fn place(&self) -> ([f32; 2], f32) {
+        (std::array::from_fn(|axis| self.x[axis] - self.off[axis]), self.xx + self.off_off)
     }
 
     /// The same story `dt` seconds on.
@@ -98,6 +108,10 @@ impl Guess {
                 self.uu += CREEP * dt;
             }
             Story::Walks => self.moved(dt, WALK),
+            Story::PhantomWalks => {
+                self.moved(dt, WALK);
+                self.off_off += CREEP * dt;
+            }
             Story::Rides => self.moved(dt, RIDE),
         }
         self
@@ -132,6 +146,24 @@ impl Guess {
         self
     }
 
+    /// Somebody whom the receiver showed elsewhere began to walk, and their phantom with them.
+    fn phantom_sets_out(self, dt: f32) -> Self {
+        let shown = Self {
+            x: std::array::from_fn(|axis| self.x[axis] + self.u[axis]),
+            xx: (self.xx + 2.0 * self.xu + self.uu).max(1.0),
+            ..self
+        };
+        Self { story: Story::PhantomWalks, off: self.u, off_off: self.uu, ..shown.sets_out(Story::Walks, dt) }
+    }
+
+    /// Somebody whose phantom walked with them stopped.
+    fn phantom_stops(self, dt: f32) -> Self {
+        let stopped = self.stops(dt);
+        let (x, xx) = stopped.place();
+        let (u, uu) = (self.off, self.off_off);
+        Self { story: Story::Phantom, x, xx, u, uu, xu: -uu, off: [0.0; 2], off_off: 0.0, ..stopped }
+    }
+
     /// Somebody who moved stopped at some moment of the last `dt` seconds.
     fn stops(mut self, dt: f32) -> Self {
         self = self.halfway(dt);
@@ -156,6 +188,12 @@ impl Guess {
 
     /// The receiver has come to its senses.
     fn sober(mut self) -> Self {
+        (self.x, self.xx) = self.place();
+        (self.off, self.off_off) = ([0.0; 2], 0.0);
+        if self.story == Story::PhantomWalks {
+            self.story = Story::Walks;
+            return self;
+        }
         self.story = Story::Rests;
         self.u = [0.0; 2];
         self.xu = 0.0;
@@ -167,6 +205,12 @@ impl Guess {
     fn haunted(mut self, seen: &Seen, noise: Noise) -> Self {
         let off: [f32; 2] = std::array::from_fn(|axis| seen.x[axis] - self.x[axis]);
         self.weight += noise::phantom(off[0] * off[0] + off[1] * off[1]);
+        if self.story == Story::Walks {
+            self.story = Story::PhantomWalks;
+            (self.off, self.off_off) = (off, self.xx);
+            (self.x, self.xx, self.xu) = (seen.x, noise.narrow, 0.0);
+            return self;
+        }
         self.story = Story::Phantom;
         self.u = off;
         self.xu = -self.xx;
@@ -175,20 +219,38 @@ impl Guess {
     }
 
     pub(super) const fn is_moving(&self) -> bool {
-        matches!(self.story, Story::Walks | Story::Rides)
+        matches!(self.story, Story::Walks | Story::Rides | Story::PhantomWalks)
     }
 
     /// How well the fix fits, and what is known after it. `voice` is how much of a witness the fix is, 0 to 1.
     fn fits(mut self, seen: &Seen, noise: Noise, voice: f32) -> Self {
+        if self.story == Story::PhantomWalks && seen.source != Source::Gnss {
+            return self.fits_aside(seen, noise, voice);
+        }
         let is_direct = self.is_moving() || seen.source != Source::Gnss;
         // A satellite fix of one who rests shows place and error together.
         let with_u = if is_direct { 0.0 } else { 1.0 };
         let miss: [f32; 2] = std::array::from_fn(|axis| seen.x[axis] - self.x[axis] - with_u * self.u[axis]);
         let uncertain = self.xx + with_u * (2.0 * self.xu + self.uu);
-        let noise = if self.story == Story::Phantom && seen.source == Source::Gnss { noise.in_echoes() } else { noise };
+        let is_phantom = matches!(self.story, Story::Phantom | Story::PhantomWalks);
+        let noise = if is_phantom && seen.source == Source::Gnss { noise.in_echoes() } else { noise };
         let (density, variance) = noise::weigh(noise, uncertain, miss[0] * miss[0] + miss[1] * miss[1]);
         self.weight += voice * density;
         self.weigh_in(miss, with_u, variance / voice);
+        self
+    }
+
+    /// How well a fix fits that shows where somebody really is while their phantom walks elsewhere.
+    fn fits_aside(mut self, seen: &Seen, noise: Noise, voice: f32) -> Self {
+        let (place, uncertain) = self.place();
+        let miss: [f32; 2] = std::array::from_fn(|axis| seen.x[axis] - place[axis]);
+        let (density, variance) = noise::weigh(noise, uncertain, miss[0] * miss[0] + miss[1] * miss[1]);
+        self.weight += voice * density;
+        let sum = uncertain + variance / voice;
+        self.x = std::array::from_fn(|axis| self.x[axis] + self.xx / sum * miss[axis]);
+        self.off = std::array::from_fn(|axis| self.off[axis] - self.off_off / sum * miss[axis]);
+        self.xx *= 1.0 - self.xx / sum;
+        self.off_off *= 1.0 - self.off_off / sum;
         self
     }
 
@@ -198,10 +260,8 @@ impl Guess {
         let (to_x, to_u) = (self.xx + with_u * self.xu, self.xu + with_u * self.uu);
         let sum = to_x + with_u * to_u + variance;
         let (gain_x, gain_u) = (to_x / sum, to_u / sum);
-        for axis in 0..2 {
-            self.x[axis] += gain_x * miss[axis];
-            self.u[axis] += gain_u * miss[axis];
-        }
+        self.x = std::array::from_fn(|axis| self.x[axis] + gain_x * miss[axis]);
+        self.u = std::array::from_fn(|axis| self.u[axis] + gain_u * miss[axis]);
         self.xx = (self.xx - gain_x * to_x).max(1.0);
         self.xu -= gain_x * to_u;
         self.uu = (self.uu - gain_u * to_u).max(1e-3);
@@ -215,7 +275,7 @@ impl Guess {
         self.weight += match self.story {
             Story::Rests | Story::Phantom => 0.78 * 2.0 * bell(0.0, 1.0) + 0.22 * any,
             // Many receivers show a slow walk as none.
-            Story::Walks => 0.7 * bell(3.5, 1.4) + 0.2 * 2.0 * bell(0.0, 1.0) + 0.1 * any,
+            Story::Walks | Story::PhantomWalks => 0.7 * bell(3.5, 1.4) + 0.2 * 2.0 * bell(0.0, 1.0) + 0.1 * any,
             // A bus stops.
             Story::Rides => 0.7 * if kmh < 80.0 { 1.0 / 80.0 } else { 1e-4 } + 0.2 * 2.0 * bell(0.0, 1.0) + 0.1 * any,
         }
@@ -225,7 +285,7 @@ impl Guess {
 }
 
 /// How many stories are kept.
-pub(super) const GUESSES_MAX: usize = 6;
+pub(super) const GUESSES_MAX: usize = 7;
 /// A story this much less likely than the best (a logarithm) is forgotten.
 const FORGET: f32 = 11.0;
 
@@ -337,11 +397,18 @@ impl Mind {
                 }
                 Story::Phantom => {
                     let sober = guess.sober();
-                    take(same, 1.0 - ends);
+                    take(same, (1.0 - ends) * (1.0 - goes));
                     take(sober.later(dt), ends * (1.0 - goes - rides_off));
                     take(sober.sets_out(Story::Walks, dt), ends * goes);
                     take(sober.sets_out(Story::Rides, dt), ends * rides_off);
+                    take(guess.phantom_sets_out(dt), (1.0 - ends) * goes);
                     Some((same, begins))
+                }
+                Story::PhantomWalks => {
+                    take(same, (1.0 - ends) * (1.0 - stops));
+                    take(same.sober(), ends);
+                    take(guess.phantom_stops(dt), (1.0 - ends) * stops);
+                    None
                 }
             };
         }
@@ -366,9 +433,9 @@ struct Crowd {
     best: f32,
 }
 
-const CROWD_MAX: usize = GUESSES_MAX * 5;
+const CROWD_MAX: usize = GUESSES_MAX * 6;
 const NOBODY: Guess =
-    Guess { story: Story::Rests, weight: f32::NEG_INFINITY, x: [0.0; 2], u: [0.0; 2], xx: 1.0, xu: 0.0, uu: 1.0 };
+    Guess { story: Story::Rests, weight: f32::NEG_INFINITY, x: [0.0; 2], u: [0.0; 2], xx: 1.0, xu: 0.0, uu: 1.0, off: [0.0; 2], off_off: 0.0 };
 
 impl Crowd {
     const fn new() -> Self {
@@ -411,9 +478,12 @@ impl Crowd {
 
 /// Whether two guesses differ by less than either is sure of.
 fn is_alike(a: &Guess, b: &Guess) -> bool {
-    let apart = (a.x[0] - b.x[0]).powi(2) + (a.x[1] - b.x[1]).powi(2);
+    let (place_a, xx_a) = a.place();
+    let (place_b, xx_b) = b.place();
+    let apart = (place_a[0] - place_b[0]).powi(2) + (place_a[1] - place_b[1]).powi(2);
+    let shown = (a.x[0] - b.x[0]).powi(2) + (a.x[1] - b.x[1]).powi(2);
     let differ = (a.u[0] - b.u[0]).powi(2) + (a.u[1] - b.u[1]).powi(2);
-    a.story == b.story && apart < a.xx + b.xx + 100.0 && differ < 2.0 * (a.uu + b.uu)
+    a.story == b.story && apart < xx_a + xx_b + 100.0 && shown < a.xx + b.xx + 100.0 && differ < 2.0 * (a.uu + b.uu)
 }
 
 /// Makes `a` stand for both, with their mean and spread.
@@ -428,5 +498,7 @@ fn merge(a: &mut Guess, b: &Guess) {
     a.uu = share * a.uu + rest * b.uu + spread(du, du);
     a.x = std::array::from_fn(|axis| a.x[axis] + rest * dx[axis]);
     a.u = std::array::from_fn(|axis| a.u[axis] + rest * du[axis]);
+    a.off = std::array::from_fn(|axis| share * a.off[axis] + rest * b.off[axis]);
+    a.off_off = share * a.off_off + rest * b.off_off;
     a.weight -= share.ln();
 }

@@ -125,7 +125,7 @@ pub(super) fn corridor(mut line: Vec<Position>, half_width: Metres) -> Result<Ch
     Ok(Checked { ground, middle, stretches, area: 0.0, reach })
 }
 
-pub(super) fn polygon(rings: Vec<Vec<Position>>) -> Result<Checked, BadArea> {
+pub(super) fn polygon(rings: &[Vec<Position>]) -> Result<Checked, BadArea> {
     let points = rings.iter().map(Vec::len).sum();
     if points > CORNERS_MAX {
         return Err(BadArea::TooManyPoints(points));

@@ -48,7 +48,7 @@ pub struct Turn {
     /// How far beyond the edge they most likely are; negative: on the right side.
     pub beyond: Metres,
     /// What may explain the fixes, and how likely each is.
-    pub stories: [(Story, f64); 4],
+    pub stories: [(Story, f64); 5],
     /// The fixes since then, oldest first.
     pub evidence: Vec<Evidence>,
 }
@@ -78,7 +78,8 @@ impl std::fmt::Display for Turn {
                 Story::Rests => "they stay",
                 Story::Walks => "they walk",
                 Story::Rides => "they ride",
-                Story::Phantom => "the receiver shows a place where they are not",
+                Story::Phantom => "they stay, and the receiver shows another place",
+                Story::PhantomWalks => "they walk, and the receiver shows another place",
             };
             write!(f, "; {:.1} %: {says}", 100.0 * share)?;
         }

@@ -170,8 +170,9 @@ impl Wearer {
     }
 
     /// Each story that is told of them, and how likely it is.
-    pub fn stories(&self) -> [(Story, f64); 4] {
-        let mut stories = [Story::Rests, Story::Walks, Story::Rides, Story::Phantom].map(|story| (story, 0.0));
+    pub fn stories(&self) -> [(Story, f64); 5] {
+        let all = [Story::Rests, Story::Walks, Story::Rides, Story::Phantom, Story::PhantomWalks];
+        let mut stories = all.map(|story| (story, 0.0));
         for guess in self.now.mind.guesses() {
             for (story, share) in &mut stories {
                 if *story == guess.story {
@@ -185,8 +186,9 @@ impl Wearer {
     /// Where they most likely are by each guess: place, standard deviation along each axis, story, likelihood.
     pub fn guesses(&self) -> impl Iterator<Item = (Option<Position>, Metres, Story, f64)> + '_ {
         self.now.mind.guesses().iter().map(|guess| {
-            let spot = Spot { east: f64::from(guess.x[0]), north: f64::from(guess.x[1]) };
-            let sigma = Metres(f64::from(guess.xx.sqrt()));
+            let (x, xx) = guess.place();
+            let spot = Spot { east: f64::from(x[0]), north: f64::from(x[1]) };
+            let sigma = Metres(f64::from(xx.sqrt()));
             (self.ground.place(spot).ok(), sigma, guess.story, f64::from(guess.weight.exp()))
         })
     }
@@ -214,11 +216,12 @@ impl Chapter {
         let before = self.at;
         let dt = if before == NEVER { 0.0 } else { ((seen.at - before) as f32 / 1000.0).min(GAP_MAX_S) };
         let is_gnss = seen.source == Source::Gnss;
-        let is_again = seen.x == if is_gnss { self.last_gnss } else { self.last_other };
+        let is_like = |last: [f32; 2]| seen.x.map(f32::to_bits) == last.map(f32::to_bits);
+        let is_again = is_like(if is_gnss { self.last_gnss } else { self.last_other });
         // A frozen receiver shows the same centimetre for ever. A mast stands still, so the same mast again says little,
         // but something: that they are still near it.
-        let is_stale = is_gnss && (is_again || seen.x == self.last_other) || !is_gnss && seen.x == self.last_gnss;
-        let again = if is_again { AGAIN } else { 1.0 };
+        let is_stale = is_gnss && (is_again || is_like(self.last_other)) || !is_gnss && is_like(self.last_gnss);
+        let again = if is_again || (!is_gnss && is_near(seen, self.last_other)) { AGAIN } else { 1.0 };
         let voice = if before == NEVER { 1.0 } else { again * (dt / SOON_S).clamp(0.1, 1.0) };
         self.mind = self.mind.after(dt, &Heard { seen: *seen, voice, is_stale });
         self.at = seen.at;
@@ -232,6 +235,13 @@ impl Chapter {
             *mark = mark.after(chance, beyond, before, seen.at, zone.grace);
         }
     }
+}
+
+/// Whether a fix by access points or masts is about where the last was: then it was the same ones, and what is wrong with
+/// them is wrong again.
+fn is_near(seen: &Seen, last: [f32; 2]) -> bool {
+    let off = (seen.x[0] - last[0]).hypot(seen.x[1] - last[1]);
+    off < 0.6 * seen.claimed().unwrap_or(60.0)
 }
 
 /// A longer silence says no more than this one, in seconds.
@@ -249,9 +259,10 @@ impl Mind {
             if guess.weight < NEGLIGIBLE {
                 continue;
             }
-            let spot = Spot { east: f64::from(guess.x[0]), north: f64::from(guess.x[1]) };
+            let (x, xx) = guess.place();
+            let spot = Spot { east: f64::from(x[0]), north: f64::from(x[1]) };
             let from_edge = zone.area.distance_on(ground.carry(spot, zone.area.ground()));
-            inside += f64::from(guess.weight.exp()) * zone.area.chance_inside(from_edge, f64::from(guess.xx.sqrt()));
+            inside += f64::from(guess.weight.exp()) * zone.area.chance_inside(from_edge, f64::from(xx.sqrt()));
             if guess.weight > best {
                 (best, beyond) = (guess.weight, from_edge);
             }

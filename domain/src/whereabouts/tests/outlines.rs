@@ -35,20 +35,20 @@ fn what_has_no_meaning_is_refused_with_a_sentence_and_where() {
         (vec![touching], "the outline crosses or touches itself in 4 places", 4),
     ];
     for (rings, sentence, places) in checks {
-        let why = Area::polygon(rings).unwrap_err();
+        let why = Area::polygon(&rings).unwrap_err();
         assert_eq!(why.to_string(), sentence);
         assert_eq!(why.places().len(), places, "{sentence}");
     }
     let traced = vec![vec![home(); 10_001]];
-    assert_eq!(Area::polygon(traced), Err(BadArea::TooManyPoints(10_001)));
+    assert_eq!(Area::polygon(&traced), Err(BadArea::TooManyPoints(10_001)));
     let bow_tie = ring(&[(-500.0, -500.0), (500.0, 500.0), (500.0, -500.0), (-500.0, 500.0)]);
-    let crossed = Area::polygon(vec![bow_tie]).unwrap_err();
+    let crossed = Area::polygon(&[bow_tie]).unwrap_err();
     assert!(crossed.places()[0].distance(home()).0 < 0.1, "it crosses in the middle");
 }
 
 #[test]
 fn what_is_careless_is_repaired() {
-    let square = Area::polygon(vec![ring(&SQUARE)]).unwrap();
+    let square = Area::polygon(&[ring(&SQUARE)]).unwrap();
     let mut closed = ring(&SQUARE);
     closed.push(closed[0]);
     let mut twice = ring(&SQUARE);
@@ -69,7 +69,7 @@ fn what_is_careless_is_repaired() {
     let spike =
         ring(&[(-500.0, -500.0), (500.0, -500.0), (500.0, 500.0), (500.0, 900.0), (500.0, 500.0), (-500.0, 500.0)]);
     for (number, drawn) in [closed, twice, reversed, curl, spike].into_iter().enumerate() {
-        let area = Area::polygon(vec![drawn]).unwrap_or_else(|why| panic!("drawing {number}: {why}"));
+        let area = Area::polygon(&[drawn]).unwrap_or_else(|why| panic!("drawing {number}: {why}"));
         for (east, north) in [(0.0, 0.0), (450.0, 200.0), (-700.0, 0.0), (0.0, 520.0)] {
             let (ours, right) =
                 (area.distance(spot(home(), east, north)).0, square.distance(spot(home(), east, north)).0);

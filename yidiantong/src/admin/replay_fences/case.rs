@@ -208,7 +208,7 @@ impl Shape {
                 for hole in holes {
                     rings.push(ring(hole)?);
                 }
-                Area::polygon(rings)?
+                Area::polygon(&rings)?
             }
             Self::Corridor { points, half_width_m } => Area::corridor(ring(points)?, Metres(*half_width_m))?,
         })

@@ -128,15 +128,15 @@ fn watch(case: &Case) -> anyhow::Result<(Vec<Moment>, Vec<Event>)> {
             source: fix.source.to_string(),
             beyond: zone.area.distance(fix.place).0,
             chance,
-            phantom: wearer
-                .stories()
-                .iter()
-                .find(|(story, _)| *story == Story::Phantom)
-                .map_or(0.0, |(_, share)| *share),
+            phantom: wearer.stories().iter().filter(|(story, _)| is_phantom(*story)).map(|(_, share)| share).sum(),
             standing,
         });
     }
     Ok((moments, events))
+}
+
+const fn is_phantom(story: Story) -> bool {
+    matches!(story, Story::Phantom | Story::PhantomWalks)
 }
 
 /// When the wearer was really outside, seconds.
