@@ -68,8 +68,11 @@ fn polygon(number: u64, count: u32, radius: f64) -> Area {
 
 /// Every other one has a circle, every other a polygon of seven corners, none shared.
 fn resident(number: u64) -> Wearer {
-    let area =
-        if number % 2 == 0 { Area::circle(home(number), Metres(200.0)).unwrap() } else { polygon(number, 7, 220.0) };
+    let area = if number.is_multiple_of(2) {
+        Area::circle(home(number), Metres(200.0)).unwrap()
+    } else {
+        polygon(number, 7, 220.0)
+    };
     let zone = Zone {
         id: FenceId(Uuid::from_u128(u128::from(number))),
         kind: Kind::Safe,
@@ -97,7 +100,7 @@ fn fix(number: u64, minute: u32) -> Fix {
         place,
         accuracy: Some(Metres(claimed)),
         source,
-        speed_kmh: (lot % 2 == 0).then_some(0.4),
+        speed_kmh: (lot.is_multiple_of(2)).then_some(0.4),
         device_at: Some(at),
         received_at: at,
     }

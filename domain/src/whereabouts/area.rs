@@ -104,11 +104,12 @@ impl Area {
     /// whose place has the standard deviation `sigma` along each axis. Exact for a straight edge, and right to some
     /// hundredths where the whole area is not much wider than the doubt.
     pub(super) fn chance_inside(&self, distance: f64, sigma: f64) -> f64 {
-        let room = match &self.form {
-            Form::Corridor(_, half_width) => 1.0 - 2.0 * normal_beyond(half_width / sigma),
-            Form::Circle(_) | Form::Polygon(_) => 1.0 - (-0.5 * (self.breadth / sigma).powi(2)).exp(),
-        };
-        normal_beyond(distance / sigma) * room
+        let within = normal_beyond(distance / sigma);
+        match &self.form {
+            // Over the far side of the way they are off it as well.
+            Form::Corridor(_, half_width) => within - normal_beyond((distance + 2.0 * half_width) / sigma),
+            Form::Circle(_) | Form::Polygon(_) => within * (1.0 - (-0.5 * (self.breadth / sigma).powi(2)).exp()),
+        }
     }
 
     /// Its straight stretches, for a picture: none for a circle.

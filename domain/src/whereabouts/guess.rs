@@ -70,6 +70,8 @@ mod rate {
     pub(super) const ALIGHTS: f32 = 1.0 / 500.0;
     pub(super) const PHANTOM_ENDS: f32 = 1.0 / 420.0;
 }
+/// A longer silence makes it no likelier that somebody has gone, seconds.
+const SILENCE_S: f32 = 1200.0;
 /// How often a satellite fix begins to show a phantom: for each fix, as a receiver is woken for it, and for each second.
 const PHANTOM_BEGINS: (f32, f32) = (0.004, 1.0 / 40_000.0);
 /// Outdoors there is less to reflect.
@@ -85,7 +87,17 @@ fn happened(rate: f32, dt: f32) -> f32 {
 impl Guess {
     /// Somebody who rests at a place known to `sigma` metres.
     pub(super) const fn rests(x: [f32; 2], sigma: f32, weight: f32) -> Self {
-        Self { story: Story::Rests, weight, x, u: [0.0; 2], xx: sigma * sigma, xu: 0.0, uu: DRIFT.0 * DRIFT.0, off: [0.0; 2], off_off: 0.0 }
+        Self {
+            story: Story::Rests,
+            weight,
+            x,
+            u: [0.0; 2],
+            xx: sigma * sigma,
+            xu: 0.0,
+            uu: DRIFT.0 * DRIFT.0,
+            off: [0.0; 2],
+            off_off: 0.0,
+        }
     }
 
     /// Where they really are, and the variance of either coordinate.
@@ -328,7 +340,6 @@ impl Mind {
         let seen = &heard.seen;
         if best.story != Story::Rests
             || best.weight < SURE
-            || heard.is_stale
             || seen.source != Source::Gnss
             || seen.speed_kmh().is_some_and(|kmh| kmh > STROLL_KMH)
         {
@@ -351,22 +362,19 @@ impl Mind {
     /// Every story, and what may have become of it.
     fn ponder(&self, dt: f32, heard: &Heard) -> Self {
         let mut crowd = Crowd::new();
-        let Heard { seen, voice, is_stale } = heard;
-        let (voice, is_stale) = (*voice, *is_stale);
+        let Heard { seen, voice } = *heard;
         let is_gnss = seen.source == Source::Gnss;
         let noise = if is_gnss { noise::gnss(seen.claimed()) } else { noise::other(seen.source, seen.claimed()) };
         let mut take = |guess: Guess, chance: f32| {
             let mut child = guess;
             child.weight += chance.ln();
-            if is_stale {
-                crowd.add(child);
-            } else {
-                let child = child.fits(seen, noise, voice);
-                crowd.add(if is_gnss { child.fits_speed(seen.speed_kmh()) } else { child });
-            }
+            let child = child.fits(&seen, noise, voice);
+            crowd.add(if is_gnss { child.fits_speed(seen.speed_kmh()) } else { child });
         };
-        let goes = happened(rate::GOES, dt);
-        let rides_off = happened(rate::RIDES_OFF, dt);
+        // Who has told nothing for a night has most likely slept.
+        let awake = dt.min(SILENCE_S);
+        let goes = happened(rate::GOES, awake);
+        let rides_off = happened(rate::RIDES_OFF, awake);
         let stops = happened(rate::STOPS, dt);
         let boards = happened(rate::BOARDS, dt);
         let alights = happened(rate::ALIGHTS, dt);
@@ -412,12 +420,12 @@ impl Mind {
                 }
             };
         }
-        if is_gnss && !is_stale {
+        if is_gnss {
             for (guess, chance) in haunted.into_iter().flatten() {
                 let mut child = guess;
                 let base = child.weight + chance.ln();
                 child.weight = 0.0;
-                let child = child.haunted(seen, noise);
+                let child = child.haunted(&seen, noise);
                 let density = child.weight;
                 crowd.add(Guess { weight: base + voice * density, ..child }.fits_speed(seen.speed_kmh()));
             }
@@ -434,8 +442,17 @@ struct Crowd {
 }
 
 const CROWD_MAX: usize = GUESSES_MAX * 6;
-const NOBODY: Guess =
-    Guess { story: Story::Rests, weight: f32::NEG_INFINITY, x: [0.0; 2], u: [0.0; 2], xx: 1.0, xu: 0.0, uu: 1.0, off: [0.0; 2], off_off: 0.0 };
+const NOBODY: Guess = Guess {
+    story: Story::Rests,
+    weight: f32::NEG_INFINITY,
+    x: [0.0; 2],
+    u: [0.0; 2],
+    xx: 1.0,
+    xu: 0.0,
+    uu: 1.0,
+    off: [0.0; 2],
+    off_off: 0.0,
+};
 
 impl Crowd {
     const fn new() -> Self {

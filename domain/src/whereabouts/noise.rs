@@ -44,11 +44,11 @@ pub(super) fn gnss(claimed: Option<f32>) -> Noise {
 const fn coarse(source: Source) -> (f32, f32, f32, f32, f32) {
     match source {
         // An access point may have moved house since it was mapped.
-        Source::Wifi => (0.6, 12.0, 60.0, 400.0, 0.04),
+        Source::Wifi => (0.6, 12.0, 60.0, 1_500.0, 0.04),
         Source::Beacon => (0.6, 8.0, 30.0, 300.0, 0.02),
         Source::Told | Source::Home => (0.6, 20.0, 100.0, 1_000.0, 0.1),
         // A mast is heard on the far side of a hill, or over a lake.
-        Source::Cell => (0.7, 150.0, 1_200.0, 4_000.0, 0.06),
+        Source::Cell => (0.7, 150.0, 1_200.0, 6_000.0, 0.06),
         Source::Gnss | Source::Unknown => (0.7, 50.0, 1_000.0, 4_000.0, 0.08),
     }
 }

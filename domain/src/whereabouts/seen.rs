@@ -53,6 +53,4 @@ pub(super) struct Heard {
     pub(super) seen: Seen,
     /// How much of a new witness it is, 0 to 1.
     pub(super) voice: f32,
-    /// Whether it only repeats what was told before.
-    pub(super) is_stale: bool,
 }

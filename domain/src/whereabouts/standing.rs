@@ -58,7 +58,7 @@ const SUSPECTED_FROM: f32 = 0.6;
 /// Below, the suspicion is over, and the time that they were away begins anew.
 const SUSPECTED_TO: f32 = 0.3;
 /// This sure one must be before anybody is woken.
-const CONFIRMED_FROM: f32 = 0.985;
+const CONFIRMED_FROM: f32 = 0.995;
 /// And this sure of the contrary before it is said that they are back.
 const CONFIRMED_TO: f32 = 0.06;
 

@@ -213,17 +213,18 @@ impl Chapter {
     /// Goes on with one fix.
     #[expect(clippy::cast_precision_loss, reason = "seconds between two fixes")]
     fn read(&mut self, seen: &Seen, zones: &[Zone], ground: &Ground) {
-        let before = self.at;
-        let dt = if before == NEVER { 0.0 } else { ((seen.at - before) as f32 / 1000.0).min(GAP_MAX_S) };
         let is_gnss = seen.source == Source::Gnss;
         let is_like = |last: [f32; 2]| seen.x.map(f32::to_bits) == last.map(f32::to_bits);
-        let is_again = is_like(if is_gnss { self.last_gnss } else { self.last_other });
-        // A frozen receiver shows the same centimetre for ever. A mast stands still, so the same mast again says little,
-        // but something: that they are still near it.
-        let is_stale = is_gnss && (is_again || is_like(self.last_other)) || !is_gnss && is_like(self.last_gnss);
-        let again = if is_again || (!is_gnss && is_near(seen, self.last_other)) { AGAIN } else { 1.0 };
+        if is_like(self.last_gnss) || (is_gnss && is_like(self.last_other)) {
+            // A frozen receiver shows the same centimetre for ever. That is silence, with noise.
+            return;
+        }
+        let before = self.at;
+        let dt = if before == NEVER { 0.0 } else { ((seen.at - before) as f32 / 1000.0).min(GAP_MAX_S) };
+        // A mast stands still, so the same mast again says little, but something: that they are still near it.
+        let again = if !is_gnss && is_near(seen, self.last_other) { AGAIN } else { 1.0 };
         let voice = if before == NEVER { 1.0 } else { again * (dt / SOON_S).clamp(0.1, 1.0) };
-        self.mind = self.mind.after(dt, &Heard { seen: *seen, voice, is_stale });
+        self.mind = self.mind.after(dt, &Heard { seen: *seen, voice });
         self.at = seen.at;
         if is_gnss {
             self.last_gnss = seen.x;

@@ -50,7 +50,7 @@ fn a_turn_says_which_fixes_how_far_and_how_sure() {
     assert!(confirmed.evidence.iter().all(|seen| seen.at >= confirmed.since && seen.at <= confirmed.at));
     assert!(confirmed.decided_at.duration_since(confirmed.since) >= SignedDuration::from_secs(180));
     let why = confirmed.to_string();
-    assert!(why.starts_with("confirmed: ") && why.contains("sure that they are outside, since 18:0"), "{why}");
+    assert!(why.starts_with("confirmed: ") && why.contains("sure that they are outside, since 10:0"), "{why}");
 }
 
 #[test]
