@@ -13,6 +13,7 @@ mod edges;
 mod fix;
 mod ground;
 mod guess;
+mod mind;
 mod noise;
 mod outline;
 mod seen;

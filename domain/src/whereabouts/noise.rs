@@ -2,8 +2,9 @@
 //!
 //! No source is believed as it claims. Each has a narrow error, mostly, and a wide one, sometimes; what a satellite
 //! receiver does wrong for minutes on end (drift, a phantom hundreds of metres away) is not here but a part of what is
-//! guessed ([`super::guess`]), because then the next fix is no new witness.
+//! guessed ([`super::guess::Guess`]), because then the next fix is no new witness.
 
+use super::seen::Seen;
 use crate::place::Source;
 
 /// A normal error with a second, wider one in a share of the fixes. Variances for each axis, m².
@@ -31,9 +32,14 @@ const fn square(number: f32) -> f32 {
 /// Beyond these a claim of accuracy means nothing, in metres.
 const CLAIM: (f32, f32) = (3.0, 300.0);
 
+/// The error of a fix, drift and phantoms apart.
+pub(super) fn of(seen: &Seen) -> Noise {
+    if seen.source == Source::Gnss { gnss(seen.claimed()) } else { other(seen.source, seen.claimed()) }
+}
+
 /// What is beside drift in a satellite fix. A claim is a radius that holds for two fixes in three, by most makers'
 /// word, but a receiver knows only the sky it sees, not the walls that reflect: 4 m are added.
-pub(super) fn gnss(claimed: Option<f32>) -> Noise {
+fn gnss(claimed: Option<f32>) -> Noise {
     let claimed = claimed.unwrap_or(20.0).clamp(CLAIM.0, CLAIM.1);
     let narrow = square(0.6 * claimed) + square(4.0);
     Noise { narrow, wide: 9.0 * narrow + square(20.0), wide_share: 0.12 }
@@ -54,7 +60,7 @@ const fn coarse(source: Source) -> (f32, f32, f32, f32, f32) {
 }
 
 /// The error of a fix that is no satellite fix.
-pub(super) fn other(source: Source, claimed: Option<f32>) -> Noise {
+fn other(source: Source, claimed: Option<f32>) -> Noise {
     let (share, floor, usual, wide, wide_share) = coarse(source);
     let narrow = square(share * claimed.unwrap_or(usual).min(50_000.0)) + square(floor);
     Noise { narrow, wide: 4.0 * narrow + square(wide), wide_share }

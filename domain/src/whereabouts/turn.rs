@@ -48,7 +48,7 @@ pub struct Turn {
     /// How far beyond the edge they most likely are; negative: on the right side.
     pub beyond: Metres,
     /// What may explain the fixes, and how likely each is.
-    pub stories: [(Story, f64); 5],
+    pub stories: [(Story, f64); Story::ALL.len()],
     /// The fixes since then, oldest first.
     pub evidence: Vec<Evidence>,
 }
@@ -79,6 +79,7 @@ impl std::fmt::Display for Turn {
                 Story::Walks => "they walk",
                 Story::Rides => "they ride",
                 Story::Phantom => "they stay, and the receiver shows another place",
+                Story::PhantomSlides => "they stay, and what the receiver shows slides away",
                 Story::PhantomWalks => "they walk, and the receiver shows another place",
             };
             write!(f, "; {:.1} %: {says}", 100.0 * share)?;

@@ -8,11 +8,13 @@ use jiff::Timestamp;
 
 use super::fix::Fix;
 use super::ground::{Ground, Spot};
-use super::guess::{Guess, Mind, Story};
+use super::guess::{Guess, Story};
+use super::mind::Mind;
 use super::seen::{Heard, Seen};
 use super::standing::{Kind, Mark, NEVER, Standing, Zone};
 use super::turn::{Evidence, Turn};
 use crate::place::{Metres, Position, Source};
+use crate::word::Word as _;
 
 /// So many of the newest fixes can be told late and still take their place, at least.
 pub const LATE_MAX: usize = 16;
@@ -170,9 +172,8 @@ impl Wearer {
     }
 
     /// Each story that is told of them, and how likely it is.
-    pub fn stories(&self) -> [(Story, f64); 5] {
-        let all = [Story::Rests, Story::Walks, Story::Rides, Story::Phantom, Story::PhantomWalks];
-        let mut stories = all.map(|story| (story, 0.0));
+    pub fn stories(&self) -> [(Story, f64); Story::ALL.len()] {
+        let mut stories = std::array::from_fn(|number| (Story::ALL[number], 0.0));
         for guess in self.now.mind.guesses() {
             for (story, share) in &mut stories {
                 if *story == guess.story {

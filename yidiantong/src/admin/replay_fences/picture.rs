@@ -136,7 +136,7 @@ fn watch(case: &Case) -> anyhow::Result<(Vec<Moment>, Vec<Event>)> {
 }
 
 const fn is_phantom(story: Story) -> bool {
-    matches!(story, Story::Phantom | Story::PhantomWalks)
+    matches!(story, Story::Phantom | Story::PhantomWalks | Story::PhantomSlides)
 }
 
 /// When the wearer was really outside, seconds.
