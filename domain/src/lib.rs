@@ -20,4 +20,5 @@ pub mod order;
 pub mod place;
 pub mod press;
 pub mod score;
+pub mod whereabouts;
 pub mod word;

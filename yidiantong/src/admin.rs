@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod import;
 pub mod migrate;
 pub mod node;
+pub mod replay_fences;
 pub mod restore;
 pub mod secret;
 pub mod sim_city;

@@ -49,6 +49,7 @@ enum Command {
     Backup(admin::backup::Backup),
     Restore(admin::restore::Restore),
     SimCity(admin::sim_city::SimCity),
+    ReplayFences(admin::replay_fences::ReplayFences),
     /// Run a front door with its bus alone: gateways and dispatchers are other processes.
     Broker(arguments::Broker),
     /// Run a gateway alone, on the buses of all brokers.
@@ -128,6 +129,7 @@ fn run(place: &Place, command: Command) -> anyhow::Result<ExitCode> {
             Command::Backup(backup) => backup.run(place, &stop).await?,
             Command::Restore(restore) => restore.run(place, &stop).await?,
             Command::SimCity(city) => city.run()?,
+            Command::ReplayFences(replay) => replay.run()?,
         }
         Ok(ExitCode::SUCCESS)
     })

@@ -1,0 +1,188 @@
+//! What a fix costs the fence engine, with half a million residents' state in memory; and the plain geometry beside it.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark knows its own figures")]
+
+use std::hint::black_box;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use domain::id::FenceId;
+use domain::place::{Metres, Position, Source};
+use domain::whereabouts::{Area, Fix, Ground, Kind, Spot, Wearer, Zone};
+use geo::{Contains as _, Coord, LineString, Point, Polygon};
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+const NOW: Timestamp = Timestamp::constant(1_772_352_000, 0);
+/// Fixes in one round.
+const ROUND: usize = 20_000;
+
+fn main() {
+    println!("memory: {} bytes a resident with one circle, {} with a polygon of seven corners", size(0), size(1));
+    divan::main();
+}
+
+fn size(number: u64) -> usize {
+    let mut resident = resident(number);
+    for step in 0..100 {
+        resident.see(&fix(number, step));
+    }
+    resident.size() + resident.standings().map(|(zone, ..)| zone.area.size()).sum::<usize>()
+}
+
+/// A number that looks like chance, for two others.
+fn mixed(one: u64, other: u64) -> u64 {
+    let mut z = one.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(other.wrapping_mul(0xd1b5_4a32_d192_ed03));
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Between -1 and 1, more often near 0.
+fn tremble(one: u64, other: u64) -> f64 {
+    let bits = mixed(one, other);
+    let part = |shift: u32| f64::from(u16::try_from(bits >> shift & 0xffff).unwrap()) / 65_536.0;
+    (part(0) + part(16) + part(32)) / 1.5 - 1.0
+}
+
+fn home(number: u64) -> Position {
+    Position::new(28.0 + 0.4 * tremble(number, 1), 112.9 + 0.4 * tremble(number, 2)).unwrap()
+}
+
+fn corners(number: u64, corners: u32, radius: f64) -> Vec<Spot> {
+    (0..corners)
+        .map(|corner| {
+            let angle = std::f64::consts::TAU * f64::from(corner) / f64::from(corners);
+            let radius = radius * (1.0 + 0.3 * tremble(number, 100 + u64::from(corner)));
+            Spot { east: radius * angle.cos(), north: radius * angle.sin() }
+        })
+        .collect()
+}
+
+fn polygon(number: u64, count: u32, radius: f64) -> Area {
+    let ground = Ground::around(home(number));
+    let ring = corners(number, count, radius).into_iter().map(|corner| ground.place(corner).unwrap()).collect();
+    Area::polygon(&[ring]).unwrap()
+}
+
+/// Every other one has a circle, every other a polygon of seven corners, none shared.
+fn resident(number: u64) -> Wearer {
+    let area = if number.is_multiple_of(2) {
+        Area::circle(home(number), Metres(200.0)).unwrap()
+    } else {
+        polygon(number, 7, 220.0)
+    };
+    let zone = Zone {
+        id: FenceId(Uuid::from_u128(u128::from(number))),
+        kind: Kind::Safe,
+        area: Arc::new(area),
+        grace: SignedDuration::from_secs(180),
+    };
+    Wearer::new(home(number), Metres(200.0), vec![zone])
+}
+
+/// A minute's fix of somebody at home: in one of eight it is an access point's, in one of twelve a mast's, and every
+/// fortieth jumps.
+fn fix(number: u64, minute: u32) -> Fix {
+    let (lot, at) = (mixed(number, u64::from(minute)) % 240, NOW + SignedDuration::from_mins(i64::from(minute)));
+    let (source, claimed, error) = match lot {
+        0..30 => (Source::Wifi, 40.0, 45.0),
+        30..50 => (Source::Cell, 600.0, 700.0),
+        50..56 => (Source::Gnss, 6.0, 600.0),
+        _ => (Source::Gnss, 15.0, 30.0),
+    };
+    let home = home(number);
+    let (east, north) =
+        (error * tremble(number, u64::from(minute) + 7), error * tremble(number, u64::from(minute) + 9));
+    let place = Position::new(home.lat_deg() + north / 111_195.0, home.lon_deg() + east / 98_000.0).unwrap();
+    Fix {
+        place,
+        accuracy: Some(Metres(claimed)),
+        source,
+        speed_kmh: (lot.is_multiple_of(2)).then_some(0.4),
+        device_at: Some(at),
+        received_at: at,
+    }
+}
+
+/// Residents, and how many fixes each has had.
+type Town = Mutex<(Vec<Wearer>, Vec<u32>, u64)>;
+
+static SMALL: LazyLock<Town> = LazyLock::new(|| town(1_000));
+static LARGE: LazyLock<Town> = LazyLock::new(|| town(500_000));
+
+fn town(residents: u64) -> Town {
+    let mut wearers: Vec<Wearer> = (0..residents).map(resident).collect();
+    let mut minutes = vec![0_u32; wearers.len()];
+    // As after an hour: everybody's window is full.
+    for (number, wearer) in (0..).zip(&mut wearers) {
+        for minute in 0..40 {
+            wearer.see(&fix(number, minute));
+        }
+        minutes[usize::try_from(number).unwrap()] = 40;
+    }
+    Mutex::new((wearers, minutes, 0))
+}
+
+/// One round of fixes of residents in no order, as they come in: everything that the engine does with a fix.
+fn judged(bencher: Bencher<'_, '_>, town: &Town) {
+    bencher
+        .counter(ItemsCount::new(ROUND))
+        .with_inputs(|| {
+            let mut town = town.lock().unwrap();
+            let residents = town.0.len() as u64;
+            (0..ROUND)
+                .map(|_| {
+                    town.2 += 1;
+                    let number = mixed(town.2, 77) % residents;
+                    let place = usize::try_from(number).unwrap();
+                    town.1[place] += 1;
+                    (place, fix(number, town.1[place]))
+                })
+                .collect::<Vec<(usize, Fix)>>()
+        })
+        .bench_values(|round| {
+            let wearers = &mut town.lock().unwrap().0;
+            for (place, fix) in &round {
+                black_box(wearers[*place].see(fix));
+            }
+        });
+}
+
+/// With the state of a thousand residents, which a processor's own memory holds.
+#[divan::bench(sample_count = 100)]
+fn a_fix_among_1_000_residents(bencher: Bencher<'_, '_>) {
+    judged(bencher, &SMALL);
+}
+
+/// With the state of half a million.
+#[divan::bench(sample_count = 100)]
+fn a_fix_among_500_000_residents(bencher: Bencher<'_, '_>) {
+    judged(bencher, &LARGE);
+}
+
+/// The distance to the edge alone, by the index.
+#[divan::bench(args = [7, 100, 10_000])]
+fn distance_to_a_polygon(bencher: Bencher<'_, '_>, count: u32) {
+    let area = polygon(1, count, 2_000.0);
+    let mut minute = 0;
+    bencher.counter(ItemsCount::new(1_u32)).bench_local(|| {
+        minute = (minute + 1) % 1_000;
+        area.distance(black_box(home(1_000 + minute)))
+    });
+}
+
+/// What `geo` needs to say inside or outside, with no distance and no doubt.
+#[divan::bench(args = [7, 100, 10_000])]
+fn point_in_polygon_by_geo(bencher: Bencher<'_, '_>, count: u32) {
+    let ring = corners(1, count, 2_000.0).into_iter().map(|spot| Coord { x: spot.east, y: spot.north }).collect();
+    let polygon = Polygon::new(LineString::new(ring), Vec::new());
+    let ground = Ground::around(home(1));
+    let mut minute = 0;
+    bencher.counter(ItemsCount::new(1_u32)).bench_local(|| {
+        minute = (minute + 1) % 1_000;
+        let spot = ground.flatten(black_box(home(1_000 + minute)));
+        polygon.contains(&Point::new(spot.east, spot.north))
+    });
+}
