@@ -49,7 +49,15 @@ fn uplink_read(bencher: divan::Bencher<'_, '_>) {
 #[divan::bench(args = [("fix", Dialect::Ydt, FIX), ("alert", Dialect::Ydt, ALERT), ("", Dialect::OwnTracks, OWNTRACKS)])]
 fn decoded(bencher: divan::Bencher<'_, '_>, (leaf, dialect, payload): (&str, Dialect, &[u8])) {
     let lane = if leaf == "fix" { Lane::Telemetry } else { Lane::Alert };
-    let message = Message { leaf, payload, lane, manual_publish: ManualPublish::MeansHere, key: None, profile: None, received_at: NOW };
+    let message = Message {
+        leaf,
+        payload,
+        lane,
+        manual_publish: ManualPublish::MeansHere,
+        key: None,
+        profile: None,
+        received_at: NOW,
+    };
     assert!(decode(dialect, &message).doubts.is_empty());
     bencher.bench(|| decode(dialect, black_box(&message)));
 }

@@ -250,7 +250,9 @@ mod tests {
         for text in ["0a:01:1f:2e:3d:4c", "0A-01-1F-2E-3D-4C", "a:1:1f:2e:3d:4c", "0a011f2e3d4c"] {
             assert_eq!(mac(text), Some([0x0a, 0x01, 0x1f, 0x2e, 0x3d, 0x4c]), "{text}");
         }
-        for noise in ["", "0a:01:1f:2e:3d", "0a:01:1f:2e:3d:4c:5b", "zz:01:1f:2e:3d:4c", "+a:1:1f:2e:3d:4c", "0a011f2e3d4"] {
+        for noise in
+            ["", "0a:01:1f:2e:3d", "0a:01:1f:2e:3d:4c:5b", "zz:01:1f:2e:3d:4c", "+a:1:1f:2e:3d:4c", "0a011f2e3d4"]
+        {
             assert_eq!(mac(noise), None, "{noise}");
         }
     }

@@ -15,8 +15,8 @@ use wire::receipt::Outcome;
 use wire::report::{Doubt, Event, Fix, Freshness, Stamp, Status};
 use wire::topics::{self, Lane, ydt as leaf};
 
-use super::reading::{self, Reading};
 use super::conversation::CannotSay;
+use super::reading::{self, Reading};
 use super::{Decoded, Message, Ordered, Outgoing};
 
 mod plain;

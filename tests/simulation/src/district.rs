@@ -272,6 +272,7 @@ fn wearer(dice: &mut Dice, index: usize, responders: usize) -> (Wearer, Rules) {
         heard_within: seconds(dice.pick(&[60, 180])),
         wait_max: seconds(dice.pick(&[30, 60])),
         service_wait_max: seconds(dice.pick(&[60, 120])),
+        following: Policy::default().following,
     };
     let origin = if dice.chance(85) { Origin::Listed } else { Origin::Unlisted };
     let rules = Rules { policy, ladders: Class::ALL.iter().map(|class| (*class, ladder(dice, *class))).collect() };
