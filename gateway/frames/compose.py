@@ -97,7 +97,7 @@ def watches():
             {"kind": "alarm", "alarms": ["sos"], **HERE_WGS, "reply": watch("AL")}, {"event": ALERT("sos"), "lane": "alert"})
     for name, (bit, event) in bits.items():
         lane = "telemetry" if event is ENTERED else "alert"
-        put("watch", f"al-{name}", watch(position("AL", status=f"{1 << bit:08x}")),
+        put("watch", f"al-only-{name}", watch(position("AL", status=f"{1 << bit:08x}")),
             {"kind": "alarm", "alarms": [name], "reply": watch("AL")}, {"event": event, "lane": lane})
         put("watch", f"ud-{name}", watch(position("UD_LTE", status=f"{1 << bit:08X}")),
             {"kind": "alarm", "alarms": [name], **HERE_WGS}, {"event": event, "lane": lane})
@@ -272,7 +272,8 @@ def jt808():
                              ("power_cut", 8, OTHER("power_cut")), ("fence", 20, ALERT("fence_exit")), ("collision", 29, OTHER("collision"))):
         put("jt808", f"alarm-{name}", jt(0x0200, place(1 << bit, items=full)), {"kind": "alarm", "alarms": [name], **JHERE, "reply": ack(0x0200)},
             {"event": event, "lane": "alert" if event["is"] == "alert" else "telemetry"})
-    put("jt808", "alarm-fence-in", jt(0x0200, place(1 << 20, items=item(0x12, b"\1\0\0\0\1\0"))), {"alarms": ["fence", "fence_enter"]})
+    put("jt808", "alarm-fence-in", jt(0x0200, place(1 << 20, items=item(0x12, b"\1\0\0\0\1\0"))), {"alarms": ["fence", "fence_enter"]}, {"event": ENTERED, "also": [], "lane": "telemetry"})
+    put("jt808", "alarm-fence-out", jt(0x0200, place(1 << 20, items=item(0x12, b"\1\0\0\0\1\1"))), {"alarms": ["fence", "fence_exit"]}, {"event": ALERT("fence_exit"), "also": [], "lane": "alert"})
     put("jt808", "alarm-several", jt(0x0200, place(1 | 1 << 7 | 1 << 8)), {"alarms": ["sos", "low_battery", "power_cut"]},
         {"event": ALERT("sos"), "also": [ALERT("low_battery"), OTHER("power_cut")], "lane": "alert"})
     put("jt808", "alarm-of-vehicles", jt(0x0200, place(1 << 10 | 1 << 12 | 1 << 17 | 1 << 18)), {"kind": "fix", "alarms": []}, {"lane": "telemetry"})

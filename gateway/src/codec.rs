@@ -90,6 +90,7 @@ pub struct Decoded {
     /// The terminal's state, where told.
     pub status: Option<Status>,
     /// What the terminal hears around it.
+    #[serde(skip_serializing_if = "Surroundings::is_empty")]
     pub surroundings: Surroundings,
     /// What was measured on the wearer's body.
     pub vitals: Vec<Vital>,

@@ -164,37 +164,37 @@ fn texts(value: &Value) -> Vec<String> {
 
 /// The order that a vector is the writing of: one of ours where there is one, the dialect's own words otherwise.
 fn command(dialect: Dialect, vector: &Value) -> Command {
-    let (name, value) = vector["command"].as_object().unwrap().iter().next().unwrap();
-    match (dialect, name.as_str()) {
+    let named = vector["command"].as_object().unwrap().iter().find_map(|(name, value)| named(dialect, name, value));
+    named.unwrap_or_else(|| match dialect {
+        Dialect::Watch => raw(vector["frame"].as_str().unwrap().trim_end_matches(']').rsplit('*').next().unwrap()),
+        _ => panic!("{vector} is no order"),
+    })
+}
+
+fn named(dialect: Dialect, name: &str, value: &Value) -> Option<Command> {
+    Some(match (dialect, name) {
         (_, "reset") | (Dialect::Jt808, "terminal_control") => Command::Restart,
         (_, "locate" | "query_location") => Command::Locate,
-        (_, "upload_interval_s") => Command::ReportEvery { every_s: value.as_u64().unwrap().try_into().unwrap() },
+        (_, "upload_interval_s") => Command::ReportEvery { every_s: value.as_u64()?.try_into().unwrap() },
         (_, "find") => Command::Find,
         (_, "sos_numbers") => Command::SosNumbers { numbers: texts(value) },
-        (_, "monitor") => Command::ListenIn { number: value.as_str().unwrap().to_owned() },
-        (_, "fall_sensitivity") => {
-            Command::FallSensitivity { level: 9 - u8::try_from(value[0].as_u64().unwrap()).unwrap() }
-        }
-        (_, "message_utf16be_hex") => Command::Text { text: value.as_str().unwrap().to_owned() },
+        (_, "monitor") => Command::ListenIn { number: value.as_str()?.to_owned() },
+        (_, "fall_sensitivity") => Command::FallSensitivity { level: 9 - u8::try_from(value[0].as_u64()?).unwrap() },
+        (_, "message_utf16be_hex") => Command::Text { text: value.as_str()?.to_owned() },
         (_, "phonebook") => {
             let [number, name] = &texts(&value[0])[..] else { panic!("{value}") };
             let units = hex(name).chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect::<Vec<_>>();
-            Command::Contacts {
-                contacts: vec![Contact { name: String::from_utf16(&units).unwrap(), number: number.clone() }],
-            }
+            let (name, number) = (String::from_utf16(&units).unwrap(), number.clone());
+            Command::Contacts { contacts: vec![Contact { name, number }] }
         }
         (Dialect::Jt808, "set_params") if value.get("0x0029").is_some() => Command::ReportEvery { every_s: 10 },
         (Dialect::Jt808, "set_params") => {
             raw(["8103 02", "00000013 0e 3138382e3234352e3135312e3934", "00000018 04 00001397"].join(" "))
         }
         (Dialect::Jt808, "transparent") => raw("8900 f0 54455354"),
-        (Dialect::Gt06, "text_command") => raw(value.as_str().unwrap()),
-        (Dialect::Watch, _) => {
-            let frame = vector["frame"].as_str().unwrap();
-            raw(frame.trim_end_matches(']').rsplit('*').next().unwrap())
-        }
-        _ => panic!("{name} is no order"),
-    }
+        (Dialect::Gt06, "text_command") => raw(value.as_str()?),
+        _ => return None,
+    })
 }
 
 /// Vectors that are no orders, but answers and texts with values that we do not choose.

@@ -28,7 +28,7 @@ pub(crate) fn cut(bytes: &[u8]) -> Cut {
             None => Cut::More,
         },
         _ => {
-            let len = bytes.iter().position(|byte| matches!(*byte, MARK | OTHER_MARK)).unwrap_or(bytes.len());
+            let len = bytes.iter().position(|byte| matches!(*byte, MARK | OTHER_MARK | b'(')).unwrap_or(bytes.len());
             Cut::junk(len, "outside of any frame")
         }
     }

@@ -28,7 +28,7 @@ fn said(version: Option<u8>, id: u16, body: &[u8]) -> Vec<u8> {
 }
 
 fn place(bits: u32, items: &str) -> Vec<u8> {
-    [&bits.to_be_bytes()[..], &hex("0000000201af287406bc03e800340004005b260314161530"), &hex(items)].concat()
+    [&bits.to_be_bytes()[..], &hex("0000000201af276406bc053800340004005b260314161530"), &hex(items)].concat()
 }
 
 fn met(version: Option<u8>) -> Conversation {
@@ -113,7 +113,7 @@ fn orders_bring_their_number_and_the_terminal_gets_its_own_header() {
         (Command::Text { text: "好".to_owned() }, 0x8300, "0c bac3"),
         (Command::SosNumbers { numbers: vec!["120".to_owned()] }, 0x8103, "01 00000040 03 313230"),
         (Command::Contacts { contacts: vec![contact] }, 0x8401, "01 01 03 03 313230 04 d5c5c8fd"),
-        (fence, 0x8600, "01 01 00000002 0068 01af2874 06bc03e8 0000012c"),
+        (fence, 0x8600, "01 01 00000002 0068 01af2764 06bc0538 0000012c"),
         (Command::NoFence { number: 2 }, 0x8601, "01 00000002"),
         (Command::Restart, 0x8105, "04"),
         (Command::ListenIn { number: "120".to_owned() }, 0x8400, "01 313230"),

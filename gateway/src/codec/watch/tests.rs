@@ -168,3 +168,13 @@ fn binary_content_is_escaped_and_comes_back() {
     assert_eq!(*unescaped(&bare), all);
     assert_eq!(*unescaped(b"a}"), *b"a}");
 }
+
+#[test]
+fn a_position_that_was_kept_says_nothing_against_the_clock() {
+    let off = |kind: &str| {
+        let frame = String::from_utf8_lossy(SOS).replace("AL,", kind).replace("00010000", "00000000");
+        let turn = met().read(frame.as_bytes(), &LENIENT).into_owned();
+        turn.into_decoded(Timestamp::UNIX_EPOCH).doubts.iter().any(|doubt| matches!(doubt, Doubt::ClockOff { .. }))
+    };
+    assert_eq!((off("UD,"), off("UD2,")), (true, false));
+}
