@@ -532,6 +532,28 @@ mod tests {
     }
 
     #[test]
+    fn a_mapped_terminal_speaks_where_its_profile_says_and_nowhere_before_that_is_known() {
+        let watch = Terminal { dialect: Dialect::Mapped, ..terminal("8600") };
+        let directory = Directory::default();
+        directory.apply(Update { to: 1, upserts: vec![watch.clone()], ..Update::default() }).unwrap();
+        let identity = Identity::Terminal(Arc::new(watch.clone()));
+        assert!(directory.lane(&identity, "atom/status/8600").is_none());
+        let template = |text: &str| text.parse().unwrap();
+        let mapping = topics::Mapping {
+            name: "atom".to_owned(),
+            up: vec![template("atom/status/{serial}")],
+            answers: Vec::new(),
+            down: Some(template("atom/cmd/{serial}/{word}")),
+        };
+        directory.map(Arc::new(Mappings::new(vec![mapping]).unwrap()));
+        let lane = |topic| directory.lane(&identity, topic).map(|(_, lane)| lane);
+        assert_eq!(lane("atom/status/8600"), Some(Lane::Alert));
+        assert_eq!((lane("atom/status/8601"), lane("ydt/1/8600/alert")), (None, None));
+        assert_eq!(directory.serial("atom/status/8600"), Some("8600"));
+        assert!(directory.may_subscribe(&watch, "atom/cmd/8600/#") && !directory.may_subscribe(&watch, "atom/cmd/+/#"));
+    }
+
+    #[test]
     fn deltas_follow_a_snapshot_and_a_gap_is_noticed() {
         let directory = Directory::default();
         assert!(directory.apply(Update { from: Some(1), to: 2, ..Update::default() }).is_err());

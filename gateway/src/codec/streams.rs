@@ -109,8 +109,6 @@ fn check_recovery(dialect: Dialect, noise: &[u8], frames: &[Vec<u8>]) -> Result<
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
     #[test]
     fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         for dialect in DIALECTS {

@@ -15,7 +15,7 @@ pub struct Decode {
     /// The dialect of the one frame.
     #[arg(long)]
     dialect: Option<String>,
-    /// The model's profile, where its dialect has variants.
+    /// The model's profile, where its dialect has variants; for mapped terminals the settings file (.toml) that has it.
     #[arg(long)]
     profile: Option<String>,
     /// The topic that it was published to.
@@ -43,7 +43,10 @@ struct Line {
 
 impl Decode {
     /// Says it.
-    pub fn run(&self) -> anyhow::Result<()> {
+    pub fn run(mut self) -> anyhow::Result<()> {
+        if let Some(path) = self.profile.as_deref().filter(|profile| profile.ends_with(".toml")) {
+            self.profile = Some(std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?);
+        }
         match &self.dialect {
             Some(dialect) => self.explain(dialect),
             None => self.decode_file(),

@@ -87,7 +87,11 @@ impl Building {
         let point = &mut self.point;
         match key {
             key::ALARM => {
-                let bits = value.u32()?;
+                let Some(bits) = value.u32() else {
+                    // An alarm, and nobody knows which.
+                    point.alarms = Alarm::General.into();
+                    return None;
+                };
                 point.alarms = alarms(bits);
                 if let Some(at) = value.time()
                     && point.at.is_none()
@@ -150,6 +154,30 @@ impl Building {
                     self.lies_at(place, source);
                 }
             }
+            key::STEPS => {
+                value.skip(4)?;
+                told.steps = Some(value.u32()?);
+            }
+            // One and zero are what the sensor says of nobody.
+            key::HEART_RATE => {
+                value.skip(4)?;
+                let bpm = u16::from(value.u8()?);
+                told.vitals.extend((bpm > 1).then_some(Vital::HeartRate { bpm }));
+            }
+            key::OXYGEN => {
+                value.skip(4)?;
+                let pct = value.u8()?;
+                told.vitals.extend((2..=100).contains(&pct).then_some(Vital::Oxygen { pct }));
+            }
+            _ => self.hears(key, value)?,
+        }
+        Some(())
+    }
+
+    /// Takes in what is heard around; `None` when it is too short.
+    fn hears(&mut self, key: u8, mut value: Bytes<'_>) -> Option<()> {
+        let point = &mut self.point;
+        match key {
             key::CELLS => cells(&mut value, point, Width { mnc: 1, lac: 2, cid: 2 })?,
             key::CELLS_WIDE => cells(&mut value, point, Width { mnc: 1, lac: 2, cid: 4 })?,
             key::CELLS_WIDER => {
@@ -172,21 +200,6 @@ impl Building {
                     let ssid = Some(name).filter(|name| !name.is_empty());
                     point.surroundings.access_points.push(AccessPoint { mac, rssi_dbm: Some(rssi.into()), ssid });
                 }
-            }
-            key::STEPS => {
-                value.skip(4)?;
-                told.steps = Some(value.u32()?);
-            }
-            // One and zero are what the sensor says of nobody.
-            key::HEART_RATE => {
-                value.skip(4)?;
-                let bpm = u16::from(value.u8()?);
-                told.vitals.extend((bpm > 1).then_some(Vital::HeartRate { bpm }));
-            }
-            key::OXYGEN => {
-                value.skip(4)?;
-                let pct = value.u8()?;
-                told.vitals.extend((2..=100).contains(&pct).then_some(Vital::Oxygen { pct }));
             }
             // Call records, activity, and what other models have.
             _ => {}

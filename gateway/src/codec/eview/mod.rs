@@ -22,8 +22,6 @@ pub(super) use frame::{FRAME_MAX, cut};
 #[derive(Debug, Default)]
 pub(super) struct Session {
     imei: Option<String>,
-    /// Numbers what we begin ourselves.
-    seq: u16,
 }
 
 impl Speaker for Session {
@@ -51,7 +49,6 @@ impl Speaker for Session {
             CannotSay::Unfit("this dialect takes a command and its keys in hexadecimal, at most 1024 bytes".to_owned())
         })?;
         let flags = frame::flag::ACK_WANTED;
-        self.seq = order.number;
         Ok(Written { bytes: frame::written(flags, order.number, &body), answered_as: Some(ANSWER.to_owned()) })
     }
 

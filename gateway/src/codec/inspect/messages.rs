@@ -26,6 +26,8 @@ pub(super) fn owntracks(_: Dialect, specimen: &Specimen<'_>) -> Findings {
     let kind = match &decoded.event {
         None if decoded.doubts.contains(&Doubt::FixOutOfRange) && decoded.fixes.is_empty() => Kind::Unreadable,
         None if !decoded.vitals.is_empty() => Kind::Status,
+        // It answers with where it is.
+        Some(Event::CommandAnswered(_)) => Kind::Fix,
         Some(Event::Other { what }) => match what.as_str() {
             "waypoint" => Kind::Waypoint,
             "waypoints" => Kind::Waypoints,
@@ -94,7 +96,8 @@ fn message<'m>(specimen: &Specimen<'m>, leaf: &'m str, lane: Lane) -> Message<'m
 
 fn kind(event: Option<&Event>) -> Kind {
     match event {
-        None | Some(Event::CommandAnswered(_)) => Kind::Fix,
+        None => Kind::Fix,
+        Some(Event::CommandAnswered(_)) => Kind::Reply,
         Some(Event::Alert { .. } | Event::Cancel | Event::CheckIn | Event::Request { .. }) => Kind::Alarm,
         Some(Event::Transition { .. }) => Kind::Transition,
         Some(Event::Offline) => Kind::Offline,

@@ -15,7 +15,7 @@ use super::super::reading;
 /// Where something stands in a document (RFC 6901); empty for the whole of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
-pub struct Pointer(String);
+pub(super) struct Pointer(String);
 
 impl TryFrom<String> for Pointer {
     type Error = String;
@@ -31,7 +31,7 @@ impl TryFrom<String> for Pointer {
 
 impl Pointer {
     /// As it is written.
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -39,18 +39,18 @@ impl Pointer {
 /// A number.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Number {
+pub(super) struct Number {
     /// Where.
-    pub from: Pointer,
+    pub(super) from: Pointer,
     /// What it is given in; the unit of the thing itself when left out.
     #[serde(default)]
-    pub unit: Unit,
+    pub(super) unit: Unit,
     /// What it has to be multiplied with, before the unit.
     #[serde(default = "one")]
-    pub factor: f64,
+    pub(super) factor: f64,
     /// Values that stand for "not known".
     #[serde(default)]
-    pub unknown: Vec<f64>,
+    pub(super) unknown: Vec<f64>,
 }
 
 fn one() -> f64 {
@@ -59,7 +59,7 @@ fn one() -> f64 {
 
 /// Units that are not our own, which are km/h, metres, degrees Celsius and per cent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
-pub enum Unit {
+pub(super) enum Unit {
     /// As it is.
     #[default]
     #[serde(rename = "own")]
@@ -109,15 +109,15 @@ impl Unit {
 /// Yes or no.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Flag {
+pub(super) struct Flag {
     /// Where.
-    pub from: Pointer,
+    pub(super) from: Pointer,
     /// Words for yes.
     #[serde(default = "yes")]
-    pub yes: Vec<Value>,
+    pub(super) yes: Vec<Value>,
     /// Words for no.
     #[serde(default = "no")]
-    pub no: Vec<Value>,
+    pub(super) no: Vec<Value>,
 }
 
 /// What says yes, unless the profile says otherwise.
@@ -132,16 +132,16 @@ fn no() -> Vec<Value> {
 /// A time, from one value or several put together.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Time {
+pub(super) struct Time {
     /// Where; several are read one after the other.
     #[serde(deserialize_with = "one_or_many")]
-    pub from: Vec<Pointer>,
+    pub(super) from: Vec<Pointer>,
     /// `strftime`'s letters; without, RFC 3339 or seconds or milliseconds since 1970.
     #[serde(default)]
-    pub format: Option<String>,
+    pub(super) format: Option<String>,
     /// Numbers are filled up with zeros in front to this many digits, each.
     #[serde(default)]
-    pub digits: usize,
+    pub(super) digits: usize,
 }
 
 impl From<Pointer> for Number {

@@ -263,8 +263,10 @@ fn news_reaches_the_wearer_as_a_text_and_is_cut_rather_than_lost() {
         not_after: Timestamp::UNIX_EPOCH,
         drill: false,
     };
-    let outgoing = encode_notice(&profile(G616), &notice).unwrap();
-    assert_eq!(String::from_utf8(outgoing.payload).unwrap().chars().count(), 49);
+    let text = |profile: &Profile| String::from_utf8(encode_notice(profile, &notice).unwrap().payload).unwrap();
+    assert!(text(&profile(G616)).ends_with("正在赶来,约4分钟"));
+    let narrow = text(&profile(&G616.replace("[1, 49]", "[1, 20]")));
+    assert_eq!(narrow, "长".repeat(20));
     assert_eq!(encode_notice(&profile(OTHER), &notice), None);
 }
 
