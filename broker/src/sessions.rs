@@ -61,7 +61,7 @@ impl Memory {
     fn subscribe_implicitly(&mut self, identity: &Identity) {
         let mut subscribe = |dialect, serial: &str| {
             let leaves: &[&str] = match dialect {
-                Dialect::Ydt => &[ydt::NOTICE, ydt::RECEIPT],
+                Dialect::Ydt => &[ydt::NOTICE, ydt::RECEIPT, ydt::COMMAND],
                 Dialect::OwnTracks => &["cmd"],
                 _ => &[],
             };

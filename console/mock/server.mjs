@@ -267,6 +267,18 @@ const FENCES = new Map([
   ['f2', { id: 'f2', of: 'p3', kind: 'safe', name: '银盆公园', active: true, version: 3, state: 'doubtful', shape: { type: 'polygon', coordinates: [[[112.946, 28.2422], [112.9495, 28.2436], [112.9502, 28.2463], [112.9466, 28.2459], [112.946, 28.2422]]] } }],
   ['f3', { id: 'f3', of: 'p1', kind: 'safe', name: '小区', active: true, version: 1, state: 'inside', shape: { type: 'circle', center: [112.93874, 28.22813], radius_m: 260 } }],
 ])
+const COMMANDS = new Map()
+/** What the terminal of a case or a resident was told; it does at once what it is told. */
+function commandsOf(of, told, by) {
+  const commands = COMMANDS.get(of) ?? []
+  if (told) {
+    const at = inSeconds(0)
+    const command = { id: randomUUID(), serial: 'P1001', command: told.command, by, why: told.reason, state: 'done', over: true, confirmed: true, asked_at: at, not_after: at, tries: 1, answer: '' }
+    COMMANDS.set(of, [command, ...commands])
+    return command
+  }
+  return { commands, may_listen_in: false }
+}
 const fencesOf = (resident) => [...FENCES.values()].filter((fence) => fence.of === resident)
 
 /** Everything of a case that has a place. */
@@ -546,6 +558,7 @@ async function answer(request, response, url) {
       const kept = RESIDENTS.find((each) => each.id === id)
       return json(200, { place: kept ? { lat: kept.lat + 0.0011, lon: kept.lon + 0.0014, accuracy_m: 60, age_s: 210, source: 'wifi', at: inSeconds(-210) } : null })
     }
+    if (act === 'commands') return json(200, commandsOf(id, request.method === 'POST' ? body : null, session.user))
     if (act === 'refusals') return json(200, { refusals: [], visitors: [] })
     if (request.method === 'GET') return json(200, { fences: fencesOf(id) })
     const fence = { ...body, kind: 'safe', id: randomUUID(), of: id, version: 1, state: 'doubtful' }
@@ -564,6 +577,7 @@ async function answer(request, response, url) {
   }
   const incident = find(id)
   if (!act) return json(200, { ...incident, fences: fencesOf(incident.subject.id) })
+  if (act === 'commands') return json(200, commandsOf(id, request.method === 'POST' ? body : null, session.user))
   if (act === 'map') return json(200, caseMap(incident))
   if (act === 'candidates') return json(200, { candidates: RESPONDERS, shortfall: null })
   const does = ACTS[act] ?? raise(new Wrong(404, 'not_found', 'no such act'))

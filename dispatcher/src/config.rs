@@ -3,6 +3,7 @@
 mod centre;
 mod mail;
 pub mod map;
+mod positions;
 mod push;
 mod router;
 mod sms;
@@ -18,6 +19,7 @@ pub(crate) use centre::is_private_url;
 pub use centre::{CentreConfig, CentreError, CentreFormat, Certificates};
 pub(crate) use mail::TAKEN_WITHIN as MAIL_TAKEN_WITHIN;
 pub use mail::{MailConfig, MailError};
+pub use positions::{PositionConfig, PositionError, PositionSettings};
 pub use push::{PushConfig, PushError};
 pub use router::{RouterConfig, RouterError, RouterKind, RouterSettings};
 pub(crate) use sms::Filling;
@@ -45,6 +47,8 @@ pub struct Config {
     pub push: Option<PushConfig>,
     /// Who knows the streets, if anybody does.
     pub router: Option<RouterConfig>,
+    /// Who knows where cells and access points stand, besides us.
+    pub positions: Option<PositionConfig>,
     /// How far away a responder may be, in metres.
     pub reach_m: f64,
     /// A responder's position older than this does not count.
@@ -59,6 +63,10 @@ pub struct Config {
     pub deciders: usize,
     /// How many whole days positions are kept; longer as far as an open case reaches back to them.
     pub fixes_kept_days: NonZeroU16,
+    /// Whether the terminal of whoever calls for help is asked at once to tell where it is, again and again.
+    pub follow_emergencies: bool,
+    /// Whether an operator may have a terminal call a number and let it hear what its microphone hears.
+    pub allow_listen_in: bool,
     /// The canary, if it is on.
     pub canary: Option<CanaryConfig>,
     /// How maps are drawn.
@@ -121,6 +129,7 @@ impl Default for Config {
             sms: None,
             push: None,
             router: None,
+            positions: None,
             reach_m: 10_000.0,
             position_fresh_for: Duration::from_mins(30),
             gone_after: Duration::from_secs(45),
@@ -128,6 +137,8 @@ impl Default for Config {
             alarm_hook: None,
             deciders: 2,
             fixes_kept_days: FIXES_KEPT_DAYS,
+            follow_emergencies: true,
+            allow_listen_in: false,
             canary: None,
             map: MapConfig::default(),
         }

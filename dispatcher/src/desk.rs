@@ -35,6 +35,7 @@ pub struct Desk {
     pub(crate) live: Arc<Hub>,
     pub(crate) due: Arc<Notify>,
     pub(crate) unsent: Arc<Notify>,
+    pub(crate) wondered: Arc<Notify>,
     pub(crate) planner: Arc<Planner>,
     pub(crate) fences: Arc<Remembered>,
 }
@@ -76,6 +77,7 @@ impl Desk {
             live: Arc::default(),
             due: Arc::default(),
             unsent: Arc::default(),
+            wondered: Arc::default(),
             planner: Arc::default(),
             fences: Arc::default(),
         }

@@ -19,7 +19,7 @@ use sqlx::PgConnection;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 use wire::receipt::{Outcome, Receipt};
-use wire::report::{Doubt, Event, Fix, Heard, Report, Session, Unstored};
+use wire::report::{Doubt, Event, Fix, Freshness, Heard, Report, Session, Unstored};
 use wire::topics::Lane;
 
 use crate::desk::Desk;
@@ -27,8 +27,9 @@ use crate::fences::{self, Judged, Remembered, Told};
 use crate::lines::{clean, clean_text};
 use crate::store::fences as fence_store;
 use crate::store::intake::{self as store, Filed, Locked, Opening, PlacedFix, State, Subject, Wearer};
+use crate::store::positions::{self, Unresolved};
 use crate::store::timeline::{self, Head, Line};
-use crate::store::{StoreError, facts, outbox};
+use crate::store::{StoreError, commands, facts, outbox};
 use crate::{alarm, clock};
 
 impl Desk {
@@ -80,8 +81,13 @@ impl Desk {
             store::promise_nothing(&mut tx).await?;
         }
         tx.commit().await?;
+        if batch.wonders {
+            self.wondered.notify_waiters();
+        }
         if batch.concerns_incidents {
             self.wake();
+        } else if reports.iter().any(|report| report.answers().next().is_some()) {
+            self.live.nudge();
         }
         Ok(receipts)
     }
@@ -94,6 +100,7 @@ impl Desk {
             heard.iter().filter(|heard| heard.session == Session::Opened).map(|heard| heard.serial.clone()).collect();
         if !opened.is_empty() {
             outbox::hasten(&mut tx, &opened).await?;
+            commands::hasten(&mut tx, &opened).await?;
         }
         tx.commit().await?;
         if !opened.is_empty() {
@@ -102,10 +109,11 @@ impl Desk {
         Ok(())
     }
 
-    /// Terminals have acknowledged notices.
+    /// Terminals have acknowledged notices, or commands.
     pub async fn acknowledge(&self, notices: &[Uuid]) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         outbox::acknowledge(&mut tx, notices).await?;
+        commands::delivered(&mut tx, notices).await?;
         tx.commit().await?;
         self.live.nudge();
         Ok(())
@@ -121,6 +129,13 @@ impl Desk {
         }
         self.live.tell_unstored(alert);
     }
+}
+
+/// Whether it is known where a terminal was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Placed,
+    Nowhere,
 }
 
 /// Whether positions are held against fences.
@@ -152,6 +167,8 @@ struct Batch<'r> {
     /// What the positions in it say about fences.
     judged: Judged,
     concerns_incidents: bool,
+    /// Whether a position is to be looked up.
+    wonders: bool,
 }
 
 /// Something that opens an incident, or is appended to the open one.
@@ -200,9 +217,14 @@ impl<'r> Batch<'r> {
         // Of telemetry only what is filed leaves a trace by which it would be known again.
         let ids: Vec<Uuid> = reports.iter().filter(|report| is_kept(report)).map(|report| report.id).collect();
         let taken = if ids.is_empty() { HashMap::new() } else { store::taken(tx, &ids).await? };
-        let rows: Vec<Row<'r>> =
-            reports.iter().map(|report| Row::new(report, wearers.get(&report.serial).cloned(), now)).collect();
-        let mut batch = Self { now, rows, taken, locked, judged: Judged::default(), concerns_incidents: false };
+        let row = |report: &'r Report| {
+            let wearer = wearers.get(&report.serial).cloned();
+            let state = wearer.as_ref().and_then(|wearer| locked.get(&wearer.terminal));
+            let is_placed = state.is_some_and(|state| state.placed_at.is_some());
+            Row::new(report, wearer, (now, if is_placed { Before::Placed } else { Before::Nowhere }))
+        };
+        let rows: Vec<Row<'r>> = reports.iter().map(row).collect();
+        let mut batch = Self { now, rows, taken, locked, judged: Judged::default(), concerns_incidents: false, wonders: false };
         batch.find_repetitions(tx).await?;
         Ok(batch)
     }
@@ -279,6 +301,7 @@ impl<'r> Batch<'r> {
         self.remark(tx).await?;
         self.file(tx).await?;
         self.note_states(tx).await?;
+        self.wonder(tx).await?;
         let mut incidents: HashMap<Uuid, Option<Uuid>> = HashMap::new();
         let receipts = self
             .rows
@@ -444,14 +467,23 @@ impl<'r> Batch<'r> {
         store::file_fixes(tx, &fixes).await
     }
 
+    /// Has it looked up where those are who told what they hear, and not where they are.
+    async fn wonder(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        let rows = self.rows.iter().filter(|row| row.same_as.is_none() && !self.taken.contains_key(&row.report.id));
+        let wondered: Vec<Unresolved> = rows.filter_map(|row| row.wonders(self.now)).collect();
+        self.wonders = !wondered.is_empty();
+        positions::wonder(tx, &wondered).await
+    }
+
     async fn note_states(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
         let mut states: BTreeMap<TerminalId, State> = BTreeMap::new();
-        let mut acknowledged = Vec::new();
+        let (mut acknowledged, mut answered) = (Vec::new(), Vec::new());
         for row in &self.rows {
             if let Some(Event::NoticeAcknowledged { notice }) = &row.report.event {
                 acknowledged.push(*notice);
             }
             let Some(wearer) = &row.wearer else { continue };
+            answered.extend(row.report.answers().map(|answer| (wearer.terminal, answer)));
             // A will is said by the door, when its terminal is heard no more.
             if row.report.event == Some(Event::Offline) {
                 continue;
@@ -466,6 +498,9 @@ impl<'r> Batch<'r> {
                 state.checked_in_at = Some(row.report.received_at);
             }
             state.place = row.places.last().cloned().or(state.place.take());
+            if let Some(kept) = positions::kept(&row.report.surroundings) {
+                state.surroundings = Some((kept, row.report.received_at.min(self.now)));
+            }
         }
         for (terminal, beliefs) in self.judged.beliefs(self.now) {
             if let Some(state) = states.get_mut(&terminal) {
@@ -477,12 +512,13 @@ impl<'r> Batch<'r> {
         if !acknowledged.is_empty() {
             outbox::acknowledge(tx, &acknowledged).await?;
         }
+        commands::answered(tx, &answered).await?;
         Ok(())
     }
 }
 
 impl<'r> Row<'r> {
-    fn new(report: &'r Report, wearer: Option<Wearer>, now: Timestamp) -> Self {
+    fn new(report: &'r Report, wearer: Option<Wearer>, (now, before): (Timestamp, Before)) -> Self {
         let mut doubts = report.doubts.clone();
         let mut doubt = |new: Doubt| {
             if !doubts.contains(&new) {
@@ -502,6 +538,12 @@ impl<'r> Row<'r> {
         };
         let mut places = Vec::new();
         for fix in &report.fixes {
+            // A terminal that repeats its last position without its time says nothing that is not known.
+            let is_undated = fix.freshness == Freshness::LastKnown && fix.device_at.is_none();
+            if is_undated && before == Before::Placed {
+                doubt(Doubt::FixOld);
+                continue;
+            }
             match Position::new(fix.lat_deg, fix.lon_deg) {
                 Ok(position) => places.push(placed(fix, position, report.received_at.min(now))),
                 Err(NoPosition::Null) => doubt(Doubt::FixAtZero),
@@ -557,6 +599,21 @@ impl<'r> Row<'r> {
             places: &self.places,
         };
         counts.then_some(told)
+    }
+
+    /// What is to be looked up about it: of a terminal that is listed, and measured no position for this message.
+    fn wonders(&self, now: Timestamp) -> Option<Unresolved> {
+        let wearer = self.wearer.as_ref().filter(|_| !self.report.surroundings.is_empty())?;
+        let is_placed = self.places.iter().any(|place| place.was_at == place.received_at)
+            && self.report.fixes.iter().any(|fix| fix.freshness == Freshness::Live);
+        (!is_placed).then(|| Unresolved {
+            terminal: wearer.terminal,
+            resident: wearer.resident,
+            incident: self.incident,
+            heard: self.report.surroundings.clone(),
+            at: self.report.received_at.min(now),
+            tries: 0,
+        })
     }
 
     fn line(&self) -> Line {
@@ -651,6 +708,12 @@ fn placed(fix: &Fix, position: Position, received_at: Timestamp) -> PlacedFix {
         accuracy_m: finite(fix.accuracy_m).filter(|accuracy_m| *accuracy_m >= 0.0),
         source: fix.source,
         received_at,
+        was_at: match fix.freshness {
+            Freshness::Live => received_at,
+            Freshness::Stored | Freshness::LastKnown => {
+                fix.device_at.and_then(sane).map_or(received_at, |at| at.min(received_at))
+            }
+        },
         device_at: fix.device_at.and_then(sane),
         speed_kmh: finite(fix.speed_kmh),
         course_deg: finite(fix.course_deg),

@@ -25,6 +25,7 @@ use reqwest::header::CONTENT_TYPE;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use wire::command::{Carried, Order};
 use wire::notice::Notice;
 use wire::signature;
 
@@ -53,6 +54,9 @@ const RETRY_LETTER_AFTER_S: [i64; 5] = [1, 5, 15, 60, 300];
 pub trait Terminals: Send + Sync + 'static {
     /// Hands a notice on. That it was handed on does not mean that the terminal has it.
     async fn tell(&self, notice: Notice) -> Result<(), String>;
+
+    /// Hands an order on, and says how far it got. An error: it may be tried again.
+    async fn order(&self, order: Order) -> Result<Carried, String>;
 }
 
 /// Everything that a message can leave by.

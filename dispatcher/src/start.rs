@@ -14,7 +14,7 @@ use crate::desk::Desk;
 use crate::outbox::{self, Terminals};
 use crate::store::retention::{self, GivenUp};
 use crate::store::{self, StoreError, canary as canary_store, live, once, schema, users, watch};
-use crate::{canary, planner, ticker, watchdog};
+use crate::{canary, commands, planner, positions, ticker, watchdog};
 
 /// How often what nobody needs any longer is deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
@@ -107,6 +107,8 @@ pub async fn run(
     running.spawn(planner::run(desk.clone(), stop.clone()));
     running.spawn(watchdog::run(desk.clone(), stop.clone()));
     running.spawn(forget_old(desk.clone(), stop.clone()));
+    running.spawn(positions::run(desk.clone(), stop.clone()));
+    running.spawn(commands::run(desk.clone(), Arc::clone(&terminals), stop.clone()));
     {
         let stop = stop.clone();
         running.spawn(async move {

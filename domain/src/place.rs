@@ -1,5 +1,7 @@
 //! Places: always WGS-84, always with how sure we are.
 
+use jiff::SignedDuration;
+
 use crate::word::words;
 
 /// A point on the earth, WGS-84. Cannot hold anything that is no place.
@@ -57,6 +59,19 @@ impl Position {
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Metres(pub f64);
 
+/// How far an old person on foot gets, in metres a second: 3.6 km/h.
+const ON_FOOT_M_S: f64 = 1.0;
+/// How sure a position is taken for that does not say it.
+const UNSURE: Metres = Metres(500.0);
+
+/// How far from a position somebody may be who was there, within `accuracy`, so long ago.
+///
+/// By this a place is chosen among several: satellites before access points before cells while they are equally fresh, and
+/// a cell of now before satellites of an hour ago.
+pub fn reach(accuracy: Option<Metres>, age: SignedDuration) -> Metres {
+    Metres(accuracy.unwrap_or(UNSURE).0 + age.as_secs_f64().max(0.0) * ON_FOOT_M_S)
+}
+
 words! {
     /// How a position was come by.
     pub enum Source ("position source") {
@@ -87,6 +102,14 @@ mod tests {
         assert_eq!(Position::new(90.1, 0.0), Err(NoPosition::OutOfRange));
         assert_eq!(Position::new(f64::NAN, 112.0), Err(NoPosition::OutOfRange));
         assert!(Position::new(0.0, 112.0).is_ok());
+    }
+
+    #[test]
+    fn a_cell_of_now_says_more_than_satellites_of_an_hour_ago_and_less_than_those_of_a_minute_ago() {
+        let cell = reach(Some(Metres(900.0)), SignedDuration::ZERO);
+        let satellites = |minutes| reach(Some(Metres(10.0)), SignedDuration::from_mins(minutes));
+        assert!(satellites(1) < cell && cell < satellites(60));
+        assert_eq!(reach(None, SignedDuration::from_secs(-5)), UNSURE);
     }
 
     #[test]

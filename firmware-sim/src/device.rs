@@ -12,10 +12,11 @@ use std::collections::VecDeque;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use uuid::Uuid;
+use wire::command::Command as Order;
 use wire::directory::Dialect;
 use wire::notice::News;
 use wire::topics::{self, ydt as leaf};
-use wire::ydt::{Ack, Alert, Fix, Fixes, Notice, Receipt, Status, Wants};
+use wire::ydt::{Ack, Alert, Command, CommandAck, Fix, Fixes, Notice, Receipt, Status, Wants};
 
 /// How long a connected device waits for the acknowledgement of a press before it takes the connection
 /// for dead. Three times the 5 s after which the server would have closed the session itself.
@@ -108,6 +109,8 @@ pub enum Stimulus {
     Receipt(Receipt),
     /// A notice arrived.
     Notice(Notice),
+    /// A command arrived.
+    Command(Command),
     /// The device knows where it is.
     Located(Fix),
     /// Its battery, charger or strap tells how it is.
@@ -168,6 +171,8 @@ pub enum Sound {
     Quiet,
     /// News.
     Chime,
+    /// It wants to be found.
+    Ring,
     /// A key was felt.
     Beep,
 }
@@ -256,6 +261,14 @@ struct Waiting {
     published_at: Option<Timestamp>,
 }
 
+/// Telling where it is, again and again.
+#[derive(Debug, Clone, Copy)]
+struct Following {
+    every: SignedDuration,
+    next_at: Timestamp,
+    until: Option<Timestamp>,
+}
+
 /// A call for help, from its first press until all is clear.
 #[derive(Debug, Clone, Copy, Default)]
 struct Call {
@@ -277,6 +290,9 @@ pub struct Device {
     /// Presses since the restart, so that a late receipt still finds its own.
     pressed: Remembered<(u32, Key)>,
     notices: Remembered<Uuid>,
+    /// Commands, with what was answered to them.
+    commands: Remembered<(Uuid, CommandAck)>,
+    following: Option<Following>,
     /// Incidents about daily help.
     requests: Remembered<Uuid>,
     /// What was last heard of an incident that a person has taken.
@@ -298,6 +314,8 @@ impl Device {
             standby_at: None,
             pressed: Remembered::default(),
             notices: Remembered::default(),
+            commands: Remembered::default(),
+            following: None,
             requests: Remembered::default(),
             taken: Remembered::default(),
             closed: Remembered::default(),
@@ -305,8 +323,8 @@ impl Device {
     }
 
     /// The topics to subscribe to, each with QoS 1.
-    pub fn subscriptions(&self) -> [String; 2] {
-        [self.topic(leaf::RECEIPT), self.topic(leaf::NOTICE)]
+    pub fn subscriptions(&self) -> [String; 3] {
+        [self.topic(leaf::RECEIPT), self.topic(leaf::NOTICE), self.topic(leaf::COMMAND)]
     }
 
     /// What arrived on a subscribed topic; `None` for a topic or a message that it does not understand.
@@ -314,6 +332,7 @@ impl Device {
         match topics::leaf(Dialect::Ydt, &self.settings.serial, topic)? {
             leaf::RECEIPT => serde_json::from_slice(payload).ok().map(Stimulus::Receipt),
             leaf::NOTICE => serde_json::from_slice(payload).ok().map(Stimulus::Notice),
+            leaf::COMMAND => serde_json::from_slice(payload).ok().map(Stimulus::Command),
             _ => None,
         }
     }
@@ -346,6 +365,7 @@ impl Device {
             Stimulus::Acknowledged { seq } => self.stored(now, seq, &mut out),
             Stimulus::Receipt(receipt) => self.read_receipt(now, receipt, &mut out),
             Stimulus::Notice(notice) => self.read_notice(now, notice, &mut out),
+            Stimulus::Command(command) => self.read_command(now, command, &mut out),
             Stimulus::Located(fix) => {
                 if self.connected {
                     let fixes = Fixes { fixes: vec![fix.clone()] };
@@ -510,6 +530,68 @@ impl Device {
         self.tell_of_call(&news, drill, out);
     }
 
+    fn read_command(&mut self, now: Timestamp, command: Command, out: &mut Vec<Output>) {
+        let Command { id, number, command, not_after } = command;
+        // Every copy is answered as the first was, and done once.
+        if let Some((_, answer)) = self.commands.find(|(done, _)| *done == id) {
+            let answer = answer.clone();
+            out.push(self.telemetry(leaf::ACK, &answer));
+            return;
+        }
+        let done = if now > not_after { Err("too late") } else { self.carry_out(now, command, out) };
+        let text = done.err().unwrap_or_default().to_owned();
+        let answer = CommandAck { command: number, done: Some(done.is_ok()), text };
+        out.push(self.telemetry(leaf::ACK, &answer));
+        self.commands.add((id, answer));
+    }
+
+    /// Does what it was told, or says why not.
+    fn carry_out(&mut self, now: Timestamp, order: Order, out: &mut Vec<Output>) -> Result<(), &'static str> {
+        let seconds = |seconds: u32| SignedDuration::from_secs(i64::from(seconds.max(1)));
+        match order {
+            Order::Locate => {
+                if self.fix.is_none() {
+                    return Err("no position");
+                }
+                self.tell_where(now, out);
+            }
+            Order::Burst { every_s, for_s } => {
+                let until = now.checked_add(seconds(for_s.into())).ok();
+                self.following = Some(Following { every: seconds(every_s.into()), next_at: now, until });
+                self.follow(now, out);
+            }
+            Order::ReportEvery { every_s } => {
+                self.following = Some(Following { every: seconds(every_s), next_at: now, until: None });
+                self.follow(now, out);
+            }
+            Order::Text { text } => {
+                out.push(Output::Sound(Sound::Chime));
+                self.screen(Screen::new(text.clone(), text), out);
+            }
+            Order::Find => out.push(Output::Sound(Sound::Ring)),
+            _ => return Err("this model does not do that"),
+        }
+        Ok(())
+    }
+
+    /// Tells where it is, if it is time.
+    fn follow(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        let Some(following) = self.following else { return };
+        if following.until.is_some_and(|until| until <= now) {
+            self.following = None;
+        } else if following.next_at <= now {
+            let next_at = now.checked_add(following.every).unwrap_or(now);
+            self.following = Some(Following { next_at, ..following });
+            self.tell_where(now, out);
+        }
+    }
+
+    fn tell_where(&self, now: Timestamp, out: &mut Vec<Output>) {
+        if let (true, Some(fix)) = (self.connected, &self.fix) {
+            out.push(self.telemetry(leaf::FIX, &Fixes { fixes: vec![Fix { at: Some(now), ..fix.clone() }] }));
+        }
+    }
+
     /// Whether news about `incident` is news about the present call for help, if there is one.
     fn is_about_call(&self, incident: Uuid, news: &News) -> bool {
         let about_daily_help = self.requests.has(&incident);
@@ -547,6 +629,7 @@ impl Device {
             self.standby_at = None;
             self.screen(Screen::standby(), out);
         }
+        self.follow(now, out);
         let oldest = self.waiting.iter().filter_map(|press| press.published_at).min();
         if self.connected && oldest.is_some_and(|at| now.duration_since(at) >= ACKNOWLEDGED_WITHIN) {
             self.lose_connection();

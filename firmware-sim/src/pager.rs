@@ -161,6 +161,13 @@ pub enum Event {
         /// An exercise.
         drill: bool,
     },
+    /// A command arrived; perhaps a copy of one that was carried out before.
+    Command {
+        /// By which it is answered.
+        number: u16,
+        /// The word for it: `locate`, `text` …
+        what: &'static str,
+    },
     /// The lamp changed.
     Light {
         /// To this.
@@ -506,6 +513,10 @@ impl Driver {
                     Stimulus::Notice(notice) => {
                         let (id, incident, drill) = (notice.id, notice.incident, notice.drill);
                         self.tell(Event::Notice { id, incident, news: notice.news.clone(), drill }).await;
+                    }
+                    Stimulus::Command(command) => {
+                        let (number, what) = (command.number, command.command.word());
+                        self.tell(Event::Command { number, what }).await;
                     }
                     _ => {}
                 }

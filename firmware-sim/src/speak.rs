@@ -90,6 +90,7 @@ fn words(event: &Event) -> String {
             };
             format!("notice   {news}{}", if *drill { " (drill)" } else { "" })
         }
+        Event::Command { number, what } => format!("command  {what}, number {number}"),
         Event::Light { light } => {
             let light = match light {
                 Light::Off => "○ off",
@@ -105,6 +106,7 @@ fn words(event: &Event) -> String {
                 Sound::Siren => "呜呜呜 (siren, until somebody has the call)",
                 Sound::Quiet => "(siren off)",
                 Sound::Chime => "叮咚 (chime)",
+                Sound::Ring => "铃铃铃 (it wants to be found)",
                 Sound::Beep => "嘀 (beep)",
             };
             format!("sound    {sound}")

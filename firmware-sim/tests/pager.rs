@@ -65,8 +65,8 @@ impl FrontDoor {
         let mut session = self.answer(ConnectReturnCode::Success).await;
         let Packet::Subscribe(subscribe) = session.packet().await else { panic!("no SUBSCRIBE") };
         let filters: Vec<_> = subscribe.filters.iter().map(|filter| filter.path.as_str()).collect();
-        assert_eq!(filters, ["ydt/1/P1/receipt", "ydt/1/P1/notice"]);
-        let granted = vec![SubscribeReasonCode::Success(QoS::AtLeastOnce); 2];
+        assert_eq!(filters, ["ydt/1/P1/receipt", "ydt/1/P1/notice", "ydt/1/P1/command"]);
+        let granted = vec![SubscribeReasonCode::Success(QoS::AtLeastOnce); 3];
         session.write(|buffer| SubAck::new(subscribe.pkid, granted).write(buffer)).await;
         session
     }

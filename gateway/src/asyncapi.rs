@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use wire::directory::Dialect;
+use wire::command::Command;
 use wire::notice::News;
 use wire::topics::{self, ydt as leaf};
 use wire::ydt;
@@ -121,8 +122,19 @@ fn up(document: &mut Document) {
     document.message((leaf::FIX, Way::Up(1)), "Where the terminal was, oldest first.", &[fixes]);
     let status = ydt::Status { battery_pct: Some(82), charging: Some(false), worn: Some(true) };
     document.message((leaf::STATUS, Way::Up(0)), "How the terminal is.", &[status]);
-    let ack = ydt::Ack { notice: EXAMPLE_NOTICE };
-    document.message((leaf::ACK, Way::Up(1)), "A notice has been shown.", &[ack]);
+    let acks = [
+        Ack::Notice(ydt::Ack { notice: EXAMPLE_NOTICE }),
+        Ack::Command(ydt::CommandAck { command: 7, done: Some(true), text: String::new() }),
+    ];
+    document.message((leaf::ACK, Way::Up(1)), "A notice has been shown, or a command carried out or not.", &acks);
+}
+
+/// The two things that a terminal acknowledges in one topic.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+enum Ack {
+    Notice(ydt::Ack),
+    Command(ydt::CommandAck),
 }
 
 const EXAMPLE_NOTICE: Uuid = Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
@@ -147,6 +159,20 @@ fn down(document: &mut Document) {
     .collect();
     let summary = "News for the wearer, repeated until acknowledged or expired.";
     document.message((leaf::NOTICE, Way::Down(1)), summary, &notices);
+    let commands: Vec<_> = [
+        Command::Locate,
+        Command::Burst { every_s: 10, for_s: 300 },
+        Command::Text { text: "请打开门".to_owned() },
+        Command::Find,
+    ]
+    .into_iter()
+    .filter_map(|command| {
+        let not_after = "2026-03-01T05:05:06Z".parse().ok()?;
+        Some(ydt::Command { id: EXAMPLE_NOTICE, number: 7, command, not_after })
+    })
+    .collect();
+    let summary = "Something for the terminal to do, repeated until it has it or it expires.";
+    document.message((leaf::COMMAND, Way::Down(1)), summary, &commands);
 }
 
 #[cfg(test)]
@@ -171,7 +197,7 @@ mod tests {
     fn what_the_documents_show_is_what_the_codec_reads() {
         let mut shown: Vec<(String, String)> = Vec::new();
         for (name, message) in document()["components"]["messages"].as_object().unwrap() {
-            if !matches!(name.as_str(), leaf::RECEIPT | leaf::NOTICE) {
+            if !matches!(name.as_str(), leaf::RECEIPT | leaf::NOTICE | leaf::COMMAND) {
                 let examples = message["examples"].as_array().unwrap();
                 shown.extend(examples.iter().map(|example| (name.clone(), example["payload"].to_string())));
             }

@@ -12,6 +12,7 @@ mod ydt;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use wire::command::{Carried, Order};
 use wire::directory::Dialect;
 use wire::notice::Notice;
 use wire::receipt::Outcome;
@@ -138,6 +139,16 @@ pub fn encode_notice(dialect: Dialect, notice: &Notice) -> Option<Outgoing> {
         Dialect::Ydt => Some(ydt::encode_notice(notice)),
         Dialect::OwnTracks => Some(owntracks::encode_notice(notice)),
         _ => None,
+    }
+}
+
+/// An order, as a terminal that comes over MQTT reads it, and what is to be said of it once it is on its way; or why there
+/// is nothing to send.
+pub fn encode_order(dialect: Dialect, order: &Order) -> Result<(Outgoing, Carried), Carried> {
+    match dialect {
+        Dialect::Ydt => ydt::encode_order(order),
+        Dialect::OwnTracks => owntracks::encode_order(order),
+        _ => Err(Carried::NoWord),
     }
 }
 

@@ -41,6 +41,8 @@ wire::counters! {
         receipts_unsent: Counter,
         /// Notices handed to the bus.
         notices_sent: Counter,
+        /// Orders to terminals handed to the bus.
+        orders_sent: Counter,
         /// Notes about terminals' presence and acknowledgements passed on.
         presence_passed: Counter,
         /// Notes about terminals' presence and acknowledgements given up after the dispatcher did not take them.

@@ -9,7 +9,9 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+use uuid::Uuid;
 use wire::bus::{self, Alive, Downlink, Uplink};
+use wire::command::{Carried, Order};
 use wire::directory::{Dialect, Directory, Lookup};
 use wire::internal::Key;
 use wire::notice::Notice;
@@ -23,6 +25,7 @@ use crate::line::{self, FarEnd, Line};
 use crate::outside::{self, Outside};
 use crate::telemetry::{self, Telemetry};
 use crate::voices::{BusNumber, Voices};
+use crate::codec::Outgoing;
 use crate::{Dispatcher, codec, presence};
 
 /// Answers between the shards and the bus.
@@ -351,22 +354,41 @@ impl Notifier {
             return Err(GatewayError::UnknownTerminal(notice.serial));
         };
         let outgoing = codec::encode_notice(terminal.dialect, &notice).ok_or(GatewayError::NoWord(terminal.dialect))?;
+        self.say_down(notice.serial, notice.id, outgoing).await?;
+        self.counters.notices_sent.one();
+        Ok(())
+    }
+
+    /// Has a terminal told to do something, in its dialect.
+    pub async fn order(&self, order: Order) -> Result<Carried, GatewayError> {
+        let Lookup::Listed(terminal) = self.directory.by_serial(&order.serial) else {
+            return Err(GatewayError::UnknownTerminal(order.serial));
+        };
+        if !terminal.dialect.is_mqtt() {
+            return Ok(Carried::Away);
+        }
+        let (outgoing, carried) = match codec::encode_order(terminal.dialect, &order) {
+            Ok(encoded) => encoded,
+            Err(carried) => return Ok(carried),
+        };
+        self.say_down(order.serial, order.id, outgoing).await?;
+        self.counters.orders_sent.one();
+        Ok(carried)
+    }
+
+    /// Has something told to a terminal, which acknowledges it by `id`.
+    async fn say_down(&self, serial: String, id: Uuid, outgoing: Outgoing) -> Result<(), GatewayError> {
         // A broker outside has it once it is handed over; that the terminal has, its own `ack` tells.
         let said_outside = match &self.outside {
             Some(voice) => voice.say(outgoing.clone()).await.is_ok(),
             None => false,
         };
         let (topic, payload) = (outgoing.topic, outgoing.payload);
-        let downlink = Downlink { serial: notice.serial, topic, payload, notice: Some(notice.id) };
+        let downlink = Downlink { serial, topic, payload, notice: Some(id) };
         // Which door holds the session is not known here: every door hears it, and the others drop it. That one bus has
-        // it is enough for now, though it be the wrong one: the outbox repeats the notice until the terminal says that
-        // it has it.
+        // it is enough for now, though it be the wrong one: it is repeated until the terminal says that it has it.
         let said = self.voices.say(bus::DOWN, &bus::encode(&downlink)).await.is_ok();
-        if !said && !said_outside {
-            return Err(GatewayError::BusAway);
-        }
-        self.counters.notices_sent.one();
-        Ok(())
+        if said || said_outside { Ok(()) } else { Err(GatewayError::BusAway) }
     }
 }
 

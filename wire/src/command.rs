@@ -136,6 +136,12 @@ pub enum Carried {
         /// Whether this dialect's terminals answer this command.
         is_answered: bool,
     },
+    /// It lies with the front doors: whichever has the terminal hands it over, and the terminal's acknowledgement comes
+    /// back as [`Delivered`](crate::notice::Delivered) with the order's id.
+    Posted {
+        /// Whether this dialect's terminals answer this command, besides having it.
+        is_answered: bool,
+    },
     /// The terminal has no connection here: ask again when it has.
     Away,
     /// This dialect or model has no word for it.
@@ -152,7 +158,8 @@ pub enum Carried {
 pub struct Answer {
     /// The order's number, where the dialect carries it back.
     pub number: Option<u16>,
-    /// The command's word in this dialect (`CR`, `8201`): matches the oldest unanswered order of that word.
+    /// The command's word in this dialect (`CR`, `8201`). Without a number it matches the oldest unanswered order only
+    /// where it is our own word for it (`locate`): whoever knows which order a dialect's word answers gives its number.
     pub word: String,
     /// Whether the terminal did it; `None` when it only says that it has it.
     pub done: Option<bool>,

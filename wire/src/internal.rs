@@ -11,6 +11,7 @@
 //! | [`DIRECTORY`] | broker, gateway → dispatcher | [`Since`] (query) | [`Update`](crate::directory::Update), after a while |
 //! | [`RMQTT_AUTH`], [`RMQTT_ACL`], [`EMQX_AUTHENTICATE`], [`EMQX_AUTHORIZE`] | another broker → dispatcher | theirs | theirs |
 //! | [`NOTICES`] | dispatcher → gateway | a [`Notice`](crate::notice::Notice) | – |
+//! | [`ORDERS`] | dispatcher → gateway | an [`Order`](crate::command::Order) | [`Carried`](crate::command::Carried) |
 //!
 //! The version is in the path. A dispatcher is brought up to date before the gateways that speak to it: it knows every
 //! word of an older gateway.
@@ -45,6 +46,8 @@ pub const EMQX_AUTHORIZE: &str = "/internal/v1/hooks/emqx/authorize";
 pub const DIRECTORY: &str = "/internal/v1/directory";
 /// `POST`: news for a terminal.
 pub const NOTICES: &str = "/internal/v1/notices";
+/// `POST`: what a terminal is to do.
+pub const ORDERS: &str = "/internal/v1/orders";
 
 /// Every alert that rings at a gateway now. The whole list each time, so that a dispatcher that was away, or has
 /// just been started, knows as much as the others; a gateway that is not heard of for a while rings no more.

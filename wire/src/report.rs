@@ -60,6 +60,16 @@ pub struct Report {
     pub doubts: Vec<Doubt>,
 }
 
+impl Report {
+    /// What it answers to commands.
+    pub fn answers(&self) -> impl Iterator<Item = &Answer> {
+        self.event.iter().chain(&self.also).filter_map(|event| match event {
+            Event::CommandAnswered(answer) => Some(answer),
+            _ => None,
+        })
+    }
+}
+
 /// The terminal's own counters and clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {

@@ -20,12 +20,14 @@ pub mod ydt {
     pub const FIX: &str = "fix";
     /// Up, telemetry: battery, signal, worn.
     pub const STATUS: &str = "status";
-    /// Up, telemetry: the wearer's terminal has shown a notice.
+    /// Up, telemetry: the wearer's terminal has shown a notice, or answers a command.
     pub const ACK: &str = "ack";
     /// Down: the answer to one alert-lane message.
     pub const RECEIPT: &str = "receipt";
     /// Down: news for the wearer.
     pub const NOTICE: &str = "notice";
+    /// Down: something for the terminal to do.
+    pub const COMMAND: &str = "command";
 }
 
 /// The prefix, without a final slash, below which everything belongs to this terminal.

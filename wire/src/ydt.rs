@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::command;
 use crate::notice::News;
 
 /// Published to `ydt/1/<serial>/alert` with QoS 1: its PUBACK means that it is on disk.
@@ -113,6 +114,19 @@ pub struct Ack {
     pub notice: Uuid,
 }
 
+/// Published to `ydt/1/<serial>/ack` when a command has been carried out, or will not be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CommandAck {
+    /// The command's number.
+    pub command: u16,
+    /// Whether it was done. Left out: the terminal has it, and says no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<bool>,
+    /// Why not, or whatever else there is to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
 /// Sent to `ydt/1/<serial>/receipt`: the alert-lane message with these numbers is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Receipt {
@@ -143,4 +157,19 @@ pub struct Notice {
     /// An exercise.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drill: bool,
+}
+
+/// Sent to `ydt/1/<serial>/command`: something to do. Repeated until the terminal has it or it expires; a terminal does
+/// each `id` once and answers every copy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Command {
+    /// Which one.
+    pub id: Uuid,
+    /// By which it is answered.
+    pub number: u16,
+    /// What to do.
+    #[serde(flatten)]
+    pub command: command::Command,
+    /// After this nobody wants it done any more.
+    pub not_after: Timestamp,
 }

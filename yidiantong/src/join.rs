@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use dispatcher::desk::Desk;
 use dispatcher::outbox::Terminals;
 use gateway::{Dispatcher, Notifier, Unavailable};
+use wire::command::{Carried, Order};
 use wire::notice::{Delivered, Notice};
 use wire::receipt::Receipt;
 use wire::report::{Heard, Report, Unstored};
@@ -44,5 +45,9 @@ pub(crate) struct ThroughGateway(pub(crate) Notifier);
 impl Terminals for ThroughGateway {
     async fn tell(&self, notice: Notice) -> Result<(), String> {
         self.0.notify(notice).await.map_err(|error| error.to_string())
+    }
+
+    async fn order(&self, order: Order) -> Result<Carried, String> {
+        self.0.order(order).await.map_err(|error| error.to_string())
     }
 }

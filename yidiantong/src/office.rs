@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use dispatcher::config::{
-    CentreConfig, Config, MailConfig, PushConfig, RouterSettings, Secret, SmsConfig, SmsSettings,
+    CentreConfig, Config, MailConfig, PositionSettings, PushConfig, RouterSettings, Secret, SmsConfig, SmsSettings,
 };
 use dispatcher::desk::Desk;
 use sqlx::PgPool;
@@ -117,6 +117,8 @@ pub(crate) fn desk(
     let push = push(settings, &public_url)?;
     let router =
         settings.router.as_ref().map(RouterSettings::link).transpose().context("[router] is not set up right")?;
+    let positions =
+        settings.positions.as_ref().map(PositionSettings::link).transpose().context("[positions] is not set up right")?;
     let config = Config {
         public_url,
         call_back_phone: settings.call_back_phone.clone(),
@@ -125,10 +127,13 @@ pub(crate) fn desk(
         sms: links.sms,
         push: Some(push),
         router,
+        positions,
         alarm_hook: settings.alarm_hook.clone(),
         canary: crate::canary::config(&settings.canary),
         map: settings.map.clone(),
         fixes_kept_days: settings.fixes_kept_days,
+        follow_emergencies: settings.commands.follow_emergencies,
+        allow_listen_in: settings.commands.allow_listen_in,
         ..Config::default()
     };
     let urgent = dispatcher::start::connect(database.options()?, URGENT_CONNECTIONS_MAX);

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use dispatcher::config::map::MapConfig;
 use dispatcher::config::{
-    CentreConfig, CentreError, CentreFormat, Certificates, FIXES_KEPT_DAYS, MailConfig, MailError, RouterSettings,
-    Secret, SmsSettings,
+    CentreConfig, CentreError, CentreFormat, Certificates, FIXES_KEPT_DAYS, MailConfig, MailError, PositionSettings,
+    RouterSettings, Secret, SmsSettings,
 };
 use domain::incident::Centre;
 use schemars::JsonSchema;
@@ -46,6 +46,8 @@ pub struct Settings {
     pub sms: Option<SmsSettings>,
     /// A router that knows the streets: OSRM or Valhalla. Nothing: ways are reckoned by the line and a detour.
     pub router: Option<RouterSettings>,
+    /// Who is asked where cells and access points stand (docs/positions.md). Nothing: only our own tables are.
+    pub positions: Option<PositionSettings>,
     /// Pushes to responders' browsers.
     pub push: PushSettings,
     /// Where `yidiantong backup` puts its copies: best on another disk. Without it, `backups` in the data folder.
@@ -69,6 +71,8 @@ pub struct Settings {
     pub health_listen: Option<SocketAddr>,
     /// The press of our own that shows that the line works.
     pub canary: CanarySettings,
+    /// What terminals are told to do (docs/commands.md).
+    pub commands: CommandSettings,
     /// The front door, where terminals connect: certificates and limits.
     pub door: DoorSettings,
     /// The bus between broker and gateways.
@@ -104,6 +108,17 @@ pub struct CanarySettings {
     /// Where it connects (MQTT), such as `10.0.0.2:1883`. Without it, at the front door of the same process.
     #[schemars(example = "10.0.0.2:1883")]
     pub mqtt: Option<String>,
+}
+
+/// What terminals are told to do.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CommandSettings {
+    /// Whether the terminal of whoever calls for help is asked at once to tell where it is, again and again.
+    pub follow_emergencies: bool,
+    /// Whether an operator may, in an open emergency and with a reason, have the terminal call a number and let it hear
+    /// what the microphone hears.
+    pub allow_listen_in: bool,
 }
 
 /// The bus between broker and gateways.
@@ -201,6 +216,7 @@ impl Default for Settings {
             mail: None,
             sms: None,
             router: None,
+            positions: None,
             push: PushSettings::default(),
             alarm_hook: None,
             map: MapConfig::default(),
@@ -210,6 +226,7 @@ impl Default for Settings {
             name: None,
             health_listen: None,
             canary: CanarySettings::default(),
+            commands: CommandSettings::default(),
             door: DoorSettings::default(),
             bus: BusSettings::default(),
             internal: InternalSettings::default(),
@@ -254,6 +271,12 @@ impl Default for CanarySettings {
     fn default() -> Self {
         let seconds = |seconds| NonZeroU32::new(seconds).unwrap_or(NonZeroU32::MIN);
         Self { on: false, every_s: seconds(60), missing_after_s: seconds(180), mqtt: None }
+    }
+}
+
+impl Default for CommandSettings {
+    fn default() -> Self {
+        Self { follow_emergencies: true, allow_listen_in: false }
     }
 }
 

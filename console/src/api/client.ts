@@ -11,6 +11,8 @@ import type {
   CaseClocks,
   CaseMap,
   Category,
+  Command,
+  Commands,
   Delivery,
   ClockMonth,
   ClockTargetDraft,
@@ -43,6 +45,7 @@ import type {
   Shift,
   Summary,
   TelephoneCall,
+  Wish,
 } from './types'
 
 /** Why a call did not do what was asked. `unreachable`: nobody answered. */
@@ -263,6 +266,16 @@ export const cancelAppointment = (id: string, version: number, reason: string) =
 export const scoreCards = (month: string | null) => call<ScoreCards>(`/score-cards${month ? `?month=${month}` : ''}`)
 export const saveFloors = (provider: string, floors: Floors) =>
   call<void>(`/providers/${encodeURIComponent(provider)}/floors`, { method: 'PUT', body: floors })
+
+/** Whose terminal is told something. */
+export type Told = { of: 'incidents' | 'residents'; id: string }
+const commandsOf = (told: Told) => `/${told.of}/${encodeURIComponent(told.id)}/commands`
+export const commands = (told: Told) => call<Commands>(commandsOf(told))
+export const tellTerminal = (told: Told, command: Wish, reason: string, key: string) =>
+  post<Command>(commandsOf(told), reason ? { command, reason } : { command }, key)
+export const cancelCommand = (id: string) => post<Command>(`/commands/${encodeURIComponent(id)}/cancel`)
+export const listenIn = (incident: string, number: string, reason: string, key: string) =>
+  post<Command>(`/incidents/${encodeURIComponent(incident)}/listen-in`, { number, reason }, key)
 
 export const choices = (id: string) => call<Choices>(`/incidents/${encodeURIComponent(id)}/choices`)
 export const providers = () => call<{ providers: Provider[] }>('/providers')

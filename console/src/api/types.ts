@@ -202,6 +202,40 @@ export interface Terminal {
   last_heard_at?: string | null
 }
 
+/** What a terminal can be told by whoever answers calls. */
+export type Wish = { do: 'locate' } | { do: 'burst'; every_s: number; for_s: number } | { do: 'text'; text: string } | { do: 'find' }
+
+/** Something that a terminal was told to do. */
+export interface Command {
+  id: string
+  serial: string
+  command: { do: string; text?: string } & Record<string, unknown>
+  incident?: string | null
+  /** Nobody: a rule. */
+  by?: { id: string; name: string } | null
+  why?: string | null
+  state: Word<'queued' | 'sent' | 'done' | 'refused' | 'expired' | 'cancelled'>
+  /** Nothing more will come of it. */
+  over: boolean
+  /** The terminal said that it did it; otherwise, when it is `done`, only that it has it. */
+  confirmed: boolean
+  asked_at: string
+  not_after: string
+  sent_at?: string | null
+  delivered_at?: string | null
+  ended_at?: string | null
+  tries: number
+  /** What the terminal said, or why it was not sent. */
+  answer: string
+}
+
+export interface Commands {
+  /** The newest first. */
+  commands: Command[]
+  /** Whether the settings allow to listen in. */
+  may_listen_in: boolean
+}
+
 /** Longitude first, as in GeoJSON. */
 export type Shape =
   | { type: 'circle'; center: [number, number]; radius_m: number }

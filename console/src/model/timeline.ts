@@ -90,6 +90,11 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
     case 'site_noted':
     case 'photographed':
       return say(what, { name })
+    case 'told_terminal':
+    case 'listened_in':
+      return say(what, { who: by, what: { vocabulary: 'command.word', word: text(data.do) ?? '' } })
+    case 'place_resolved':
+      return say(what, { source: { vocabulary: 'source', word: text(data.source) ?? 'unknown' }, accuracy: metres(data.accuracy_m) })
     case 'spoken':
       return say(data.with === 'contact' ? 'spoken_contact' : 'spoken', { who: by })
     case 'released':

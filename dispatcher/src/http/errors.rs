@@ -16,6 +16,7 @@ use crate::desk::DeskError;
 use crate::store::StoreError;
 use crate::store::aftercare::NoteError;
 use crate::store::appointments::ChangeError;
+use crate::store::commands;
 use crate::store::deliveries::NotAgain;
 use crate::store::fences::FENCES_MAX;
 use crate::store::site;
@@ -70,6 +71,9 @@ pub(crate) enum ApiError {
     /// The responder may not write that down now.
     #[error("{0}")]
     SiteRefused(site::Refusal),
+    /// A terminal is not told that.
+    #[error("{0}")]
+    CommandRefused(commands::Refusal),
     /// The rules of what follows the end say no.
     #[error("{0}")]
     AfterwardsRefused(aftercare::Refusal),
@@ -165,6 +169,7 @@ impl ApiError {
             | Self::NotAgain(_)
             | Self::AfterwardsRefused(_)
             | Self::SiteRefused(_)
+            | Self::CommandRefused(_)
             | Self::AppointmentOver(_)
             | Self::TooManyFences { .. }
             | Self::ShiftOverlaps(_)
@@ -196,6 +201,7 @@ impl ApiError {
             | Self::NotAgain(_)
             | Self::AfterwardsRefused(_)
             | Self::SiteRefused(_)
+            | Self::CommandRefused(_)
             | Self::AppointmentOver(_)
             | Self::TooManyFences { .. }
             | Self::ShiftOverlaps(_) => "refused",
@@ -221,6 +227,7 @@ impl ApiError {
             Self::NotAgain(NotAgain::Overtaken) => Some("overtaken"),
             Self::AfterwardsRefused(refusal) => Some(refusal.code()),
             Self::SiteRefused(refusal) => Some(refusal.code()),
+            Self::CommandRefused(refusal) => Some(refusal.code()),
             Self::AppointmentOver(_) => Some("appointment_over"),
             Self::TooManyFences { .. } => Some("too_many_fences"),
             Self::ShiftOverlaps(_) => Some("shift_overlaps"),
@@ -286,6 +293,12 @@ impl From<ChangeError> for ApiError {
             ChangeError::Refused(why) => Self::BadField { field: "wanted_at", why: why.to_string() },
             ChangeError::Store(error) => error.into(),
         }
+    }
+}
+
+impl From<commands::Refusal> for ApiError {
+    fn from(refusal: commands::Refusal) -> Self {
+        Self::CommandRefused(refusal)
     }
 }
 

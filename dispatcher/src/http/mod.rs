@@ -3,12 +3,14 @@
 //! Handlers extract, make one call and answer with a view. Who may call is in the handler's arguments
 //! ([`caller`]); the list of all routes is in [`routes`], so that a test can ask each of them.
 
+mod access_points;
 mod aftercare;
 mod appointments;
 mod assets;
 mod caller;
 mod centre;
 mod clocks;
+mod commands;
 mod contracts;
 mod deliveries;
 mod doors;

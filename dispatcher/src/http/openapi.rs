@@ -60,6 +60,7 @@ fn problem(why: &str) -> Answer {
         (name = "session", description = "Who calls"),
         (name = "incidents", description = "The queue, the cards, and everything that is done to an incident"),
         (name = "residents", description = "Those who are to be helped"),
+        (name = "commands", description = "What terminals are told to do"),
         (name = "fences", description = "Where they should be"),
         (name = "map", description = "What has a place"),
         (name = "clocks", description = "How fast help comes"),

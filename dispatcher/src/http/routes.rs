@@ -9,7 +9,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::{
-    Api, aftercare, appointments, centre, clocks, contracts, deliveries, doors, drills, fences, health, incidents,
+    Api, access_points, aftercare, appointments, centre, clocks, commands, contracts, deliveries, doors, drills, fences, health, incidents,
     ladders, live, map, offers, openapi, orders, push, records, refusals, residents, responders, scores, sessions,
     site,
 };
@@ -54,6 +54,11 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(incidents::close))
         .routes(routes!(incidents::note))
         .routes(routes!(orders::categorize))
+        .routes(routes!(commands::of_incident, commands::tell))
+        .routes(routes!(commands::listen_in))
+        .routes(routes!(commands::of_resident, commands::tell_resident))
+        .routes(routes!(commands::set_up))
+        .routes(routes!(commands::cancel))
         .routes(routes!(aftercare::follow_up))
         .routes(routes!(aftercare::rate))
         .routes(routes!(aftercare::excuse))
@@ -82,6 +87,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(residents::kept))
         .routes(routes!(records::change))
         .routes(routes!(residents::locate))
+        .routes(routes!(access_points::list, access_points::enter))
         .routes(routes!(refusals::list, refusals::record))
         .routes(routes!(refusals::take_back))
         .routes(routes!(map::settings))

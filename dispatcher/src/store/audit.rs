@@ -76,6 +76,31 @@ pub async fn did(
     Ok(())
 }
 
+/// Writes down that somebody had a terminal told to do something (`told_terminal`), or to let them hear what its microphone
+/// hears (`listened_in`): in a case, or about a resident without one. Each time.
+pub async fn told_terminal(
+    conn: &mut PgConnection,
+    (user, what): (UserId, &'static str),
+    (incident, resident): (Option<IncidentId>, Option<Uuid>),
+    (command, why): (Uuid, Option<&str>),
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into audit (user_id, what, about, resident_id, data)
+         select $1, $2, coalesce($3::uuid, $4::uuid)::text, $4, jsonb_strip_nulls(jsonb_build_object(
+            'do', c.word, 'command', c.id, 'number', c.command -> 'number', 'why', $6::text))
+         from command c where c.id = $5",
+        user.0,
+        what,
+        incident.map(|incident| incident.0),
+        resident,
+        command,
+        why,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Writes down that somebody took the evidence of a month away. Each time.
 pub async fn took_evidence(conn: &mut PgConnection, user: UserId, node: Uuid, month: &str) -> Result<(), StoreError> {
     sqlx::query!(

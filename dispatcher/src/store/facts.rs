@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use domain::dispatch::way;
 use domain::id::ResponderId;
 use domain::incident::{
-    Category, Class, Contact, Facts, HandoverPolicy, Incident, Policy, Presence, Rank, Reach, Whereabouts,
+    Category, Class, Contact, Facts, Following, HandoverPolicy, Incident, Policy, Presence, Rank, Reach, Whereabouts,
 };
 use domain::place::Metres;
 use domain::word::Word;
@@ -51,6 +51,8 @@ pub(crate) async fn gather(
         users::anybody_present(conn, incident.id, [OPERATORS, SUPERVISORS], gone_after, hears_for).await?;
     let [operators, supervisors] = at_consoles.map(presence);
     let policy = policies(conn, &[incident.id.0]).await?.remove(&incident.id.0).unwrap_or_default();
+    let following = if config.follow_emergencies { policy.following } else { Following::Nobody };
+    let policy = Policy { following, ..policy };
     let candidates =
         choice::candidates(conn, incident.id, wanted(incident.class, category), &advised.ways, config).await?;
     let contacts = contacts(conn, incident, config).await?;

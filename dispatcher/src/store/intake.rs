@@ -15,9 +15,9 @@ use uuid::Uuid;
 use wire::report::{Doubt, Heard, Report, Session};
 use wire::topics::Lane;
 
-use super::StoreError;
 use super::fences::Beliefs;
 use super::timeline::Head;
+use super::{StoreError, positions};
 
 /// A terminal and who wears it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +98,8 @@ pub async fn promise_nothing(conn: &mut PgConnection) -> Result<(), StoreError> 
 pub struct Locked {
     /// Where it lies in its table: nobody moves it while it is locked.
     row: String,
+    /// When the wearer was where they are known to be, if that is known.
+    pub placed_at: Option<Timestamp>,
     /// What is believed there.
     pub beliefs: Option<Beliefs>,
 }
@@ -109,7 +111,7 @@ pub async fn meet(
 ) -> Result<(HashMap<String, Wearer>, HashMap<TerminalId, Locked>), StoreError> {
     let rows = sqlx::query!(
         r#"select w.serial, w.terminal_id, w.resident_id, w.serving_node, w.canary, w.since, w.fences_version,
-            s.ctid::text as "row!", s.beliefs::text, s.beliefs_of, s.believed_at, s.newest_at
+            s.ctid::text as "row!", s.place_received_at, s.beliefs::text, s.beliefs_of, s.believed_at, s.newest_at
          from wearer w join terminal_state s on s.terminal_id = w.terminal_id
          where w.serial = any($1) order by w.terminal_id for update of s"#,
         serials
@@ -120,7 +122,7 @@ pub async fn meet(
     for row in rows {
         let terminal = TerminalId(row.terminal_id);
         let beliefs = Beliefs::read(row.beliefs, row.beliefs_of, row.believed_at, row.newest_at);
-        locked.insert(terminal, Locked { row: row.row, beliefs });
+        locked.insert(terminal, Locked { row: row.row, placed_at: row.place_received_at.map(jiff_sqlx::Timestamp::to_jiff), beliefs });
         let wearer = Wearer {
             terminal,
             resident: row.resident_id.map(ResidentId),
@@ -198,6 +200,8 @@ pub struct PlacedFix {
     pub source: Source,
     /// When we had it.
     pub received_at: Timestamp,
+    /// When they were there, as far as can be told: for what was measured for its message, the same.
+    pub was_at: Timestamp,
     /// When the terminal says it was.
     pub device_at: Option<Timestamp>,
     /// km/h.
@@ -308,7 +312,7 @@ async fn open(conn: &mut PgConnection, opening: &Opening, now: Timestamp) -> Res
         place.map(|place| place.position.lat_deg()),
         place.and_then(|place| place.accuracy_m),
         place.map(|place| place.source.as_str()),
-        place.map(|place| place.received_at.to_sqlx()) as Option<jiff_sqlx::Timestamp>,
+        place.map(|place| place.was_at.to_sqlx()) as Option<jiff_sqlx::Timestamp>,
         serde_json::to_value(&opening.doubts).unwrap_or_default(),
         opening.drill,
         PLACED_WITHIN_M,
@@ -392,12 +396,14 @@ pub async fn file(conn: &mut PgConnection, filed: &[Filed<'_>]) -> Result<(), St
     let same_as: Vec<Option<Uuid>> = filed.iter().map(|filed| filed.same_as).collect();
     let doubts: Vec<Value> = filed.iter().map(|filed| filed.doubts.clone()).collect();
     let drills: Vec<bool> = filed.iter().map(|filed| filed.report.drill).collect();
+    let surroundings: Vec<Option<Value>> =
+        filed.iter().map(|filed| positions::kept(&filed.report.surroundings)).collect();
     sqlx::query!(
         "insert into report (id, terminal_id, serial, authenticated, received_at, lane, topic, raw, digest, boot, seq,
-            device_at, repeated, event, incident_id, same_as, doubts, drill)
+            device_at, repeated, event, incident_id, same_as, doubts, drill, surroundings)
          select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[], $5::timestamptz[], $6::text[],
             $7::text[], $8::bytea[], $9::bytea[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::boolean[],
-            $14::text[], $15::uuid[], $16::uuid[], $17::jsonb[], $18::boolean[])",
+            $14::text[], $15::uuid[], $16::uuid[], $17::jsonb[], $18::boolean[], $19::jsonb[])",
         &ids,
         &terminals as &[Option<i64>],
         &serials,
@@ -416,6 +422,7 @@ pub async fn file(conn: &mut PgConnection, filed: &[Filed<'_>]) -> Result<(), St
         &same_as as &[Option<Uuid>],
         &doubts,
         &drills,
+        &surroundings as &[Option<Value>],
     )
     .execute(conn)
     .await?;
@@ -476,12 +483,22 @@ pub struct State {
     pub place: Option<PlacedFix>,
     /// What is believed of its wearer's fences.
     pub beliefs: Option<Beliefs>,
+    /// What it heard around it, and when.
+    pub surroundings: Option<(Value, Timestamp)>,
 }
 
 impl State {
     /// Heard, and nothing more.
     pub const fn heard(at: Timestamp) -> Self {
-        Self { heard_at: at, battery_pct: None, worn: None, checked_in_at: None, place: None, beliefs: None }
+        Self {
+            heard_at: at,
+            battery_pct: None,
+            worn: None,
+            checked_in_at: None,
+            place: None,
+            beliefs: None,
+            surroundings: None,
+        }
     }
 
     /// What is believed, unless the row says the same already.
@@ -511,7 +528,7 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
     let sources: Vec<Option<String>> =
         places.iter().map(|place| place.map(|fix| fix.source.as_str().to_owned())).collect();
     let seen: Vec<Option<jiff_sqlx::Timestamp>> =
-        places.iter().map(|place| place.map(|fix| fix.received_at.to_sqlx())).collect();
+        places.iter().map(|place| place.map(|fix| fix.was_at.to_sqlx())).collect();
     let device: Vec<Option<jiff_sqlx::Timestamp>> =
         places.iter().map(|place| place.and_then(|fix| fix.device_at).map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
     let beliefs: Vec<Option<Value>> = noted.iter().map(|(locked, state)| state.beliefs_if_new(locked)).collect();
@@ -520,26 +537,36 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
         states().map(|state| Some(state.beliefs.as_ref()?.at.to_sqlx())).collect();
     let newest: Vec<Option<jiff_sqlx::Timestamp>> =
         states().map(|state| Some(state.beliefs.as_ref()?.newest?.to_sqlx())).collect();
+    // What was kept while there was no connection may come after what was measured later.
+    let newer: Vec<bool> = noted
+        .iter()
+        .map(|(locked, state)| state.place.as_ref().is_some_and(|place| locked.placed_at.is_none_or(|at| at <= place.was_at)))
+        .collect();
+    let surroundings: Vec<Option<Value>> = states().map(|state| Some(state.surroundings.as_ref()?.0.clone())).collect();
+    let surrounded: Vec<Option<jiff_sqlx::Timestamp>> =
+        states().map(|state| Some(state.surroundings.as_ref()?.1.to_sqlx())).collect();
     sqlx::query!(
         "update terminal_state s set
             heard_at = greatest(s.heard_at, n.heard_at),
             battery_pct = coalesce(n.battery_pct, s.battery_pct),
             worn = coalesce(n.worn, s.worn),
             checked_in_at = coalesce(n.checked_in_at, s.checked_in_at),
-            place = case when n.lon is null then s.place else st_setsrid(st_makepoint(n.lon, n.lat), 4326)::geography end,
-            place_accuracy_m = case when n.lon is null then s.place_accuracy_m else n.accuracy_m end,
-            place_source = coalesce(n.source, s.place_source),
-            place_received_at = coalesce(n.placed_at, s.place_received_at),
-            place_device_at = case when n.lon is null then s.place_device_at else n.device_at end,
+            place = case when n.is_newer then st_setsrid(st_makepoint(n.lon, n.lat), 4326)::geography else s.place end,
+            place_accuracy_m = case when n.is_newer then n.accuracy_m else s.place_accuracy_m end,
+            place_source = case when n.is_newer then n.source else s.place_source end,
+            place_received_at = case when n.is_newer then n.placed_at else s.place_received_at end,
+            place_device_at = case when n.is_newer then n.device_at else s.place_device_at end,
             beliefs = coalesce(n.beliefs, s.beliefs),
             beliefs_of = coalesce(n.beliefs_of, s.beliefs_of),
             believed_at = coalesce(n.believed_at, s.believed_at),
-            newest_at = coalesce(n.newest_at, s.newest_at)
+            newest_at = coalesce(n.newest_at, s.newest_at),
+            surroundings = coalesce(n.surroundings, s.surroundings),
+            surrounded_at = coalesce(n.surrounded_at, s.surrounded_at)
          from unnest($1::text[], $2::timestamptz[], $3::smallint[], $4::boolean[], $5::timestamptz[], $6::float8[],
             $7::float8[], $8::float8[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::jsonb[], $13::integer[],
-            $14::timestamptz[], $15::timestamptz[])
+            $14::timestamptz[], $15::timestamptz[], $16::jsonb[], $17::timestamptz[], $18::boolean[])
             as n (row, heard_at, battery_pct, worn, checked_in_at, lon, lat, accuracy_m, source, placed_at, device_at,
-                beliefs, beliefs_of, believed_at, newest_at)
+                beliefs, beliefs_of, believed_at, newest_at, surroundings, surrounded_at, is_newer)
          where s.ctid = n.row::tid",
         &rows,
         heard,
@@ -556,6 +583,9 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
         &beliefs_of as &[Option<i32>],
         &believed as &[Option<jiff_sqlx::Timestamp>],
         &newest as &[Option<jiff_sqlx::Timestamp>],
+        &surroundings as &[Option<Value>],
+        &surrounded as &[Option<jiff_sqlx::Timestamp>],
+        &newer,
     )
     .execute(conn)
     .await?;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use wire::centre::Purpose;
 
 use super::contacts::Address;
-use super::{StoreError, briefing, contacts};
+use super::{StoreError, briefing, commands, contacts};
 use crate::clock;
 use crate::config::{Config, Fate};
 use crate::lines::clean_text;
@@ -151,6 +151,7 @@ pub async fn enqueue(
             }
             Effect::TellContact { rank, news } => enqueue_letter(conn, incident, *rank, *news, config, now).await?,
             Effect::TellWearer(news) => enqueue_news(conn, incident, *news, now).await?,
+            Effect::Follow => commands::follow(conn, incident, now).await?,
         }
     }
     Ok(())

@@ -122,6 +122,15 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         (Method::PUT, "/api/v1/ladders/{id}", May::Administrators, ladder),
         (Method::DELETE, "/api/v1/ladders/{id}", May::Administrators, Value::Null),
         post("/api/v1/incidents/{id}/grid-officer-called", May::Operators, Value::Null),
+        get("/api/v1/incidents/{id}/commands", May::Seers),
+        post("/api/v1/incidents/{id}/commands", May::Operators, json!({ "command": { "do": "locate" } })),
+        post("/api/v1/incidents/{id}/listen-in", May::Operators, json!({ "number": "0731-80000009", "reason": "x" })),
+        get("/api/v1/residents/{id}/commands", May::Seers),
+        post("/api/v1/residents/{id}/commands", May::Operators, json!({ "command": { "do": "find" } })),
+        post("/api/v1/residents/{id}/set-up", May::Administrators, json!({ "setting": { "do": "restart" } })),
+        get("/api/v1/residents/{id}/access-points", May::Seers),
+        (Method::PUT, "/api/v1/residents/{id}/access-points", May::Administrators, json!({ "access_points": [] })),
+        post("/api/v1/commands/{id}/cancel", May::Operators, Value::Null),
         post("/api/v1/incidents/{id}/category", May::Operators, json!({ "category": "meal" })),
         post("/api/v1/incidents/{id}/rating", May::Operators, json!({ "stars": 5 })),
         post("/api/v1/incidents/{id}/follow-up", May::Operators, json!({ "reached": "resident" })),
@@ -290,6 +299,7 @@ fn thing(path: &str, things: &Things) -> String {
         Some("contracts") => things.contract,
         Some("responders") => things.responder,
         Some("shifts") => things.shift,
+        Some("commands") => things.command,
         other => panic!("{path}: say here what {other:?} is"),
     };
     path.replace("{id}", &id.to_string()).replace("{responder}", &things.responder.to_string())
@@ -310,6 +320,7 @@ struct Things {
     contract: uuid::Uuid,
     responder: uuid::Uuid,
     shift: uuid::Uuid,
+    command: uuid::Uuid,
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -359,6 +370,8 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
         contract: house.scalar("select id from contract").await,
         responder: house.near.0,
         shift: house.scalar(shift).await,
+        // An emergency is followed from the beginning.
+        command: house.scalar("select id from command").await,
     };
     let insider = house.log_in("operator2").await;
     let outsiders = ["operator elsewhere", "supervisor elsewhere", "admin elsewhere", "grid officer elsewhere"];

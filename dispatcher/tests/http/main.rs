@@ -6,6 +6,7 @@ mod aftercare;
 mod appointments;
 mod centre;
 mod clocks;
+mod commands;
 mod connections;
 mod contracts;
 mod deliveries;

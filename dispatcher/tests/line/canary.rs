@@ -22,6 +22,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use wire::command::{Carried, Order};
 use wire::notice::Notice;
 use wire::report::Event;
 
@@ -36,6 +37,10 @@ struct NoTerminals;
 impl Terminals for NoTerminals {
     async fn tell(&self, _: Notice) -> Result<(), String> {
         Err("nobody is there".into())
+    }
+
+    async fn order(&self, _: Order) -> Result<Carried, String> {
+        Ok(Carried::Away)
     }
 }
 

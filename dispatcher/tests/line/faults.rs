@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::{Connection as _, PgPool};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use wire::command::{Carried, Order};
 use wire::notice::Notice;
 use wire::report::Event;
 
@@ -29,6 +30,10 @@ pub(crate) struct NoTerminals;
 impl Terminals for NoTerminals {
     async fn tell(&self, _: Notice) -> Result<(), String> {
         Err("there is no gateway here".into())
+    }
+
+    async fn order(&self, _: Order) -> Result<Carried, String> {
+        Ok(Carried::Away)
     }
 }
 

@@ -4,6 +4,7 @@
 mod canary;
 mod centres;
 mod channels;
+mod commands;
 mod concentrators;
 mod district;
 mod faults;
@@ -12,6 +13,7 @@ mod ladders;
 mod letters;
 mod orders;
 mod plan;
+mod positions;
 mod presses;
 mod retention;
 mod who_can_go;

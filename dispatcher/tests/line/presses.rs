@@ -13,6 +13,7 @@ use domain::press::AlertKind;
 use parking_lot::Mutex;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+use wire::command::{Carried, Order};
 use wire::notice::{News, Notice};
 use wire::receipt::Outcome;
 use wire::report::{Event, Fix, Stamp};
@@ -294,6 +295,10 @@ impl Terminals for Pager {
         self.heard.lock().push(notice);
         self.news.notify_one();
         Ok(())
+    }
+
+    async fn order(&self, _: Order) -> Result<Carried, String> {
+        Ok(Carried::Away)
     }
 }
 

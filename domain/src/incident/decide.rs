@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::{
-    Category, Centre, Class, ClosedBy, Considered, Effect, Entry, Facts, HandoverPolicy, HandoverState, Helper,
+    Category, Centre, Class, ClosedBy, Considered, Effect, Entry, Facts, Following, HandoverPolicy, HandoverState, Helper,
     Incident, News, OfferState, Origin, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts, offers,
 };
 use crate::id::{HandoverId, OfferId, ResponderId, UserId};
@@ -489,6 +489,9 @@ fn answer_presses(draft: &mut Draft<'_>) {
         draft.ask_next();
     }
     draft.next.presses_answered = draft.next.presses;
+    if is_first && draft.next.class == Class::Emergency && draft.facts.policy.following == Following::Emergencies {
+        draft.emit(Effect::Follow);
+    }
     draft.answer(News::Received);
 }
 

@@ -578,6 +578,17 @@ pub struct Policy {
     pub service_wait_max: SignedDuration,
     /// How often it is checked that an owner is still there.
     pub check_owner_every: SignedDuration,
+    /// Whether the terminal of whoever calls for help is followed.
+    pub following: Following,
+}
+
+/// Whether a terminal is asked to tell where it is, again and again, once its wearer has called for help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Following {
+    /// From the first press of an emergency.
+    Emergencies,
+    /// Nobody asks by themselves.
+    Nobody,
 }
 
 impl Default for Policy {
@@ -596,6 +607,7 @@ impl Default for Policy {
             wait_max: SignedDuration::from_mins(20),
             service_wait_max: SignedDuration::from_mins(50),
             check_owner_every: SignedDuration::from_secs(30),
+            following: Following::Emergencies,
         }
     }
 }
@@ -835,6 +847,8 @@ pub enum Effect {
     },
     /// Tell the wearer.
     TellWearer(News),
+    /// Have the wearer's terminal tell where it is, again and again for a while.
+    Follow,
 }
 
 words! {

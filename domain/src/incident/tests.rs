@@ -114,9 +114,26 @@ fn a_press_rings_calls_120_and_asks_the_nearest_in_one_decision() {
         [
             Effect::CallCentre(step.next.handovers[0].id),
             Effect::AskResponder(last_offer(&step.next).id),
+            Effect::Follow,
             Effect::TellWearer(News::Received),
         ]
     );
+}
+
+#[test]
+fn a_terminal_is_followed_from_the_first_press_of_an_emergency_unless_nobody_wants_that() {
+    let world = World::new();
+    let follows = |step: &Step| step.effects.contains(&Effect::Follow);
+    let first = world.apply(&world.press(), Input::Wake);
+    assert!(follows(&first));
+    let again = world.apply(&Incident { presses: 2, ..first.next }, Input::Wake);
+    assert!(again.effects.contains(&Effect::TellWearer(News::Received)) && !follows(&again));
+    for class in [Class::Service, Class::Wandering, Class::Welfare] {
+        assert!(!follows(&world.apply(&Incident { class, ..world.press() }, Input::Wake)), "{class:?}");
+    }
+    let mut reserved = World::new();
+    reserved.policy.following = Following::Nobody;
+    assert!(!follows(&reserved.apply(&reserved.press(), Input::Wake)));
 }
 
 #[test]

@@ -295,7 +295,7 @@ fn hear(crowd: &Crowd, number: usize, input: &mut BytesMut) -> io::Result<()> {
                     let said = crowd.people[who].lock().device.read(&publish.topic, &publish.payload)?;
                     Some((who, said))
                 });
-                if let Some((who, said @ (Stimulus::Receipt(_) | Stimulus::Notice(_)))) = stimulus {
+                if let Some((who, said @ (Stimulus::Receipt(_) | Stimulus::Notice(_) | Stimulus::Command(_)))) = stimulus {
                     crowd.happens(who, said);
                 }
             }

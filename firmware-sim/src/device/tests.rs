@@ -440,3 +440,79 @@ fn a_device_reads_its_own_topics_and_shrugs_at_the_rest() {
     assert_eq!(bench.device.read("ydt/1/P1/notice", b"{"), None);
     assert_eq!(bench.device.read("ydt/1/P1/firmware", b"{}"), None);
 }
+
+fn fix() -> Fix {
+    Fix {
+        lat: 28.228,
+        lon: 112.938,
+        acc_m: Some(12.0),
+        at: None,
+        source: Some("gnss".into()),
+        speed_kmh: None,
+        course_deg: None,
+        alt_m: None,
+    }
+}
+
+impl Bench {
+    /// What is published upon a command, by topic.
+    fn command(&mut self, id: u128, command: wire::command::Command) -> (Vec<Output>, Vec<(String, serde_json::Value)>) {
+        let not_after = self.now + SignedDuration::from_mins(10);
+        let number = u16::try_from(id).unwrap();
+        let out = self.on(Stimulus::Command(Command { id: Uuid::from_u128(id), number, command, not_after }));
+        let told = told(&out);
+        (out, told)
+    }
+}
+
+fn told(out: &[Output]) -> Vec<(String, serde_json::Value)> {
+    let leaf = |topic: &str| topic.rsplit('/').next().unwrap().to_owned();
+    let read = |publication: Publication| serde_json::from_slice(&publication.payload).unwrap();
+    published(out).into_iter().map(|publication| (leaf(&publication.topic), read(publication))).collect()
+}
+
+#[test]
+fn a_command_is_carried_out_once_and_every_copy_of_it_is_answered() {
+    let mut bench = Bench::connected();
+    bench.on(Stimulus::Located(fix()));
+    let (_, told) = bench.command(1, wire::command::Command::Locate);
+    assert_eq!(told[0].0, "fix");
+    assert_eq!(told[0].1["fixes"][0]["at"], START);
+    assert_eq!(told[1], ("ack".into(), serde_json::json!({ "command": 1, "done": true })));
+    let (_, again) = bench.command(1, wire::command::Command::Locate);
+    assert_eq!(again, told[1..]);
+
+    let (out, told) = bench.command(2, wire::command::Command::Text { text: "请打开门".into() });
+    assert!(out.contains(&Output::Sound(Sound::Chime)));
+    assert_eq!((bench.screen().0, &told[0].1["done"]), ("请打开门", &serde_json::json!(true)));
+    let (out, _) = bench.command(3, wire::command::Command::Find);
+    assert!(out.contains(&Output::Sound(Sound::Ring)));
+    let (_, told) = bench.command(4, wire::command::Command::Restart);
+    assert_eq!(told[0].1, serde_json::json!({ "command": 4, "done": false, "text": "this model does not do that" }));
+}
+
+#[test]
+fn a_burst_tells_where_the_device_is_for_as_long_as_it_was_wanted() {
+    let mut bench = Bench::connected();
+    bench.on(Stimulus::Located(fix()));
+    let (_, first) = bench.command(1, wire::command::Command::Burst { every_s: 10, for_s: 30 });
+    assert_eq!(first[0].0, "fix");
+    let fixes: Vec<usize> = (1..=40).map(|_| told(&bench.later(1)).len()).collect();
+    let told_at: Vec<usize> = fixes.iter().enumerate().filter(|(_, count)| **count > 0).map(|(at, _)| at + 1).collect();
+    assert_eq!(told_at, [10, 20]);
+}
+
+#[test]
+fn a_device_that_knows_no_place_says_so_and_one_that_is_told_too_late_does_nothing() {
+    let mut bench = Bench::connected();
+    let (_, told) = bench.command(1, wire::command::Command::Locate);
+    assert_eq!(told[0].1, serde_json::json!({ "command": 1, "done": false, "text": "no position" }));
+    let command = wire::command::Command::Text { text: "过期".into() };
+    let late = Command { id: Uuid::from_u128(2), number: 2, command, not_after: bench.now - SignedDuration::from_secs(1) };
+    let out = bench.on(Stimulus::Command(late));
+    assert_eq!((bench.screen().0, &answer_in(&out)["text"]), ("一点通 待机", &serde_json::json!("too late")));
+}
+
+fn answer_in(out: &[Output]) -> serde_json::Value {
+    told(out).remove(0).1
+}

@@ -6,6 +6,7 @@
 use domain::place::Source;
 use domain::press::AlertKind;
 use serde_json::{Map, Value, json};
+use wire::command::{Answer, Carried, Command, Order};
 use wire::directory::Dialect;
 use wire::notice::{News, Notice};
 use wire::report::{Doubt, Event, Fix, Freshness, Stamp, Status};
@@ -64,6 +65,15 @@ fn location(fields: &Map<String, Value>, message: &Message<'_>) -> Decoded {
         _ if unread => Some(Event::Unreadable { why: "its coordinates cannot be read".to_owned() }),
         _ => None,
     };
+    // Somebody asked for it, with `reportLocation`.
+    if trigger.as_deref() == Some("r") && fix.is_some() {
+        let word = Command::Locate.word().to_owned();
+        let answered = Event::CommandAnswered(Answer { number: None, word, done: Some(true), text: String::new() });
+        match &decoded.event {
+            None => decoded.event = Some(answered),
+            Some(_) => decoded.also.push(answered),
+        }
+    }
     for doubt in reading.doubts {
         decoded.doubt(doubt);
     }
@@ -145,6 +155,23 @@ pub(super) fn encode_notice(notice: &Notice) -> Outgoing {
         topic: topics::topic(Dialect::OwnTracks, &notice.serial, "cmd"),
         payload: command.to_string().into_bytes(),
     }
+}
+
+/// The application can be asked where it is, and, on iOS, shown a text. Its position says that it was asked for; that
+/// it has shown a text, nothing does.
+pub(super) fn encode_order(order: &Order) -> Result<(Outgoing, Carried), Carried> {
+    let (command, carried) = match &order.command {
+        Command::Locate => (json!({ "_type": "cmd", "action": "reportLocation" }), Carried::Posted { is_answered: true }),
+        Command::Text { text } => {
+            // The application renders the text as HTML.
+            let text = text.replace(['<', '>', '&'], " ");
+            let command = json!({ "_type": "cmd", "action": "action", "notification": text, "content": text });
+            (command, Carried::Posted { is_answered: false })
+        }
+        _ => return Err(Carried::NoWord),
+    };
+    let topic = topics::topic(Dialect::OwnTracks, &order.serial, "cmd");
+    Ok((Outgoing { topic, payload: command.to_string().into_bytes() }, carried))
 }
 
 fn words(notice: &Notice) -> String {

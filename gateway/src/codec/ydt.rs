@@ -8,6 +8,7 @@ use domain::press::AlertKind;
 use domain::word::Word as _;
 use serde_json::{Map, Value};
 use uuid::Uuid;
+use wire::command::{Answer, Carried, Command, Order};
 use wire::directory::Dialect;
 use wire::notice::Notice;
 use wire::receipt::Outcome;
@@ -21,6 +22,8 @@ mod plain;
 
 /// No terminal has a reason to hold back more than this; of a longer batch the newest are kept.
 const FIXES_MAX: usize = 1000;
+/// So much of what it says to a command is read, in letters.
+const ANSWER_MAX: usize = 200;
 
 pub(super) fn decode(message: &Message<'_>) -> Decoded {
     if message.leaf == leaf::FIX
@@ -187,10 +190,44 @@ fn status(fields: &Map<String, Value>) -> Decoded {
 }
 
 fn ack(fields: &Map<String, Value>) -> Decoded {
+    if fields.contains_key("command") && !fields.contains_key("notice") {
+        return command_ack(fields);
+    }
     match fields.get("notice").and_then(Value::as_str).and_then(|text| text.trim().parse::<Uuid>().ok()) {
         Some(notice) => Decoded::event(Event::NoticeAcknowledged { notice }),
         None => Decoded::unreadable("it does not say which notice"),
     }
+}
+
+/// That a terminal has done what it was told, or not.
+fn command_ack(fields: &Map<String, Value>) -> Decoded {
+    let mut reading = Reading::new(fields, "");
+    let number = reading.counter("command").and_then(|number| u16::try_from(number).ok());
+    if number.is_none() {
+        return Decoded::unreadable("it does not say which command");
+    }
+    let done = reading.yes_no("done");
+    let text = reading.text("text", ANSWER_MAX).unwrap_or_default();
+    let mut decoded =
+        Decoded::event(Event::CommandAnswered(Answer { number, word: leaf::COMMAND.to_owned(), done, text }));
+    for doubt in reading.doubts {
+        decoded.doubt(doubt);
+    }
+    decoded
+}
+
+/// Everything but what belongs to a telephone, or to a maker.
+pub(super) fn encode_order(order: &Order) -> Result<(Outgoing, Carried), Carried> {
+    if matches!(order.command, Command::ListenIn { .. } | Command::Raw { .. }) {
+        return Err(Carried::NoWord);
+    }
+    let command = wire::ydt::Command {
+        id: order.id,
+        number: order.number,
+        command: order.command.clone(),
+        not_after: order.not_after,
+    };
+    Ok((written(&order.serial, leaf::COMMAND, &command), Carried::Posted { is_answered: true }))
 }
 
 pub(super) fn encode_receipt(serial: &str, stamp: Stamp, outcome: Outcome) -> Outgoing {

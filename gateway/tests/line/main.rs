@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wire::bus::Presence;
+use wire::command::{Carried, Command, Order};
 use wire::directory::{Dialect, Directory, Terminal, Update};
 use wire::internal::Key;
 use wire::notice::{Delivered, News, Notice};
@@ -250,6 +251,49 @@ fn notice(serial: &str) -> Notice {
         not_after: Timestamp::UNIX_EPOCH,
         drill: false,
     }
+}
+
+fn order(serial: &str, command: Command) -> Order {
+    Order {
+        version: wire::command::VERSION,
+        id: Uuid::from_u128(80),
+        serial: serial.into(),
+        command,
+        number: 7,
+        not_after: Timestamp::UNIX_EPOCH,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_leaves_in_its_terminals_dialect_or_it_is_said_why_not() {
+    let line = line(Mood::Well, |_| {}).await;
+    let notifier = line.gateway.notifier();
+    let posted = |is_answered| Ok(Carried::Posted { is_answered });
+    assert_eq!(notifier.order(order("P1", Command::Burst { every_s: 10, for_s: 60 })).await, posted(true));
+    assert_eq!(notifier.order(order("chen/phone", Command::Locate)).await, posted(true));
+    let text = Command::Text { text: "<b>开门".into() };
+    assert_eq!(notifier.order(order("chen/phone", text)).await, posted(false));
+    assert_eq!(notifier.order(order("chen/phone", Command::Find)).await, Ok(Carried::NoWord));
+    assert_eq!(notifier.order(order("P1", Command::ListenIn { number: "120".into() })).await, Ok(Carried::NoWord));
+    let stranger = notifier.order(order("P404", Command::Locate)).await;
+    assert_eq!(stranger, Err(GatewayError::UnknownTerminal("P404".into())));
+
+    let heard = line.door.until(|heard| heard.down.len() == 3).await;
+    let said = |at: usize| -> (&str, Option<Uuid>, serde_json::Value) {
+        let down = &heard.down[at];
+        (&down.topic, down.notice, serde_json::from_slice(&down.payload).unwrap())
+    };
+    let id = Some(Uuid::from_u128(80));
+    let burst = serde_json::json!({
+        "id": Uuid::from_u128(80), "number": 7, "do": "burst", "every_s": 10, "for_s": 60,
+        "not_after": "1970-01-01T00:00:00Z",
+    });
+    assert_eq!(said(0), ("ydt/1/P1/command", id, burst));
+    let locate = serde_json::json!({ "_type": "cmd", "action": "reportLocation" });
+    assert_eq!(said(1), ("owntracks/chen/phone/cmd", id, locate));
+    assert_eq!(said(2).2["content"], " b 开门");
+    assert_eq!(line.count("orders_sent"), 3);
+    line.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

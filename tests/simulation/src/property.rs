@@ -493,7 +493,12 @@ fn has_called(incident: &Incident) -> bool {
 fn received_is_told(decision: &Decision<'_>) -> Result<(), Broken> {
     let is_told = decision.step.effects.contains(&Effect::TellWearer(News::Received));
     let is_due = was_answered(decision) && has_called(decision.before);
-    hold(is_told == is_due, Property::PressesAnswered, || format!("{:?}", decision.step.effects))
+    hold(is_told == is_due, Property::PressesAnswered, || format!("{:?}", decision.step.effects))?;
+    // A terminal is followed from the first answer to an emergency, and that is asked once.
+    let follows = decision.step.effects.iter().filter(|effect| **effect == Effect::Follow).count();
+    let is_first = was_answered(decision) && decision.before.presses_answered == 0;
+    let wanted = usize::from(is_first && decision.before.class == Class::Emergency);
+    hold(follows == wanted, Property::PressesAnswered, || format!("followed {follows} times instead of {wanted}"))
 }
 
 fn one_goes(history: &History, decision: &Decision<'_>) -> Result<(), Broken> {
@@ -842,7 +847,7 @@ fn effects_match(decision: &Decision<'_>) -> Result<(), Broken> {
         }
     }
     let mut done: Vec<_> =
-        step.effects.iter().filter(|effect| !matches!(effect, Effect::TellWearer(_))).cloned().collect();
+        step.effects.iter().filter(|effect| !matches!(effect, Effect::TellWearer(_) | Effect::Follow)).cloned().collect();
     for effect in &expected {
         let place = done.iter().position(|done| done == effect);
         hold(place.is_some(), Property::EffectsMatch, || format!("{effect:?} is missing"))?;

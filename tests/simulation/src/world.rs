@@ -484,7 +484,8 @@ impl World {
             Effect::DismissResponder(_)
             | Effect::StandCentreDown(_)
             | Effect::TellContact { .. }
-            | Effect::TellWearer(_) => {}
+            | Effect::TellWearer(_)
+            | Effect::Follow => {}
         }
     }
 

@@ -3,9 +3,11 @@
 //! Without `--apply` nothing is written: every problem is told with its row, field and value. With it, everything is
 //! written in one transaction, or nothing. [`sheet`] turns bytes into rows, [`cell`] reads what a cell says,
 //! [`residents`], [`providers`] and [`responders`] know what the columns mean; all of them are pure; [`written`] puts a
-//! row into the database, and makes the secrets that it needs. Terminals come by `yidiantong terminal provision`.
+//! row into the database, and makes the secrets that it needs. Terminals come by `yidiantong terminal provision`. A table
+//! of cells has a million rows and no headings that matter: [`cells`] reads it as it comes.
 
 pub(super) mod cell;
+mod cells;
 mod columns;
 mod providers;
 mod residents;
@@ -33,7 +35,7 @@ use self::written::{Made, Written};
 use super::node::{Tree, datum};
 use super::{Over, Place, say, say_json, with_database, write_private};
 
-/// Bring in a list of residents, providers or responders. Without --apply it is only looked at.
+/// Bring in a list of residents, providers or responders, or a table of cells. Without --apply it is only looked at.
 #[derive(Debug, clap::Args)]
 pub struct Import {
     /// What it is a list of.
@@ -68,6 +70,8 @@ enum Kind {
     Providers,
     /// The people who go.
     Responders,
+    /// Cells of mobile networks with their places, in the columns of OpenCelliD's files.
+    Cells,
 }
 
 /// What bringing a list in would do.
@@ -162,6 +166,9 @@ const PROBLEMS_SHOWN: usize = 200;
 impl Import {
     /// Does it.
     pub async fn run(self, place: &Place, stop: &CancellationToken) -> anyhow::Result<()> {
+        if self.kind == Kind::Cells {
+            return self.bring_in_cells(place, stop).await;
+        }
         let bytes = std::fs::read(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))?;
         let sheet = Sheet::read(&bytes).with_context(|| format!("{} cannot be brought in", self.file.display()))?;
         with_database(place, stop, async |_, database| {
@@ -170,6 +177,7 @@ impl Import {
             match self.kind {
                 Kind::Residents | Kind::Providers => roll::hold(&mut tx).await?,
                 Kind::Responders => roll::hold_responders(&mut tx).await?,
+                Kind::Cells => {}
             }
             let known = Tree::read(&mut tx).await?;
             let default_node = self.node.as_deref().map(|text| known.find(text)).transpose()?.map(|node| node.id);
@@ -203,6 +211,7 @@ impl Import {
                     let plan = responders::plan(&sheet, &columns, &around);
                     self.carry_out(tx, &sheet, &columns.unknown, plan).await
                 }
+                Kind::Cells => Ok(()),
             }
         })
         .await

@@ -101,6 +101,18 @@ impl Caller {
         self.send(at, &Call { method: Method::PUT, path, body: Some(&body) }, within).await
     }
 
+    /// The answer of this one far end.
+    pub(crate) async fn post_at<A: DeserializeOwned>(
+        &self,
+        at: usize,
+        path: &str,
+        body: &impl Serialize,
+        within: Duration,
+    ) -> Result<A, Unanswered> {
+        let body = written(body);
+        self.send(at, &Call { method: Method::POST, path, body: Some(&body) }, within).await
+    }
+
     async fn in_turn<A: DeserializeOwned>(&self, call: Call<'_>, within: Duration) -> Result<A, Unanswered> {
         let count = self.addresses.len();
         let first = match self.begin {

@@ -1,0 +1,142 @@
+//! Has terminals told what to do: takes commands that are due, hands each to the gateway, records what it said of it.
+//! What the terminal makes of it comes back with the reports.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+use wire::command::{Carried, Order, VERSION};
+
+use crate::desk::Desk;
+use crate::outbox::Terminals;
+use crate::store::StoreError;
+use crate::store::commands::{self, Came, Due, Still};
+
+/// How often it is looked for commands when nobody says that there are some.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How many are on their way at once.
+const LEASED_MAX: i64 = 64;
+/// A terminal that is not there, or a gateway that does not answer, is tried again this soon; then ever more slowly.
+const RETRY_AFTER_S: [i64; 5] = [1, 5, 15, 30, 60];
+/// What was sent and not answered is sent again this soon, and then no more: a terminal that shows each copy of a text
+/// would show it for ever.
+const REPEAT_AFTER_S: [i64; 4] = [5, 15, 30, 60];
+
+/// Sends until told to stop.
+pub(crate) async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationToken) {
+    let mut sending = JoinSet::new();
+    loop {
+        let unsent = desk.unsent.notified();
+        tokio::pin!(unsent);
+        unsent.as_mut().enable();
+        while sending.try_join_next().is_some() {}
+        let room = LEASED_MAX - i64::try_from(sending.len()).unwrap_or(LEASED_MAX);
+        let due = if room > 0 { lease(&desk, room).await } else { Vec::new() };
+        if !due.is_empty() {
+            for due in due {
+                let (desk, terminals) = (desk.clone(), Arc::clone(&terminals));
+                sending.spawn(async move { deliver(&desk, &*terminals, due).await });
+            }
+            continue;
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = unsent => {}
+            Some(_) = sending.join_next() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+    sending.join_all().await;
+}
+
+async fn lease(desk: &Desk, room: i64) -> Vec<Due> {
+    let leased = async { commands::lease(&mut *desk.conn().await?, room).await };
+    leased.await.unwrap_or_else(|cause: StoreError| {
+        warn!(%cause, "which commands are due cannot be read");
+        Vec::new()
+    })
+}
+
+async fn deliver(desk: &Desk, terminals: &dyn Terminals, due: Due) {
+    let came = match due.still {
+        Still::Expired => Came::Expired,
+        Still::Cancelled => Came::Cancelled,
+        Still::Wanted => send(terminals, &due).await,
+    };
+    debug!(command.id = %due.id, terminal.serial = due.serial, came = word(&came), "a command was looked at");
+    let recording = async {
+        commands::record(&mut *desk.conn().await?, &due, came).await?;
+        desk.live.nudge();
+        Ok::<_, StoreError>(())
+    };
+    if let Err(cause) = recording.await {
+        // The lease runs out and it is tried again.
+        warn!(command.id = %due.id, %cause, "what came of a command could not be recorded");
+    }
+}
+
+async fn send(terminals: &dyn Terminals, due: &Due) -> Came {
+    let Some(command) = due.command.clone() else {
+        return Came::Refused("it was asked for by another version, and cannot be read here".into());
+    };
+    let (serial, number, not_after) = (due.serial.clone(), due.number, due.not_after);
+    let order = Order { version: VERSION, id: due.id, serial, command, number, not_after };
+    match terminals.order(order).await {
+        Ok(carried) => came_of(carried, due.tries, due.sends),
+        Err(cause) => {
+            warn!(command.id = %due.id, %cause, "a command was not taken by a gateway");
+            Came::RetryIn(step(&RETRY_AFTER_S, due.tries))
+        }
+    }
+}
+
+/// What a gateway's word means for a command that was tried, and left, so often before.
+fn came_of(carried: Carried, tries: i32, sends: i32) -> Came {
+    let repeat = usize::try_from(sends).ok().and_then(|sends| REPEAT_AFTER_S.get(sends));
+    let repeat = repeat.map(|&seconds| SignedDuration::from_secs(seconds));
+    match carried {
+        Carried::Sent { is_answered: true } | Carried::Posted { is_answered: true } => {
+            repeat.map_or(Came::SentForGood, Came::Sent)
+        }
+        Carried::Sent { is_answered: false } => Came::Left,
+        Carried::Posted { is_answered: false } => Came::Posted(step(&REPEAT_AFTER_S, sends)),
+        Carried::Away => Came::RetryIn(step(&RETRY_AFTER_S, tries)),
+        Carried::NoWord => Came::Refused("this terminal's dialect has no word for it".into()),
+        Carried::Unfit { why } => Came::Refused(why),
+    }
+}
+
+fn step(waits_s: &[i64], tries: i32) -> SignedDuration {
+    let tries = usize::try_from(tries).unwrap_or(0);
+    SignedDuration::from_secs(waits_s[tries.min(waits_s.len() - 1)])
+}
+
+/// For the log: nothing of what was asked or answered.
+const fn word(came: &Came) -> &'static str {
+    match came {
+        Came::Sent(_) | Came::SentForGood | Came::Posted(_) | Came::Left => "sent",
+        Came::RetryIn(_) => "retried",
+        Came::Refused(_) => "refused",
+        Came::Expired => "expired",
+        Came::Cancelled => "cancelled",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_answered_is_sent_again_a_few_times_and_then_only_waited_for() {
+        let sent = |sends| came_of(Carried::Sent { is_answered: true }, 99, sends);
+        assert_eq!(sent(0), Came::Sent(SignedDuration::from_secs(5)));
+        assert_eq!(sent(3), Came::Sent(SignedDuration::from_secs(60)));
+        assert_eq!(sent(4), Came::SentForGood);
+        assert_eq!(came_of(Carried::Sent { is_answered: false }, 0, 0), Came::Left);
+        assert_eq!(came_of(Carried::Away, 99, 0), Came::RetryIn(SignedDuration::from_secs(60)));
+        assert!(matches!(came_of(Carried::NoWord, 0, 0), Came::Refused(_)));
+    }
+}
