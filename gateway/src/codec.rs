@@ -1,13 +1,24 @@
 //! Device dialects: bytes in, typed parts of a report out; receipts and notices in, bytes out.
 //!
-//! A codec is a pure function. It looks nothing up, keeps nothing between calls and reads no clock,
-//! and no byte string makes it panic. It never throws a press away: what cannot be read becomes a
+//! A codec is a pure function. It looks nothing up, keeps nothing between calls (but for a [`conversation`], which is the
+//! little that a connection has to remember) and reads no clock, and no byte string makes it panic. It never throws a press away: what cannot be read becomes a
 //! [`Doubt`], and a message on the alert lane of which nothing can be read becomes
 //! [`Event::Unreadable`], which rings. Which terminal may say what is the edge's business; who the
 //! person is, the dispatcher's.
 
+mod alarms;
+mod calendar;
+pub mod conversation;
+mod cursor;
+pub mod framing;
+mod gt06;
+pub mod inspect;
+mod jt808;
+mod news;
 mod owntracks;
 mod reading;
+pub mod told;
+mod watch;
 mod ydt;
 
 use jiff::Timestamp;

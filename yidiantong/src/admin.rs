@@ -1,5 +1,5 @@
 //! What administrators type: `yidiantong migrate`, `doctor`, `user`, `terminal`, `concentrator`, `node`, `import`, `backup`, `restore`,
-//! `config`. Each command is a room of its own below; here is what they share: which settings hold, the way to the
+//! `config`, `decode`. Each command is a room of its own below; here is what they share: which settings hold, the way to the
 //! database, and how they speak.
 //!
 //! What is asked for goes to standard output, in words or (`--json`) as JSON; a refusal is one sentence that says what
@@ -8,6 +8,7 @@
 pub mod backup;
 pub mod concentrator;
 pub mod config;
+pub mod decode;
 pub mod doctor;
 pub mod import;
 pub mod migrate;

@@ -38,6 +38,7 @@ enum Command {
     /// Run broker, gateway, dispatcher and console in one process.
     Serve(Serve),
     Config(admin::config::Config),
+    Decode(admin::decode::Decode),
     Migrate(admin::migrate::Migrate),
     Doctor(admin::doctor::Doctor),
     User(admin::user::User),
@@ -113,6 +114,7 @@ fn run(place: &Place, command: Command) -> anyhow::Result<ExitCode> {
                 roles::dispatcher::run(arguments.read(place)?, place.database_url.clone(), stop).await?;
             }
             Command::Config(config) => config.run(),
+            Command::Decode(decode) => decode.run()?,
             Command::Migrate(migrate) => migrate.run(place, &stop).await?,
             Command::Doctor(doctor) => {
                 let is_well = doctor.run(place, &stop).await?;

@@ -1,0 +1,217 @@
+//! Alarms: which one it is stands in a byte of its own and in the terminal's state, and neither is where it always is.
+
+use wire::report::Status;
+
+use super::super::cursor::Cursor;
+use super::super::told::{Alarm, Alarms, Kind, Point, Told};
+use super::Session;
+use super::frame::Frame;
+use super::messages::{Said, at_no_place, told};
+use super::position::{self, Width};
+
+/// Alarms by their byte. What is not here is nobody's, and rings as an alarm of no known kind.
+const CODES: &[(u8, Option<Alarm>)] = &[
+    (0x00, None),
+    (0x01, Some(Alarm::Sos)),
+    (0x02, Some(Alarm::PowerCut)),
+    (0x03, Some(Alarm::Vibration)),
+    (0x04, Some(Alarm::FenceEnter)),
+    (0x05, Some(Alarm::FenceExit)),
+    (0x06, Some(Alarm::Overspeed)),
+    (0x09, Some(Alarm::Tow)),
+    // Into and out of places without satellites; switched on: nothing that anybody has to know.
+    (0x0a, None),
+    (0x0b, None),
+    (0x0c, Some(Alarm::PowerOn)),
+    (0x0d, None),
+    (0x0e, Some(Alarm::LowPower)),
+    (0x0f, Some(Alarm::LowPower)),
+    (0x10, Some(Alarm::Sim)),
+    (0x11, Some(Alarm::PowerOff)),
+    (0x13, Some(Alarm::Tamper)),
+    (0x14, Some(Alarm::Door)),
+    (0x15, Some(Alarm::LowBattery)),
+    (0x17, Some(Alarm::FakeCell)),
+    (0x18, Some(Alarm::Tamper)),
+    (0x19, Some(Alarm::LowBattery)),
+    (0x20, Some(Alarm::Sleep)),
+    (0x23, Some(Alarm::Fall)),
+    (0x29, Some(Alarm::Harsh)),
+    (0x2a, Some(Alarm::Harsh)),
+    (0x2b, Some(Alarm::Harsh)),
+    (0x2c, Some(Alarm::Collision)),
+    (0x30, Some(Alarm::Harsh)),
+    (0xfe, Some(Alarm::Ignition)),
+    (0xff, Some(Alarm::Ignition)),
+];
+
+/// Alarms by bits 5 to 3 of the terminal's state.
+const STATES: [Option<Alarm>; 8] = [
+    None,
+    Some(Alarm::Vibration),
+    Some(Alarm::PowerCut),
+    Some(Alarm::LowBattery),
+    Some(Alarm::Sos),
+    // What these are differs between models.
+    None,
+    None,
+    None,
+];
+
+/// How much of an alarm's byte is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Code {
+    /// It is where it should be.
+    Certain,
+    /// Something else may stand there: nothing is made of what nobody knows.
+    Likely,
+    /// Something else stands there more often than not: only a call for help is believed.
+    Doubtful,
+}
+
+fn of_code(code: u8, belief: Code) -> Option<Alarm> {
+    let found = CODES.iter().find(|(known, _)| *known == code);
+    match belief {
+        Code::Certain => found.map_or(Some(Alarm::General), |found| found.1),
+        Code::Likely => found.and_then(|found| found.1),
+        Code::Doubtful => found.and_then(|found| found.1).filter(|alarm| matches!(alarm, Alarm::Sos | Alarm::Fall)),
+    }
+}
+
+fn of_info(info: u8) -> Option<Alarm> {
+    STATES.get(usize::from(info >> 3 & 7)).copied().flatten()
+}
+
+/// What the terminal says about itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) alarms: Alarms,
+    pub(super) status: Status,
+}
+
+impl State {
+    /// State, voltage, signal, alarm.
+    fn read(from: &mut Cursor<'_>, belief: Code) -> Option<Self> {
+        let (info, voltage, _signal, code) = (from.u8()?, from.u8()?, from.u8()?, from.u8()?);
+        let alarms = [of_info(info), of_code(code, belief)].into_iter().flatten().collect();
+        Some(Self { alarms, status: status(info, Some(voltage)) })
+    }
+
+    /// Of a heartbeat, in which some models have a voltage of two bytes and others a good deal more.
+    pub(super) fn of_heartbeat(frame: &Frame<'_>) -> Option<Self> {
+        let (&info, rest) = frame.body.split_first()?;
+        let is_usual = matches!(*rest, [voltage, signal, _, _] if voltage <= 6 || (voltage <= 100 && signal <= 5));
+        if frame.proto == 0x13 && is_usual {
+            return Self::read(&mut Cursor::new(frame.body), Code::Likely);
+        }
+        // Two bytes of voltage, signal, alarm.
+        let code = rest.get(3).copied().unwrap_or_default();
+        let code = if rest.len() == 4 || frame.proto == 0x23 { of_code(code, Code::Doubtful) } else { None };
+        let alarms = [of_info(info), code].into_iter().flatten().collect();
+        Some(Self { alarms, status: status(info, None) })
+    }
+}
+
+/// Voltage is told in six steps, or as a percentage.
+fn status(info: u8, voltage: Option<u8>) -> Status {
+    const STEPS: [u8; 7] = [0, 5, 10, 25, 50, 80, 100];
+    let battery_pct = voltage.and_then(|voltage| match voltage {
+        0..=6 => STEPS.get(usize::from(voltage)).copied(),
+        7..=100 => Some(voltage),
+        _ => None,
+    });
+    Status { battery_pct, charging: Some(info & 4 != 0), worn: None }
+}
+
+/// A place, a cell, the terminal's state.
+pub(super) fn with_place(said: &Said<'_>, _: &mut Session) -> Told {
+    let mut fields = Cursor::new(said.frame.body);
+    let point = position::place(&mut fields, said.ahead_s);
+    // Behind the state and the language, the number of the fence.
+    let tail = if said.frame.proto == 0x27 { 6 } else { 5 };
+    let (cell, belief) = match fields.len().checked_sub(tail) {
+        // Without the length of what is told about the cell.
+        Some(8) => (position::network_and_cell(&mut fields, Width::Narrow), Code::Doubtful),
+        Some(9) => {
+            let _len = fields.u8();
+            (position::network_and_cell(&mut fields, Width::Narrow), Code::Certain)
+        }
+        Some(10) => {
+            let _len = fields.u8();
+            let is_long_network = fields.rest().first().is_some_and(|mcc| mcc & 0x80 != 0);
+            let width = if is_long_network { Width::Narrow } else { Width::Middle };
+            (position::network_and_cell(&mut fields, width), Code::Certain)
+        }
+        // More than usual: where the length says.
+        Some(_) if fields.rest().first().is_some_and(|len| (9..=11).contains(len)) => {
+            let len = fields.u8().map_or(0, usize::from);
+            let mut cell = Cursor::new(fields.take(len - 1).unwrap_or_default());
+            let width = if len == 9 { Width::Narrow } else { Width::Middle };
+            (position::network_and_cell(&mut cell, width), Code::Certain)
+        }
+        _ => (None, Code::Doubtful),
+    };
+    told_with(said, point, cell, State::read(&mut fields, belief))
+}
+
+/// The same with a cell of a newer network, and the number of a fence.
+pub(super) fn wide_with_place(said: &Said<'_>, _: &mut Session) -> Told {
+    let mut fields = Cursor::new(said.frame.body);
+    let point = position::place(&mut fields, said.ahead_s);
+    // With or without the length before it.
+    if fields.rest().first().is_some_and(|len| usize::from(*len) + 5 <= fields.len() && (15..=17).contains(len)) {
+        let _len = fields.u8();
+    }
+    let cell = position::network_and_cell(&mut fields, Width::Wide);
+    told_with(said, point, cell, State::read(&mut fields, Code::Certain))
+}
+
+/// A cell and the terminal's state, no place.
+pub(super) fn with_cell(said: &Said<'_>, _: &mut Session) -> Told {
+    with_only_cell(said, Width::Narrow)
+}
+
+pub(super) fn wide_with_cell(said: &Said<'_>, _: &mut Session) -> Told {
+    with_only_cell(said, Width::Wide)
+}
+
+fn with_only_cell(said: &Said<'_>, width: Width) -> Told {
+    let mut fields = Cursor::new(said.frame.body);
+    let cell = position::network_and_cell(&mut fields, width);
+    told_with(said, Some(at_no_place(None)), cell, State::read(&mut fields, Code::Certain))
+}
+
+/// A time and a code, from cameras; the code is not that of the others.
+pub(super) fn short(said: &Said<'_>, _: &mut Session) -> Told {
+    let mut fields = Cursor::new(said.frame.body);
+    let (date, time, code) = (fields.array(), fields.array(), fields.u8());
+    let at = date.zip(time).and_then(|(date, time)| super::super::calendar::moment(date, time, said.ahead_s));
+    if fields.len() > 0 || code.is_none_or(|code| code == 0) {
+        return told(Kind::Other, said);
+    }
+    let mut told = told(Kind::Alarm, said);
+    told.points.push(Point { alarms: Alarm::General.into(), ..at_no_place(at) });
+    told
+}
+
+fn told_with(said: &Said<'_>, point: Option<Point>, cell: Option<wire::report::Cell>, state: Option<State>) -> Told {
+    let mut told = told(Kind::Alarm, said);
+    if point.is_none() {
+        told.unread("position");
+    }
+    let mut point = point.unwrap_or_default();
+    point.surroundings.cells.extend(cell);
+    match state {
+        Some(state) => {
+            told.status = state.status;
+            point.alarms = state.alarms;
+        }
+        // An alarm, and nobody can say which.
+        None => {
+            told.unread("alarm");
+            point.alarms = Alarm::General.into();
+        }
+    }
+    told.points.push(point);
+    told
+}
