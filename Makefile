@@ -48,7 +48,7 @@ bench: packages-bench console ## what the front door carries, beside Mosquitto a
 	SQLX_OFFLINE=true cargo bench -p domain -p broker -p gateway --benches
 
 .PHONY: fuzz
-fuzz: packages-fuzz ## any bytes at the door, for half an hour (FUZZ_SECONDS=)
+fuzz: packages-fuzz ## any bytes at the door, for half an hour, and on each dialect's connection, ten minutes each (FUZZ_SECONDS=, FUZZ_TARGET=)
 	scripts/fuzz
 
 .PHONY: mutants

@@ -11,6 +11,8 @@ mod calendar;
 pub mod conversation;
 mod cursor;
 pub mod framing;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod gt06;
 pub mod inspect;
 mod jt808;
@@ -83,6 +85,7 @@ pub struct Decoded {
     /// The terminal's state, where told.
     pub status: Option<Status>,
     /// What the terminal hears around it.
+    #[serde(skip_serializing_if = "Surroundings::is_empty")]
     pub surroundings: Surroundings,
     /// What was measured on the wearer's body.
     pub vitals: Vec<Vital>,
@@ -170,5 +173,11 @@ pub fn dialect_of(topic: &str) -> Dialect {
     if topic == "owntracks" || topic.starts_with("owntracks/") { Dialect::OwnTracks } else { Dialect::Ydt }
 }
 
+#[cfg(test)]
+mod captured;
+#[cfg(test)]
+mod corpora;
+#[cfg(test)]
+mod streams;
 #[cfg(test)]
 mod tests;

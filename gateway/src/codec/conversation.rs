@@ -106,10 +106,18 @@ impl Turn<'_> {
         self.told.lane()
     }
 
+    /// The same, apart from the frame that it was read from.
+    pub fn into_owned(self) -> Turn<'static> {
+        let identity = self.identity.map(|identity| Cow::Owned(identity.into_owned()));
+        Turn { identity, told: self.told, replies: self.replies }
+    }
+
     /// The dialect's share of a report.
     pub fn into_decoded(self, received_at: Timestamp) -> Decoded {
+        let is_stored = self.told.is_stored();
         let mut decoded = self.told.into_decoded();
-        if let (Some(device_at), false) = (decoded.stamp.device_at, decoded.event == Some(Event::Offline)) {
+        let has_own_time = is_stored || decoded.event == Some(Event::Offline);
+        if let (Some(device_at), false) = (decoded.stamp.device_at, has_own_time) {
             let seconds = device_at.duration_since(received_at).as_secs();
             if seconds.abs() > CLOCK_OFF_SECONDS {
                 decoded.doubt(Doubt::ClockOff { seconds });

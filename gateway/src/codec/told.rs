@@ -236,12 +236,17 @@ impl Told {
         self.points.iter().fold(Alarms::default(), |all, point| all | point.alarms)
     }
 
+    /// Whether all of it was kept from when there was no connection: its times are old, and the clock is right.
+    pub fn is_stored(&self) -> bool {
+        !self.points.is_empty() && self.points.iter().all(|point| point.stored)
+    }
+
     /// Which lane it belongs to.
     pub fn lane(&self) -> Lane {
         let is_press = |event: &Event| {
             matches!(event, Event::Alert { .. } | Event::Cancel | Event::CheckIn | Event::Request { .. })
         };
-        let rings = self.alarms().iter().any(|alarm| is_press(&alarm.event()));
+        let rings = self.alarms().events().any(|event| is_press(&event));
         if rings || self.event.as_ref().is_some_and(is_press) { Lane::Alert } else { Lane::Telemetry }
     }
 
@@ -262,7 +267,7 @@ impl Told {
         let alarms = self.alarms();
         let mut decoded = Decoded { vitals: self.vitals, doubts: self.doubts, ..Decoded::default() };
         decoded.stamp = Stamp { boot: None, seq: self.seq, device_at: self.points.last().and_then(|point| point.at) };
-        let mut events = alarms.iter().map(Alarm::event).collect::<Vec<_>>();
+        let mut events = alarms.events().collect::<Vec<_>>();
         events.dedup();
         events.extend(self.event);
         events.extend(self.answer.map(Event::CommandAnswered));
@@ -322,6 +327,15 @@ impl Point {
         if !self.surroundings.is_empty() {
             decoded.surroundings = self.surroundings;
         }
+    }
+}
+
+impl Alarms {
+    /// What they mean to us, the gravest first.
+    pub fn events(self) -> impl Iterator<Item = Event> {
+        // Told twice, once with the direction.
+        let is_told = self.contains(Alarm::FenceEnter) || self.contains(Alarm::FenceExit);
+        self.iter().filter(move |alarm| *alarm != Alarm::Fence || !is_told).map(Alarm::event)
     }
 }
 

@@ -84,6 +84,14 @@ pub(crate) fn cut(bytes: &[u8]) -> Cut {
         },
     };
     if let Some(wifi) = wifi_end(bytes) {
+        let until = match wifi {
+            End::At(end) => end.min(bytes.len()),
+            End::Unknown => bytes.len(),
+        };
+        let stops = bytes.get(..until).unwrap_or_default().windows(2).enumerate().filter(|(_, pair)| **pair == STOP);
+        if let Some(inner) = stops.map(|(at, _)| at + 2).find_map(|end| inner_start(bytes, end)) {
+            return Cut::junk(inner, "the next frame begins before it ends");
+        }
         match wifi {
             End::Unknown => return Cut::More,
             End::At(end) if bytes.len() < end => return Cut::More,
@@ -101,11 +109,25 @@ pub(crate) fn cut(bytes: &[u8]) -> Cut {
             continue;
         }
         let end = at + 2;
+        // Noise that looked like a beginning swallows no whole frame.
+        if let Some(inner) = inner_start(bytes, end) {
+            return Cut::junk(inner, "the next frame begins before it ends");
+        }
         if end == head.end || (end > head.end && is_missed(bytes, &head)) || ends_early(bytes, &head, at) {
             return Cut::frame(end);
         }
     }
     if bytes.len() < head.end.max(CLONE_MAX) { Cut::More } else { Cut::junk(start(bytes), "without an end") }
+}
+
+/// Where a frame begins whose length and checksum are right, and which ends at `end`, behind another beginning.
+fn inner_start(bytes: &[u8], end: usize) -> Option<usize> {
+    (2..end.checked_sub(LEN_MIN + 5)?).find(|&start| {
+        bytes.get(start..end).is_some_and(|inner| {
+            Head::of(inner).is_some_and(|head| head.end == inner.len() && head.len >= LEN_MIN)
+                && inner.len().checked_sub(STOP.len()).and_then(|stop| inner.get(..stop)).is_some_and(is_summed)
+        })
+    })
 }
 
 /// Whether there is no stop where the length says.

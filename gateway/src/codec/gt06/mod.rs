@@ -83,17 +83,20 @@ impl Speaker for Session {
         let known = self.id.clone();
         let mut told = reader(&Said { frame: parsed, ahead_s }, self);
         told.seq = parsed.serial.map(u32::from);
+        let mut is_believed = true;
         if let Some(what) = damage(&parsed) {
             told.damaged(what);
             told.answer = None;
             if context.strictness == Strictness::Strict {
                 told = told.disbelieved(what);
+                is_believed = false;
                 // Whoever it was before: this login may be anybody's.
                 self.id = known;
             }
         }
         let when = if told.lane() == Lane::Alert { When::Durable } else { When::Now };
-        let answer = if told.kind == Kind::Unreadable { None } else { self.answer(answers, &parsed, context) };
+        let is_answered = is_believed && told.kind != Kind::Unreadable;
+        let answer = if is_answered { self.answer(answers, &parsed, context) } else { None };
         let replies = answer.map(|bytes| Reply { bytes, when }).into_iter().collect();
         Turn { identity: self.id.clone().map(Cow::Owned), told, replies }
     }
@@ -122,3 +125,16 @@ fn damage(frame: &Frame<'_>) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// A command, with a language behind it.
+#[cfg(test)]
+pub(super) fn written_command(words: &str, flag: u32, language: Option<u16>, serial: u16) -> Vec<u8> {
+    frame::written(downlink::PROTO, &downlink::body(words, flag, language), serial, false)
+}
+
+/// A terminal asks what time it is; its message has number 6.
+#[cfg(test)]
+pub(super) const REQUEST_OF_TIME: [u8; 10] = [0x78, 0x78, 0x05, 0x8a, 0x00, 0x06, 0x88, 0x29, 0x0d, 0x0a];
+
+#[cfg(test)]
+mod tests;

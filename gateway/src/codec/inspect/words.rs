@@ -144,3 +144,40 @@ fn doubtful(doubt: &Doubt) -> String {
         Doubt::FixOld => "the position is an old one".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::super::{Specimen, inspect};
+
+    #[track_caller]
+    fn check(bytes: &[u8], sentences: &str) {
+        let received_at = Timestamp::UNIX_EPOCH;
+        let specimen = Specimen { bytes, topic: None, key: None, profile: None, received_at };
+        assert_eq!(inspect("watch", &specimen).unwrap().to_string().trim_end(), sentences);
+    }
+
+    #[test]
+    fn a_press_is_told_with_everything_that_follows_from_it() {
+        check(
+            b"[3G*9710000011*0051*AL_LTE,140326,081530,V,28.256100,N,112.985400,E,0,0,0,0,88,76,0,0,00030000,0,0,12.5]",
+            "AL_LTE from 9710000011: alarm\n  \
+             at 2026-03-14T08:15:30Z at 28.256100, 112.985400, no fix now: an old position or none, within 12.5 m; \
+             alarms: sos, low_battery\n  \
+             battery 76 %\n  \
+             means: an alert (sos)\n  \
+             means: an alert (low_battery)\n  \
+             rings at the operators' (alert lane)\n  \
+             doubtful: damaged: LEN is not the length\n  \
+             doubtful: the position is an old one\n  \
+             is answered once it is stored: [3G*9710000011*0002*AL]",
+        );
+    }
+
+    #[test]
+    fn what_is_no_frame_is_told_too() {
+        check(b"LK][3G*97", "3 bytes are no frame: outside of any frame\n6 bytes wait for the rest of their frame");
+        check(b"", "nothing is in it");
+    }
+}

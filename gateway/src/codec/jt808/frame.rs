@@ -13,36 +13,56 @@ const OTHER_MARK: u8 = 0xe7;
 /// What the bytes begin with.
 pub(crate) fn cut(bytes: &[u8]) -> Cut {
     let (Some(first), Some(marks)) = (bytes.first(), leading_marks(bytes)) else { return Cut::More };
-    match first {
-        &(mark @ (MARK | OTHER_MARK)) => {
+    match *first {
+        MARK | OTHER_MARK if bytes.get(marks) == Some(&b'(') => text_behind(bytes, marks),
+        MARK => match bytes.iter().skip(marks).position(|byte| *byte == MARK) {
+            Some(len) if len > FRAME_MAX => Cut::junk(marks, "longer than a frame can be"),
             // The last mark opens the frame; the one that closes it may open the next.
-            let start = marks - 1;
-            match bytes.iter().skip(marks).position(|byte| *byte == mark) {
-                Some(len) => {
-                    let end = marks + len;
-                    // Plain text between two frames.
-                    if bytes.get(marks) == Some(&b'(') && bytes.get(marks..end).is_some_and(|text| text.contains(&b')'))
-                    {
-                        return Cut::junk(marks, "marks without a frame");
-                    }
-                    Cut::Frame { range: start..end + 1, taken: end }
-                }
-                None if bytes.get(marks) == Some(&b'(') && bytes.contains(&b')') => {
-                    Cut::junk(marks, "marks without a frame")
-                }
-                None => Cut::More,
-            }
-        }
+            Some(len) => Cut::Frame { range: marks - 1..marks + len + 1, taken: marks + len },
+            None => Cut::More,
+        },
+        OTHER_MARK => otherwise_marked(bytes, marks),
         b'(' => match bytes.iter().position(|byte| matches!(*byte, b')' | MARK)) {
-            Some(at) if bytes.get(at) == Some(&b')') => Cut::frame(at + 1),
+            Some(at) if bytes.get(at) == Some(&b')') && at <= FRAME_MAX => Cut::frame(at + 1),
             Some(at) => Cut::junk(at, "text without an end"),
             None => Cut::More,
         },
         _ => {
-            let len = bytes.iter().position(|byte| *byte == MARK).unwrap_or(bytes.len());
+            let len = bytes.iter().position(|byte| matches!(*byte, MARK | OTHER_MARK | b'(')).unwrap_or(bytes.len());
             Cut::junk(len, "outside of any frame")
         }
     }
+}
+
+/// Plain text behind the mark that ended a frame; or a frame, when another mark comes before the text's end.
+fn text_behind(bytes: &[u8], marks: usize) -> Cut {
+    let first = bytes.first().copied().unwrap_or(MARK);
+    match bytes.iter().skip(marks).position(|byte| *byte == b')' || *byte == first) {
+        Some(len) if bytes.get(marks + len) == Some(&first) => {
+            Cut::Frame { range: marks - 1..marks + len + 1, taken: marks + len }
+        }
+        Some(_) => Cut::junk(marks, "marks without a frame"),
+        None => Cut::More,
+    }
+}
+
+/// A frame between other marks, unless a whole one between the usual marks ends before it does.
+fn otherwise_marked(bytes: &[u8], marks: usize) -> Cut {
+    let mut opened = None;
+    for (at, byte) in bytes.iter().enumerate().skip(marks).take(FRAME_MAX) {
+        match *byte {
+            OTHER_MARK => return Cut::Frame { range: marks - 1..at + 1, taken: at },
+            MARK => {
+                let inner = opened.and_then(|opened| bytes.get(opened..=at));
+                if inner.and_then(Message::parse).is_some_and(|message| message.is_sum_right && message.is_len_right) {
+                    return Cut::junk(opened.unwrap_or(marks), "the next frame begins before it ends");
+                }
+                opened = Some(at);
+            }
+            _ => {}
+        }
+    }
+    if bytes.len() < marks + FRAME_MAX { Cut::More } else { Cut::junk(marks, "longer than a frame can be") }
 }
 
 /// How many marks the bytes begin with; `None` while there is nothing else. 0 when they begin with something else.

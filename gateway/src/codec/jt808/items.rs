@@ -190,9 +190,7 @@ fn listed_access_points(value: &[u8], point: &mut Point) {
 /// Country, network, area, cell: nine bytes.
 fn one_cell(value: &[u8], point: &mut Point) {
     let mut fields = Cursor::new(value);
-    if let (9, Some(mcc), Some(mnc), Some(lac), Some(cid)) =
-        (value.len(), fields.u16(), fields.u8(), fields.u16(), fields.u32())
-    {
+    if let (Some(mcc), Some(mnc), Some(lac), Some(cid)) = (fields.u16(), fields.u8(), fields.u16(), fields.u32()) {
         let cell = Cell { mcc, mnc: mnc.into(), lac: lac.into(), cid: cid.into(), signal: None };
         point.surroundings.cells.push(cell);
     }

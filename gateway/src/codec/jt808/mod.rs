@@ -163,5 +163,17 @@ impl Speaker for Session {
     }
 }
 
+/// A message to a terminal with a header of before 2019.
+#[cfg(test)]
+pub(super) fn written(number: Vec<u8>, serial: u16, id: u16, body: &[u8]) -> Vec<u8> {
+    Address { version: None, number }.written(id, serial, body)
+}
+
+/// The body of a text for such a terminal.
+#[cfg(test)]
+pub(super) fn text(flags: u8, text: &str) -> Vec<u8> {
+    downlink::text(flags, text, false)
+}
+
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 //! LEN counts the bytes of CONTENT as on the wire, and many terminals count wrongly: it is a strong hint where a frame
 //! ends, and no more. Names of wireless networks in CONTENT may hold brackets of their own.
 
+#[cfg(test)]
 use std::borrow::Cow;
 
 use super::super::framing::Cut;
@@ -154,15 +155,20 @@ pub(crate) fn cut(bytes: &[u8]) -> Cut {
         Some(sort) => sort,
         None => return Cut::More,
     };
-    // Binary content has no bare brackets, but what is no such content often has: LEN first.
     if sort == Sort::Binary {
+        // Escaped content has no bare brackets, but not everybody escapes: LEN first, unless the next frame has begun.
+        let until = counted.min(bytes.len());
+        if let Some(at) = next_header(bytes.get(..until).unwrap_or_default(), content_at) {
+            return Cut::frame(at);
+        }
         match bytes.get(counted) {
             None if bytes.len() <= FRAME_MAX => return Cut::More,
             Some(b']') => return Cut::frame(counted + 1),
             _ => {}
         }
     } else if bytes.get(counted) == Some(&b']') && !bytes.get(content_at..counted).unwrap_or_default().contains(&b']') {
-        return ended(bytes, content_at, counted);
+        let next = next_header(bytes.get(..counted).unwrap_or_default(), content_at);
+        return Cut::frame(next.unwrap_or(counted + 1));
     }
     let mut depth = 0_usize;
     for (at, byte) in bytes.iter().enumerate().skip(content_at) {
@@ -170,8 +176,8 @@ pub(crate) fn cut(bytes: &[u8]) -> Cut {
             b'[' => match header(bytes.get(at..).unwrap_or_default()) {
                 // The next frame has begun, and this one's end is missing.
                 Header::Whole { .. } => return Cut::frame(at),
-                Header::Begun if sort != Sort::Binary => return Cut::More,
-                _ => depth += 1,
+                Header::Begun => return Cut::More,
+                Header::None => depth += 1,
             },
             b']' if at == counted => return Cut::frame(at + 1),
             b']' => {
@@ -194,15 +200,10 @@ pub(crate) fn cut(bytes: &[u8]) -> Cut {
     Cut::More
 }
 
-/// A frame whose LEN is right, unless another one begins within.
-fn ended(bytes: &[u8], content_at: usize, counted: usize) -> Cut {
-    let content = bytes.get(content_at..counted).unwrap_or_default();
-    for (at, _) in content.iter().enumerate().filter(|(_, byte)| **byte == b'[') {
-        if let Header::Whole { .. } = header(content.get(at..).unwrap_or_default()) {
-            return Cut::frame(content_at + at);
-        }
-    }
-    Cut::frame(counted + 1)
+/// Where a header stands, from `from` on.
+fn next_header(bytes: &[u8], from: usize) -> Option<usize> {
+    let brackets = bytes.iter().enumerate().skip(from).filter(|(_, byte)| **byte == b'[');
+    brackets.map(|(at, _)| at).find(|at| matches!(header(bytes.get(*at..).unwrap_or_default()), Header::Whole { .. }))
 }
 
 /// How the content must be looked at to find its end.
@@ -267,10 +268,12 @@ pub(super) enum Digits {
 }
 
 /// Pairs of what must not stand bare in binary content, and the second byte of its escape after `7D`.
+#[cfg(test)]
 const ESCAPES: [(u8, u8); 5] = [(0x7d, 1), (b'[', 2), (b']', 3), (b',', 4), (b'*', 5)];
 
-/// Binary content as it may stand in a frame.
-pub(super) fn escaped(bytes: &[u8]) -> Vec<u8> {
+/// Binary content as it may stand in a frame. Nobody sends voice yet.
+#[cfg(test)]
+pub(crate) fn escaped(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() + 16);
     for byte in bytes {
         match ESCAPES.iter().find(|(bare, _)| bare == byte) {
@@ -281,7 +284,8 @@ pub(super) fn escaped(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Binary content as it was; what is no escape is left alone.
+/// Binary content as it was; what is no escape is left alone. Nobody listens to voice yet.
+#[cfg(test)]
 pub(super) fn unescaped(bytes: &[u8]) -> Cow<'_, [u8]> {
     if !bytes.contains(&0x7d) {
         return Cow::Borrowed(bytes);

@@ -189,7 +189,7 @@ fn place(name: &str, fields: &mut Split<'_, char>) -> (Told, Reply) {
         () if begins("PP") => (Kind::Other, None),
         () => (Kind::Fix, None),
     };
-    let mut told = Told::new(kind, name.to_owned());
+    let mut told = Told::new(kind, name.get(..32).unwrap_or(name).to_owned());
     if begins("WAD") || begins("PP") {
         // The language that the answer should be in, the clock that the friend's watch showed.
         fields.next();

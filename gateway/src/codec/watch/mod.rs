@@ -108,19 +108,21 @@ impl Speaker for Session {
         let content = String::from_utf8_lossy(parsed.content);
         let (mut told, answer) = messages::read(&content, parsed.content, context, self);
         told.seq = parsed.seq.and_then(|seq| u32::from_str_radix(seq, 16).ok());
-        if !parsed.is_len_right() || !frame.ends_with(b"]") {
+        let is_damaged = !parsed.is_len_right() || !frame.ends_with(b"]");
+        let is_believed = !is_damaged || context.strictness == Strictness::Lenient;
+        if is_damaged {
             told.damaged("LEN is not the length");
             // Of a message that has been cut short nothing is believed about commands.
             if !frame.ends_with(b"]") {
                 told.answer = None;
             }
-            if context.strictness == Strictness::Strict {
+            if !is_believed {
                 told = told.disbelieved("LEN is not the length");
             }
         }
         let when = if told.lane() == Lane::Alert { When::Durable } else { When::Now };
         let replies = match answer {
-            Some(content) if told.kind != Kind::Unreadable => {
+            Some(content) if is_believed && told.kind != Kind::Unreadable => {
                 vec![Reply { bytes: self.framed(content.as_bytes()), when }]
             }
             _ => Vec::new(),
@@ -144,6 +146,15 @@ impl Speaker for Session {
     fn tell(&mut self, notice: &Notice) -> Option<Vec<u8>> {
         (!self.id.is_empty()).then(|| self.framed(downlink::message(&super::news::sentence(notice)).as_bytes()))
     }
+}
+
+#[cfg(test)]
+pub(super) use frame::escaped;
+
+/// A frame to a terminal that writes small digits.
+#[cfg(test)]
+pub(super) fn written(maker: &str, id: &str, content: &[u8]) -> Vec<u8> {
+    frame::written(maker, id, None, content, Digits::Small)
 }
 
 #[cfg(test)]

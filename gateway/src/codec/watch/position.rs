@@ -151,8 +151,13 @@ fn read_access_points(at: usize, rest: &[&str], heard: &mut Surroundings) -> usi
         else {
             break;
         };
-        let name = rest.get(at..=at + more).unwrap_or_default().join(",");
-        let rssi_dbm = listed.get(more + 1).and_then(|rssi| rssi.parse().ok());
+        // A list that is cut short is believed as far as it is whole.
+        let Some(rssi) = listed.get(more + 1) else { break };
+        let name = match rest.get(at..=at + more).unwrap_or_default() {
+            [name] => (*name).to_owned(),
+            parts => parts.join(","),
+        };
+        let rssi_dbm = rssi.parse().ok();
         let ssid = (!name.is_empty()).then_some(name);
         heard.access_points.push(AccessPoint { mac, rssi_dbm, ssid });
         at += more + 3;

@@ -1,0 +1,53 @@
+//! Any bytes on a terminal's connection, for the fuzz targets in `fuzz/`; the tests replay their corpora.
+//!
+//! The first byte of an input says into what its stream is cut, and which habits the model has. What must hold: nothing
+//! panics, every byte belongs to one piece, and it makes no difference where the stream was cut.
+
+use jiff::Timestamp;
+use wire::directory::Dialect;
+
+use super::conversation::{Context, Conversation, Strictness, framing};
+use super::framing::{Piece, Stream};
+use super::told::Told;
+
+/// Habits by the lowest bits of the first byte.
+const PROFILES: [Option<&str>; 4] =
+    [None, Some("jimi,radio_items,utc"), Some("local_time,language"), Some("pendant_bits,fall_bit_29,confirm_alarm")];
+
+/// Says it, whole and in pieces.
+pub fn say(dialect: Dialect, input: &[u8]) {
+    let Some((&first, speech)) = input.split_first() else { return };
+    let context = Context {
+        profile: PROFILES.get(usize::from(first & 3)).copied().flatten(),
+        received_at: Timestamp::UNIX_EPOCH,
+        strictness: if first & 4 == 0 { Strictness::Lenient } else { Strictness::Strict },
+    };
+    let whole = hear(dialect, &context, [speech]);
+    let len = usize::from(first >> 3) + 1;
+    assert_eq!(hear(dialect, &context, speech.chunks(len)), whole, "cut into pieces of {len}");
+}
+
+fn hear<'p>(
+    dialect: Dialect,
+    context: &Context<'_>,
+    pieces: impl IntoIterator<Item = &'p [u8]>,
+) -> Vec<(Option<String>, Told, usize)> {
+    let (Some((cut, limit)), Some(mut conversation)) = (framing(dialect), Conversation::begin(dialect)) else {
+        return Vec::new();
+    };
+    let mut stream = Stream::new(cut, limit);
+    let mut heard = Vec::new();
+    for piece in pieces {
+        stream.push(piece);
+        while let Some(piece) = stream.next() {
+            if let Piece::Frame(frame) = piece {
+                let turn = conversation.read(frame, context);
+                let replies = turn.replies.iter().map(|reply| reply.bytes.len()).sum();
+                heard.push((turn.identity.clone().map(std::borrow::Cow::into_owned), turn.told.clone(), replies));
+                turn.into_decoded(context.received_at);
+            }
+        }
+        assert!(stream.rest().len() <= limit, "more is kept than the limit allows");
+    }
+    heard
+}
