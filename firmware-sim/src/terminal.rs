@@ -10,7 +10,7 @@ mod watch;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -194,7 +194,7 @@ impl Terminal {
         let model = config.model()?;
         let (presses, keys) = mpsc::channel(WAITING_MAX);
         let (tell, events) = mpsc::channel(WAITING_MAX);
-        let driver = Driver { config, model, keys, tell, alarm: None };
+        let driver = Driver { config, model, keys, tell, alarm: None, alarmed_at: Timestamp::UNIX_EPOCH };
         let running = tokio::spawn(driver.run(stop));
         Ok(Self { presses, events, running })
     }
@@ -232,6 +232,8 @@ struct Driver {
     keys: mpsc::Receiver<Press>,
     tell: mpsc::Sender<Event>,
     alarm: Option<Alarm>,
+    /// The time that the last alarm told.
+    alarmed_at: Timestamp,
 }
 
 impl Driver {
@@ -291,7 +293,10 @@ impl Driver {
                 },
                 // One after the other: an alarm is said until it is answered.
                 Some(press) = self.keys.recv(), if self.alarm.is_none() => {
-                    let bytes = self.model.alarm(press, self.saying());
+                    // These dialects tell seconds, and no two alarms of a wearer's are of the same one: a repetition is.
+                    let saying = self.saying();
+                    self.alarmed_at = saying.at.max(self.alarmed_at + SignedDuration::from_secs(1));
+                    let bytes = self.model.alarm(press, Saying { at: self.alarmed_at, ..saying });
                     let now = Instant::now();
                     self.alarm = Some(Alarm { press, bytes, since: now, times: 0, again_at: now });
                 }

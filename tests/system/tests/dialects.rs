@@ -148,7 +148,8 @@ async fn terminals_of_every_dialect_call_for_help_and_hear_in_their_own_words_th
         assert_eq!(operator.card(&incident).await["handovers"], json!([]));
     }
     assert!(scene.cases().cases.is_empty());
-    let placed = "select count(distinct t.serial) from fix f join terminal t on t.id = f.terminal_id where t.serial = any($1)";
+    let placed =
+        "select count(distinct t.serial) from fix f join terminal t on t.id = f.terminal_id where t.serial = any($1)";
     let serials = WORN.map(|(_, serial, _)| serial.to_owned()).to_vec();
     let placed: i64 = sqlx::query_scalar(placed).bind(serials).fetch_one(&mut records.conn).await.expect("a count");
     assert_eq!(placed, 3, "all of them told where they are");
