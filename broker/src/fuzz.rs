@@ -76,6 +76,7 @@ fn directory() -> Arc<Directory> {
         secret_sha256,
         dialect,
         manual_publish_means_help: true,
+        profile: None,
         drill: false,
         concentrator: concentrator.map(Into::into),
         certificate: None,

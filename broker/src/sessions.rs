@@ -339,6 +339,7 @@ mod tests {
             secret_sha256: hash_secret(b"s"),
             dialect: Dialect::Ydt,
             manual_publish_means_help: false,
+            profile: None,
             drill: false,
             concentrator: None,
             certificate: None,

@@ -569,7 +569,9 @@ impl<'r> Row<'r> {
         Stamp { boot_seq: stamp.boot.zip(stamp.seq), device_at: stamp.device_at }
     }
 
-    /// An unlisted or unauthenticated source opens its incident, and never calls 120 by itself.
+    /// An unlisted or unauthenticated source opens its incident, and never calls 120 by itself. A listed terminal whose
+    /// dialect proves nothing rings as its wearer's press all the same, and so does whoever calls itself by its name: a
+    /// person looks before an ambulance is sent.
     fn origin(&self) -> Origin {
         if self.wearer.is_some() && self.report.authenticated { Origin::Listed } else { Origin::Unlisted }
     }
@@ -584,11 +586,13 @@ impl<'r> Row<'r> {
         self.report.drill || self.is_canary()
     }
 
-    /// What it says about the fences of its wearer: of somebody who has some, told once, by a terminal that
-    /// proved who it is.
+    /// What it says about the fences of its wearer: of somebody who has some, told once, by a terminal that proved who it
+    /// is, or whose dialect knows no proof. The watch of somebody who may wander off is mostly of that kind: without its
+    /// word nobody would be missed, and with a forged one an operator looks in vain.
     fn tells_of_fences(&self, row: usize) -> Option<Told<'_>> {
         let wearer = self.wearer.as_ref().filter(|wearer| wearer.fences > 0)?;
-        let counts = self.report.authenticated && self.same_as.is_none() && !self.places.is_empty();
+        let is_believed = self.report.authenticated || !self.report.dialect.proves_itself();
+        let counts = is_believed && self.same_as.is_none() && !self.places.is_empty();
         let told = Told {
             row,
             report: self.report,

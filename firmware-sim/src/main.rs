@@ -15,6 +15,7 @@ use firmware_sim::fleet::{self, Wearer};
 use firmware_sim::ground::Point;
 use firmware_sim::pager::{self, Event, Pager, Session};
 use firmware_sim::secret::Secret;
+use firmware_sim::terminal::{self, Press};
 use firmware_sim::{centre, clock, crowd, responder, wander};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
@@ -37,6 +38,12 @@ struct Cli {
 enum Command {
     /// A pager to play with: type sos, fall, cancel, ok, request meal, quit.
     Pager(PagerArgs),
+    /// A watch (SeTracker, 3G ELEC) to play with, over TCP: type sos, fall, low_battery, quit.
+    Watch(SocketArgs),
+    /// A JT/T 808 terminal to play with, over TCP: the same keys.
+    Jt808(SocketArgs),
+    /// A GT06 terminal to play with, over TCP: the same keys.
+    Gt06(SocketArgs),
     /// One press: prints what the pager hears, and succeeds when the press is acknowledged.
     Press(PressArgs),
     /// Everybody who wears a pager, living an ordinary day.
@@ -84,6 +91,29 @@ struct TerminalArgs {
 struct PagerArgs {
     #[command(flatten)]
     terminal: TerminalArgs,
+}
+
+/// A terminal with a connection of its own.
+#[derive(Debug, Args)]
+struct SocketArgs {
+    /// Where the server listens for its dialect, host:port.
+    #[arg(long)]
+    server: String,
+    /// Its number: of a watch 10 or 15 digits, of JT/T 808 a telephone number, of GT06 an IMEI.
+    #[arg(long)]
+    serial: String,
+    /// Where it is: lat,lon in degrees, WGS-84.
+    #[arg(long, value_parser = station, allow_hyphen_values = true)]
+    at: Option<Point>,
+    /// How many seconds lie between two signs of life.
+    #[arg(long, default_value_t = 60)]
+    heartbeat: u64,
+    /// After how many seconds an alarm is repeated that was not answered.
+    #[arg(long, default_value_t = 15)]
+    repeat: u64,
+    /// Prints JSON, one event a line.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -300,7 +330,7 @@ fn station(text: &str) -> Result<Point, String> {
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
-    let quiet = matches!(cli.command, Command::Pager(_) | Command::Press(_) | Command::Wander(_));
+    let quiet = !matches!(cli.command, Command::Fleet(_) | Command::Responder(_) | Command::Centre(_));
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| if quiet { "warn" } else { "info" }.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -311,6 +341,9 @@ async fn main() -> anyhow::Result<ExitCode> {
     tokio::spawn(stop_on_signal(stop.clone())?);
     match cli.command {
         Command::Pager(args) => pager(args, stop).await,
+        Command::Watch(args) => play(Dialect::Watch, args, stop).await,
+        Command::Jt808(args) => play(Dialect::Jt808, args, stop).await,
+        Command::Gt06(args) => play(Dialect::Gt06, args, stop).await,
         Command::Press(args) => press(args, stop).await,
         Command::Fleet(args) => live(args, stop).await,
         Command::Wander(args) => walk_away(args, stop).await,
@@ -370,15 +403,7 @@ fn key(typed: &str) -> Option<Key> {
 async fn pager(args: PagerArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let mut speaker = args.terminal.speaker();
     let mut pager = Pager::start(args.terminal.pager(), stop.clone())?;
-    let (typed, mut lines) = tokio::sync::mpsc::channel::<String>(16);
-    // Its own thread: a read of the standard input cannot be given up, and must not hold up the end.
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            if typed.blocking_send(line).is_err() {
-                return;
-            }
-        }
-    });
+    let mut lines = typed_lines();
     speaker.hint("keys: sos, fall, smoke …, cancel, ok, request meal, quit");
     loop {
         tokio::select! {
@@ -397,6 +422,52 @@ async fn pager(args: PagerArgs, stop: CancellationToken) -> anyhow::Result<ExitC
         }
     }
     pager.stopped().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What somebody types, line by line.
+fn typed_lines() -> tokio::sync::mpsc::Receiver<String> {
+    let (typed, lines) = tokio::sync::mpsc::channel::<String>(16);
+    // Its own thread: a read of the standard input cannot be given up, and must not hold up the end.
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if typed.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
+async fn play(dialect: Dialect, args: SocketArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
+    let mut speaker = Speaker::new(if args.json { Format::Json } else { Format::Words });
+    let config = terminal::Config {
+        place: args.at,
+        heartbeat: Duration::from_secs(args.heartbeat.max(1)),
+        repeat: Duration::from_secs(args.repeat.max(1)),
+        ..terminal::Config::new(dialect, args.server, args.serial)
+    };
+    let mut terminal = terminal::Terminal::start(config, stop.clone())?;
+    let mut lines = typed_lines();
+    let hint = "keys: sos, fall, low_battery, quit";
+    speaker.hint(hint);
+    loop {
+        tokio::select! {
+            event = terminal.next() => match event {
+                Some(event) => speaker.tell_of(&event)?,
+                None => break,
+            },
+            Some(line) = lines.recv() => match line.trim() {
+                "" => {}
+                "quit" | "exit" => stop.cancel(),
+                typed => match Press::ALL.iter().find(|(word, _)| *word == typed) {
+                    Some((_, press)) => terminal.press(*press).await,
+                    None => speaker.hint(hint),
+                },
+            },
+        }
+    }
+    terminal.stopped().await;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use firmware_sim::clock;
 use firmware_sim::device::{Light, Sound};
 use firmware_sim::pager::Event;
+use firmware_sim::terminal;
 use serde::Serialize;
 use wire::notice::News;
 
@@ -24,10 +25,10 @@ pub(crate) struct Speaker {
 }
 
 #[derive(Serialize)]
-struct Line<'e> {
+struct Line<'e, E> {
     at: jiff::Timestamp,
     #[serde(flatten)]
-    event: &'e Event,
+    event: &'e E,
 }
 
 impl Speaker {
@@ -37,6 +38,15 @@ impl Speaker {
 
     /// Prints an event on the standard output.
     pub(crate) fn tell(&mut self, event: &Event) -> io::Result<()> {
+        self.say(event, words)
+    }
+
+    /// Prints an event of a terminal with a connection of its own.
+    pub(crate) fn tell_of(&mut self, event: &terminal::Event) -> io::Result<()> {
+        self.say(event, words_of)
+    }
+
+    fn say<E: Serialize>(&mut self, event: &E, words: impl FnOnce(&E) -> String) -> io::Result<()> {
         match self.format {
             Format::Json => line(&serde_json::to_string(&Line { at: clock::now(), event }).map_err(io::Error::from)?),
             Format::Words => line(&words(event)),
@@ -112,5 +122,21 @@ fn words(event: &Event) -> String {
             format!("sound    {sound}")
         }
         Event::Screen { zh, en } => format!("screen   {zh} | {en}"),
+    }
+}
+
+fn words_of(event: &terminal::Event) -> String {
+    use terminal::Event;
+    match event {
+        Event::Connected => "link     connected".into(),
+        Event::Disconnected { why } => format!("link     disconnected: {why}"),
+        Event::LetIn => "link     the server answers".into(),
+        Event::Sent { press, times: 1 } => format!("alarm    {press:?} sent"),
+        Event::Sent { press, times } => format!("alarm    {press:?} sent again, {times} times now"),
+        Event::Acknowledged { press, after_ms } => {
+            format!("answer   {press:?} is on disk, {after_ms} ms after it was sent")
+        }
+        Event::Text { text } => format!("screen   {text}"),
+        Event::Told { what } => format!("command  {what}"),
     }
 }

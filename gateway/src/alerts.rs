@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use wire::bus::{self, Downlink, Receipts, Uplink};
 use wire::directory::Directory;
 use wire::receipt::Receipt;
-use wire::report::Event;
+use wire::report::{Event, Report};
 
 use crate::counters::Counters;
 use crate::handover::{Held, sleep_until};
@@ -72,6 +72,16 @@ impl Alerts {
         }
         let room = self.room().await;
         let report = reports::read(&uplink, &self.directory);
+        self.enter(report, door, room);
+    }
+
+    /// Takes in a report that nobody has handed in before, waiting for room. `door` gets the answer.
+    pub(crate) async fn take(&self, report: Report, door: Door) {
+        let room = self.room().await;
+        self.enter(report, door, room);
+    }
+
+    fn enter(&self, report: Report, door: Door, room: OwnedSemaphorePermit) {
         self.counters.alerts_taken.one();
         if let Some(Event::Unreadable { why }) = &report.event {
             self.counters.alerts_unreadable.one();
@@ -89,7 +99,7 @@ impl Alerts {
         let _ = shard.send(Held { report, room });
     }
 
-    async fn room(&self) -> tokio::sync::OwnedSemaphorePermit {
+    async fn room(&self) -> OwnedSemaphorePermit {
         if let Ok(room) = Arc::clone(&self.room).try_acquire_owned() {
             return room;
         }

@@ -26,6 +26,8 @@ pub mod told;
 mod watch;
 mod ydt;
 
+pub(crate) use reading::printable;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use wire::command::Order;

@@ -51,5 +51,37 @@ wire::counters! {
         bus_garbled: Counter,
         /// Connections made to the bus.
         bus_connected: Counter,
+        /// Terminals' own connections (TCP) now.
+        connections: Gauge,
+        /// Of these, those that have not said that they are a terminal on the list.
+        connections_unidentified: Gauge,
+        /// Terminals' own connections accepted.
+        connections_opened: Counter,
+        /// Connections closed at once because there were too many.
+        connections_refused_full: Counter,
+        /// Connections closed at once because too many others had not said who they are.
+        connections_refused_unidentified: Counter,
+        /// Connections closed at once because their address came too often.
+        connections_refused_address: Counter,
+        /// Connections closed because nothing came on them.
+        connections_idle: Counter,
+        /// Connections closed because they did not say in time who they are.
+        connections_never_identified: Counter,
+        /// Connections closed because a frame was too long.
+        connections_oversized: Counter,
+        /// Connections closed because an alert was not stored in time: the terminal repeats it.
+        connections_no_receipt: Counter,
+        /// Connections closed because the terminal did not read what it was told.
+        connections_not_reading: Counter,
+        /// Connections closed because the terminal came anew, or is not listed any more.
+        connections_replaced: Counter,
+        /// Frames on terminals' own connections.
+        frames: Counter,
+        /// Pieces between frames that belong to none.
+        junk: Counter,
+        /// Calls for help of terminals that are not listed.
+        strangers_alerts: Counter,
+        /// Frames without a call for help of terminals that are not listed, not taken in.
+        strangers_telemetry: Counter,
     }
 }

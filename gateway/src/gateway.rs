@@ -23,9 +23,10 @@ use crate::counters::Counters;
 use crate::handover::{self, Backoff, Handover, Shard};
 use crate::ledger::Ledger;
 use crate::line::{self, FarEnd, Line};
+use crate::listeners::{self, Intake, Listener, ListenerConfig, ListensAt, Said, Sessions, Waiters};
 use crate::outside::{self, Outside};
 use crate::telemetry::{self, Telemetry};
-use crate::voices::{BusNumber, Voices};
+use crate::voices::{BusNumber, Door, Voices};
 use crate::{Dispatcher, codec, presence};
 
 /// Answers between the shards and the bus.
@@ -70,6 +71,8 @@ pub struct Config {
     pub alive_every: Duration,
     /// How many committed alerts are remembered, to answer a door that asks again.
     pub durable_remembered: usize,
+    /// Where terminals come that have a connection of their own.
+    pub listeners: Vec<ListenerConfig>,
 }
 
 impl Config {
@@ -93,6 +96,7 @@ impl Config {
             telemetry_gather: Duration::from_millis(100),
             alive_every: Duration::from_secs(1),
             durable_remembered: 65_536,
+            listeners: Vec::new(),
         }
     }
 
@@ -106,7 +110,7 @@ impl Config {
             ("telemetry_waiting_max", self.telemetry_waiting_max),
             ("batch_max", self.batch_max),
             ("shards", self.shards),
-            ("buses", self.buses.len() + usize::from(self.outside.is_some())),
+            ("buses", self.buses.len() + usize::from(self.outside.is_some()) + self.listeners.len()),
         ] {
             if limit == 0 {
                 return Err(GatewayError::Zero(name));
@@ -134,6 +138,17 @@ pub enum GatewayError {
     /// The terminal's dialect has no word for it: trying again is useless.
     #[error("a terminal that speaks {} cannot be told this", .0.as_str())]
     NoWord(Dialect),
+    /// The terminal has no connection here: another gateway may have it, or it comes back.
+    #[error("terminal {0:?} has no connection here")]
+    Away(String),
+    /// There is no listening there.
+    #[error("{address} cannot be listened on: {why}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        why: String,
+    },
     /// A part of the gateway ended that never should.
     #[error("the gateway's {0} ended")]
     Ended(String),
@@ -144,6 +159,7 @@ pub enum GatewayError {
 pub struct Gateway {
     notifier: Notifier,
     buses: Vec<BusState>,
+    listens_at: Vec<ListensAt>,
     tasks: JoinSet<&'static str>,
     stop: CancellationToken,
     ending: CancellationToken,
@@ -170,6 +186,8 @@ impl BusState {
 pub struct Notifier {
     voices: Voices,
     outside: Option<outside::Voice>,
+    /// Those who have a connection of their own.
+    sessions: Arc<Sessions>,
     directory: Arc<Directory>,
     counters: Arc<Counters>,
 }
@@ -188,8 +206,10 @@ pub async fn start(
     let mut tasks = Tasks { set: JoinSet::new(), ending: ending.clone() };
 
     let room = Arc::new(Semaphore::new(config.alerts_waiting_max));
+    // One for each bus, one for the broker outside, and the last for the listeners.
     let (answers, answer_queues): (Vec<_>, Vec<_>) =
-        (0..config.buses.len() + usize::from(config.outside.is_some())).map(|_| mpsc::channel(ANSWERS_MAX)).unzip();
+        (0..config.buses.len() + usize::from(config.outside.is_some()) + 1).map(|_| mpsc::channel(ANSWERS_MAX)).unzip();
+    let listeners_number = answers.len() - 1;
     let (shards, shard_queues): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mpsc::unbounded_channel()).unzip();
     let (apart, apart_queue) = mpsc::unbounded_channel();
     let backoff = Backoff { first: config.retry_first, most: config.retry_most };
@@ -278,9 +298,35 @@ pub async fn start(
         voice_outside = Some(lines.voice);
     }
 
+    let (sessions, waiters) = (Arc::new(Sessions::default()), Waiters::default());
+    let mut listens_at = Vec::new();
+    if let (Some(answers), false) = (answer_queues.next(), config.listeners.is_empty()) {
+        let intake = Arc::new(Intake {
+            alerts: Arc::clone(&alerts),
+            telemetry: Arc::clone(&telemetry),
+            directory: Arc::clone(&directory),
+            sessions: Arc::clone(&sessions),
+            waiters: waiters.clone(),
+            counters: Arc::clone(&counters),
+            door: Door { bus: listeners_number, name: listeners::DOOR.to_owned() },
+        });
+        for listener in config.listeners {
+            let address = listener.listen;
+            let bound = Listener::bind(listener, Arc::clone(&intake)).await;
+            let bound = bound.map_err(|cause| GatewayError::Listen { address, why: cause.to_string() })?;
+            listens_at.push(bound.at());
+            tasks.add("listener", bound.run(end()));
+        }
+        tasks.add("listener answers", waiters.answer(answers, Arc::clone(&counters)));
+        let (news, news_queue) = mpsc::channel(OUTSIDE_MAX);
+        let looking = listeners::look_after(Arc::clone(&sessions), Arc::clone(&directory), news, end());
+        tasks.add("listener presence", looking);
+        tasks.add("listener presence told", presence::pass_on(handover.clone(), news_queue, telemetry_tries, end()));
+    }
+
     let voices = Voices::new(voices);
-    let notifier = Notifier { voices, outside: voice_outside, directory, counters: Arc::clone(&counters) };
-    Ok(Gateway { notifier, buses, tasks: tasks.set, stop, ending, counters })
+    let notifier = Notifier { voices, outside: voice_outside, sessions, directory, counters: Arc::clone(&counters) };
+    Ok(Gateway { notifier, buses, listens_at, tasks: tasks.set, stop, ending, counters })
 }
 
 struct Tasks {
@@ -323,6 +369,11 @@ impl Gateway {
         self.buses.clone()
     }
 
+    /// Where terminals come that have a connection of their own.
+    pub fn listens_at(&self) -> &[ListensAt] {
+        &self.listens_at
+    }
+
     /// Waits until every line to every bus is up.
     pub async fn ready(&self) -> Result<(), GatewayError> {
         for line in self.buses.iter().flat_map(|bus| &bus.lines) {
@@ -353,6 +404,17 @@ impl Notifier {
         let Lookup::Listed(terminal) = self.directory.by_serial(&notice.serial) else {
             return Err(GatewayError::UnknownTerminal(notice.serial));
         };
+        if !terminal.dialect.is_mqtt() {
+            let serial = notice.serial.clone();
+            return match self.sessions.tell(notice).await {
+                Said::Sent => {
+                    self.counters.notices_sent.one();
+                    Ok(())
+                }
+                Said::Away => Err(GatewayError::Away(serial)),
+                Said::NoWord => Err(GatewayError::NoWord(terminal.dialect)),
+            };
+        }
         let outgoing = codec::encode_notice(terminal.dialect, &notice).ok_or(GatewayError::NoWord(terminal.dialect))?;
         self.say_down(notice.serial, notice.id, outgoing).await?;
         self.counters.notices_sent.one();
@@ -365,7 +427,11 @@ impl Notifier {
             return Err(GatewayError::UnknownTerminal(order.serial));
         };
         if !terminal.dialect.is_mqtt() {
-            return Ok(Carried::Away);
+            let carried = self.sessions.order(order).await;
+            if matches!(carried, Carried::Sent { .. }) {
+                self.counters.orders_sent.one();
+            }
+            return Ok(carried);
         }
         let Ordered { outgoing, answered_as } = match codec::encode_order(terminal.dialect, None, &order) {
             Ok(ordered) => ordered,

@@ -4,6 +4,7 @@
 //!   bus ──alert lane──▶ ledger ──shards──▶ Dispatcher::take ──receipts──▶ answers ──▶ bus
 //!   bus ──telemetry───▶ backlog ─────────▶ Dispatcher::take
 //!   bus ──presence─────────────────────────▶ Dispatcher::heard, delivered
+//!   sockets ──listeners──▶ both lanes; receipts ──▶ replies
 //!   Gateway::notify ──────────────────────────────────────────────────────────────▶ bus
 //! ```
 //!
@@ -24,6 +25,7 @@ mod gateway;
 mod handover;
 mod ledger;
 mod line;
+pub mod listeners;
 mod outside;
 mod presence;
 mod reports;
@@ -40,6 +42,7 @@ use wire::report::{Heard, Report, Unstored};
 
 pub use counters::Counters;
 pub use gateway::{BusState, Config, Gateway, GatewayError, Notifier, start};
+pub use listeners::{ListenerConfig, ListensAt};
 pub use outside::Outside;
 
 /// The dispatcher as a gateway sees it; in one process a call, between processes HTTP.

@@ -87,6 +87,7 @@ mod tests {
             secret_sha256: [0; 32],
             dialect,
             manual_publish_means_help: true,
+            profile: None,
             drill,
             concentrator: None,
             certificate: None,

@@ -211,7 +211,8 @@ impl Telemetry {
         }
     }
 
-    fn push(&self, report: Report) {
+    /// Takes a message in; under pressure, instead of another.
+    pub(crate) fn push(&self, report: Report) {
         self.counters.telemetry_taken.one();
         if matches!(report.event, Some(Event::Unreadable { .. })) {
             self.counters.telemetry_unreadable.one();

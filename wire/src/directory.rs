@@ -69,6 +69,11 @@ impl Dialect {
     pub const fn is_mqtt(self) -> bool {
         matches!(self, Self::Ydt | Self::OwnTracks | Self::Mapped)
     }
+
+    /// Whether its terminals prove who they are, by a secret. Of the others it is known what they call themselves.
+    pub const fn proves_itself(self) -> bool {
+        self.is_mqtt()
+    }
 }
 
 /// One terminal as broker and gateway know it: nothing about the person who wears it.
@@ -88,6 +93,9 @@ pub struct Terminal {
     pub manual_publish_means_help: bool,
     /// Everything that this terminal says is an exercise (演练).
     pub drill: bool,
+    /// Which of its dialect's variants its model speaks, in words that the codecs know; `None`: as most do.
+    #[serde(default)]
+    pub profile: Option<Arc<str>>,
     /// The login of the concentrator that may speak for it.
     #[serde(default)]
     pub concentrator: Option<Arc<str>>,
@@ -508,6 +516,7 @@ mod tests {
             secret_sha256: hash_secret(b"s"),
             dialect: Dialect::Ydt,
             manual_publish_means_help: false,
+            profile: None,
             drill: false,
             concentrator: None,
             certificate: None,

@@ -1,6 +1,7 @@
 //! `yidiantong serve`: broker, gateway, dispatcher and console in one process, over a database of
 //! one's own or a private cluster that starts and stops with it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Ready {
     pub mqtt: SocketAddr,
     /// Terminals, over TLS, when there is a certificate.
     pub mqtts: Option<SocketAddr>,
+    /// Terminals with a connection of their own, by dialect.
+    pub listeners: BTreeMap<&'static str, SocketAddr>,
     /// Console and API.
     pub http: String,
     /// This process.
@@ -103,6 +106,8 @@ async fn serve_over(
     let api = Api::new(desk.clone(), surroundings);
     let standing = front.broker.standing();
     let (mqtt, mqtts) = (front.broker.mqtt_addr(), front.broker.mqtts_addr());
+    let listeners: BTreeMap<_, _> =
+        front.gateway.listens_at().iter().map(|at| (at.dialect.as_str(), at.address)).collect();
     let terminals = Arc::new(ThroughGateway(front.gateway.notifier()));
 
     let mut parts = Parts::default();
@@ -143,7 +148,7 @@ async fn serve_over(
             follow::listed(&directory).await;
             let (postmaster, database) = (database.postmaster(), database.url().to_owned());
             let (http, pid) = (public_url, std::process::id());
-            let ready = Ready { mqtt, mqtts, http, pid, postmaster, database, mailbox, demo };
+            let ready = Ready { mqtt, mqtts, listeners, http, pid, postmaster, database, mailbox, demo };
             announce(&ready, options.ready_file.as_deref()).await?;
             if let Some(demo) = ready.demo.as_ref().filter(|_| options.demo == demo::Wanted::Everything) {
                 demo::run_fleet(&demo.terminals, mqtt, front_stop.clone()).await;
@@ -189,7 +194,10 @@ impl FrontDoor {
         let broker =
             broker::start(config, Arc::clone(directory), stop.clone()).await.context("the broker does not start")?;
         let gateway = gateway::start(
-            gateway::Config::new(NAME, vec![broker.bus_addr()], bus_key),
+            gateway::Config {
+                listeners: settings.listeners.configs(),
+                ..gateway::Config::new(NAME, vec![broker.bus_addr()], bus_key)
+            },
             Arc::clone(directory),
             Arc::new(InProcess(desk)),
             stop.clone(),

@@ -2,6 +2,7 @@
 
 mod document;
 mod door;
+mod listeners;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use wire::internal::{BadKey, Key, is_private};
 
 pub use document::document;
 pub use door::{DoorSettings, HalfACertificate};
+pub use listeners::{ListenerSettings, ListenersSettings};
 
 /// Settings of `yidiantong serve`, and of each role in a process of its own. Everything has a default that is safe on
 /// one machine.
@@ -75,6 +77,8 @@ pub struct Settings {
     pub commands: CommandSettings,
     /// The front door, where terminals connect: certificates and limits.
     pub door: DoorSettings,
+    /// Where terminals connect that do not speak MQTT: gateways listen there.
+    pub listeners: ListenersSettings,
     /// The bus between broker and gateways.
     pub bus: BusSettings,
     /// The hand-over between processes when the roles run apart.
@@ -228,6 +232,7 @@ impl Default for Settings {
             canary: CanarySettings::default(),
             commands: CommandSettings::default(),
             door: DoorSettings::default(),
+            listeners: ListenersSettings::default(),
             bus: BusSettings::default(),
             internal: InternalSettings::default(),
             outside: OutsideSettings::default(),

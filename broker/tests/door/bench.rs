@@ -64,6 +64,7 @@ pub(crate) fn pager(serial: &str) -> Terminal {
         secret_sha256: hash_secret(secret_of(serial).as_bytes()),
         dialect: Dialect::Ydt,
         manual_publish_means_help: false,
+        profile: None,
         drill: false,
         concentrator: None,
         certificate: None,

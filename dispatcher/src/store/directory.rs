@@ -20,7 +20,7 @@ pub async fn update_since(conn: &mut PgConnection, from: Option<i64>) -> Result<
     concentrators_since(&mut *conn, &since, &mut update).await?;
     let rows = sqlx::query!(
         r#"select t.id, t.serial, t.login, t.secret_sha256, t.dialect, t.manual_publish_means_help, t.drill,
-            t.revoked_at is not null as "is_revoked!", c.login as "concentrator?", t.certificate_sha256
+            t.revoked_at is not null as "is_revoked!", t.profile, c.login as "concentrator?", t.certificate_sha256
          from terminal t left join concentrator c on c.id = t.concentrator_id
          where t.changed_in >= $1::text::xid8"#,
         &since
@@ -40,6 +40,7 @@ pub async fn update_since(conn: &mut PgConnection, from: Option<i64>) -> Result<
             login: row.login.into(),
             manual_publish_means_help: row.manual_publish_means_help,
             drill: row.drill,
+            profile: row.profile.map(Into::into),
             concentrator: row.concentrator.map(Into::into),
             certificate: fingerprint(row.certificate_sha256).map_err(|()| impossible("certificate_sha256"))?,
         });

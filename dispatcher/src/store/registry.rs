@@ -139,12 +139,12 @@ pub async fn put_terminal(
 ) -> Result<TerminalId, StoreError> {
     let id = sqlx::query_scalar!(
         "insert into terminal (serial, login, secret_sha256, dialect, model, manual_publish_means_help, drill,
-            concentrator_id, certificate_sha256)
-         values ($1, $2, $3, $4, $5, $6, $7, (select id from concentrator where login = $8), $9)
+            concentrator_id, certificate_sha256, profile)
+         values ($1, $2, $3, $4, $5, $6, $7, (select id from concentrator where login = $8), $9, $10)
          on conflict (serial) do update set concentrator_id = excluded.concentrator_id,
             certificate_sha256 = excluded.certificate_sha256, login = excluded.login, secret_sha256 = excluded.secret_sha256,
             dialect = excluded.dialect, model = excluded.model, drill = excluded.drill,
-            manual_publish_means_help = excluded.manual_publish_means_help, revoked_at = null
+            manual_publish_means_help = excluded.manual_publish_means_help, profile = excluded.profile, revoked_at = null
          returning id",
         &*terminal.serial,
         &*terminal.login,
@@ -155,6 +155,7 @@ pub async fn put_terminal(
         terminal.drill,
         terminal.concentrator.as_deref(),
         terminal.certificate.as_ref().map(|certificate| certificate.0.to_vec()),
+        terminal.profile.as_deref(),
     )
     .fetch_one(&mut *conn)
     .await?;

@@ -20,6 +20,8 @@ pub struct Listed {
     pub dialect: String,
     /// What it is.
     pub model: String,
+    /// Which variant of its dialect it speaks.
+    pub profile: Option<String>,
     /// Everything it says is an exercise.
     pub drill: bool,
     /// Who wears it.
@@ -35,7 +37,7 @@ pub struct Listed {
 /// Every terminal, by serial.
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<Listed>, StoreError> {
     let rows = sqlx::query!(
-        r#"select t.serial, t.login, t.dialect, t.model, t.drill, r.name as "wearer?",
+        r#"select t.serial, t.login, t.dialect, t.model, t.profile, t.drill, r.name as "wearer?",
             c.login as "concentrator?", s.heard_at as "heard_at?", t.revoked_at
          from terminal t
          left join concentrator c on c.id = t.concentrator_id
@@ -51,6 +53,7 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Listed>, StoreError> {
         login: row.login,
         dialect: row.dialect,
         model: row.model,
+        profile: row.profile,
         drill: row.drill,
         wearer: row.wearer,
         concentrator: row.concentrator,
@@ -64,8 +67,8 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Listed>, StoreError> {
 pub async fn add(conn: &mut PgConnection, terminal: &Terminal, model: &str) -> Result<bool, StoreError> {
     let added = sqlx::query!(
         "insert into terminal (serial, login, secret_sha256, dialect, model, manual_publish_means_help, drill,
-            concentrator_id, certificate_sha256)
-         values ($1, $2, $3, $4, $5, $6, $7, (select id from concentrator where login = $8), $9)
+            concentrator_id, certificate_sha256, profile)
+         values ($1, $2, $3, $4, $5, $6, $7, (select id from concentrator where login = $8), $9, $10)
          on conflict do nothing",
         &*terminal.serial,
         &*terminal.login,
@@ -76,6 +79,7 @@ pub async fn add(conn: &mut PgConnection, terminal: &Terminal, model: &str) -> R
         terminal.drill,
         terminal.concentrator.as_deref(),
         terminal.certificate.as_ref().map(|certificate| certificate.0.to_vec()),
+        terminal.profile.as_deref(),
     )
     .execute(&mut *conn)
     .await?;
@@ -193,6 +197,11 @@ pub async fn taken(conn: &mut PgConnection, serials: &[String], logins: &[String
     )
     .fetch_all(conn)
     .await?)
+}
+
+/// What a terminal speaks, in the directory's spelling; `None`: there is no such terminal.
+pub async fn dialect(conn: &mut PgConnection, serial: &str) -> Result<Option<String>, StoreError> {
+    Ok(sqlx::query_scalar!("select dialect from terminal where serial = $1", serial).fetch_optional(conn).await?)
 }
 
 /// Whether there is such a terminal.

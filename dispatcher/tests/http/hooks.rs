@@ -18,6 +18,7 @@ fn terminal(serial: &str, dialect: Dialect) -> Terminal {
         secret_sha256: hash_secret(SECRET.as_bytes()),
         dialect,
         manual_publish_means_help: false,
+        profile: None,
         drill: false,
         concentrator: None,
         certificate: None,

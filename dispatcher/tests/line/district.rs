@@ -58,6 +58,7 @@ impl District {
                 secret_sha256: hash_secret(b"secret"),
                 dialect: Dialect::Ydt,
                 manual_publish_means_help: false,
+                profile: None,
                 drill: false,
                 concentrator: None,
                 certificate: None,

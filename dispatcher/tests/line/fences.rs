@@ -8,6 +8,7 @@ use domain::place::Source;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sqlx::PgPool;
+use wire::directory::Dialect;
 use wire::receipt::Outcome;
 use wire::report::{Event, Fix, Report};
 
@@ -169,6 +170,17 @@ async fn what_comes_late_or_twice_or_from_nowhere_changes_nothing(pool: PgPool) 
         let mut lost = seen("P1", 0, 400.0);
         lost.fixes[0].device_at = Some(Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute));
         district.take_one(lost).await;
+    }
+    assert_eq!(wandering(&district).await, [(1, false)]);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_watch_that_can_prove_nothing_is_missed_all_the_same(pool: PgPool) {
+    let district = District::new(pool).await;
+    fence(&district, &["P1"]).await;
+    for (minutes_ago, north_m) in [(9, 0.0), (8, 350.0), (7, 500.0), (6, 700.0)] {
+        let report = Report { authenticated: false, dialect: Dialect::Watch, ..seen("P1", minutes_ago, north_m) };
+        district.take_one(report).await;
     }
     assert_eq!(wandering(&district).await, [(1, false)]);
 }

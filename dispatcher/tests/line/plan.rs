@@ -264,6 +264,7 @@ async fn populate(pool: &PgPool, calls: usize) {
             secret_sha256: hash_secret(b"secret"),
             dialect: Dialect::Ydt,
             manual_publish_means_help: false,
+            profile: None,
             drill: false,
             concentrator: None,
             certificate: None,

@@ -14,9 +14,10 @@ use parking_lot::Mutex;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use wire::command::{Carried, Order};
+use wire::directory::Dialect;
 use wire::notice::{News, Notice};
 use wire::receipt::Outcome;
-use wire::report::{Event, Fix, Stamp};
+use wire::report::{Event, Fix, Report, Stamp};
 
 const SOS: Event = Event::Alert { kind: AlertKind::Sos };
 
@@ -36,6 +37,22 @@ async fn a_press_opens_one_incident_and_every_further_press_is_appended(pool: Pg
         .await
         .unwrap();
     assert_eq!((presses, entries), (2, 2));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_press_that_proves_nothing_rings_as_its_wearers_and_calls_no_ambulance_by_itself(pool: PgPool) {
+    let district = District::new(pool).await;
+    let report = Report { authenticated: false, dialect: Dialect::Watch, ..District::report("P1", SOS, 1) };
+    let Outcome::Committed { incident: Some(incident) } = district.take_one(report).await else {
+        panic!("the press is committed");
+    };
+    let opened = "select i.subject_kind, r.name, i.origin from incident i join resident r on r.id = i.resident_id
+        where i.id = $1";
+    let opened: (String, String, String) =
+        sqlx::query_as(opened).bind(incident).fetch_one(&district.desk_pool).await.unwrap();
+    assert_eq!(opened, ("resident".into(), "陈秀英".into(), "unlisted".into()));
+    let decided = district.desk.apply(IncidentId(incident), Input::Wake).await.unwrap();
+    assert_eq!(decided.handovers, []);
 }
 
 #[sqlx::test(migrations = "./migrations")]

@@ -67,7 +67,7 @@ fn mended(text: &str) -> String {
 }
 
 /// A text that any screen and any database can hold: no control characters, no longer than `letters`.
-pub(super) fn printable(text: &str, letters: usize) -> String {
+pub(crate) fn printable(text: &str, letters: usize) -> String {
     text.chars().filter(|letter| !letter.is_control()).take(letters).collect::<String>().trim().to_owned()
 }
 

@@ -4,6 +4,7 @@
 
 mod bus;
 mod dispatcher;
+mod listeners;
 mod outside;
 
 use std::collections::{BTreeSet, HashMap};
@@ -43,11 +44,16 @@ fn directory() -> Arc<Directory> {
         secret_sha256: [0; 32],
         dialect,
         manual_publish_means_help: true,
+        profile: None,
         drill: false,
         concentrator: None,
         certificate: None,
     };
-    let upserts = vec![terminal("P1", Dialect::Ydt), terminal("chen/phone", Dialect::OwnTracks)];
+    let upserts = vec![
+        terminal("P1", Dialect::Ydt),
+        terminal("chen/phone", Dialect::OwnTracks),
+        terminal(listeners::WATCH, Dialect::Watch),
+    ];
     let directory = Directory::default();
     directory.apply(Update { to: 1, upserts, ..Update::default() }).unwrap();
     Arc::new(directory)

@@ -30,6 +30,7 @@ fn directory(people: u32) -> anyhow::Result<Arc<Directory>> {
             secret_sha256: hash_secret(crowd::secret(number).as_bytes()),
             dialect: Dialect::Ydt,
             manual_publish_means_help: false,
+            profile: None,
             drill: false,
             concentrator: None,
             certificate: None,

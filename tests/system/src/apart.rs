@@ -1,5 +1,6 @@
 //! Two of each role, each in a process of its own, over one database.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -328,6 +329,7 @@ impl Apart {
         let ready = Ready {
             mqtt: self.doors[0],
             mqtts: None,
+            listeners: BTreeMap::default(),
             http: format!("http://{}", self.desks[dispatcher]),
             pid: 0,
             database: self.postgres.url().into(),

@@ -1,5 +1,6 @@
 //! `yidiantong serve`: started, killed, stopped, started again over the same data.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, Permissions};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
@@ -75,6 +76,9 @@ pub struct Ready {
     pub mqtt: SocketAddr,
     /// Terminals, over TLS.
     pub mqtts: Option<SocketAddr>,
+    /// Terminals with a connection of their own, by dialect.
+    #[serde(default)]
+    pub listeners: BTreeMap<String, SocketAddr>,
     /// Console and API.
     pub http: String,
     /// The server's process.

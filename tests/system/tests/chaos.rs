@@ -1,10 +1,10 @@
 //! The crash test: presses flow from real clients while the process, and PostgreSQL, are killed with -9.
-//! Whatever a client was told is stored is stored, each press once, and every open incident has its deadline. Meanwhile
-//! everybody else in the district wears a pager that tells where they are; all of them come back after each kill.
+//! Whatever a client was told is stored is stored, each press once, and every open incident has its deadline. A watch and a
+//! GT06 tracker press over TCP, and repeat until they are answered. Meanwhile everybody else in the district wears a pager that tells where they are; all of them come back after each kill.
 //!
 //! `CHAOS_ROUNDS` says how many kills (10), `CHAOS_SEED` which.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,10 +14,12 @@ use firmware_sim::centre::Behaviour;
 use firmware_sim::clock;
 use firmware_sim::device::{Key, Settings};
 use firmware_sim::pager::{self, Event, Pager};
+use firmware_sim::terminal;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use rustix::process::Signal;
 use serde_json::json;
+use sqlx::Row as _;
 use system::console::Console;
 use system::mosquitto::{Mosquitto, Version};
 use system::paho::Paho;
@@ -25,11 +27,13 @@ use system::places;
 use system::program::Program;
 use system::records::{Press, Records};
 use system::scene::{Scene, sends_a_vehicle};
-use system::server::{Server, Setup, Terminal, signal};
+use system::server::{Server, Setup, Terminal, free_port, signal};
+use system::shell::Shell;
 use system::wait::{SOON, until, until_so};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use wire::directory::Dialect;
 
 /// From a kill to presses that are acknowledged again, on a machine that is busy.
 const FLOWS_AGAIN_WITHIN: Duration = Duration::from_mins(3);
@@ -48,11 +52,18 @@ const HEARD_MIN: i64 = 20;
 /// Who was heard while the database was away is told to it by the next minute's round.
 const TOLD_WITHIN: Duration = Duration::from_mins(2);
 
+/// Terminals with connections of their own, and the pagers of those who wear them too. They do not count their restarts:
+/// their presses are counted.
+const OVER_TCP: [(Dialect, &str, &str); 2] =
+    [(Dialect::Watch, "8800000015", "P1010"), (Dialect::Gt06, "868120000000013", "P1011")];
+
 /// What the wearers know.
 #[derive(Debug, Default)]
 struct Ledger {
     begun: Mutex<BTreeSet<Press>>,
     acknowledged: Mutex<BTreeSet<Press>>,
+    /// How many presses of a terminal with a connection of its own were answered.
+    answered: Mutex<BTreeMap<&'static str, i64>>,
     is_over: AtomicBool,
 }
 
@@ -76,6 +87,11 @@ impl Ledger {
 
 fn press_of(terminal: &Terminal, seq: u32) -> Press {
     (terminal.serial.clone(), i64::from(BOOT), i64::from(seq))
+}
+
+/// Whether a press is of this terminal, by its serial, also while the directory did not list it yet.
+fn is_said_by((said_by, ..): &Press, serial: &str) -> bool {
+    said_by.rsplit(':').next() == Some(serial)
 }
 
 fn message(seq: u32) -> serde_json::Value {
@@ -146,6 +162,23 @@ async fn press_on_a_pager(door: SocketAddr, terminal: Terminal, ledger: Arc<Ledg
     }
     stop.cancel();
     pager.stopped().await;
+}
+
+/// Presses on a terminal with a connection of its own.
+async fn press_over_tcp(listener: SocketAddr, dialect: Dialect, serial: &'static str, ledger: Arc<Ledger>) {
+    let stop = CancellationToken::new();
+    let config = terminal::Config {
+        repeat: Duration::from_secs(2),
+        ..terminal::Config::new(dialect, listener.to_string(), serial)
+    };
+    let mut wearers = terminal::Terminal::start(config, stop.clone()).expect("a simulated terminal starts");
+    while !ledger.is_over() {
+        wearers.press(terminal::Press::Sos).await;
+        while !matches!(wearers.next().await.expect("it runs"), terminal::Event::Acknowledged { .. }) {}
+        *ledger.answered.lock().expect("nobody panicked").entry(serial).or_default() += 1;
+    }
+    stop.cancel();
+    wearers.stopped().await;
 }
 
 /// Everybody's pager: an ordinary day, and back at once when the server was away.
@@ -271,10 +304,23 @@ async fn what_was_acknowledged_survives_every_kill_and_nothing_is_doubled() {
     eprintln!("CHAOS_SEED={seed} CHAOS_ROUNDS={rounds}");
     let mut random = StdRng::seed_from_u64(seed);
 
-    let mut scene = Scene::open(sends_a_vehicle(8)).await;
+    // Where they come does not change when the server is started again.
+    let listeners = OVER_TCP.map(|_| free_port());
+    let table = |((dialect, ..), listen): (&(Dialect, &str, &str), &SocketAddr)| {
+        format!("[listeners.{}]\nlisten = \"{listen}\"\n", dialect.as_str())
+    };
+    let tables = OVER_TCP.iter().zip(&listeners).map(table).collect();
+    let mut scene = Scene::open_with(sends_a_vehicle(8), Setup { tables, ..Setup::default() }).await;
     let door = scene.ready().mqtt;
     let ledger = Arc::new(Ledger::default());
     let mut wearers = JoinSet::new();
+    for ((dialect, serial, pager), listener) in OVER_TCP.into_iter().zip(listeners) {
+        let wearer = "select resident_id::text from wearer where serial = $1";
+        let wearer: String = scene.records().await.ask(wearer, &[pager]).await[0].get(0);
+        let add = ["terminal", "add", serial, "--dialect", dialect.as_str(), "--resident", &wearer];
+        Shell::at(scene.server.data()).says(&add);
+        wearers.spawn(press_over_tcp(listener, dialect, serial, Arc::clone(&ledger)));
+    }
     for (serial, version) in [("P1001", Version::V311), ("P1003", Version::V5), ("P1004", Version::V311)] {
         wearers.spawn(press_with_mosquitto(door, scene.terminal(serial), version, Arc::clone(&ledger)));
     }
@@ -308,7 +354,19 @@ async fn what_was_acknowledged_survives_every_kill_and_nothing_is_doubled() {
     let mut records = scene.records().await;
     let acknowledged = ledger.acknowledged.lock().expect("nobody panicked").clone();
     assert_eq!(acknowledged, *ledger.begun.lock().expect("nobody panicked"), "every press was repeated to its end");
-    let all_stored = records.presses().await;
+    let everything = records.presses().await;
+    let counted = records.count("select coalesce(sum(presses), 0)::bigint from incident", &[]).await;
+    assert_eq!(counted, everything.values().sum::<i64>(), "seed {seed}: presses that incidents count");
+    let is_counted = |(press, _): &(Press, i64)| OVER_TCP.iter().any(|(_, serial, _)| is_said_by(press, serial));
+    let (over_tcp, all_stored): (Vec<(Press, i64)>, BTreeMap<Press, i64>) = {
+        let (over_tcp, others): (Vec<_>, Vec<_>) = everything.into_iter().partition(is_counted);
+        (over_tcp, others.into_iter().collect())
+    };
+    for (serial, answered) in &*ledger.answered.lock().expect("nobody panicked") {
+        let stored: i64 = over_tcp.iter().filter(|(press, _)| is_said_by(press, serial)).map(|(_, times)| times).sum();
+        assert_eq!(stored, *answered, "seed {seed}: presses of {serial} that are stored, and that were answered");
+        eprintln!("{serial}: {answered} presses over TCP, each answered and stored once");
+    }
     let doubled: Vec<(&Press, &i64)> = all_stored.iter().filter(|(_, times)| **times != 1).collect();
     assert!(doubled.is_empty(), "seed {seed}: stored more than once: {doubled:?}");
     // The fleet orders meals and repairs, and keeps no ledger.
@@ -317,8 +375,6 @@ async fn what_was_acknowledged_survives_every_kill_and_nothing_is_doubled() {
     assert!(lost.is_empty(), "seed {seed}: acknowledged and lost: {lost:?}");
     let invented: Vec<&&Press> = stored.iter().filter(|press| !acknowledged.contains(**press)).collect();
     assert!(invented.is_empty(), "seed {seed}: stored and never pressed: {invented:?}");
-    let counted = records.count("select coalesce(sum(presses), 0)::bigint from incident", &[]).await;
-    assert_eq!(counted, i64::try_from(all_stored.len()).expect("a count"), "seed {seed}: presses that incidents count");
     check_the_fleet(&mut records, &fleet).await;
 
     let mut broken = Vec::new();

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Concentrator, Directory, Pages, Terminal};
 
 /// The first byte of a copy. A copy of another version is none: whoever holds it asks for everything anyway.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 #[derive(Serialize, Deserialize)]
 struct Copy {

@@ -22,7 +22,7 @@ pub struct Terminal {
 
 #[derive(Debug, clap::Subcommand)]
 enum Deed {
-    /// Add a terminal. Its secret is made, and shown once.
+    /// Add a terminal. Its secret is made, and shown once; where its dialect knows none, none is shown.
     Add(Add),
     /// Add many terminals from a file, all of them or none. Their secrets are made, and written to a file once.
     Provision(Provision),
@@ -92,6 +92,9 @@ struct Kind {
     /// What it is.
     #[arg(long, default_value = "")]
     model: String,
+    /// Which of its dialect's variants its model speaks (docs/dialects); else as most of its family do.
+    #[arg(long)]
+    profile: Option<String>,
     /// The concentrator (集中器) that may speak for it, by its login.
     #[arg(long)]
     concentrator: Option<String>,
@@ -124,18 +127,26 @@ impl Terminal {
                     let added = provision::add(&mut tx, vec![wanted]).await?;
                     tx.commit().await.context("nothing was changed")?;
                     for (wanted, secret) in &added {
-                        show(&wanted.serial, Some(&wanted.login), secret);
+                        match secret {
+                            Some(secret) => show(&wanted.serial, Some(&wanted.login), secret),
+                            None => {
+                                say(format_args!("terminal {}: listed; its dialect knows no secret", wanted.serial))
+                            }
+                        }
                     }
                     return Ok(());
                 }
                 Deed::Provision(provision) => {
-                    let path = &provision.credentials;
                     let added = provision::add(&mut tx, provision.wanted()?).await?;
-                    // Before the commit: secrets that nobody could read would be lost.
-                    write_private(path, &provision::credentials(&added)?, Over::Refuse)
-                        .with_context(|| format!("{} cannot be written; nothing was changed", path.display()))?;
+                    let path = provision.path(&added)?;
+                    if let Some(path) = path {
+                        // Before the commit: secrets that nobody could read would be lost.
+                        write_private(path, &provision::credentials(&added)?, Over::Refuse)
+                            .with_context(|| format!("{} cannot be written; nothing was changed", path.display()))?;
+                    }
                     tx.commit().await.context("nothing was changed")?;
-                    say(format_args!("{} terminals added; secrets in {}", added.len(), path.display()));
+                    let secrets = path.map(|path| format!("; secrets in {}", path.display())).unwrap_or_default();
+                    say(format_args!("{} terminals added{secrets}", added.len()));
                     return Ok(());
                 }
                 Deed::Revoke { serial } => {
@@ -152,8 +163,13 @@ impl Terminal {
                         Rotated::Revoked => anyhow::bail!("{serial} was revoked; --reinstate lets it in again"),
                         Rotated::Unknown => anyhow::bail!(unknown(serial)),
                     }
+                    let spoken = terminals::dialect(&mut tx, serial).await?;
                     tx.commit().await.context("nothing was changed")?;
-                    show(serial, None, &fresh);
+                    if spoken.as_deref().and_then(Dialect::parse).is_none_or(Dialect::proves_itself) {
+                        show(serial, None, &fresh);
+                    } else {
+                        say(format_args!("{serial} may connect; its dialect knows no secret"));
+                    }
                     return Ok(());
                 }
                 Deed::Bind { serial, fingerprint, .. } => {
@@ -223,10 +239,11 @@ fn list(terminals: &[terminals::Listed], json: bool) -> anyhow::Result<()> {
         let wearer = terminal.wearer.as_deref().unwrap_or("nobody");
         let heard = terminal.heard_at.map_or_else(|| "never".to_owned(), |at| format!("{at:.0}"));
         let revoked = terminal.revoked_at.map(|at| format!("; revoked {at:.0}")).unwrap_or_default();
+        let profile = terminal.profile.as_ref().map(|profile| format!(" ({profile})")).unwrap_or_default();
         let drill = if terminal.drill { "; for exercises" } else { "" };
         let under = terminal.concentrator.as_ref().map(|login| format!("; under {login}")).unwrap_or_default();
         say(format_args!(
-            "{:<16} {} {}: worn by {wearer}; heard last: {heard}{under}{drill}{revoked}",
+            "{:<16} {} {}{profile}: worn by {wearer}; heard last: {heard}{under}{drill}{revoked}",
             terminal.serial, terminal.dialect, terminal.model
         ));
     }

@@ -16,6 +16,9 @@ pub fn print(ready: &Ready) {
     if let Some(mqtts) = ready.mqtts {
         println!("            {mqtts} (the same over TLS)");
     }
+    for (dialect, address) in &ready.listeners {
+        println!("            {address} ({dialect}, TCP)");
+    }
     if let Some(mailbox) = &ready.mailbox {
         println!("  mailbox   {mailbox} (what contacts are written)");
     }

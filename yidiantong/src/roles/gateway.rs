@@ -32,6 +32,7 @@ struct Started {
 pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     let config = gateway::Config {
         outside: settings.outside.link()?,
+        listeners: settings.listeners.configs(),
         ..gateway::Config::new(super::name(&settings)?, settings.bus.addresses.clone(), settings.bus.key()?)
     };
     let dispatchers =

@@ -2,7 +2,7 @@
 //! that are made. All of them are added or none.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use dispatcher::store::{concentrators, terminals};
@@ -17,11 +17,12 @@ use crate::admin::secret;
 #[derive(Debug, clap::Args)]
 pub(super) struct Provision {
     /// A CSV file with the column serial (终端号), and if you like login (用户名), dialect (协议), model (型号),
-    /// resident (服务对象), concentrator (集中器), certificate (证书指纹).
+    /// profile (型号配置), resident (服务对象), concentrator (集中器), certificate (证书指纹).
     file: PathBuf,
-    /// Where to write serials, logins and secrets: a new file that only you can read.
+    /// Where to write serials, logins and secrets: a new file that only you can read. Needed unless the dialects of all
+    /// of them know no secret.
     #[arg(long)]
-    pub(super) credentials: PathBuf,
+    credentials: Option<PathBuf>,
     #[command(flatten)]
     kind: Kind,
 }
@@ -37,11 +38,12 @@ pub(super) struct Wanted {
     kind: Kind,
 }
 
-const HEADINGS: [(&str, &[&str]); 7] = [
+const HEADINGS: [(&str, &[&str]); 8] = [
     ("serial", &["serial", "终端号", "设备号", "序列号"]),
     ("login", &["login", "用户名", "登录名"]),
     ("dialect", &["dialect", "协议"]),
     ("model", &["model", "型号"]),
+    ("profile", &["profile", "型号配置"]),
     ("resident", &["resident", "服务对象", "佩戴人", "姓名", "编号"]),
     ("concentrator", &["concentrator", "集中器"]),
     ("certificate", &["certificate", "证书指纹", "证书"]),
@@ -55,6 +57,15 @@ impl Provision {
         let sheet = Sheet::read(&bytes).with_context(|| format!("{file} cannot be brought in"))?;
         rows(&sheet, &self.kind).with_context(|| format!("{file} cannot be brought in"))
     }
+
+    /// Where the secrets of those that were added go; `None` when there is none.
+    pub(super) fn path(&self, added: &[Added]) -> anyhow::Result<Option<&Path>> {
+        if added.iter().all(|(_, secret)| secret.is_none()) {
+            return Ok(None);
+        }
+        let path = self.credentials.as_deref();
+        path.map(Some).context("--credentials says where to write the secrets; nothing was changed")
+    }
 }
 
 fn rows(sheet: &Sheet, kind: &Kind) -> anyhow::Result<Vec<Wanted>> {
@@ -63,12 +74,12 @@ fn rows(sheet: &Sheet, kind: &Kind) -> anyhow::Result<Vec<Wanted>> {
         sheet.headings.iter().position(|heading| names.contains(&heading.to_lowercase().as_str()))
     };
     let Some(serial) = column("serial") else { anyhow::bail!("no column is called serial or 终端号") };
-    let columns = ["login", "dialect", "model", "resident", "concentrator", "certificate"].map(column);
+    let columns = ["login", "dialect", "model", "profile", "resident", "concentrator", "certificate"].map(column);
     let (mut wanted, mut refused) = (Vec::new(), Vec::new());
     for row in &sheet.rows {
         let cell =
             |column: Option<usize>| column.map(|column| row.cells[column].as_str()).filter(|cell| !cell.is_empty());
-        let [login, spoken, model, resident, concentrator, certificate] = columns.map(cell);
+        let [login, spoken, model, profile, resident, concentrator, certificate] = columns.map(cell);
         let mut kind = kind.clone();
         match spoken.map(dialect) {
             None => {}
@@ -81,6 +92,7 @@ fn rows(sheet: &Sheet, kind: &Kind) -> anyhow::Result<Vec<Wanted>> {
             Some(Err(NoFingerprint)) => refused.push(format!("line {}: {NoFingerprint}", row.line)),
         }
         kind.model = model.unwrap_or(&kind.model).into();
+        kind.profile = profile.map(Into::into).or(kind.profile);
         kind.concentrator = concentrator.map(Into::into).or(kind.concentrator);
         wanted.push(Wanted { line: Some(row.line), ..Wanted::new(&row.cells[serial], login, resident, &kind) });
     }
@@ -147,8 +159,11 @@ fn faults(wanted: &[Wanted]) -> Vec<String> {
     faults
 }
 
+/// A terminal that was added, with the secret that was made for it: none to show where its dialect knows none.
+pub(super) type Added = (Wanted, Option<String>);
+
 /// Adds them, each with the secret that was made for it.
-pub(super) async fn add(conn: &mut PgConnection, wanted: Vec<Wanted>) -> anyhow::Result<Vec<(Wanted, String)>> {
+pub(super) async fn add(conn: &mut PgConnection, wanted: Vec<Wanted>) -> anyhow::Result<Vec<Added>> {
     let mut refused = faults(&wanted);
     let serials: Vec<String> = wanted.iter().map(|one| one.serial.clone()).collect();
     let logins: Vec<String> = wanted.iter().map(|one| one.login.clone()).collect();
@@ -185,6 +200,7 @@ pub(super) async fn add(conn: &mut PgConnection, wanted: Vec<Wanted>) -> anyhow:
             dialect: one.kind.dialect,
             manual_publish_means_help: one.kind.manual_publish_means_help,
             drill: one.kind.drill,
+            profile: one.kind.profile.as_deref().map(Into::into),
             concentrator: one.kind.concentrator.as_deref().map(Into::into),
             certificate: one.kind.certificate.map(Box::new),
         };
@@ -193,16 +209,16 @@ pub(super) async fn add(conn: &mut PgConnection, wanted: Vec<Wanted>) -> anyhow:
         if let Some(resident) = residents.get(one.serial.as_str()) {
             terminals::assign(conn, &one.serial, Some(*resident)).await?;
         }
-        added.push(fresh);
+        added.push(one.kind.dialect.proves_itself().then_some(fresh));
     }
     Ok(wanted.into_iter().zip(added).collect())
 }
 
 /// The list of what was made.
-pub(super) fn credentials(added: &[(Wanted, String)]) -> anyhow::Result<Vec<u8>> {
+pub(super) fn credentials(added: &[Added]) -> anyhow::Result<Vec<u8>> {
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record(["serial", "login", "secret"])?;
-    for (wanted, secret) in added {
+    for (wanted, secret) in added.iter().filter_map(|(wanted, secret)| Some((wanted, secret.as_ref()?))) {
         out.write_record([&wanted.serial, &wanted.login, secret])?;
     }
     Ok(out.into_inner()?)
@@ -219,6 +235,7 @@ mod tests {
             concentrator: None,
             certificate: None,
             manual_publish_means_help: false,
+            profile: None,
             drill: false,
         }
     }
@@ -244,7 +261,7 @@ mod tests {
     fn what_is_wrong_is_told_with_its_line() {
         let refused = read("serial,dialect,证书\nP1,ydt,\nP2,morse,\nP3,ydt,E3:B0\n").unwrap_err().to_string();
         assert!(refused.contains("line 4: a fingerprint is 64 hexadecimal digits"), "{refused}");
-        assert!(refused.contains("line 3: the dialects are ydt and own_tracks"), "{refused}");
+        assert!(refused.contains("line 3: the dialects are ydt, own_tracks"), "{refused}");
         let faults = faults(&read("serial,login\nP1,\nP/2,\nP1,x\nP3,P1\n").unwrap());
         assert_eq!(faults.len(), 3, "{faults:?}");
         for (fault, line) in faults.iter().zip(["line 3: P/2", "line 4: P1", "line 5: P3"]) {

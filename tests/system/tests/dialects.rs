@@ -1,0 +1,180 @@
+//! Terminals that exist: a watch, a JT/T 808 terminal and a GT06 tracker on TCP, listed and worn like any other, who call
+//! for help and hear in their own words what becomes of it.
+
+use std::time::Duration;
+
+use firmware_sim::ground::Point;
+use firmware_sim::terminal::{Config, Event, Press, Terminal};
+use serde_json::{Value, json};
+use system::console::{Console, doubts, list, text};
+use system::responder::Application;
+use system::scene::{Scene, sends_a_vehicle};
+use system::server::Setup;
+use system::shell::Shell;
+use system::wait::{SOON, until, until_so};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use wire::directory::Dialect;
+
+/// Where terminals of each dialect come.
+const LISTENERS: &str = "
+[listeners.watch]
+listen = \"127.0.0.1:0\"
+[listeners.jt808]
+listen = \"127.0.0.1:0\"
+[listeners.gt06]
+listen = \"127.0.0.1:0\"
+";
+
+/// A terminal of a dialect, and the pager of whoever is to wear it.
+const WORN: [(Dialect, &str, &str); 3] = [
+    (Dialect::Watch, "8800000015", "P1001"),
+    (Dialect::Jt808, "13800000001", "P1003"),
+    (Dialect::Gt06, "868120000000013", "P1004"),
+];
+
+/// Opens the stage with everybody listed: the dialects know no secret, and none is shown.
+async fn open() -> Scene {
+    let scene = Scene::open_with(sends_a_vehicle(8), Setup { tables: LISTENERS.into(), ..Setup::default() }).await;
+    let shell = Shell::at(scene.server.data());
+    let mut records = scene.records().await;
+    for (dialect, serial, pager) in WORN {
+        let wearer = "select resident_id::text from wearer where serial = $1";
+        let wearer: String = sqlx::Row::get(&records.ask(wearer, &[pager]).await[0], 0);
+        let add = ["terminal", "add", serial, "--dialect", dialect.as_str(), "--resident", &wearer];
+        let said = shell.says(&add);
+        assert!(said.contains("knows no secret") && !said.contains("shown once"), "{said}");
+    }
+    scene
+}
+
+/// A terminal that is switched on at its wearer's, until the guard goes.
+fn switched_on(scene: &Scene, (dialect, serial, pager): (Dialect, &str, &str)) -> (Terminal, DropGuard) {
+    let home = scene.terminal(pager);
+    let config = Config {
+        place: Some(Point { lat: home.lat, lon: home.lon }),
+        heartbeat: Duration::from_millis(500),
+        ..Config::new(dialect, scene.ready().listeners[dialect.as_str()].to_string(), serial)
+    };
+    let stop = CancellationToken::new();
+    (Terminal::start(config, stop.clone()).expect("a simulated terminal starts"), stop.drop_guard())
+}
+
+/// What happens at the terminal until this does.
+async fn hears(terminal: &mut Terminal, what: &str, is_it: impl Fn(&Event) -> bool) {
+    let mut heard = Vec::new();
+    let hearing = async {
+        while let Some(event) = terminal.next().await {
+            if is_it(&event) {
+                return;
+            }
+            heard.push(event);
+        }
+        panic!("the terminal has stopped");
+    };
+    tokio::time::timeout(SOON, hearing).await.unwrap_or_else(|_| panic!("it does not hear {what}, but {heard:?}"));
+}
+
+async fn reads(terminal: &mut Terminal, words: &str) {
+    hears(terminal, words, |event| matches!(event, Event::Text { text } if text == words)).await;
+}
+
+/// Waits until everybody on a line of their own is known for who they are.
+async fn all_known(scene: &Scene) {
+    let console = Console::log_in(scene.ready(), "supervisor").await;
+    until_so("everybody is known", SOON, async || {
+        let number = async |name: &str| console.metric(&format!("ydt_gateway_connections{name}")).await;
+        (number("").await, number("_unidentified").await) == (WORN.len().to_string(), "0".into())
+    })
+    .await;
+}
+
+/// Waits until the newest command of this word is over.
+async fn over(console: &Console, incident: &str, word: &str) -> Value {
+    until(format!("{word} is over"), SOON, async || {
+        let commands = console.get(&format!("/incidents/{incident}/commands")).await["commands"].take();
+        let newest = list(&commands).iter().find(|command| command["command"]["do"] == word)?;
+        (newest["over"] == true).then(|| newest.clone())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn terminals_of_every_dialect_call_for_help_and_hear_in_their_own_words_that_somebody_comes() {
+    let scene = open().await;
+    let operator = scene.operator().await;
+    let mut records = scene.records().await;
+    let mut terminals = WORN.map(|worn| switched_on(&scene, worn));
+    all_known(&scene).await;
+
+    for ((dialect, serial, pager), (terminal, _on)) in WORN.into_iter().zip(&mut terminals) {
+        terminal.press(Press::Sos).await;
+        let is_acknowledged = |event: &Event| matches!(event, Event::Acknowledged { press: Press::Sos, .. });
+        hears(terminal, "that its call is stored", is_acknowledged).await;
+        let stored = "select count(*) from report r join incident i on i.id = r.incident_id where r.serial = $1";
+        assert_eq!(records.count(stored, &[serial]).await, 1, "acknowledged, but not on disk");
+
+        // It rings as the press of whoever wears it, where they are.
+        let incident = operator.incident(format!("{serial} rings"), SOON, |it| it["serial"] == serial).await;
+        let card = operator.card(&incident).await;
+        let home = scene.terminal(pager);
+        assert_eq!((&card["subject"]["kind"], &card["kinds"]), (&json!("resident"), &json!(["sos"])));
+        assert_eq!(text(&card["subject"]["name"]), home.wearer, "{card:#}");
+        assert!(!doubts(&card).contains(&"unknown_terminal"), "{:?}", card["doubts"]);
+
+        // An operator takes it, and whoever is asked comes.
+        operator.act(&incident, "claim", json!({})).await;
+        if dialect != Dialect::Gt06 {
+            reads(terminal, "坐席已受理您的求助").await;
+        }
+        let asked = |card: &Value| card["offers"][0]["state"] == "asked";
+        let card = operator.card_when(&incident, "somebody is asked", SOON, asked).await;
+        let comes = Application::of(scene.ready(), text(&card["offers"][0]["name"]));
+        let offer = comes.asked(SOON).await;
+        comes.says(&offer, "accept", json!({ "minutes": 4 })).await;
+
+        // It is asked where it is, again and again, in the words that it has for that.
+        let burst = over(&operator, &incident, "burst").await;
+        operator.post(&format!("/incidents/{incident}/commands"), json!({ "command": { "do": "locate" } })).await;
+        let located = over(&operator, &incident, "locate").await;
+        match dialect {
+            // It has neither a screen nor a word for going on.
+            Dialect::Gt06 => assert_eq!((&burst["state"], &located["state"]), (&json!("refused"), &json!("done"))),
+            _ => {
+                assert_eq!((&burst["state"], &located["state"]), (&json!("done"), &json!("done")));
+                reads(terminal, &format!("{}正在赶来，约4分钟", comes.who.name)).await;
+            }
+        }
+        // What proves nothing calls no ambulance by itself.
+        assert_eq!(operator.card(&incident).await["handovers"], json!([]));
+    }
+    assert!(scene.cases().cases.is_empty());
+    let placed =
+        "select count(distinct t.serial) from fix f join terminal t on t.id = f.terminal_id where t.serial = any($1)";
+    let serials = WORN.map(|(_, serial, _)| serial.to_owned()).to_vec();
+    let placed: i64 = sqlx::query_scalar(placed).bind(serials).fetch_one(&mut records.conn).await.expect("a count");
+    assert_eq!(placed, 3, "all of them told where they are");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminal_that_is_not_listed_is_heard_when_it_calls_for_help() {
+    let scene = open().await;
+    let operator = scene.operator().await;
+    let (mut stranger, _on) = switched_on(&scene, (Dialect::Watch, "8800000099", "P1001"));
+    stranger.press(Press::Sos).await;
+    hears(&mut stranger, "that its call is stored", |event| matches!(event, Event::Acknowledged { .. })).await;
+    let is_it = |incident: &Value| incident["subject"]["kind"] == "source";
+    let incident = operator.incident("the stranger rings", SOON, is_it).await;
+    let card = operator.card(&incident).await;
+    assert_eq!((&card["subject"]["id"], &card["handovers"]), (&json!("watch:8800000099"), &json!([])));
+    assert!(doubts(&card).contains(&"unknown_terminal"));
+
+    // Listed, it is one of ours from its next word on; struck, it is dismissed.
+    let shell = Shell::at(scene.server.data());
+    shell.says(&["terminal", "add", "8800000099", "--dialect", "watch"]);
+    let mut records = scene.records().await;
+    let here = "select count(*) from terminal_state s join terminal t on t.id = s.terminal_id
+        where t.serial = $1 and s.session_open";
+    until_so("it is there", SOON, async || records.count(here, &["8800000099"]).await == 1).await;
+    shell.says(&["terminal", "revoke", "8800000099"]);
+    hears(&mut stranger, "that it may not be there", |event| matches!(event, Event::Disconnected { .. })).await;
+}
