@@ -47,7 +47,7 @@ impl Terminals for FarTerminals {
             match self.0.post_at(at, ORDERS, &order, each).await {
                 Ok(Carried::Away) => answer = Ok(Carried::Away),
                 Ok(carried) => return Ok(carried),
-                Err(error) => answer = answer.or_else(|_| Err(error.to_string())),
+                Err(error) => answer = answer.map_err(|_| error.to_string()),
             }
         }
         answer

@@ -91,12 +91,13 @@ fn tell(found: &Found, import: &Import) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn number<T: std::str::FromStr>(text: &str, name: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("{name} is {text:?}"))
+}
+
 /// What a row says.
 fn tower(record: &StringRecord) -> Result<Tower, String> {
     let cell = |at: usize, name: &str| record.get(at).map(str::trim).ok_or_else(|| format!("there is no {name}"));
-    fn number<T: std::str::FromStr>(text: &str, name: &str) -> Result<T, String> {
-        text.parse().map_err(|_| format!("{name} is {text:?}"))
-    }
     let place = Position::new(number(cell(7, "lat")?, "lat")?, number(cell(6, "lon")?, "lon")?);
     let range: f64 = number(cell(8, "range")?, "range")?;
     if !(0.0..=RANGE_MAX_M).contains(&range) {
