@@ -207,9 +207,9 @@ pub async fn start(
 
     let room = Arc::new(Semaphore::new(config.alerts_waiting_max));
     // One for each bus, one for the broker outside, and the last for the listeners.
-    let (answers, answer_queues): (Vec<_>, Vec<_>) =
+    let (answers, mut answer_queues): (Vec<_>, Vec<_>) =
         (0..config.buses.len() + usize::from(config.outside.is_some()) + 1).map(|_| mpsc::channel(ANSWERS_MAX)).unzip();
-    let listeners_number = answers.len() - 1;
+    let (listeners_number, listener_answers) = (answers.len() - 1, answer_queues.pop());
     let (shards, shard_queues): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mpsc::unbounded_channel()).unzip();
     let (apart, apart_queue) = mpsc::unbounded_channel();
     let backoff = Backoff { first: config.retry_first, most: config.retry_most };
@@ -300,7 +300,7 @@ pub async fn start(
 
     let (sessions, waiters) = (Arc::new(Sessions::default()), Waiters::default());
     let mut listens_at = Vec::new();
-    if let (Some(answers), false) = (answer_queues.next(), config.listeners.is_empty()) {
+    if let (Some(answers), false) = (listener_answers, config.listeners.is_empty()) {
         let intake = Arc::new(Intake {
             alerts: Arc::clone(&alerts),
             telemetry: Arc::clone(&telemetry),

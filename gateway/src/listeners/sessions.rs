@@ -158,10 +158,13 @@ impl Sessions {
     /// Ends the connections of everybody whom the directory does not list as what they are any more.
     pub(super) fn end_unlisted(&self, directory: &Directory) {
         for (serial, (dialect, handle)) in &*self.by_serial.lock() {
-            match directory.by_serial(serial) {
-                Lookup::Listed(terminal) if terminal.dialect == *dialect => {}
-                Lookup::NoDirectory => {}
-                Lookup::Listed(_) | Lookup::Unlisted => handle.end.cancel(),
+            let is_listed = match directory.by_serial(serial) {
+                Lookup::Listed(terminal) => terminal.dialect == *dialect,
+                Lookup::Unlisted => false,
+                Lookup::NoDirectory => true,
+            };
+            if !is_listed {
+                handle.end.cancel();
             }
         }
     }
