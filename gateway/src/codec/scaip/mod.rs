@@ -96,8 +96,8 @@ impl Session {
             Start::Request { method, .. } => method,
             Start::Response { code } => return self.turn(answered(code), Vec::new()),
         };
-        let now =
-            |status| Reply { bytes: sip::response(&message, status, self.settings.source, None), when: When::Now };
+        let source = self.settings.source;
+        let now = |status| Reply { bytes: sip::response(&message, status, source, None), when: When::Now };
         let refuse = |session: &Self, status, kind, word: &str| {
             let replies = if message.is_answerable() { vec![now(status)] } else { Vec::new() };
             session.turn(Told::new(kind, word.to_owned()), replies)
