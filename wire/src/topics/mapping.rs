@@ -344,7 +344,7 @@ impl Mappings {
     }
 
     /// Each of them.
-    pub fn iter(&self) -> std::slice::Iter<'_, Mapping> {
+    pub fn iter(&self) -> impl Iterator<Item = &Mapping> {
         self.0.iter()
     }
 }

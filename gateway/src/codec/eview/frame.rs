@@ -129,9 +129,15 @@ pub(in super::super) fn cut(bytes: &[u8]) -> Cut {
     }
     let Some(whole) = bytes.get(HEAD..end) else { return Cut::More };
     if is_whole(bytes) || fills_exactly(whole) {
-        Cut::frame(end)
-    } else {
-        junk_to_next(within, "neither checksum nor keys are right")
+        return Cut::frame(end);
+    }
+    // Its length may reach into the next one.
+    let begins = within.iter().enumerate().skip(HEAD).filter(|(_, byte)| **byte == BEGIN).map(|(at, _)| at);
+    let mut ends =
+        begins.filter(|at| within.get(HEAD..*at).is_some_and(|keys| !keys.is_empty() && fills_exactly(keys)));
+    match ends.next() {
+        Some(end) => Cut::frame(end),
+        None => junk_to_next(within, "neither checksum nor keys are right"),
     }
 }
 
