@@ -37,12 +37,14 @@ fn told(answer: &Answer) -> Vec<(&str, &str, f64)> {
 #[test]
 fn each_fence_is_told_of_with_why() {
     let answer = morning().play().unwrap();
-    let confirmed: Vec<&str> = answer
+    let mut confirmed: Vec<&str> = answer
         .events
         .iter()
         .filter(|event| event.event == "exit_confirmed")
         .map(|event| event.fence.as_str())
         .collect();
+    // The river and the edge of the way are passed within a minute of each other.
+    confirmed.sort_unstable();
     assert_eq!(confirmed, ["home", "river", "way"]);
     for event in &answer.events {
         assert!(event.why.contains("% sure") && event.why.contains("fixes: "), "{}", event.why);
