@@ -194,7 +194,10 @@ fn standings(svg: &mut String, shown: &[&Moment], x: &dyn Fn(f64) -> f64) -> std
         };
         let (left, width) = (x(pair[0].at), x(pair[1].at) - x(pair[0].at));
         let top = BELIEF.0 + BELIEF.1 + 26.0;
-        writeln!(svg, "<rect x=\"{left:.1}\" y=\"{top}\" width=\"{width:.2}\" height=\"10\" fill=\"{colour}\" shape-rendering=\"crispEdges\"/>")?;
+        writeln!(
+            svg,
+            "<rect x=\"{left:.1}\" y=\"{top}\" width=\"{width:.2}\" height=\"10\" fill=\"{colour}\" shape-rendering=\"crispEdges\"/>"
+        )?;
     }
     Ok(())
 }
