@@ -224,8 +224,10 @@ fn written_otherwise(dialect: Dialect, vector: &Value) -> Option<Vec<u8>> {
             };
             Some(jt808::written(number, serial, id, &body))
         }
+        // Its language stands where the frame's number does, and there is no number beside it.
         Dialect::Gt06 if command["language"].is_u64() => {
-            Some(gt06::written_command(command["text_command"].as_str()?, 0, Some(1), 0))
+            let language = command["language"].as_u64()?.try_into().unwrap();
+            Some(gt06::written_command(command["text_command"].as_str()?, 0, language))
         }
         Dialect::Gt06 if command["time_reply"].is_string() => {
             let mut conversation = Conversation::begin(dialect).unwrap();

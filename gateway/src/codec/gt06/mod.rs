@@ -126,10 +126,10 @@ fn damage(frame: &Frame<'_>) -> Option<&'static str> {
     }
 }
 
-/// A command, with a language behind it.
+/// A command in a frame of this number.
 #[cfg(test)]
-pub(super) fn written_command(words: &str, flag: u32, language: Option<u16>, serial: u16) -> Vec<u8> {
-    frame::written(downlink::PROTO, &downlink::body(words, flag, language), serial, false)
+pub(super) fn written_command(words: &str, flag: u32, serial: u16) -> Vec<u8> {
+    frame::written(downlink::PROTO, &downlink::body(words, flag, None), serial, false)
 }
 
 /// A terminal asks what time it is; its message has number 6.
