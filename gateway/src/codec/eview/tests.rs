@@ -32,7 +32,9 @@ fn keyed(key: u8, value: &[u8]) -> Vec<u8> {
 fn data(seq: u16, keys: &[Vec<u8>]) -> Vec<u8> {
     let mut body = vec![command::DATA];
     body.extend(keyed(0x01, IMEI));
-    keys.iter().for_each(|key| body.extend(key));
+    for key in keys {
+        body.extend(key);
+    }
     frame::written(0x10, seq, &body)
 }
 
@@ -257,7 +259,9 @@ proptest! {
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
     ) {
         let mut bytes = noise;
-        frames.iter().for_each(|frame| bytes.extend(frame));
+        for frame in &frames {
+            bytes.extend(frame);
+        }
         if let Some((at, flip)) = flip {
             let at = at.index(bytes.len());
             bytes[at] ^= flip;

@@ -142,15 +142,13 @@ fn spell(template: &str, values: &Map<String, Value>) -> String {
     let (mut out, mut rest) = (String::with_capacity(template.len()), template);
     while let Some((before, after)) = rest.split_once('{') {
         out.push_str(before);
-        match after.split_once('}').and_then(|(name, after)| Some((values.get(name)?, after))) {
-            Some((value, after)) => {
-                out.push_str(&spelling(value));
-                rest = after;
-            }
-            None => {
-                out.push('{');
-                rest = after;
-            }
+        let named = after.split_once('}').and_then(|(name, after)| Some((values.get(name)?, after)));
+        if let Some((value, after)) = named {
+            out.push_str(&spelling(value));
+            rest = after;
+        } else {
+            out.push('{');
+            rest = after;
         }
     }
     out.push_str(rest);

@@ -65,41 +65,55 @@ fn fix(rule: &Position, datum: Datum, at: Option<Timestamp>, page: &mut Page<'_>
     })
 }
 
-/// Latitude and longitude as they stand there; what is empty is no position, and no mistake.
-fn degrees(rule: &Position, page: &mut Page<'_>) -> Option<(f64, f64)> {
-    let two = if let Some(pair) = &rule.pair {
-        let told = page.read(pair, |value| both(value, &rule.separator))?;
-        match (rule.order, told) {
-            (Order::LatLon, two) => two,
-            (Order::LonLat, two) => two.map(|(lon, lat)| (lat, lon)),
-        }
-    } else {
-        let mut degree = |at: &Option<Pointer>| page.read(at.as_ref()?, told)?;
-        let (lat, lon) = (degree(&rule.lat), degree(&rule.lon));
-        lat.zip(lon)
-    };
-    two
+/// What stands where numbers belong.
+enum Told<T> {
+    /// These.
+    Here(T),
+    /// Nothing: no position, and no mistake.
+    Empty,
 }
 
-/// A number, or nothing where the text is empty; the outer option says whether it can be read.
-fn told(value: &Value) -> Option<Option<f64>> {
-    match value {
-        Value::String(text) if text.trim().is_empty() => Some(None),
-        value => reading::number(value).map(Some),
+impl<T> Told<T> {
+    fn here(self) -> Option<T> {
+        match self {
+            Self::Here(told) => Some(told),
+            Self::Empty => None,
+        }
     }
 }
 
-fn both(value: &Value, separator: &str) -> Option<Option<(f64, f64)>> {
+/// Latitude and longitude as they stand there.
+fn degrees(rule: &Position, page: &mut Page<'_>) -> Option<(f64, f64)> {
+    if let Some(pair) = &rule.pair {
+        let (one, other) = page.read(pair, |value| both(value, &rule.separator))?.here()?;
+        return Some(match rule.order {
+            Order::LatLon => (one, other),
+            Order::LonLat => (other, one),
+        });
+    }
+    let mut degree = |at: &Option<Pointer>| page.read(at.as_ref()?, number)?.here();
+    let (lat, lon) = (degree(&rule.lat), degree(&rule.lon));
+    lat.zip(lon)
+}
+
+fn number(value: &Value) -> Option<Told<f64>> {
     match value {
-        Value::String(text) if text.trim().is_empty() || text.trim() == separator => Some(None),
+        Value::String(text) if text.trim().is_empty() => Some(Told::Empty),
+        value => reading::number(value).map(Told::Here),
+    }
+}
+
+fn both(value: &Value, separator: &str) -> Option<Told<(f64, f64)>> {
+    match value {
+        Value::String(text) if text.trim().is_empty() || text.trim() == separator => Some(Told::Empty),
         Value::String(text) => {
             let (one, other) = text.split_once(separator)?;
             let number = |text: &str| text.trim().parse().ok().filter(|number: &f64| number.is_finite());
-            Some(Some((number(one)?, number(other)?)))
+            Some(Told::Here((number(one)?, number(other)?)))
         }
         Value::Array(list) => match list.as_slice() {
-            [] => Some(None),
-            [one, other, ..] => Some(Some((reading::number(one)?, reading::number(other)?))),
+            [] => Some(Told::Empty),
+            [one, other, ..] => Some(Told::Here((reading::number(one)?, reading::number(other)?))),
             [_] => None,
         },
         _ => None,

@@ -266,9 +266,7 @@ impl<'v> Page<'v> {
             Value::String(text) if text.trim().is_empty() => Some(None),
             value => reading::number(value).map(Some),
         })??;
-        #[expect(clippy::float_cmp, reason = "these are the very numbers that the maker writes")]
-        let is_unknown = rule.unknown.iter().any(|unknown| *unknown == told);
-        if is_unknown {
+        if rule.unknown.contains(&told) {
             return None;
         }
         let number = rule.unit.to_own(told * rule.factor);

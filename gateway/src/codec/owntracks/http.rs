@@ -107,15 +107,12 @@ fn asked(query: Option<&str>, name: &str) -> Option<String> {
     while let Some((&byte, after)) = rest.split_first() {
         let escaped = (byte == b'%').then(|| after.split_at_checked(2)).flatten();
         let escaped = escaped.and_then(|(digits, after)| Some((hex::decode(digits).ok()?, after)));
-        match escaped {
-            Some((decoded, after)) => {
-                bytes.extend(decoded);
-                rest = after;
-            }
-            None => {
-                bytes.push(if byte == b'+' { b' ' } else { byte });
-                rest = after;
-            }
+        if let Some((decoded, after)) = escaped {
+            bytes.extend(decoded);
+            rest = after;
+        } else {
+            bytes.push(if byte == b'+' { b' ' } else { byte });
+            rest = after;
         }
     }
     String::from_utf8(bytes).ok()

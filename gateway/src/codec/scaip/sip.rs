@@ -88,7 +88,7 @@ impl<'m> Message<'m> {
         }
         let message = Self { start, headers, body };
         // Over UDP the datagram may be longer than what it says, and what is beyond is to be left out.
-        let told = message.header("content-length").map(|len| len.parse::<usize>());
+        let told = message.header("content-length").map(str::parse::<usize>);
         match told {
             None => Ok(message),
             Some(Ok(len)) => match body.get(..len) {
@@ -220,23 +220,24 @@ pub fn response(
     source: Option<SocketAddr>,
     body: Option<&str>,
 ) -> Vec<u8> {
-    let mut head = format!("{VERSION} {code} {reason}\r\n");
-    for (at, via) in request.headers("via").enumerate() {
-        let via = if at == 0 { received(via, source) } else { via.to_owned() };
-        head += &format!("Via: {via}\r\n");
-    }
     let header = |name| request.header(name).unwrap_or_default();
     let to = header("to");
     let tag = if to.contains(";tag=") { String::new() } else { format!(";tag={}", request.digest("tag")) };
-    head += &format!("From: {}\r\nTo: {to}{tag}\r\n", header("from"));
-    head += &format!("Call-ID: {}\r\nCSeq: {}\r\n", header("call-id"), header("cseq"));
-    match code {
-        405 => head += "Allow: MESSAGE, OPTIONS\r\n",
-        415 => head += &format!("Accept: {}, application/xml\r\n", super::CONTENT_TYPE),
-        200 if body.is_none() && header("cseq").ends_with("OPTIONS") => {
-            head += &format!("Allow: MESSAGE, OPTIONS\r\nAccept: {}, application/xml\r\n", super::CONTENT_TYPE);
-        }
-        _ => {}
+    let mut head = vec![format!("{VERSION} {code} {reason}")];
+    for (at, via) in request.headers("via").enumerate() {
+        let via = if at == 0 { received(via, source) } else { via.to_owned() };
+        head.push(format!("Via: {via}"));
+    }
+    head.push(format!("From: {}", header("from")));
+    head.push(format!("To: {to}{tag}"));
+    head.push(format!("Call-ID: {}", header("call-id")));
+    head.push(format!("CSeq: {}", header("cseq")));
+    let is_options = header("cseq").ends_with("OPTIONS");
+    if code == 405 || is_options {
+        head.push("Allow: MESSAGE, OPTIONS".to_owned());
+    }
+    if code == 415 || is_options {
+        head.push(format!("Accept: {}, application/xml", super::CONTENT_TYPE));
     }
     with_body(head, body)
 }
@@ -259,7 +260,7 @@ fn received(via: &str, source: Option<SocketAddr>) -> String {
         first = parameters.collect::<Vec<_>>().join(";");
     }
     if asks_for_port || !is_there {
-        first += &format!(";received={}", source.ip());
+        first = format!("{first};received={}", source.ip());
     }
     match others {
         Some(others) => format!("{first},{others}"),
@@ -276,18 +277,24 @@ pub fn message_back(request: &Message<'_>, local: &str, body: &str) -> Vec<u8> {
     let transport = via.split_whitespace().next().and_then(|protocol| protocol.rsplit('/').next()).unwrap_or("UDP");
     let transport = if transport.is_empty() { "UDP" } else { transport };
     let (branch, tag, call_id) = (request.digest("branch"), request.digest("our tag"), request.digest("call"));
-    let head = format!(
-        "MESSAGE {target} {VERSION}\r\nVia: {VERSION}/{transport} {local};branch=z9hG4bK{branch};rport\r\n\
-         Max-Forwards: 70\r\nFrom: <{from}>;tag={tag}\r\nTo: <{to}>\r\nCall-ID: {call_id}\r\nCSeq: 1 MESSAGE\r\n"
-    );
+    let head = vec![
+        format!("MESSAGE {target} {VERSION}"),
+        format!("Via: {VERSION}/{transport} {local};branch=z9hG4bK{branch};rport"),
+        "Max-Forwards: 70".to_owned(),
+        format!("From: <{from}>;tag={tag}"),
+        format!("To: <{to}>"),
+        format!("Call-ID: {call_id}"),
+        "CSeq: 1 MESSAGE".to_owned(),
+    ];
     with_body(head, Some(body))
 }
 
-fn with_body(mut head: String, body: Option<&str>) -> Vec<u8> {
+/// The lines of a head, with those that the body asks for, and the body.
+fn with_body(mut head: Vec<String>, body: Option<&str>) -> Vec<u8> {
     if body.is_some() {
-        head += &format!("Content-Type: {}\r\n", super::CONTENT_TYPE);
+        head.push(format!("Content-Type: {}", super::CONTENT_TYPE));
     }
     let body = body.unwrap_or_default();
-    head += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
-    head.into_bytes()
+    head.push(format!("Content-Length: {}", body.len()));
+    format!("{}\r\n\r\n{body}", head.join("\r\n")).into_bytes()
 }
