@@ -16,6 +16,10 @@ const PROFILES: [Option<&str>; 4] =
     [None, Some("jimi,radio_items,utc"), Some("local_time,language"), Some("pendant_bits,fall_bit_29,confirm_alarm")];
 
 /// Says it, whole and in pieces.
+///
+/// # Panics
+///
+/// When it makes a difference, or when more is kept than a limit allows.
 pub fn say(dialect: Dialect, input: &[u8]) {
     let Some((&first, speech)) = input.split_first() else { return };
     let context = Context {

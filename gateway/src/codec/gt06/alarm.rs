@@ -201,16 +201,13 @@ fn told_with(said: &Said<'_>, point: Option<Point>, cell: Option<wire::report::C
     }
     let mut point = point.unwrap_or_default();
     point.surroundings.cells.extend(cell);
-    match state {
-        Some(state) => {
-            told.status = state.status;
-            point.alarms = state.alarms;
-        }
+    if let Some(state) = state {
+        told.status = state.status;
+        point.alarms = state.alarms;
+    } else {
         // An alarm, and nobody can say which.
-        None => {
-            told.unread("alarm");
-            point.alarms = Alarm::General.into();
-        }
+        told.unread("alarm");
+        point.alarms = Alarm::General.into();
     }
     told.points.push(point);
     told

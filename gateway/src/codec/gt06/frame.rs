@@ -222,12 +222,11 @@ const fn table() -> [u16; 256] {
 /// A frame for a terminal. The short form carries 250 bytes; what is longer goes behind `7979`.
 pub(super) fn written(proto: u8, body: &[u8], serial: u16, is_long: bool) -> Vec<u8> {
     let len = body.len() + LEN_MIN;
-    let mut frame = match (u8::try_from(len), is_long) {
-        (Ok(len), false) => vec![0x78, 0x78, len],
-        _ => {
-            let [high, low] = u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes();
-            vec![0x79, 0x79, high, low]
-        }
+    let mut frame = if let (Ok(len), false) = (u8::try_from(len), is_long) {
+        vec![0x78, 0x78, len]
+    } else {
+        let [high, low] = u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes();
+        vec![0x79, 0x79, high, low]
     };
     frame.push(proto);
     frame.extend_from_slice(body);

@@ -220,7 +220,7 @@ fn text(said: &Said<'_>, _: &mut Session) -> Told {
     let flag = fields.u32();
     let text = fields.rest();
     let text = text.get(..len.saturating_sub(4)).unwrap_or(text);
-    answered(said, flag, String::from_utf8_lossy(text).into_owned())
+    answered(said, flag, &String::from_utf8_lossy(text))
 }
 
 /// The same, longer: whose, in which encoding, what.
@@ -235,13 +235,13 @@ fn long_text(said: &Said<'_>, _: &mut Session) -> Told {
         }
         _ => String::from_utf8_lossy(fields.rest()).into_owned(),
     };
-    answered(said, flag, text)
+    answered(said, flag, &text)
 }
 
-fn answered(said: &Said<'_>, flag: Option<u32>, text: String) -> Told {
+fn answered(said: &Said<'_>, flag: Option<u32>, text: &str) -> Told {
     let mut told = told(Kind::Reply, said);
     let number = flag.and_then(|flag| u16::try_from(flag).ok()).filter(|number| *number != 0);
-    let text = super::super::reading::printable(&text, 500);
+    let text = super::super::reading::printable(text, 500);
     told.answer = Some(Answer { number, word: super::downlink::WORD.to_owned(), done: None, text });
     told
 }

@@ -38,30 +38,29 @@ pub(super) struct Session {
     serial: u16,
 }
 
-impl Session {
-    fn answer(&mut self, answers: Answers, frame: &Frame<'_>, context: &Context<'_>) -> Option<Vec<u8>> {
-        let Some(serial) = frame.serial else { return bare_answer(frame) };
-        Some(match answers {
-            Answers::Nothing => return None,
-            Answers::Itself => frame::written(frame.proto, &[], serial, false),
-            Answers::Time => {
-                let now = Offset::UTC.to_datetime(context.received_at);
-                let two = |number: i8| u8::try_from(number).unwrap_or_default();
-                let year = u8::try_from(now.year() % 100).unwrap_or_default();
-                let date = [year, two(now.month()), two(now.day())];
-                let time = [two(now.hour()), two(now.minute()), two(now.second())];
-                frame::written(frame.proto, &[date, time].concat(), serial, false)
-            }
-            Answers::Address => frame::written(0x97, &downlink::body("NA&&NA&&0##", 0, None), 0, true),
-            Answers::Picture => {
-                let (_, offer) = frame.body.split_last_chunk::<8>()?;
-                let [s0, s1, s2, s3, picture @ ..] = *offer;
-                let part = u16::try_from(u32::from_be_bytes([s0, s1, s2, s3])).unwrap_or(u16::MAX).min(1024);
-                let body = [&picture[..], &[0; 4], &part.to_be_bytes()].concat();
-                frame::written(0x36, &body, 0, false)
-            }
-        })
-    }
+/// What a terminal waits for.
+fn answer(answers: Answers, frame: &Frame<'_>, context: &Context<'_>) -> Option<Vec<u8>> {
+    let Some(serial) = frame.serial else { return bare_answer(frame) };
+    Some(match answers {
+        Answers::Nothing => return None,
+        Answers::Itself => frame::written(frame.proto, &[], serial, false),
+        Answers::Time => {
+            let now = Offset::UTC.to_datetime(context.received_at);
+            let two = |number: i8| u8::try_from(number).unwrap_or_default();
+            let year = u8::try_from(now.year() % 100).unwrap_or_default();
+            let date = [year, two(now.month()), two(now.day())];
+            let time = [two(now.hour()), two(now.minute()), two(now.second())];
+            frame::written(frame.proto, &[date, time].concat(), serial, false)
+        }
+        Answers::Address => frame::written(0x97, &downlink::body("NA&&NA&&0##", 0, None), 0, true),
+        Answers::Picture => {
+            let (_, offer) = frame.body.split_last_chunk::<8>()?;
+            let [s0, s1, s2, s3, picture @ ..] = *offer;
+            let part = u16::try_from(u32::from_be_bytes([s0, s1, s2, s3])).unwrap_or(u16::MAX).min(1024);
+            let body = [&picture[..], &[0; 4], &part.to_be_bytes()].concat();
+            frame::written(0x36, &body, 0, false)
+        }
+    })
 }
 
 /// What a clone waits for: its own message, with the time that it said.
@@ -96,7 +95,7 @@ impl Speaker for Session {
         }
         let when = if told.lane() == Lane::Alert { When::Durable } else { When::Now };
         let is_answered = is_believed && told.kind != Kind::Unreadable;
-        let answer = if is_answered { self.answer(answers, &parsed, context) } else { None };
+        let answer = if is_answered { answer(answers, &parsed, context) } else { None };
         let replies = answer.map(|bytes| Reply { bytes, when }).into_iter().collect();
         Turn { identity: self.id.clone().map(Cow::Owned), told, replies }
     }

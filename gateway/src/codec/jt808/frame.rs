@@ -14,7 +14,7 @@ const OTHER_MARK: u8 = 0xe7;
 pub(crate) fn cut(bytes: &[u8]) -> Cut {
     let (Some(first), Some(marks)) = (bytes.first(), leading_marks(bytes)) else { return Cut::More };
     match *first {
-        MARK | OTHER_MARK if bytes.get(marks) == Some(&b'(') => text_behind(bytes, marks),
+        MARK if bytes.get(marks) == Some(&b'(') => text_behind(bytes, marks),
         MARK => match bytes.iter().skip(marks).position(|byte| *byte == MARK) {
             Some(len) if len > FRAME_MAX => Cut::junk(marks, "longer than a frame can be"),
             // The last mark opens the frame; the one that closes it may open the next.
@@ -36,9 +36,8 @@ pub(crate) fn cut(bytes: &[u8]) -> Cut {
 
 /// Plain text behind the mark that ended a frame; or a frame, when another mark comes before the text's end.
 fn text_behind(bytes: &[u8], marks: usize) -> Cut {
-    let first = bytes.first().copied().unwrap_or(MARK);
-    match bytes.iter().skip(marks).position(|byte| *byte == b')' || *byte == first) {
-        Some(len) if bytes.get(marks + len) == Some(&first) => {
+    match bytes.iter().skip(marks).position(|byte| matches!(*byte, b')' | MARK)) {
+        Some(len) if bytes.get(marks + len) == Some(&MARK) => {
             Cut::Frame { range: marks - 1..marks + len + 1, taken: marks + len }
         }
         Some(_) => Cut::junk(marks, "marks without a frame"),

@@ -97,7 +97,7 @@ fn level(value: &[u8], point: &mut Point) {
 /// Country, network, and cells of eight bytes; or a percentage alone.
 fn cell_or_percent(value: &[u8], point: &mut Point) {
     percent(value, point);
-    if value.len() < 12 || (value.len() - 4) % 8 != 0 {
+    if value.len() < 12 || !(value.len() - 4).is_multiple_of(8) {
         return;
     }
     let mut fields = Cursor::new(value);

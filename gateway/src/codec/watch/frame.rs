@@ -151,10 +151,7 @@ pub(crate) fn cut(bytes: &[u8]) -> Cut {
     };
     let counted = content_at.saturating_add(len);
     let content = bytes.get(content_at..).unwrap_or_default();
-    let sort = match Sort::of(content) {
-        Some(sort) => sort,
-        None => return Cut::More,
-    };
+    let Some(sort) = Sort::of(content) else { return Cut::More };
     if sort == Sort::Binary {
         // Escaped content has no bare brackets, but not everybody escapes: LEN first, unless the next frame has begun.
         let until = counted.min(bytes.len());

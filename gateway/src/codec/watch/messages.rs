@@ -123,7 +123,7 @@ const COMMANDS: &[&str] = &[
 ];
 
 /// Reads a content: what it says, and the content that answers it.
-pub(super) fn read(content: &str, bytes: &[u8], context: &Context<'_>, session: &mut Session) -> (Told, Reply) {
+pub(super) fn read(content: &str, bytes: &[u8], known: &Context<'_>, session: &mut Session) -> (Told, Reply) {
     let mut fields = content.split(',');
     let name = fields.next().unwrap_or_default().trim();
     if name.is_empty() {
@@ -141,7 +141,7 @@ pub(super) fn read(content: &str, bytes: &[u8], context: &Context<'_>, session: 
         return voice(bytes, session);
     }
     if name.eq_ignore_ascii_case("LGZONE") {
-        return (Told::new(Kind::Other, "LGZONE"), Some(clock(context).into()));
+        return (Told::new(Kind::Other, "LGZONE"), Some(clock(known).into()));
     }
     if session.is_asked(name) || COMMANDS.iter().any(|word| word.eq_ignore_ascii_case(name)) {
         return (reply(name, content), None);
@@ -178,6 +178,9 @@ fn set(word: u32, bits: &[(u32, Alarm)]) -> Alarms {
     bits.iter().filter(|(bit, _)| word & (1 << bit) != 0).map(|(_, alarm)| *alarm).collect()
 }
 
+/// Names that nearly all positions have.
+const USUAL: [&str; 6] = ["UD", "UD2", "UD_LTE", "AL", "AL_LTE", "WT"];
+
 /// A position, or an alarm with one.
 fn place(name: &str, fields: &mut Split<'_, char>) -> (Told, Reply) {
     let begins = |stem: &str| name.get(..stem.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(stem));
@@ -189,7 +192,9 @@ fn place(name: &str, fields: &mut Split<'_, char>) -> (Told, Reply) {
         () if begins("PP") => (Kind::Other, None),
         () => (Kind::Fix, None),
     };
-    let mut told = Told::new(kind, name.get(..32).unwrap_or(name).to_owned());
+    let usual = USUAL.iter().find(|usual| **usual == name);
+    let word = usual.map_or_else(|| name.get(..32).unwrap_or(name).to_owned().into(), |usual| Cow::Borrowed(*usual));
+    let mut told = Told::new(kind, word);
     if begins("WAD") || begins("PP") {
         // The language that the answer should be in, the clock that the friend's watch showed.
         fields.next();
@@ -326,7 +331,7 @@ fn answered(name: &str, done: Option<bool>, text: String) -> Told {
 }
 
 /// What one maker's watches ask for to set their clock: zone, time, date.
-fn clock(context: &Context<'_>) -> String {
-    let there = jiff::tz::Offset::constant(8).to_datetime(context.received_at);
+fn clock(known: &Context<'_>) -> String {
+    let there = jiff::tz::Offset::constant(8).to_datetime(known.received_at);
     format!("LGZONE,8,{}", there.strftime("%H:%M:%S,%Y-%m-%d"))
 }

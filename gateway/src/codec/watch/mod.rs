@@ -105,8 +105,8 @@ impl Speaker for Session {
         };
         self.meet(&parsed);
         let identity = Some(Cow::Borrowed(parsed.id));
-        let content = String::from_utf8_lossy(parsed.content);
-        let (mut told, answer) = messages::read(&content, parsed.content, context, self);
+        let text = String::from_utf8_lossy(parsed.content);
+        let (mut told, answer) = messages::read(&text, parsed.content, context, self);
         told.seq = parsed.seq.and_then(|seq| u32::from_str_radix(seq, 16).ok());
         let is_damaged = !parsed.is_len_right() || !frame.ends_with(b"]");
         let is_believed = !is_damaged || context.strictness == Strictness::Lenient;
@@ -122,8 +122,8 @@ impl Speaker for Session {
         }
         let when = if told.lane() == Lane::Alert { When::Durable } else { When::Now };
         let replies = match answer {
-            Some(content) if is_believed && told.kind != Kind::Unreadable => {
-                vec![Reply { bytes: self.framed(content.as_bytes()), when }]
+            Some(words) if is_believed && told.kind != Kind::Unreadable => {
+                vec![Reply { bytes: self.framed(words.as_bytes()), when }]
             }
             _ => Vec::new(),
         };

@@ -33,13 +33,11 @@ pub(super) fn read(fields: &mut Split<'_, char>, told: &mut Told) -> Option<Stat
     }
     let lat = signed(fields.next(), fields.next());
     let lon = signed(fields.next(), fields.next());
-    point.place = match (lat, lon) {
-        (Some(lat), Some(lon)) => Place::of(lat, lon),
-        _ => {
-            told.unread("position");
-            Place::Untold
-        }
-    };
+    if let (Some(lat), Some(lon)) = (lat, lon) {
+        point.place = Place::of(lat, lon);
+    } else {
+        told.unread("position");
+    }
     if valid {
         point.source = Some(Source::Gnss);
     }
@@ -94,7 +92,8 @@ fn count(text: Option<&str>) -> Option<u32> {
 /// shorter than announced or followed by something else.
 fn network(fields: &mut Split<'_, char>, point: &mut Point) {
     let Some(cells) = fields.next().map(str::trim) else { return };
-    let rest: Vec<&str> = fields.map(str::trim).collect();
+    let mut rest = Vec::with_capacity(48);
+    rest.extend(fields.map(str::trim));
     let mut at = 0;
     match cells.parse::<usize>() {
         Ok(0) if is_plain(&rest) => {}
@@ -144,6 +143,7 @@ fn area(text: &str) -> Option<u64> {
 fn read_access_points(at: usize, rest: &[&str], heard: &mut Surroundings) -> usize {
     let Some(announced) = rest.get(at).map(|field| field.parse::<usize>().unwrap_or(0)) else { return at };
     let mut at = at + 1;
+    heard.access_points.reserve(announced.min(rest.len() / 3));
     for _ in 0..announced {
         // A name may hold commas: it ends where an address follows.
         let listed = rest.get(at + 1..).unwrap_or_default();

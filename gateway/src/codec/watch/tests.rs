@@ -149,7 +149,7 @@ fn somebody_who_is_coming_is_a_text_on_the_screen() {
         drill: false,
     };
     let text = String::from_utf8(met().tell(&notice).unwrap()).unwrap();
-    let units = "李]明正在赶来，约4分钟".encode_utf16().map(|unit| format!("{unit:04X}")).collect::<String>();
+    let units = "674E005D660E6B6357288D766765FF0C7EA600345206949F";
     assert_eq!(text, format!("[3G*9710000011*0038*MESSAGE,{units}]"));
 }
 
