@@ -173,7 +173,7 @@ async fn the_evidence_has_a_line_a_case_no_name_and_the_hash_that_was_told(pool:
     assert!(lines.iter().all(|line| line.len() == head.len()), "{file}");
     assert_eq!((lines[1][2], lines[1][3], lines[2][3]), ("emergency", "counted", "test"));
     assert!(lines[1][5].parse::<jiff::Timestamp>().is_ok(), "{file}");
-    for name in ["陈", "P1", "0731", "湘雅", &id.to_string(), &house.resident.to_string()] {
+    for name in ["陈", "P1", "0731-8", "湘雅", &id.to_string(), &house.resident.to_string()] {
         assert!(!file.contains(name), "{name} in {file}");
     }
     // Whoever may see the case can find its line, and nobody else.
