@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark knows its own figures")]
 
+use std::fmt::Write as _;
+
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use gateway::codec::conversation::{Context, Conversation, Strictness, framing};
@@ -28,7 +30,7 @@ fn speech() -> Vec<u8> {
     let mut speech = String::new();
     for number in 0..FRAMES {
         let content = if number % 4 == 3 { "LK,1204,3,76" } else { position };
-        speech.push_str(&format!("[3G*9710000011*{:04X}*{content}]\n", content.len()));
+        writeln!(speech, "[3G*9710000011*{:04X}*{content}]", content.len()).unwrap();
     }
     speech.into_bytes()
 }
