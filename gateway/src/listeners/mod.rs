@@ -205,7 +205,9 @@ struct Counted {
 impl Counted {
     fn new(shared: Arc<Shared>) -> Self {
         let counters = &shared.intake.counters;
-        [&shared.open, &shared.unidentified, &counters.connections, &counters.connections_unidentified].map(Gauge::one);
+        for gauge in [&shared.open, &shared.unidentified, &counters.connections, &counters.connections_unidentified] {
+            gauge.one();
+        }
         Self { shared, is_identified: false }
     }
 
