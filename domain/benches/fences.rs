@@ -82,25 +82,79 @@ fn resident(number: u64) -> Wearer {
     Wearer::new(home(number), Metres(200.0), vec![zone])
 }
 
-/// A minute's fix of somebody at home: in one of eight it is an access point's, in one of twelve a mast's, and every
-/// fortieth jumps.
+/// What a terminal tells in a minute of a day: metres east and north of home, and what it says of them.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    east: f64,
+    north: f64,
+    source: Source,
+    claimed: f64,
+    speed_kmh: Option<f64>,
+}
+
+/// Minutes of a day.
+const MINUTES: u32 = 1_440;
+/// So many different days there are.
+const DAYS: u64 = 256;
+
+static DAY: LazyLock<Vec<Vec<Told>>> = LazyLock::new(|| (0..DAYS).map(day).collect());
+
+/// A day as people have them, a fix a minute: mostly at home, where the receiver drifts and now and then shows another
+/// place for some minutes; two hours in the yard; every other day an errand, a kilometre away and back. One fix in five is
+/// an access point's, one in twelve a mast's; half of the terminals tell a speed, and one in ten of these shows one that
+/// is none.
+fn day(number: u64) -> Vec<Told> {
+    let lot = |minute: u32, what: u64| tremble(number * 10_000 + u64::from(minute), what);
+    let share = |minute: u32, what: u64| mixed(number * 10_000 + u64::from(minute), what) % 1_000;
+    let (mut drift, mut ghost, mut ghost_until) = ((0.0, 0.0), (0.0, 0.0), 0);
+    (0..MINUTES)
+        .map(|minute| {
+            let errand = f64::from(minute.saturating_sub(600).min(110));
+            let far = 50.0 * errand.min(110.0 - errand);
+            let (away, step) = match (number.is_multiple_of(2), minute) {
+                (true, 600..710) => (far.min(1_000.0), if far < 1_000.0 { 50.0 } else { 0.0 }),
+                (_, 480..540 | 960..1_020) => (25.0 + 20.0 * (f64::from(minute) / 7.0).sin(), 3.0),
+                _ => (0.0, 0.0),
+            };
+            let is_in = away == 0.0;
+            let kept = 0.86;
+            let change = if is_in { 24.0 } else { 8.0 };
+            drift = (kept * drift.0 + change * lot(minute, 1), kept * drift.1 + change * lot(minute, 2));
+            if minute > ghost_until && share(minute, 3) < if is_in { 4 } else { 1 } {
+                ghost_until = minute + u32::try_from(mixed(number, u64::from(minute)) % 12).unwrap();
+                ghost = (600.0 * lot(minute, 4), 600.0 * lot(minute, 5));
+            }
+            let shown = if minute <= ghost_until && ghost_until > 0 { ghost } else { (0.0, 0.0) };
+            let (source, claimed, error, off) = match share(minute, 6) {
+                0..200 => (Source::Wifi, 40.0, 60.0, (0.0, 0.0)),
+                200..285 => (Source::Cell, 600.0, 900.0, (0.0, 0.0)),
+                _ => (Source::Gnss, 12.0, 20.0, (drift.0 + shown.0, drift.1 + shown.1)),
+            };
+            let speed = if share(minute, 9) < 100 && is_in { 4.0 } else { step * 0.06 + 1.2 * lot(minute, 10).abs() };
+            Told {
+                east: off.0 + error * lot(minute, 7),
+                north: away + off.1 + error * lot(minute, 8),
+                source,
+                claimed,
+                speed_kmh: (number % 4 < 2 && source == Source::Gnss).then_some(speed),
+            }
+        })
+        .collect()
+}
+
+/// A resident's fix of some minute since the beginning, which is any minute of their day.
 fn fix(number: u64, minute: u32) -> Fix {
-    let (lot, at) = (mixed(number, u64::from(minute)) % 240, NOW + SignedDuration::from_mins(i64::from(minute)));
-    let (source, claimed, error) = match lot {
-        0..30 => (Source::Wifi, 40.0, 45.0),
-        30..50 => (Source::Cell, 600.0, 700.0),
-        50..56 => (Source::Gnss, 6.0, 600.0),
-        _ => (Source::Gnss, 15.0, 30.0),
-    };
+    let at = NOW + SignedDuration::from_mins(i64::from(minute));
+    let begins = u32::try_from(mixed(number, 6) % u64::from(MINUTES)).unwrap();
+    let day = &DAY[usize::try_from(mixed(number, 5) % DAYS).unwrap()];
+    let told = day[usize::try_from((begins + minute) % MINUTES).unwrap()];
     let home = home(number);
-    let (east, north) =
-        (error * tremble(number, u64::from(minute) + 7), error * tremble(number, u64::from(minute) + 9));
-    let place = Position::new(home.lat_deg() + north / 111_195.0, home.lon_deg() + east / 98_000.0).unwrap();
+    let place = Position::new(home.lat_deg() + told.north / 111_195.0, home.lon_deg() + told.east / 98_000.0).unwrap();
     Fix {
         place,
-        accuracy: Some(Metres(claimed)),
-        source,
-        speed_kmh: (lot.is_multiple_of(2)).then_some(0.4),
+        accuracy: Some(Metres(told.claimed)),
+        source: told.source,
+        speed_kmh: told.speed_kmh,
         device_at: Some(at),
         received_at: at,
     }

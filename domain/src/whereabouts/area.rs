@@ -91,7 +91,7 @@ impl Area {
     /// The same for a spot of its own ground, in metres.
     pub(super) fn distance_on(&self, spot: Spot) -> f64 {
         match &self.form {
-            Form::Circle(radius) => spot.east.hypot(spot.north) - radius,
+            Form::Circle(radius) => (spot.east * spot.east + spot.north * spot.north).sqrt() - radius,
             Form::Polygon(edges) => {
                 let to_edge = edges.distance(spot);
                 if edges.is_within(spot) { -to_edge } else { to_edge }

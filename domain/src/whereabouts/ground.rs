@@ -26,47 +26,76 @@ impl Spot {
 /// than one in fifty thousand of the sphere's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ground {
-    up: [f64; 3],
-    east: [f64; 3],
-    north: [f64; 3],
+    /// Of the middle, radians.
+    lat: f64,
+    lon: f64,
+    /// Of its latitude.
+    sin: f64,
+    cos: f64,
 }
 
-fn dot(a: [f64; 3], b: [f64; 3]) -> f64 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+/// A direction from the middle of the earth, seen from a meridian: outward in its plane, eastward across it, northward.
+#[derive(Debug, Clone, Copy)]
+struct Direction {
+    out: f64,
+    east: f64,
+    north: f64,
+}
+
+impl Direction {
+    /// The same, seen from the meridian that lies `lon` to the east.
+    fn turned(self, lon: f64) -> Self {
+        let (sin, cos) = sin_cos(lon);
+        Self { out: self.out * cos + self.east * sin, east: self.east * cos - self.out * sin, north: self.north }
+    }
+}
+
+/// Sine and cosine. Small angles, as of who is somewhere near home, by the first terms of their series: exact to the last
+/// bit or two, and several times as fast.
+fn sin_cos(angle: f64) -> (f64, f64) {
+    if angle.abs() > 0.1 {
+        return angle.sin_cos();
+    }
+    let q = angle * angle;
+    let sin = angle * (1.0 - q / 6.0 * (1.0 - q / 20.0 * (1.0 - q / 42.0 * (1.0 - q / 72.0))));
+    let cos = 1.0 - q / 2.0 * (1.0 - q / 12.0 * (1.0 - q / 30.0 * (1.0 - q / 56.0 * (1.0 - q / 90.0))));
+    (sin, cos)
 }
 
 impl Ground {
     /// The map around `middle`.
     pub fn around(middle: Position) -> Self {
-        let (sin_lat, cos_lat) = middle.lat_deg().to_radians().sin_cos();
-        let (sin_lon, cos_lon) = middle.lon_deg().to_radians().sin_cos();
-        Self {
-            up: [cos_lat * cos_lon, cos_lat * sin_lon, sin_lat],
-            east: [-sin_lon, cos_lon, 0.0],
-            north: [-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat],
-        }
+        let (lat, lon) = (middle.lat_deg().to_radians(), middle.lon_deg().to_radians());
+        let (sin, cos) = lat.sin_cos();
+        Self { lat, lon, sin, cos }
     }
 
     /// Where `place` lies on the map.
     pub fn flatten(&self, place: Position) -> Spot {
-        let (sin_lat, cos_lat) = place.lat_deg().to_radians().sin_cos();
-        let (sin_lon, cos_lon) = place.lon_deg().to_radians().sin_cos();
-        self.project([cos_lat * cos_lon, cos_lat * sin_lon, sin_lat])
+        let (sin, cos) = sin_cos(place.lat_deg().to_radians() - self.lat);
+        let lat = (self.sin * cos + self.cos * sin, self.cos * cos - self.sin * sin);
+        let (sin_lon, cos_lon) = sin_cos(place.lon_deg().to_radians() - self.lon);
+        self.project(Direction { out: lat.1 * cos_lon, east: lat.1 * sin_lon, north: lat.0 })
     }
 
     /// Where a spot of this map lies on `other`.
     pub fn carry(&self, spot: Spot, other: &Self) -> Spot {
-        other.project(self.direction(spot))
+        if self == other {
+            return spot;
+        }
+        other.project(self.direction(spot).turned(other.lon - self.lon))
     }
 
     /// The place of a spot.
     pub fn place(&self, spot: Spot) -> Result<Position, NoPosition> {
-        let [x, y, z] = self.direction(spot);
-        Position::new(z.atan2(x.hypot(y)).to_degrees(), y.atan2(x).to_degrees())
+        let Direction { out, east, north } = self.direction(spot);
+        let lon = (self.lon + east.atan2(out)).to_degrees();
+        let lon = if lon.abs() > 180.0 { lon - 360.0_f64.copysign(lon) } else { lon };
+        Position::new(north.atan2(out.hypot(east)).to_degrees(), lon)
     }
 
-    fn project(&self, direction: [f64; 3]) -> Spot {
-        let (east, north, up) = (dot(direction, self.east), dot(direction, self.north), dot(direction, self.up));
+    fn project(&self, Direction { out, east, north }: Direction) -> Spot {
+        let (north, up) = (self.cos * north - self.sin * out, self.sin * north + self.cos * out);
         let square = east * east + north * north;
         // Near the middle the arc is its own sine, but for a third power: no arc tangent for who stays at home.
         let stretch = if up > 0.0 && square < 1e-4 {
@@ -79,7 +108,7 @@ impl Ground {
         Spot { east: EARTH_M * stretch * east, north: EARTH_M * stretch * north }
     }
 
-    fn direction(&self, spot: Spot) -> [f64; 3] {
+    fn direction(&self, spot: Spot) -> Direction {
         let (east, north) = (spot.east / EARTH_M, spot.north / EARTH_M);
         let square = east * east + north * north;
         let (along, up) = if square < 1e-4 {
@@ -88,7 +117,8 @@ impl Ground {
             let (sine, cosine) = square.sqrt().sin_cos();
             (sine / square.sqrt(), cosine)
         };
-        std::array::from_fn(|axis| up * self.up[axis] + along * (east * self.east[axis] + north * self.north[axis]))
+        let (east, north) = (along * east, along * north);
+        Direction { out: self.cos * up - self.sin * north, east, north: self.sin * up + self.cos * north }
     }
 }
 

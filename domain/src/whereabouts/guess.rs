@@ -6,7 +6,8 @@
 //! it changes slowly, so the second fix that is off in the same way is what was expected, and says nothing new.
 
 use super::noise::{self, Noise};
-use super::seen::Seen;
+use super::quick::{exp, ln};
+use super::seen::{Heard, Seen};
 use crate::place::Source;
 use crate::word::words;
 
@@ -64,6 +65,24 @@ const DRIFT_OUTDOORS: f32 = 5.0;
 /// How a phantom creeps: m² a second.
 const CREEP: f32 = 0.6;
 
+/// A stretch of time, and how much of what changes slowly is left at its end, 0 to 1.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    /// Seconds.
+    pub(super) dt: f32,
+    /// Of a receiver's drift.
+    drift: f32,
+    /// Of a walker's and a rider's direction.
+    walk: f32,
+    ride: f32,
+}
+
+impl Span {
+    pub(super) fn of(dt: f32) -> Self {
+        Self { dt, drift: exp(-dt / DRIFT.1), walk: exp(-dt / WALK.1), ride: exp(-dt / RIDE.1) }
+    }
+}
+
 impl Guess {
     /// Somebody who rests at a place known to `sigma` metres.
     pub(super) const fn rests(x: [f32; 2], sigma: f32, weight: f32) -> Self {
@@ -80,6 +99,13 @@ impl Guess {
         }
     }
 
+    /// Somebody who rests where a satellite fix shows them, whose error has such a variance.
+    pub(super) const fn shown(x: [f32; 2], variance: f32, weight: f32) -> Self {
+        let uu = DRIFT.0 * DRIFT.0;
+        // What the fix is off by, the place is off by the other way.
+        Self { xx: uu + variance, xu: -uu, ..Self::rests(x, 0.0, weight) }
+    }
+
     /// Where they really are, and the variance of either coordinate.
     pub(super) fn place(&self) -> ([f32; 2], f32) {
         if self.story == Story::PhantomSlides {
@@ -88,37 +114,44 @@ impl Guess {
         (std::array::from_fn(|axis| self.x[axis] - self.off[axis]), self.xx + self.off_off)
     }
 
-    /// The same story `dt` seconds on.
-    pub(super) fn later(mut self, dt: f32) -> Self {
+    /// Somebody who rests, `dt` seconds on.
+    pub(super) fn rests_on(self, dt: f32) -> Self {
+        self.drifted(dt, exp(-dt / DRIFT.1))
+    }
+
+    fn drifted(mut self, dt: f32, kept: f32) -> Self {
+        self.u = self.u.map(|u| u * kept);
+        self.xx += ABOUT * dt;
+        self.xu *= kept;
+        self.uu = self.uu * kept * kept + DRIFT.0 * DRIFT.0 * (1.0 - kept * kept);
+        self
+    }
+
+    /// The same story some time on.
+    pub(super) fn later(mut self, span: Span) -> Self {
+        let dt = span.dt;
         match self.story {
-            Story::Rests => {
-                let kept = (-dt / DRIFT.1).exp();
-                self.u = self.u.map(|u| u * kept);
-                self.xx += ABOUT * dt;
-                self.xu *= kept;
-                self.uu = self.uu * kept * kept + DRIFT.0 * DRIFT.0 * (1.0 - kept * kept);
-            }
+            Story::Rests => return self.drifted(dt, span.drift),
             Story::Phantom => {
                 self.xx += ABOUT * dt;
                 self.uu += CREEP * dt;
             }
-            Story::Walks => self.moved(dt, WALK),
+            Story::Walks => self.moved(dt, WALK, span.walk),
             Story::PhantomWalks => {
-                self.moved(dt, WALK);
+                self.moved(dt, WALK, span.walk);
                 self.off_off += CREEP * dt;
             }
             Story::PhantomSlides => {
-                self.moved(dt, WALK);
+                self.moved(dt, WALK, span.walk);
                 self.off_off += ABOUT * dt;
             }
-            Story::Rides => self.moved(dt, RIDE),
+            Story::Rides => self.moved(dt, RIDE, span.ride),
         }
         self
     }
 
     /// An Ornstein-Uhlenbeck velocity, integrated exactly.
-    fn moved(&mut self, dt: f32, (speed, keeps): (f32, f32)) {
-        let kept = (-dt / keeps).exp();
+    fn moved(&mut self, dt: f32, (speed, keeps): (f32, f32), kept: f32) {
         let gain = keeps * (1.0 - kept);
         self.x = std::array::from_fn(|axis| self.x[axis] + self.u[axis] * gain);
         self.u = self.u.map(|u| u * kept);
@@ -219,54 +252,65 @@ impl Guess {
         self
     }
 
-    /// From now on the receiver shows another place, as `seen` does.
-    pub(super) fn haunted(mut self, seen: &Seen, noise: Noise) -> Self {
+    /// From now on the receiver shows another place, as `seen` does; and how well (a logarithm) it fits.
+    pub(super) fn haunted(mut self, seen: &Seen, noise: Noise) -> (Self, f32) {
         if self.story == Story::PhantomSlides {
             self = self.sober();
         }
         let off: [f32; 2] = std::array::from_fn(|axis| seen.x[axis] - self.x[axis]);
-        self.weight += noise::phantom(off[0] * off[0] + off[1] * off[1]);
+        let fits = noise::phantom(off[0] * off[0] + off[1] * off[1]);
         if self.story == Story::Walks {
             self.story = Story::PhantomWalks;
             (self.off, self.off_off) = (off, self.xx);
             (self.x, self.xx, self.xu) = (seen.x, noise.narrow, 0.0);
-            return self;
+            return (self, fits);
         }
         self.story = Story::Phantom;
         self.u = off;
         self.xu = -self.xx;
         self.uu = self.xx + noise.narrow + 100.0;
-        self
+        (self, fits)
+    }
+
+    /// Whether they stay, and the receiver shows about where.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.story == Story::Rests
+    }
+
+    /// Whether the receiver shows another place.
+    pub(super) const fn is_phantom(&self) -> bool {
+        matches!(self.story, Story::Phantom | Story::PhantomWalks | Story::PhantomSlides)
     }
 
     const fn is_moving(&self) -> bool {
         !matches!(self.story, Story::Rests | Story::Phantom)
     }
 
-    /// How well the fix fits, and what is known after it. `voice` is how much of a witness the fix is, 0 to 1.
-    pub(super) fn fits(mut self, seen: &Seen, noise: Noise, voice: f32) -> Self {
-        if matches!(self.story, Story::PhantomWalks | Story::PhantomSlides) && seen.source != Source::Gnss {
-            return self.fits_aside(seen, noise, voice);
+    /// How well the fix fits, and what is known after it.
+    pub(super) fn fits(mut self, heard: &Heard, noise: Noise) -> Self {
+        let (seen, voice) = (&heard.seen, heard.voice);
+        let is_gnss = seen.source == Source::Gnss;
+        if matches!(self.story, Story::PhantomWalks | Story::PhantomSlides) && !is_gnss {
+            return self.fits_aside(heard, noise);
         }
-        let is_direct = self.is_moving() || seen.source != Source::Gnss;
         // A satellite fix of one who rests shows place and error together.
-        let with_u = if is_direct { 0.0 } else { 1.0 };
+        let with_u = if self.is_moving() || !is_gnss { 0.0 } else { 1.0 };
         let miss: [f32; 2] = std::array::from_fn(|axis| seen.x[axis] - self.x[axis] - with_u * self.u[axis]);
         let uncertain = self.xx + with_u * (2.0 * self.xu + self.uu);
-        let is_phantom = matches!(self.story, Story::Phantom | Story::PhantomWalks | Story::PhantomSlides);
-        let noise = if is_phantom && seen.source == Source::Gnss { noise.in_echoes() } else { noise };
+        let noise = if self.is_phantom() && is_gnss { noise.in_echoes() } else { noise };
         let (density, variance) = noise::weigh(noise, uncertain, miss[0] * miss[0] + miss[1] * miss[1]);
-        self.weight += voice * density;
+        self.weight += self.unless_again(heard, noise, voice * density);
         self.weigh_in(miss, with_u, variance / voice);
         self
     }
 
     /// How well a fix fits that shows where somebody really is while their phantom walks elsewhere.
-    fn fits_aside(mut self, seen: &Seen, noise: Noise, voice: f32) -> Self {
+    fn fits_aside(mut self, heard: &Heard, noise: Noise) -> Self {
+        let (seen, voice) = (&heard.seen, heard.voice);
         let (place, uncertain) = self.place();
         let miss: [f32; 2] = std::array::from_fn(|axis| seen.x[axis] - place[axis]);
         let (density, variance) = noise::weigh(noise, uncertain, miss[0] * miss[0] + miss[1] * miss[1]);
-        self.weight += voice * density;
+        self.weight += self.unless_again(heard, noise, voice * density);
         let sum = uncertain + variance / voice;
         if self.story == Story::PhantomSlides {
             self.off = std::array::from_fn(|axis| self.off[axis] + self.off_off / sum * miss[axis]);
@@ -278,6 +322,19 @@ impl Guess {
         self.xx *= 1.0 - self.xx / sum;
         self.off_off *= 1.0 - self.off_off / sum;
         self
+    }
+
+    /// How well (a logarithm) the same access point or mast again fits, which by itself would fit so well. Who was not
+    /// where it showed them the last time, because it is mapped where it is not, expects it to be wrong again.
+    fn unless_again(&self, heard: &Heard, noise: Noise, fits: f32) -> f32 {
+        let Some(last) = heard.again else { return fits };
+        let (place, uncertain) = self.place();
+        let off: [f32; 2] = std::array::from_fn(|axis| last[axis] - place[axis]);
+        let is_wrong = noise::is_wrong(noise, uncertain, off[0] * off[0] + off[1] * off[1]);
+        if is_wrong < 0.01 {
+            return fits;
+        }
+        ln((1.0 - is_wrong) * exp(fits) + is_wrong * exp(heard.voice * noise::wrong_again(noise)))
     }
 
     /// Learns from a fix that is off by `miss` and has an error of so much variance; `with_u` is 1 when it shows place
@@ -293,19 +350,45 @@ impl Guess {
         self.uu = (self.uu - gain_u * to_u).max(1e-3);
     }
 
-    /// How well a told speed fits, which a receiver measures by Doppler, apart from its place.
-    pub(super) fn fits_speed(mut self, kmh: Option<f32>) -> Self {
-        let Some(kmh) = kmh else { return self };
-        let bell = |mean: f32, sigma: f32| (-0.5 * ((kmh - mean) / sigma).powi(2)).exp() / (sigma * 2.5);
-        let any = if kmh < 8.0 { 0.1 } else { 0.002 };
+    /// How well a told speed fits.
+    pub(super) fn fits_speed(mut self, speed: &Speed) -> Self {
         self.weight += match self.story {
-            Story::Rests | Story::Phantom | Story::PhantomSlides => 0.78 * 2.0 * bell(0.0, 1.0) + 0.22 * any,
-            // Many receivers show a slow walk as none.
-            Story::Walks | Story::PhantomWalks => 0.7 * bell(3.5, 1.4) + 0.2 * 2.0 * bell(0.0, 1.0) + 0.1 * any,
-            // A bus stops.
-            Story::Rides => 0.7 * if kmh < 80.0 { 1.0 / 80.0 } else { 1e-4 } + 0.2 * 2.0 * bell(0.0, 1.0) + 0.1 * any,
-        }
-        .ln();
+            Story::Rests | Story::Phantom | Story::PhantomSlides => speed.rests,
+            Story::Walks | Story::PhantomWalks => speed.walks,
+            Story::Rides => speed.rides,
+        };
         self
+    }
+}
+
+/// How well (logarithms) a told speed fits each way to go about. A receiver measures it by Doppler, apart from its place.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Speed {
+    rests: f32,
+    walks: f32,
+    rides: f32,
+}
+
+impl Speed {
+    /// The one that fits best.
+    pub(super) const fn at_best(&self) -> f32 {
+        self.rests.max(self.walks).max(self.rides)
+    }
+
+    pub(super) fn of(kmh: Option<f32>) -> Self {
+        let Some(kmh) = kmh else { return Self::default() };
+        let bell = |mean: f32, sigma: f32| {
+            let off = (kmh - mean) / sigma;
+            exp(-0.5 * off * off) / (sigma * 2.5)
+        };
+        let any = if kmh < 8.0 { 0.1 } else { 0.002 };
+        let none = 2.0 * bell(0.0, 1.0);
+        Self {
+            rests: ln(0.78 * none + 0.22 * any),
+            // Many receivers show a slow walk as none.
+            walks: ln(0.7 * bell(3.5, 1.4) + 0.2 * none + 0.1 * any),
+            // A bus stops.
+            rides: ln(0.7 * if kmh < 80.0 { 1.0 / 80.0 } else { 1e-4 } + 0.2 * none + 0.1 * any),
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! All that is believed of where somebody is: the guesses, weighed against each other with every fix.
 
-use super::guess::{Guess, Story};
-use super::noise;
-use super::seen::Heard;
+use super::guess::{Guess, Span, Speed, Story};
+use super::noise::{self, Noise};
+use super::quick::{exp, ln};
+use super::seen::{Heard, Seen};
 use crate::place::Source;
 
 /// How often things change, times a second.
@@ -27,7 +28,7 @@ const PHANTOM_ENDS_AT_ONCE: f32 = 0.06;
 
 /// The chance that something that happens at a rate has happened after `dt` seconds.
 fn happened(rate: f32, dt: f32) -> f32 {
-    1.0 - (-rate * dt).exp()
+    1.0 - exp(-rate * dt)
 }
 
 /// How many stories are kept.
@@ -43,10 +44,12 @@ const EXPECTED: f32 = 4.0;
 const STROLL_KMH: f32 = 2.0;
 
 /// All that is believed of where somebody is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Mind {
-    guesses: [Guess; GUESSES_MAX],
-    len: u8,
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Mind {
+    /// One story: mostly that they rest. It is kept in place.
+    Sure(Guess),
+    /// Several stories, the likeliest first.
+    Torn(Vec<Guess>),
 }
 
 impl Mind {
@@ -55,53 +58,57 @@ impl Mind {
         for guess in guesses {
             crowd.add(*guess);
         }
-        crowd.settle()
+        Self::Torn(crowd.settle().guesses().to_vec())
     }
 
     pub(super) fn guesses(&self) -> &[Guess] {
-        &self.guesses[..usize::from(self.len)]
+        match self {
+            Self::Sure(guess) => std::slice::from_ref(guess),
+            Self::Torn(guesses) => guesses,
+        }
     }
 
-    /// What is believed `dt` seconds later, after one more fix.
-    pub(super) fn after(&self, dt: f32, heard: &Heard) -> Self {
-        self.nod(dt, heard).unwrap_or_else(|| self.ponder(dt, heard))
+    /// The memory that it takes elsewhere, in bytes.
+    pub(super) fn size_elsewhere(&self) -> usize {
+        match self {
+            Self::Sure(_) => 0,
+            Self::Torn(guesses) => guesses.capacity() * size_of::<Guess>(),
+        }
     }
 
-    /// The common case, a hundred times an hour for everybody: they rest, and the fix says what was expected. Then no
-    /// other story is looked at; those that matter begin anew with the first fix that is odd.
-    fn nod(&self, dt: f32, heard: &Heard) -> Option<Self> {
-        let best = &self.guesses[0];
-        let seen = &heard.seen;
-        if best.story != Story::Rests || best.weight < SURE || seen.speed_kmh().is_some_and(|kmh| kmh > STROLL_KMH) {
-            return None;
+    /// Goes on to what is believed `dt` seconds later, after one more fix.
+    pub(super) fn hear(&mut self, dt: f32, heard: &Heard) {
+        if let Some(next) = self.guesses().first().and_then(|best| nod(best, dt, heard)) {
+            *self = Self::Sure(next);
+            return;
         }
-        let mut best = best.later(dt);
-        let is_gnss = seen.source == Source::Gnss;
-        let noise = noise::of(seen);
-        let with_u = if is_gnss { 1.0 } else { 0.0 };
-        let miss: [f32; 2] = std::array::from_fn(|axis| seen.x[axis] - best.x[axis] - with_u * best.u[axis]);
-        let uncertain = best.xx + with_u * (2.0 * best.xu + best.uu) + noise.narrow;
-        if miss[0] * miss[0] + miss[1] * miss[1] > EXPECTED * uncertain {
-            return None;
+        let kept = self.ponder(dt, heard);
+        match (&mut *self, kept.guesses()) {
+            (mind, [only]) => *mind = Self::Sure(*only),
+            (Self::Torn(guesses), kept) => {
+                guesses.clear();
+                guesses.extend_from_slice(kept);
+            }
+            (mind @ Self::Sure(_), kept) => *mind = Self::Torn(kept.to_vec()),
         }
-        best.weigh_in(miss, with_u, noise.narrow / heard.voice);
-        best.weight = 0.0;
-        let mut guesses = [NOBODY; GUESSES_MAX];
-        guesses[0] = best;
-        Some(Self { guesses, len: 1 })
     }
 
     /// Every story, and what may have become of it.
-    fn ponder(&self, dt: f32, heard: &Heard) -> Self {
-        let mut crowd = Crowd::new();
-        let Heard { seen, voice } = *heard;
+    fn ponder(&self, dt: f32, heard: &Heard) -> Kept {
+        let seen = &heard.seen;
         let is_gnss = seen.source == Source::Gnss;
-        let noise = noise::of(&seen);
-        let mut take = |guess: Guess, chance: f32| {
-            let mut child = guess;
-            child.weight += chance.ln();
-            let child = child.fits(&seen, noise, voice);
-            crowd.add(if is_gnss { child.fits_speed(seen.speed_kmh()) } else { child });
+        let noise = noise::of(seen);
+        let span = Span::of(dt);
+        let speed = Speed::of(if is_gnss { seen.speed_kmh() } else { None });
+        // No story fits better than this, however near.
+        let best_fit = heard.voice * noise::at_best(noise) + speed.at_best();
+        let mut crowd = Crowd::new();
+        let mut take = |weight: f32, chance: f32, child: &dyn Fn() -> Guess| {
+            let weight = weight + ln(chance);
+            if weight + best_fit > crowd.best - FORGET {
+                let child = Guess { weight, ..child() }.fits(heard, noise);
+                crowd.add(child.fits_speed(&speed));
+            }
         };
         // Who has told nothing for a night has most likely slept.
         let awake = dt.min(SILENCE_S);
@@ -113,65 +120,119 @@ impl Mind {
         let begins = if is_gnss { PHANTOM_BEGINS.0 + happened(PHANTOM_BEGINS.1, dt) } else { 0.0 };
         let ends =
             1.0 - (1.0 - happened(rate::PHANTOM_ENDS, dt)) * (1.0 - if is_gnss { PHANTOM_ENDS_AT_ONCE } else { 0.0 });
-        let mut haunted: [Option<(Guess, f32)>; GUESSES_MAX] = [None; GUESSES_MAX];
-        for (slot, guess) in self.guesses().iter().enumerate() {
-            let same = guess.later(dt);
-            haunted[slot] = match guess.story {
+        for guess in self.guesses() {
+            let weight = guess.weight;
+            let same = guess.later(span);
+            match guess.story {
                 Story::Rests => {
-                    take(same, (1.0 - goes - rides_off).max(0.01) * (1.0 - begins));
-                    take(guess.sets_out(Story::Walks, dt), goes);
-                    take(guess.sets_out(Story::Rides, dt), rides_off);
+                    take(weight, (1.0 - goes - rides_off).max(0.01) * (1.0 - begins), &|| same);
+                    take(weight, goes, &|| guess.sets_out(Story::Walks, dt));
+                    take(weight, rides_off, &|| guess.sets_out(Story::Rides, dt));
                     if is_gnss {
-                        take(guess.slides_off(dt), SLIDES_OFF);
+                        take(weight, SLIDES_OFF, &|| guess.slides_off(dt));
                     }
-                    Some((same, begins))
                 }
                 Story::Walks => {
-                    take(same, (1.0 - stops - boards).max(0.01));
-                    take(guess.stops(dt), stops);
-                    take(guess.sets_out(Story::Rides, dt), boards);
-                    Some((same, PHANTOM_BEGINS_OUTDOORS))
+                    take(weight, (1.0 - stops - boards).max(0.01), &|| same);
+                    take(weight, stops, &|| guess.stops(dt));
+                    take(weight, boards, &|| guess.sets_out(Story::Rides, dt));
                 }
                 Story::Rides => {
-                    take(same, (1.0 - 2.0 * alights).max(0.01));
-                    take(guess.stops(dt), alights);
-                    take(guess.sets_out(Story::Walks, dt), alights);
-                    Some((same, PHANTOM_BEGINS_OUTDOORS))
+                    take(weight, (1.0 - 2.0 * alights).max(0.01), &|| same);
+                    take(weight, alights, &|| guess.stops(dt));
+                    take(weight, alights, &|| guess.sets_out(Story::Walks, dt));
                 }
                 Story::Phantom => {
                     let sober = guess.sober();
-                    take(same, (1.0 - ends) * (1.0 - goes));
-                    take(sober.later(dt), ends * (1.0 - goes - rides_off));
-                    take(sober.sets_out(Story::Walks, dt), ends * goes);
-                    take(sober.sets_out(Story::Rides, dt), ends * rides_off);
-                    take(guess.phantom_sets_out(dt), (1.0 - ends) * goes);
-                    Some((same, begins))
+                    take(weight, (1.0 - ends) * (1.0 - goes), &|| same);
+                    take(weight, ends * (1.0 - goes - rides_off), &|| sober.later(span));
+                    take(weight, ends * goes, &|| sober.sets_out(Story::Walks, dt));
+                    take(weight, ends * rides_off, &|| sober.sets_out(Story::Rides, dt));
+                    take(weight, (1.0 - ends) * goes, &|| guess.phantom_sets_out(dt));
                 }
                 Story::PhantomWalks => {
-                    take(same, (1.0 - ends) * (1.0 - stops));
-                    take(same.sober(), ends);
-                    take(guess.phantom_stops(dt), (1.0 - ends) * stops);
-                    None
+                    take(weight, (1.0 - ends) * (1.0 - stops), &|| same);
+                    take(weight, ends, &|| same.sober());
+                    take(weight, (1.0 - ends) * stops, &|| guess.phantom_stops(dt));
                 }
                 Story::PhantomSlides => {
-                    take(same, (1.0 - ends) * (1.0 - stops));
-                    take(same.sober(), ends);
-                    take(guess.slides_no_more(dt), (1.0 - ends) * stops);
-                    None
+                    take(weight, (1.0 - ends) * (1.0 - stops), &|| same);
+                    take(weight, ends, &|| same.sober());
+                    take(weight, (1.0 - ends) * stops, &|| guess.slides_no_more(dt));
                 }
-            };
-        }
-        if is_gnss {
-            for (guess, chance) in haunted.into_iter().flatten() {
-                let mut child = guess;
-                let base = child.weight + chance.ln();
-                child.weight = 0.0;
-                let child = child.haunted(&seen, noise);
-                let density = child.weight;
-                crowd.add(Guess { weight: base + voice * density, ..child }.fits_speed(seen.speed_kmh()));
             }
         }
-        crowd.settle()
+        if is_gnss {
+            for guess in self.guesses() {
+                let chance = match guess.story {
+                    Story::Rests | Story::Phantom => begins,
+                    Story::Walks | Story::Rides => PHANTOM_BEGINS_OUTDOORS,
+                    Story::PhantomWalks | Story::PhantomSlides => continue,
+                };
+                let (child, fits) = guess.later(span).haunted(seen, noise);
+                let weight = guess.weight + ln(chance) + heard.voice * fits;
+                crowd.add(Guess { weight, ..child }.fits_speed(&speed));
+            }
+        }
+        let mut kept = crowd.settle();
+        if is_gnss {
+            kept.add_at_its_word(seen, noise);
+        }
+        kept
+    }
+}
+
+/// So much less likely (a logarithm) than the best is what is never ruled out.
+const UNLIKELY: f32 = 10.0;
+/// A receiver that drifts is off by so much as a matter of course, m².
+const DOUBTED: f32 = 50.0 * 50.0;
+
+/// The common case, a hundred times an hour for everybody: they rest, and the fix says what was expected. Then no other
+/// story is looked at; those that matter begin anew with the first fix that is odd.
+pub(super) fn nod(best: &Guess, dt: f32, heard: &Heard) -> Option<Guess> {
+    let seen = &heard.seen;
+    if best.story != Story::Rests || best.weight < SURE || seen.speed_kmh().is_some_and(|kmh| kmh > STROLL_KMH) {
+        return None;
+    }
+    let mut best = best.rests_on(dt);
+    let noise = noise::of(seen);
+    let with_u = if seen.source == Source::Gnss { 1.0 } else { 0.0 };
+    let miss: [f32; 2] = std::array::from_fn(|axis| seen.x[axis] - best.x[axis] - with_u * best.u[axis]);
+    let uncertain = best.xx + with_u * (2.0 * best.xu + best.uu) + noise.narrow;
+    if miss[0] * miss[0] + miss[1] * miss[1] > EXPECTED * uncertain {
+        return None;
+    }
+    best.weigh_in(miss, with_u, noise.narrow / heard.voice);
+    best.weight = 0.0;
+    Some(best)
+}
+
+/// The best stories, the likeliest first.
+struct Kept {
+    guesses: [Guess; GUESSES_MAX],
+    len: usize,
+}
+
+impl Kept {
+    fn guesses(&self) -> &[Guess] {
+        &self.guesses[..self.len]
+    }
+
+    /// What is ruled out once stays ruled out, though it was, as it turns out, what happened: then nothing that is left
+    /// would ever bring somebody home whom every fix shows there. So one story always takes the receiver at its word, as
+    /// unlikely as a story may be that is kept, and every further fix that bears it out makes it likelier.
+    fn add_at_its_word(&mut self, seen: &Seen, noise: Noise) {
+        let is_borne_out = |guess: &Guess| {
+            let (place, uncertain) = guess.place();
+            let off = (place[0] - seen.x[0]).powi(2) + (place[1] - seen.x[1]).powi(2);
+            !guess.is_phantom() && off < 9.0 * (uncertain + noise.narrow) + DOUBTED
+        };
+        if self.len == 0 || self.guesses().iter().any(is_borne_out) {
+            return;
+        }
+        // The last place is kept for it.
+        self.guesses[self.len] = Guess::shown(seen.x, noise.narrow, self.guesses[0].weight - UNLIKELY);
+        self.len += 1;
     }
 }
 
@@ -209,28 +270,33 @@ impl Crowd {
     }
 
     /// The best, those that tell the same story about the same place made one.
-    fn settle(mut self) -> Mind {
-        let crowd = &mut self.guesses[..self.len];
-        crowd.sort_unstable_by(|a, b| b.weight.total_cmp(&a.weight));
+    fn settle(&self) -> Kept {
+        // Places are sorted, not stories, which are large.
+        let mut order = [(f32::NEG_INFINITY, 0_u8); CROWD_MAX];
+        for (place, number) in order[..self.len].iter_mut().zip(0_u8..) {
+            *place = (self.guesses[usize::from(number)].weight, number);
+        }
+        order[..self.len].sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let mut kept = [NOBODY; GUESSES_MAX];
         let mut len = 0;
-        for guess in crowd.iter() {
-            if guess.weight < self.best - FORGET {
+        for (weight, number) in &order[..self.len] {
+            if *weight < self.best - FORGET {
                 break;
             }
+            let guess = &self.guesses[usize::from(*number)];
             if let Some(twin) = kept[..len].iter_mut().find(|kept| is_alike(kept, guess)) {
                 merge(twin, guess);
-            } else if len < GUESSES_MAX {
+            } else if len < GUESSES_MAX - 1 {
                 kept[len] = *guess;
                 len += 1;
             }
         }
-        let total: f32 = kept[..len].iter().map(|guess| (guess.weight - self.best).exp()).sum();
-        let scale = self.best + total.ln();
+        let total: f32 = kept[..len].iter().map(|guess| exp(guess.weight - self.best)).sum();
+        let scale = self.best + ln(total);
         for guess in &mut kept[..len] {
             guess.weight -= scale;
         }
-        Mind { guesses: kept, len: u8::try_from(len).unwrap_or(0) }
+        Kept { guesses: kept, len }
     }
 }
 
@@ -246,7 +312,7 @@ fn is_alike(a: &Guess, b: &Guess) -> bool {
 
 /// Makes `a` stand for both, with their mean and spread.
 fn merge(a: &mut Guess, b: &Guess) {
-    let share = 1.0 / (1.0 + (b.weight - a.weight).exp());
+    let share = 1.0 / (1.0 + exp(b.weight - a.weight));
     let rest = 1.0 - share;
     let dx: [f32; 2] = std::array::from_fn(|axis| b.x[axis] - a.x[axis]);
     let du: [f32; 2] = std::array::from_fn(|axis| b.u[axis] - a.u[axis]);
@@ -258,5 +324,5 @@ fn merge(a: &mut Guess, b: &Guess) {
     a.u = std::array::from_fn(|axis| a.u[axis] + rest * du[axis]);
     a.off = std::array::from_fn(|axis| share * a.off[axis] + rest * b.off[axis]);
     a.off_off = share * a.off_off + rest * b.off_off;
-    a.weight -= share.ln();
+    a.weight -= ln(share);
 }

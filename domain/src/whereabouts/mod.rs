@@ -9,6 +9,7 @@
 //! What it does not know: calendars, silence, what is usual for somebody. It has no opinion on who is told.
 
 mod area;
+mod chapter;
 mod edges;
 mod fix;
 mod ground;
@@ -16,12 +17,14 @@ mod guess;
 mod mind;
 mod noise;
 mod outline;
+mod quick;
 mod seen;
 mod standing;
 #[cfg(test)]
 mod tests;
 mod turn;
 mod wearer;
+mod window;
 
 pub use self::area::Area;
 pub use self::fix::Fix;
@@ -30,4 +33,5 @@ pub use self::guess::Story;
 pub use self::outline::{BadArea, CORNERS_MAX, Line};
 pub use self::standing::{Kind, Standing, Zone};
 pub use self::turn::{Evidence, Turn};
-pub use self::wearer::{LATE_MAX, Wearer};
+pub use self::wearer::Wearer;
+pub use self::window::LATE_MAX;

@@ -4,6 +4,7 @@
 //! receiver does wrong for minutes on end (drift, a phantom hundreds of metres away) is not here but a part of what is
 //! guessed ([`super::guess::Guess`]), because then the next fix is no new witness.
 
+use super::quick::{exp, ln};
 use super::seen::Seen;
 use crate::place::Source;
 
@@ -69,7 +70,7 @@ fn other(source: Source, claimed: Option<f32>) -> Noise {
 /// The density of a place's two coordinates being off by a distance whose square is `miss`, given what was uncertain
 /// before, and the single variance by which it is best weighed.
 pub(super) fn weigh(noise: Noise, uncertain: f32, miss: f32) -> (f32, f32) {
-    let one = |variance: f32| (-0.5 * miss / variance).exp() / variance;
+    let one = |variance: f32| exp(-0.5 * miss / variance) / variance;
     let narrow = (1.0 - noise.wide_share) * one(uncertain + noise.narrow);
     let wide = noise.wide_share * one(uncertain + noise.wide);
     let both = narrow + wide;
@@ -78,16 +79,37 @@ pub(super) fn weigh(noise: Noise, uncertain: f32, miss: f32) -> (f32, f32) {
         return (ABSURD - 0.5 * miss / (uncertain + noise.wide), noise.wide);
     }
     let trust = (narrow / noise.narrow + wide / noise.wide) / both;
-    (both.ln() - TAU.ln(), trust.recip())
+    (ln(both) - LN_TAU, trust.recip())
 }
 
+/// How well (a logarithm) a fix fits at best, whatever is known.
+pub(super) fn at_best(noise: Noise) -> f32 {
+    -ln(1.0 + noise.narrow) - LN_TAU
+}
+
+/// How likely (0 to 1) a fix was wrong in its wide way that lay off by a distance whose square is `miss`.
+pub(super) fn is_wrong(noise: Noise, uncertain: f32, miss: f32) -> f32 {
+    let (narrow, wide) = (uncertain + noise.narrow, uncertain + noise.wide);
+    let odds = (1.0 - noise.wide_share) / noise.wide_share * wide / narrow
+        * exp(-0.5 * miss * (narrow.recip() - wide.recip()));
+    (1.0 + odds).recip()
+}
+
+/// How well (a logarithm) what was wrong fits that is wrong in the same way again.
+pub(super) fn wrong_again(noise: Noise) -> f32 {
+    ln(WRONG_AGAIN / (TAU * noise.narrow))
+}
+
+/// How often the same access point or mast that was wrong is wrong again.
+const WRONG_AGAIN: f32 = 0.9;
 /// The logarithm of a density that stands for "does not happen".
 const ABSURD: f32 = -100.0;
 const TAU: f32 = std::f32::consts::TAU;
+const LN_TAU: f32 = 1.837_877;
 
 /// The density of a phantom: a receiver that has begun to show another place, `miss` (a square, m²) away. Heavy-tailed:
 /// a Cauchy-like density in the plane with half of all within 200 m.
 pub(super) fn phantom(miss: f32) -> f32 {
     const SCALE: f32 = 150.0 * 150.0;
-    -2.0 * (1.0 + miss / (2.0 * SCALE)).ln() - (TAU * SCALE).ln()
+    -2.0 * ln(1.0 + miss / (2.0 * SCALE)) - ln(TAU * SCALE)
 }

@@ -7,32 +7,60 @@ use crate::place::Source;
 pub(super) struct Seen {
     /// When it was, in milliseconds since 1970.
     pub(super) at: i64,
-    /// Where, metres east and north.
+    /// Where, metres east and north, in steps of [`STEP_M`].
     pub(super) x: [f32; 2],
     /// What the receiver claims to be sure to, metres; [`UNTOLD`] when it does not.
-    claimed: f32,
+    pub(super) claimed: u16,
     /// What the receiver says of speed, km/h; [`UNTOLD`] when it does not.
-    speed_kmh: f32,
+    pub(super) speed_kmh: u16,
     /// How it was come by.
     pub(super) source: Source,
 }
 
 /// What is not told. A number, so that what is kept for each of hundreds of thousands stays small.
-const UNTOLD: f32 = -1.0;
+const UNTOLD: u16 = u16::MAX;
+/// The receiver at its best knows no smaller step, and a step that is a power of two is kept without loss.
+const STEP_M: f32 = 1.0 / 64.0;
+/// More is claimed by nobody, metres and km/h.
+const TOLD_MAX: f32 = 1e6;
+
+/// To the next step. Half the way around the earth is a little over half of what the steps are counted in.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "of what is so far off the steps are larger"
+)]
+fn rounded(metres: f32) -> f32 {
+    let steps = metres / STEP_M;
+    (steps + 0.5_f32.copysign(steps)) as i32 as f32 * STEP_M
+}
+
+/// The upper half of a number: right to one in five hundred, which is more than claims are.
+fn short(number: Option<f32>) -> u16 {
+    // What is rounded up beyond the half that is left is at most the next number.
+    number.map_or(UNTOLD, |number| {
+        u16::try_from((number.clamp(0.0, TOLD_MAX).to_bits() + 0x8000) >> 16).unwrap_or(UNTOLD)
+    })
+}
+
+fn long(short: u16) -> Option<f32> {
+    (short != UNTOLD).then(|| f32::from_bits(u32::from(short) << 16))
+}
 
 impl Seen {
     pub(super) fn new(at: i64, x: [f32; 2], claimed: Option<f32>, speed_kmh: Option<f32>, source: Source) -> Self {
-        Self { at, x, claimed: claimed.unwrap_or(UNTOLD), speed_kmh: speed_kmh.unwrap_or(UNTOLD), source }
+        let x = x.map(rounded);
+        Self { at, x, claimed: short(claimed), speed_kmh: short(speed_kmh), source }
     }
 
     /// What the receiver claims to be sure to, metres.
     pub(super) fn claimed(&self) -> Option<f32> {
-        (self.claimed > 0.0).then_some(self.claimed)
+        long(self.claimed).filter(|claimed| *claimed > 0.0)
     }
 
     /// What the receiver says of speed, km/h.
     pub(super) fn speed_kmh(&self) -> Option<f32> {
-        (self.speed_kmh >= 0.0).then_some(self.speed_kmh)
+        long(self.speed_kmh)
     }
 
     /// By device time; what was at the same time, by what it says, so that the order of arrival does not matter.
@@ -42,8 +70,8 @@ impl Seen {
             .then(self.source.cmp(&other.source))
             .then(self.x[0].total_cmp(&other.x[0]))
             .then(self.x[1].total_cmp(&other.x[1]))
-            .then(self.claimed.total_cmp(&other.claimed))
-            .then(self.speed_kmh.total_cmp(&other.speed_kmh))
+            .then(self.claimed.cmp(&other.claimed))
+            .then(self.speed_kmh.cmp(&other.speed_kmh))
     }
 }
 
@@ -53,4 +81,6 @@ pub(super) struct Heard {
     pub(super) seen: Seen,
     /// How much of a new witness it is, 0 to 1.
     pub(super) voice: f32,
+    /// Where the last was by the same means, if that was about the same place: then it was the same access point or mast.
+    pub(super) again: Option<[f32; 2]>,
 }

@@ -57,8 +57,13 @@ const DOUBTFUL_TO: f32 = 0.08;
 const SUSPECTED_FROM: f32 = 0.6;
 /// Below, the suspicion is over, and the time that they were away begins anew.
 const SUSPECTED_TO: f32 = 0.3;
-/// This sure one must be before anybody is woken.
-const CONFIRMED_FROM: f32 = 0.995;
+/// This sure one must be before anybody is woken. A river waits for nobody, and is passed in minutes.
+const fn confirmed_from(kind: Kind) -> f32 {
+    match kind {
+        Kind::Safe | Kind::Corridor => 0.995,
+        Kind::Forbidden => 0.98,
+    }
+}
 /// And this sure of the contrary before it is said that they are back.
 const CONFIRMED_TO: f32 = 0.06;
 
@@ -78,7 +83,7 @@ impl Mark {
     pub(super) const NEW: Self = Self { standing: Standing::Inside, chance: 0.0, beyond: -1.0, since: NEVER };
 
     /// What follows from a new look, at `at`, after one at `before`.
-    pub(super) fn after(&self, chance: f32, beyond: f32, before: i64, at: i64, grace: SignedDuration) -> Self {
+    pub(super) fn after(&self, chance: f32, beyond: f32, before: i64, at: i64, zone: &Zone) -> Self {
         let since = if chance < SUSPECTED_TO {
             NEVER
         } else if self.since == NEVER && chance >= SUSPECTED_FROM {
@@ -86,11 +91,11 @@ impl Mark {
         } else {
             self.since
         };
-        let is_due = since != NEVER && i128::from(at - since) >= grace.as_millis();
+        let is_due = since != NEVER && i128::from(at - since) >= zone.grace.as_millis();
         let standing = match self.standing {
             Standing::Confirmed if chance < CONFIRMED_TO => Standing::Returned,
             Standing::Confirmed => Standing::Confirmed,
-            _ if chance >= CONFIRMED_FROM && is_due => Standing::Confirmed,
+            _ if chance >= confirmed_from(zone.kind) && is_due => Standing::Confirmed,
             _ if chance >= SUSPECTED_FROM => Standing::Suspected,
             Standing::Suspected if chance >= SUSPECTED_TO => Standing::Suspected,
             _ if chance >= DOUBTFUL_FROM => Standing::Doubtful,

@@ -76,6 +76,67 @@ fn a_frozen_receiver_is_no_witness() {
     assert_eq!(count(&all(&mut wearer, &fixes), Standing::Confirmed), 0);
 }
 
+/// In the yard now and then, and twice away.
+fn comes_and_goes(at: f64) -> (f64, f64) {
+    match at {
+        20_000.0..26_000.0 => (0.0, (at - 20_000.0).min(26_000.0 - at).clamp(0.0, 900.0)),
+        40_000.0..41_000.0 => (60.0 * ((at - 40_000.0) / 300.0).sin(), 0.0),
+        60_000.0..70_000.0 => ((at - 60_000.0).min(70_000.0 - at).clamp(0.0, 400.0), 20.0),
+        _ => (3.0, 4.0),
+    }
+}
+
+#[test]
+fn who_is_at_ease_is_judged_as_if_every_zone_were_looked_at_with_every_fix() {
+    for seed in 0..20 {
+        let mut random = Random::new(500 + seed);
+        let interval = random.between(30.0, 240.0);
+        let fixes = told(&mut random, home(), 0..80_000, interval, comes_and_goes);
+        let (mut one, mut other) = (wearer(home()), wearer(home()));
+        let mut rested = 0;
+        for fix in &fixes {
+            let said = one.see(fix);
+            other.wake();
+            let looked = other.see(fix);
+            assert_eq!(said, looked, "seed {seed}");
+            rested += usize::from(one.now.is_at_ease());
+        }
+        assert!(rested > fixes.len() / 2, "seed {seed}: at ease after {rested} of {} fixes", fixes.len());
+        assert!(one == other, "seed {seed}");
+    }
+}
+
+#[test]
+fn an_access_point_that_is_mapped_where_it_is_not_takes_nobody_away() {
+    for seed in 0..40 {
+        let mut random = Random::new(900 + seed);
+        let mut fixes = told(&mut random, home(), 0..40_000, 90.0, |_| (5.0, 5.0));
+        for (number, fix) in fixes.iter_mut().enumerate().skip(40).filter(|(_, fix)| fix.source == Source::Wifi) {
+            let tremble = f64::from(u32::try_from(number % 7).unwrap());
+            fix.place = spot(home(), 900.0 + 2.0 * tremble, 300.0 - tremble);
+        }
+        let turns = all(&mut wearer(home()), &fixes);
+        assert_eq!(count(&turns, Standing::Confirmed), 0, "seed {seed}: {}", turns.last().unwrap());
+    }
+}
+
+#[test]
+fn who_was_thought_elsewhere_by_mistake_is_found_at_home_again() {
+    for seed in 0..40 {
+        let mut random = Random::new(1_300 + seed);
+        let mut fixes = told(&mut random, home(), 0..40_000, 60.0, |_| (5.0, 5.0));
+        // For four minutes the receiver rides away, and comes back at once.
+        for (number, fix) in fixes.iter_mut().enumerate().skip(200).take(4) {
+            let far = f64::from(u32::try_from(number - 199).unwrap()) * 400.0;
+            (fix.place, fix.source) = (spot(home(), far, 0.0), Source::Gnss);
+        }
+        let mut wearer = wearer(home());
+        all(&mut wearer, &fixes);
+        let (_, standing, chance) = wearer.standings().next().unwrap();
+        assert!(standing == Standing::Inside && chance < 0.05, "seed {seed}: {standing}, {chance}");
+    }
+}
+
 /// Every fix at most so many places away from where it belongs.
 fn shuffled(fixes: &[Fix], within: usize, seed: u64) -> Vec<Fix> {
     let mut random = Random::new(seed);
