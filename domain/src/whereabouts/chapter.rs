@@ -3,7 +3,7 @@
 use super::ground::{Ground, Spot};
 use super::guess::Guess;
 use super::mind::{Mind, nod};
-use super::seen::{Heard, Seen};
+use super::seen::{Again, Heard, Seen};
 use super::standing::{Kind, Mark, NEVER, Standing, Zone};
 use crate::place::{Metres, Source};
 
@@ -15,6 +15,8 @@ pub(super) struct Chapter {
     pub(super) at: i64,
     /// Where the last satellite fix was, the last by a mast, and the last by anything else.
     pub(super) last: [[f32; 2]; 3],
+    /// How likely each of these was right about where they were, 0 to 1, when that was surest.
+    pub(super) proven: [f32; 3],
     pub(super) mind: Mind,
     /// While they rest so well on the right side of every edge that no zone need be looked at: how far they may yet be
     /// moved before that is asked again, metres. Else [`UNEASY`].
@@ -32,6 +34,7 @@ impl PartialEq for Chapter {
         };
         self.at == other.at
             && self.last == other.last
+            && self.proven == other.proven
             && self.mind == other.mind
             && (0..self.marks.len().max(other.marks.len())).all(|zone| stands(self, zone) == stands(other, zone))
     }
@@ -54,7 +57,7 @@ impl Chapter {
         let mind =
             Mind::new(&[Guess::rests([0.0; 2], sigma, 0.9_f32.ln()), Guess::rests([0.0; 2], 5_000.0, 0.1_f32.ln())]);
         let marks = vec![Mark::NEW; zones].into_boxed_slice();
-        Self { at: NEVER, last: [NOWHERE; 3], mind, leeway: UNEASY, marks }
+        Self { at: NEVER, last: [NOWHERE; 3], proven: [0.0; 3], mind, leeway: UNEASY, marks }
     }
 
     /// Whether they are where they should be, beyond any doubt that could matter.
@@ -98,15 +101,20 @@ impl Chapter {
         let before = self.at;
         let dt = if before == NEVER { 0.0 } else { ((seen.at - before) as f32 / 1000.0).min(GAP_MAX_S) };
         // A mast stands still, so the same mast again says little, but something: that they are still near it.
-        let again = (by != GNSS && is_near(seen, self.last[by])).then_some(self.last[by]);
+        let again = (by != GNSS && is_near(seen, self.last[by]))
+            .then_some(Again { at: self.last[by], proven: self.proven[by] });
         let soon = if before == NEVER { 1.0 } else { (dt / SOON_S).clamp(0.1, 1.0) };
         let voice = if again.is_some() { AGAIN * soon } else { soon };
         self.at = seen.at;
         self.last[by] = seen.x;
         let heard = Heard { seen: *seen, voice, again };
-        if !self.stays_at_ease(dt, &heard) {
+        let right = if self.stays_at_ease(dt, &heard) {
+            1.0
+        } else {
             self.judge(dt, &heard, before, zones, ground);
-        }
+            if by == GNSS { 0.0 } else { self.mind.bears_out(seen) }
+        };
+        self.proven[by] = again.map_or(right, |again| again.proven.max(right));
     }
 
     /// The common case: they rest far from every edge, and the fix says what was expected. An edge cannot come nearer by

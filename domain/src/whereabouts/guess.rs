@@ -325,12 +325,13 @@ impl Guess {
     }
 
     /// How well (a logarithm) the same access point or mast again fits, which by itself would fit so well. Who was not
-    /// where it showed them the last time, because it is mapped where it is not, expects it to be wrong again.
+    /// where it showed them the last time, because it is mapped where it is not, expects it to be wrong again;
+    /// unless it has been right before.
     fn unless_again(&self, heard: &Heard, noise: Noise, fits: f32) -> f32 {
-        let Some(last) = heard.again else { return fits };
+        let Some(again) = heard.again else { return fits };
         let (place, uncertain) = self.place();
-        let off: [f32; 2] = std::array::from_fn(|axis| last[axis] - place[axis]);
-        let is_wrong = noise::is_wrong(noise, uncertain, off[0] * off[0] + off[1] * off[1]);
+        let off: [f32; 2] = std::array::from_fn(|axis| again.at[axis] - place[axis]);
+        let is_wrong = noise::is_wrong(noise, uncertain, off[0] * off[0] + off[1] * off[1]) * (1.0 - again.proven);
         if is_wrong < 0.01 {
             return fits;
         }

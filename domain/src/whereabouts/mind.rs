@@ -37,9 +37,9 @@ pub(super) const GUESSES_MAX: usize = 8;
 const FORGET: f32 = 11.0;
 
 /// So sure (a logarithm) one must be that somebody rests for the common case.
-const SURE: f32 = -0.03;
+const SURE: f32 = -0.06;
 /// The square of so many standard deviations is nothing odd.
-const EXPECTED: f32 = 4.0;
+const EXPECTED: f32 = 6.0;
 /// Slower than this is no walk, km/h.
 const STROLL_KMH: f32 = 2.0;
 
@@ -91,6 +91,17 @@ impl Mind {
             }
             (mind @ Self::Sure(_), kept) => *mind = Self::Torn(kept.to_vec()),
         }
+    }
+
+    /// How likely a fix that is no satellite fix is right about where they are, 0 to 1.
+    pub(super) fn bears_out(&self, seen: &Seen) -> f32 {
+        let noise = noise::of(seen);
+        let right = |guess: &Guess| {
+            let (place, uncertain) = guess.place();
+            let off: [f32; 2] = std::array::from_fn(|axis| seen.x[axis] - place[axis]);
+            exp(guess.weight) * (1.0 - noise::is_wrong(noise, uncertain, off[0] * off[0] + off[1] * off[1]))
+        };
+        self.guesses().iter().map(right).sum::<f32>().clamp(0.0, 1.0)
     }
 
     /// Every story, and what may have become of it.

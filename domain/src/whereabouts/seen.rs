@@ -81,6 +81,15 @@ pub(super) struct Heard {
     pub(super) seen: Seen,
     /// How much of a new witness it is, 0 to 1.
     pub(super) voice: f32,
-    /// Where the last was by the same means, if that was about the same place: then it was the same access point or mast.
-    pub(super) again: Option<[f32; 2]>,
+    /// The last by the same means, if that was about the same place: then it was the same access point or mast.
+    pub(super) again: Option<Again>,
+}
+
+/// An access point or a mast that was heard before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Again {
+    /// Where it showed them.
+    pub(super) at: [f32; 2],
+    /// How likely it once was right, 0 to 1.
+    pub(super) proven: f32,
 }
