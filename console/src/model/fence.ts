@@ -2,6 +2,7 @@
 // asked is found here.
 
 import type { Fence, FenceDraft, Shape } from '../api/types'
+import { wayOf } from './case'
 import type { LonLat } from './datum'
 import { closed, middle, moved, opened } from './geometry'
 
@@ -34,6 +35,8 @@ export function draftOf({ name, active, shape }: Drawing): FenceDraft {
 
 /** What can be taken hold of: the corners, or the centre. */
 export function corners(shape: Shape): LonLat[] {
+  const way = wayOf(shape)
+  if (way !== null) return way.coordinates
   return shape.type === 'circle' ? [shape.center] : opened(shape.coordinates[0] ?? [])
 }
 

@@ -5,6 +5,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use domain::fence::Shape;
 use domain::id::FenceId;
+use domain::whereabouts::Kind;
+use domain::word::Word as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
@@ -13,11 +15,11 @@ use uuid::Uuid;
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
-use super::input::{Asked, At, Told, Words, whole};
+use super::input::{Asked, At, Told, Words, maybe_whole, whole};
 use super::once::{Creating, IdempotencyKey};
 use super::openapi::{Conflict, Unprocessable};
 use crate::access::{Administer, See};
-use crate::store::fences::{self, Drawn, FENCES_MAX, FenceView, Wanted, Whose};
+use crate::store::fences::{self, Drawn, FENCES_MAX, FenceView, GRACE_MAX_S, GRACE_S, Wanted, Whose};
 use crate::store::{StoreError, residents};
 
 /// A fence further than this from where somebody lives is a mistake.
@@ -50,9 +52,37 @@ pub(super) async fn list(
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Draft {
     name: Words<100>,
+    /// What it is for: `corridor` for a shape that is one, and for no other. Without it, as it was; of a new one, `safe`.
+    #[serde(default)]
+    kind: Option<Purpose>,
     shape: Drawn,
+    /// For so many seconds somebody may be where they should not be before anybody is told: 0 to 86400. Without it, as it
+    /// was; of a new one, 180.
+    #[serde(default, deserialize_with = "maybe_whole")]
+    grace_s: Option<i32>,
     #[serde(default = "active")]
     active: bool,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Purpose {
+    /// Somewhere to stay inside.
+    Safe,
+    /// Somewhere to keep away from.
+    Forbidden,
+    /// A way to keep to.
+    Corridor,
+}
+
+impl From<Purpose> for Kind {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Safe => Self::Safe,
+            Purpose::Forbidden => Self::Forbidden,
+            Purpose::Corridor => Self::Corridor,
+        }
+    }
 }
 
 const fn active() -> bool {
@@ -83,7 +113,7 @@ pub(super) async fn create(
     if whose.fences >= FENCES_MAX {
         return Err(ApiError::TooManyFences { name: whose.name });
     }
-    let wanted = draft.read(&whose)?;
+    let wanted = draft.read(&whose, None)?;
     let fence = fences::create(&mut tx, whose.resident, &wanted, Some(who.id())).await?;
     once.made(&mut tx, who.id(), fence.0).await?;
     let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
@@ -116,7 +146,8 @@ pub(super) async fn change(
     let fence = FenceId(fence);
     let mut tx = api.begin().await?;
     let whose = fences::whose(&mut tx, None, Some(fence), &who.scope).await?.ok_or(ApiError::NotFound("fence"))?;
-    let wanted = draft.read(&whose)?;
+    let before = fences::one(&mut tx, fence).await?;
+    let wanted = draft.read(&whose, before.as_ref())?;
     let is_changed = fences::change(&mut tx, whose.resident, fence, version, &wanted, who.id()).await?;
     let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
     if !is_changed {
@@ -161,13 +192,26 @@ pub(super) async fn delete(
 }
 
 impl Draft {
-    fn read(self, whose: &Whose) -> Result<Wanted, ApiError> {
+    fn read(self, whose: &Whose, before: Option<&FenceView>) -> Result<Wanted, ApiError> {
         let bad = |why: String| ApiError::BadField { field: "shape", why };
         let shape = Shape::try_from(self.shape).map_err(|why| bad(why.to_string()))?;
         if let Some(why) = too_far(&shape, whose) {
             return Err(bad(why));
         }
-        Ok(Wanted { name: self.name.into_inner(), shape, active: self.active })
+        let is_way = matches!(shape, Shape::Way(_));
+        let was =
+            before.and_then(|before| Kind::parse(before.kind).ok()).filter(|was| is_way == (*was == Kind::Corridor));
+        let kind = self.kind.map(Kind::from).or(was).unwrap_or(if is_way { Kind::Corridor } else { Kind::Safe });
+        if is_way != (kind == Kind::Corridor) {
+            let why = "a corridor is drawn as a line, and every other fence as a circle or a polygon".to_owned();
+            return Err(ApiError::BadField { field: "kind", why });
+        }
+        let grace_s = self.grace_s.or(before.map(|before| before.grace_s)).unwrap_or(GRACE_S);
+        if !(0..=GRACE_MAX_S).contains(&grace_s) {
+            let why = format!("it must lie between 0 and {GRACE_MAX_S} seconds");
+            return Err(ApiError::BadField { field: "grace_s", why });
+        }
+        Ok(Wanted { name: self.name.into_inner(), kind, grace_s, shape, active: self.active })
     }
 }
 

@@ -61,6 +61,11 @@ impl Mind {
         Self::Torn(crowd.settle().guesses().to_vec())
     }
 
+    /// What was believed, as it was written down.
+    pub(super) fn recalled(told: &[Guess]) -> Self {
+        if let [only] = told { Self::Sure(*only) } else { Self::Torn(told.to_vec()) }
+    }
+
     pub(super) fn guesses(&self) -> &[Guess] {
         match self {
             Self::Sure(guess) => std::slice::from_ref(guess),

@@ -14,6 +14,7 @@ mod edges;
 mod fix;
 mod ground;
 mod guess;
+mod kept;
 mod mind;
 mod noise;
 mod outline;
@@ -23,6 +24,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod watch;
 mod wearer;
 mod window;
 
@@ -33,5 +35,6 @@ pub use self::guess::Story;
 pub use self::outline::{BadArea, CORNERS_MAX, Line};
 pub use self::standing::{Kind, Standing, Zone};
 pub use self::turn::{Evidence, Turn};
+pub use self::watch::{Change, Heading, Step, is_away};
 pub use self::wearer::Wearer;
 pub use self::window::LATE_MAX;

@@ -33,6 +33,11 @@ impl Window {
         seen: [Seen { at: 0, x: [0.0; 2], claimed: 0, speed_kmh: 0, source: Source::Unknown }; WINDOW_MAX],
     };
 
+    /// None yet; what is older than `at` comes too late.
+    pub(super) const fn after(at: i64) -> Self {
+        Self { newest: at, ..Self::EMPTY }
+    }
+
     pub(super) fn seen(&self) -> &[Seen] {
         &self.seen[..self.len]
     }
