@@ -20,8 +20,8 @@ use crate::word::Word as _;
 /// One wearer and their zones. Small, and bounded whatever comes.
 ///
 /// Half a million of them are more than any processor keeps near, so that what a fix costs is how many places in memory
-/// it touches: what the fix of somebody at rest needs lies in the first two lines of 64 bytes, and the place for the fix
-/// itself in a third.
+/// it touches: what the fix of somebody at rest needs lies in the first three lines of 64 bytes, and the place for the fix
+/// itself in a fourth.
 #[derive(Debug, Clone, PartialEq)]
 #[repr(C, align(64))]
 pub struct Wearer {
