@@ -77,6 +77,12 @@ wire::counters! {
         connections_replaced: Counter,
         /// Frames on terminals' own connections.
         frames: Counter,
+        /// Requests over SIP that came before, answered as they were.
+        requests_repeated: Counter,
+        /// Requests of ours over SIP that a unit has answered.
+        requests_answered: Counter,
+        /// Datagrams thrown away because too many of their terminal waited.
+        datagrams_dropped: Counter,
         /// Pieces between frames that belong to none.
         junk: Counter,
         /// Calls for help of terminals that are not listed.
