@@ -124,7 +124,12 @@ impl Asking {
         self.intake.counters.frames.one();
         let (status, body) = match self.take(request).await {
             Ok(body) => (StatusCode::OK, body),
-            Err(refusal) => (refusal.status(), Vec::new()),
+            Err(refusal) => {
+                if matches!(refusal, Refusal::NotProved | Refusal::NotTheirs) {
+                    self.intake.counters.phones_refused.one();
+                }
+                (refusal.status(), Vec::new())
+            }
         };
         let mut response = Response::new(Full::new(Bytes::from(body)));
         *response.status_mut() = status;

@@ -133,6 +133,7 @@ async fn only_who_proves_who_they_are_is_heard_and_only_for_their_own_terminal()
         401
     );
     eventually(|| line.count("connections") == 0).await;
+    assert_eq!(line.count("phones_refused"), 6);
     line.end().await;
 }
 
