@@ -1,6 +1,6 @@
 //! What a listener is told, and its ordinary limits.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use wire::directory::Dialect;
@@ -109,7 +109,9 @@ impl ListenerConfig {
         }
         let mut settings = scaip::Settings { source: Some(peer), ..self.answers.clone() };
         if settings.local.is_empty() {
-            settings.local = local.to_string();
+            // A socket that listens everywhere does not know which of our addresses this unit sees.
+            let ours = if local.ip().is_unspecified() { towards(peer) } else { None };
+            settings.local = SocketAddr::new(ours.unwrap_or(local.ip()), local.port()).to_string();
         }
         Some(Conversation::scaip(settings))
     }
@@ -122,6 +124,14 @@ impl ListenerConfig {
         };
         of(self.dialect).map(|(cut, dialects_max)| (cut, self.frame_max.min(dialects_max)))
     }
+}
+
+/// Which of our addresses whoever is there sees. Nothing is sent for that.
+fn towards(peer: SocketAddr) -> Option<IpAddr> {
+    let any = if peer.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(peer).ok()?;
+    Some(socket.local_addr().ok()?.ip())
 }
 
 /// By the dialect's own habits: three times what lies between two signs of life of a terminal at rest.
@@ -154,5 +164,24 @@ impl ListensAt {
             (Dialect::OwnTracks, Transport::Http) => "owntracks_http",
             (dialect, _) => dialect.as_str(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_near_sees_the_near_address() {
+        let near = SocketAddr::from(([127, 0, 0, 1], 5060));
+        assert_eq!(towards(near), Some(near.ip()));
+    }
+
+    #[test]
+    fn only_some_dialects_are_spoken_over_udp() {
+        let here = SocketAddr::from(([127, 0, 0, 1], 0));
+        let spoken: Vec<_> =
+            Dialect::ALL.into_iter().filter(|dialect| ListenerConfig::udp(*dialect, here).is_some()).collect();
+        assert_eq!(spoken, [Dialect::Jt808, Dialect::Scaip]);
     }
 }

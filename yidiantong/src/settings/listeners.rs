@@ -51,7 +51,8 @@ pub struct ScaipAnswers {
     /// The number that a unit with a voice is told to call after an alarm. Without it, none is.
     #[schemars(example = "+8673100000000")]
     pub call: Option<String>,
-    /// Host and port at which units reach us, for messages of our own. Without it, the address of the socket.
+    /// Host and port at which units reach us, for messages of our own. Without it, the address of ours that the
+    /// unit sees, which is wrong behind a translation of addresses.
     #[schemars(example = "alarm.example.org:5060")]
     pub reached_at: Option<String>,
 }
