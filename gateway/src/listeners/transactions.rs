@@ -1,11 +1,14 @@
 //! The transactions of one unit over SIP (RFC 3261, 17): a request that comes again is not a new one and hears what the
 //! first has heard, and what we ask over UDP is said again until it is answered.
 //!
+//! A unit that gives two messages the marks of one transaction is heard twice: only the same bytes are the same request.
+//!
 //! Pure: `now` comes in, bytes go out.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use crate::codec::scaip::sip::{Message, Start};
@@ -23,6 +26,8 @@ const OVER_AFTER: Duration = Duration::from_secs(32);
 #[derive(Debug)]
 struct Theirs {
     key: String,
+    /// Of its bytes.
+    digest: [u8; 32],
     since: Instant,
     /// Nothing while it waits to be durable.
     answer: Option<Vec<u8>>,
@@ -72,13 +77,14 @@ impl Transactions {
             Start::Request { method: "ACK", .. } => Came::New,
             Start::Request { .. } => {
                 self.theirs.retain(|theirs| now < theirs.since + OVER_AFTER);
-                if let Some(theirs) = self.theirs.iter().find(|theirs| theirs.key == key) {
+                let digest = Sha256::digest(frame).into();
+                if let Some(theirs) = self.theirs.iter().find(|theirs| theirs.key == key && theirs.digest == digest) {
                     return Came::Again(theirs.answer.clone());
                 }
                 if self.theirs.len() == REMEMBERED_MAX {
                     self.theirs.pop_front();
                 }
-                self.theirs.push_back(Theirs { key, since: now, answer: None });
+                self.theirs.push_back(Theirs { key, digest, since: now, answer: None });
                 Came::New
             }
         }
@@ -90,7 +96,8 @@ impl Transactions {
         let key = message.transaction();
         match message.start {
             Start::Response { .. } => {
-                if let Some(theirs) = self.theirs.iter_mut().find(|theirs| theirs.key == key) {
+                let is_it = |theirs: &&mut Theirs| theirs.key == key && theirs.answer.is_none();
+                if let Some(theirs) = self.theirs.iter_mut().find(is_it) {
                     theirs.answer = Some(bytes.to_vec());
                 }
             }
@@ -148,6 +155,8 @@ mod tests {
         transactions.said(&answer, now, true);
         assert_eq!(transactions.came(&asked, now), Came::Again(Some(answer)));
         assert_eq!(transactions.came(&message("z9hG4bK2", ASKS, "2"), now), Came::New);
+        let other = [&asked[..], b"<mrq>another press</mrq>"].concat();
+        assert_eq!(transactions.came(&other, now), Came::New, "the marks are the same, and it is another");
         assert_eq!(transactions.came(&asked, now + OVER_AFTER), Came::New, "nobody repeats for so long");
         assert_eq!(transactions.due(), None, "an answer is not repeated by itself");
     }
