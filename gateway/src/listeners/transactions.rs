@@ -77,7 +77,7 @@ impl Transactions {
             Start::Request { method: "ACK", .. } => Came::New,
             Start::Request { .. } => {
                 self.theirs.retain(|theirs| now < theirs.since + OVER_AFTER);
-                let digest = Sha256::digest(frame).into();
+                let digest: [u8; 32] = Sha256::digest(frame).into();
                 if let Some(theirs) = self.theirs.iter().find(|theirs| theirs.key == key && theirs.digest == digest) {
                     return Came::Again(theirs.answer.clone());
                 }
@@ -96,8 +96,8 @@ impl Transactions {
         let key = message.transaction();
         match message.start {
             Start::Response { .. } => {
-                let is_it = |theirs: &&mut Theirs| theirs.key == key && theirs.answer.is_none();
-                if let Some(theirs) = self.theirs.iter_mut().find(is_it) {
+                let mut waiting = self.theirs.iter_mut().filter(|theirs| theirs.answer.is_none());
+                if let Some(theirs) = waiting.find(|theirs| theirs.key == key) {
                     theirs.answer = Some(bytes.to_vec());
                 }
             }
