@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn every_listener_has_a_name_of_its_own_and_can_be_switched_on() {
         let names = ["watch", "jt808", "jt808_udp", "gt06", "eview", "scaip", "scaip_udp", "owntracks_http"];
-        let text: String = names.iter().map(|name| format!("[{name}]\nlisten = \"127.0.0.1:0\"\n")).collect();
+        let text = names.map(|name| format!("[{name}]\nlisten = \"127.0.0.1:0\"\n")).concat();
         let name = |config: &ListenerConfig| {
             let ListenerConfig { dialect, transport, listen, .. } = *config;
             gateway::ListensAt { dialect, transport, address: listen }.name()
