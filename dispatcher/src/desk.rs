@@ -186,18 +186,29 @@ impl Desk {
         Ok(step.next)
     }
 
-    /// Lets incidents look at what is due, without a plan and in one commit: for when there are too many to take them one
-    /// by one. Those are left out that somebody has in hand, or that would ask a colleague of somebody who is asked here:
-    /// they are still due.
-    pub(crate) async fn wake_together(&self, ids: &[IncidentId]) -> Result<(), DeskError> {
-        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    /// Applies an input to each of several incidents, without a plan and in one commit: for when there are too many to take
+    /// them one by one. Gives back what was left out: what has no effect by itself, what somebody else has in hand, and what
+    /// would ask a colleague of somebody who is asked here.
+    pub(crate) async fn apply_together(
+        &self,
+        inputs: Vec<(IncidentId, Input)>,
+    ) -> Result<Vec<(IncidentId, Input)>, DeskError> {
+        let (mut first, mut left) = (HashMap::new(), Vec::new());
+        let mut ids: Vec<Uuid> = Vec::new();
+        for (id, input) in inputs {
+            if first.contains_key(&id.0) {
+                left.push((id, input));
+            } else {
+                ids.push(id.0);
+                first.insert(id.0, input);
+            }
+        }
         let advised = Advised::default();
         let mut tx = self.begin().await?;
         let incidents = incidents::lock_free(&mut tx, &ids).await?;
         let case = |incident| Case { incident, category: incident.category.as_ref(), advised: &advised };
         let cases: Vec<Case<'_>> = incidents.iter().map(case).collect();
         let gathered = facts::gather(&mut tx, &cases, &self.config).await?;
-        let Some(now) = gathered.first().map(|first| first.facts.now) else { return Ok(()) };
 
         let mut asked = Asked::default();
         let mut decided = Vec::new();
@@ -205,20 +216,26 @@ impl Desk {
             if asked.concern(free) {
                 continue;
             }
-            let step = decide(incident, Input::Wake, facts)?;
-            asked.add(&step, free);
-            if !is_idle(incident, &step) {
-                decided.push((incident, step));
+            let Some(input) = first.remove(&incident.id.0) else { continue };
+            match decide(incident, input.clone(), facts) {
+                Ok(step) => {
+                    asked.add(&step, free);
+                    if !is_idle(incident, &step) {
+                        decided.push((incident, step));
+                    }
+                }
+                Err(_) => left.push((incident.id, input)),
             }
         }
-        if decided.is_empty() {
-            return Ok(());
-        }
+        left.extend(first.into_iter().map(|(id, input)| (IncidentId(id), input)));
+        let Some(now) = gathered.first().map(|first| first.facts.now).filter(|_| !decided.is_empty()) else {
+            return Ok(left);
+        };
         let steps: Vec<(&Incident, &Step)> = decided.iter().map(|(incident, step)| (*incident, step)).collect();
         write(&mut tx, &steps, &self.config, now).await?;
         tx.commit().await.map_err(StoreError::from)?;
         self.announce(&steps.iter().map(|(_, step)| *step).collect::<Vec<_>>());
-        Ok(())
+        Ok(left)
     }
 
     /// Says that something was decided, and that there is something to send.

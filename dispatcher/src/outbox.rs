@@ -16,12 +16,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use domain::id::HandoverId;
+use domain::id::{HandoverId, IncidentId};
 use domain::incident::Input;
 use futures_util::future::join_all;
 use jiff::SignedDuration;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -38,6 +39,8 @@ use crate::store::{StoreError, contacts};
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How many are on their way at once, by each channel.
 const LEASED_MAX: usize = 64;
+/// The desk is told of so many messages at once.
+const TOLD_MAX: usize = 16;
 /// More of an answer than this is not read.
 const ANSWER_MAX_BYTES: usize = 16 * 1024;
 /// So much of an answer is written down, in characters.
@@ -65,6 +68,7 @@ struct Channels {
     desk: Desk,
     http: reqwest::Client,
     terminals: Arc<dyn Terminals>,
+    clerk: mpsc::Sender<(IncidentId, Input)>,
 }
 
 /// What the far end made of a message.
@@ -85,10 +89,35 @@ pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationTo
         .timeout(Duration::from_secs(5))
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
-    let channels = Channels { desk, http, terminals };
+    let (clerk, news) = mpsc::channel(TOLD_MAX);
+    let channels = Channels { desk: desk.clone(), http, terminals, clerk };
     // Each channel has its own room: a mail server that hangs holds up no ambulance.
-    join_all(Channel::ALL.map(|channel| send_all(&channels, channel, &stop))).await;
+    let sending = async move { join_all(Channel::ALL.map(|channel| send_all(&channels, channel, &stop))).await };
+    tokio::join!(sending, tell_desk(&desk, news));
     Ok(())
+}
+
+/// Tells the desk what became of messages: as many at once as there are meanwhile. Ends with the last who has something to
+/// tell.
+async fn tell_desk(desk: &Desk, mut news: mpsc::Receiver<(IncidentId, Input)>) {
+    let mut some = Vec::new();
+    while news.recv_many(&mut some, TOLD_MAX).await > 0 {
+        let together = std::mem::take(&mut some);
+        let left = if together.len() > 1 && desk.planner.is_behind() {
+            desk.apply_together(together.clone()).await.unwrap_or_else(|cause| {
+                warn!(%cause, inputs = together.len(), "the desk could not be told of messages together");
+                together
+            })
+        } else {
+            together
+        };
+        join_all(left.into_iter().map(async |(incident, input)| {
+            if let Err(cause) = desk.apply(incident, input).await {
+                warn!(incident.id = %incident, %cause, "the desk could not be told what became of a message");
+            }
+        }))
+        .await;
+    }
 }
 
 async fn send_all(channels: &Channels, channel: Channel, stop: &CancellationToken) {
@@ -220,9 +249,8 @@ impl Channels {
     }
 
     async fn tell_desk(&self, message: &Message, input: Input) {
-        if let Err(cause) = self.desk.apply(message.incident, input).await {
-            warn!(incident.id = %message.incident, %cause, "the desk could not be told what became of a message");
-        }
+        // Nobody hears only after everybody has been stopped.
+        let _ = self.clerk.send((message.incident, input)).await;
     }
 
     async fn tell_terminal(&self, message: &Message) -> Answer {

@@ -116,9 +116,10 @@ async fn next(desk: &Desk, taken: &Taken) -> Result<Vec<IncidentId>, StoreError>
 /// Decides incidents: together where they are several, and one by one when that fails.
 async fn decide_all(desk: &Desk, due: &[IncidentId]) {
     if let [_, _, ..] = due {
-        let (deciding, ids) = (desk.clone(), due.to_vec());
-        let cause = match tokio::spawn(async move { deciding.wake_together(&ids).await }).await {
-            Ok(Ok(())) => return,
+        let (deciding, inputs) = (desk.clone(), due.iter().map(|id| (*id, Input::Wake)).collect());
+        let cause = match tokio::spawn(async move { deciding.apply_together(inputs).await }).await {
+            // What was left out is still due.
+            Ok(Ok(_)) => return,
             Ok(Err(cause)) => cause.to_string(),
             Err(panic) => panic.to_string(),
         };
