@@ -75,6 +75,11 @@ impl Alerts {
         self.enter(report, door, room);
     }
 
+    /// Reads a message that came another way than the bus.
+    pub(crate) fn read(&self, uplink: &Uplink<'_>) -> Report {
+        reports::read(uplink, &self.directory)
+    }
+
     /// Takes in a report that nobody has handed in before, waiting for room. `door` gets the answer.
     pub(crate) async fn take(&self, report: Report, door: Door) {
         let room = self.room().await;

@@ -1,5 +1,7 @@
 //! The running gateway: its settings, its tasks, and how they end.
 
+mod listening;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use uuid::Uuid;
@@ -23,11 +26,12 @@ use crate::counters::Counters;
 use crate::handover::{self, Backoff, Handover, Shard};
 use crate::ledger::Ledger;
 use crate::line::{self, FarEnd, Line};
-use crate::listeners::{self, Intake, Listener, ListenerConfig, ListensAt, Said, Sessions, Waiters};
+use crate::listeners::{ListenerConfig, ListensAt, Said};
 use crate::outside::{self, Outside};
 use crate::telemetry::{self, Telemetry};
-use crate::voices::{BusNumber, Door, Voices};
+use crate::voices::{BusNumber, Voices};
 use crate::{Dispatcher, codec, presence};
+use listening::{Inside, Reached};
 
 /// Answers between the shards and the bus.
 const ANSWERS_MAX: usize = 4096;
@@ -186,8 +190,8 @@ impl BusState {
 pub struct Notifier {
     voices: Voices,
     outside: Option<outside::Voice>,
-    /// Those who have a connection of their own.
-    sessions: Arc<Sessions>,
+    /// Those who come to our listeners.
+    reached: Reached,
     directory: Arc<Directory>,
     counters: Arc<Counters>,
 }
@@ -298,34 +302,19 @@ pub async fn start(
         voice_outside = Some(lines.voice);
     }
 
-    let (sessions, waiters) = (Arc::new(Sessions::default()), Waiters::default());
-    let mut listens_at = Vec::new();
-    if let (Some(answers), false) = (listener_answers, config.listeners.is_empty()) {
-        let intake = Arc::new(Intake {
-            alerts: Arc::clone(&alerts),
-            telemetry: Arc::clone(&telemetry),
-            directory: Arc::clone(&directory),
-            sessions: Arc::clone(&sessions),
-            waiters: waiters.clone(),
-            counters: Arc::clone(&counters),
-            door: Door { bus: listeners_number, name: listeners::DOOR.to_owned() },
-        });
-        for listener in config.listeners {
-            let address = listener.listen;
-            let bound = Listener::bind(listener, Arc::clone(&intake)).await;
-            let bound = bound.map_err(|cause| GatewayError::Listen { address, why: cause.to_string() })?;
-            listens_at.push(bound.at());
-            tasks.add("listener", bound.run(end()));
-        }
-        tasks.add("listener answers", waiters.answer(answers, Arc::clone(&counters)));
-        let (news, news_queue) = mpsc::channel(OUTSIDE_MAX);
-        let looking = listeners::look_after(Arc::clone(&sessions), Arc::clone(&directory), news, end());
-        tasks.add("listener presence", looking);
-        tasks.add("listener presence told", presence::pass_on(handover.clone(), news_queue, telemetry_tries, end()));
-    }
+    let inside = Inside {
+        alerts,
+        telemetry,
+        directory: Arc::clone(&directory),
+        counters: Arc::clone(&counters),
+        handover,
+        tries: telemetry_tries,
+    };
+    let answered = (listeners_number, listener_answers);
+    let (reached, listens_at) = listening::open(config.listeners, inside, answered, &mut tasks).await?;
 
     let voices = Voices::new(voices);
-    let notifier = Notifier { voices, outside: voice_outside, sessions, directory, counters: Arc::clone(&counters) };
+    let notifier = Notifier { voices, outside: voice_outside, reached, directory, counters: Arc::clone(&counters) };
     Ok(Gateway { notifier, buses, listens_at, tasks: tasks.set, stop, ending, counters })
 }
 
@@ -406,7 +395,7 @@ impl Notifier {
         };
         if !terminal.dialect.is_mqtt() {
             let serial = notice.serial.clone();
-            return match self.sessions.tell(notice).await {
+            return match self.reached.sessions.tell(notice).await {
                 Said::Sent => {
                     self.counters.notices_sent.one();
                     Ok(())
@@ -427,7 +416,7 @@ impl Notifier {
             return Err(GatewayError::UnknownTerminal(order.serial));
         };
         if !terminal.dialect.is_mqtt() {
-            let carried = self.sessions.order(order).await;
+            let carried = self.reached.sessions.order(order).await;
             if matches!(carried, Carried::Sent { .. }) {
                 self.counters.orders_sent.one();
             }
@@ -449,12 +438,14 @@ impl Notifier {
             Some(voice) => voice.say(outgoing.clone()).await.is_ok(),
             None => false,
         };
+        // A phone that asks over HTTP hears it when it asks next.
+        let is_left = self.reached.phones.leave(&serial, id, &outgoing, Instant::now());
         let (topic, payload) = (outgoing.topic, outgoing.payload);
         let downlink = Downlink { serial, topic, payload, notice: Some(id) };
         // Which door holds the session is not known here: every door hears it, and the others drop it. That one bus has
         // it is enough for now, though it be the wrong one: it is repeated until the terminal says that it has it.
         let said = self.voices.say(bus::DOWN, &bus::encode(&downlink)).await.is_ok();
-        if said || said_outside { Ok(()) } else { Err(GatewayError::BusAway) }
+        if said || said_outside || is_left { Ok(()) } else { Err(GatewayError::BusAway) }
     }
 }
 

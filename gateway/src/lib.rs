@@ -42,7 +42,7 @@ use wire::report::{Heard, Report, Unstored};
 
 pub use counters::Counters;
 pub use gateway::{BusState, Config, Gateway, GatewayError, Notifier, start};
-pub use listeners::{ListenerConfig, ListensAt};
+pub use listeners::{ListenerConfig, ListensAt, Transport};
 pub use outside::Outside;
 
 /// The dispatcher as a gateway sees it; in one process a call, between processes HTTP.

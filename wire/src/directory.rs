@@ -31,13 +31,13 @@ pub enum Dialect {
     Mapped,
     /// The text protocol of most elder watches and pendants (SeTracker, 3G ELEC), TCP.
     Watch,
-    /// JT/T 808-2011, -2013 and -2019, TCP.
+    /// JT/T 808-2011, -2013 and -2019, TCP and UDP.
     Jt808,
     /// GT06 (Concox, Jimi), TCP.
     Gt06,
     /// The EV-07B family of pendants, TCP.
     Eview,
-    /// Social alarms of SS 91100, over SIP.
+    /// Social alarms of SS 91100, in SIP over TCP and UDP.
     Scaip,
 }
 

@@ -49,7 +49,7 @@ pub struct Ready {
     pub mqtt: SocketAddr,
     /// Terminals, over TLS, when there is a certificate.
     pub mqtts: Option<SocketAddr>,
-    /// Terminals with a connection of their own, by dialect.
+    /// Where terminals come that do not speak MQTT, by the names that listeners have in settings.
     pub listeners: BTreeMap<&'static str, SocketAddr>,
     /// Console and API.
     pub http: String,
@@ -106,8 +106,7 @@ async fn serve_over(
     let api = Api::new(desk.clone(), surroundings);
     let standing = front.broker.standing();
     let (mqtt, mqtts) = (front.broker.mqtt_addr(), front.broker.mqtts_addr());
-    let listeners: BTreeMap<_, _> =
-        front.gateway.listens_at().iter().map(|at| (at.dialect.as_str(), at.address)).collect();
+    let listeners: BTreeMap<_, _> = front.gateway.listens_at().iter().map(|at| (at.name(), at.address)).collect();
     let terminals = Arc::new(ThroughGateway(front.gateway.notifier()));
 
     let mut parts = Parts::default();

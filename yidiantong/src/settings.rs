@@ -21,7 +21,7 @@ use wire::internal::{BadKey, Key, is_private};
 
 pub use document::document;
 pub use door::{DoorSettings, HalfACertificate};
-pub use listeners::{ListenerSettings, ListenersSettings};
+pub use listeners::{ListenerSettings, ListenersSettings, ScaipAnswers};
 
 /// Settings of `yidiantong serve`, and of each role in a process of its own. Everything has a default that is safe on
 /// one machine.
