@@ -18,6 +18,7 @@ use wire::notice::Notice;
 use wire::topics::Lane;
 
 use crate::alerts::{self, Alerts};
+use crate::codec::mapped::Profiles;
 use crate::codec::{Ordered, Outgoing};
 use crate::counters::Counters;
 use crate::handover::{self, Backoff, Handover, Shard};
@@ -25,9 +26,11 @@ use crate::ledger::Ledger;
 use crate::line::{self, FarEnd, Line};
 use crate::listeners::{self, Intake, Listener, ListenerConfig, ListensAt, Said, Sessions, Waiters};
 use crate::outside::{self, Outside};
+use crate::reports::Reader;
+use crate::speech::Speech;
 use crate::telemetry::{self, Telemetry};
 use crate::voices::{BusNumber, Door, Voices};
-use crate::{Dispatcher, codec, presence};
+use crate::{Dispatcher, presence};
 
 /// Answers between the shards and the bus.
 const ANSWERS_MAX: usize = 4096;
@@ -73,6 +76,8 @@ pub struct Config {
     pub durable_remembered: usize,
     /// Where terminals come that have a connection of their own.
     pub listeners: Vec<ListenerConfig>,
+    /// How terminals with JSON of their own are read and spoken to.
+    pub profiles: Arc<Profiles>,
 }
 
 impl Config {
@@ -97,6 +102,7 @@ impl Config {
             alive_every: Duration::from_secs(1),
             durable_remembered: 65_536,
             listeners: Vec::new(),
+            profiles: Arc::new(Profiles::shipped()),
         }
     }
 
@@ -189,6 +195,8 @@ pub struct Notifier {
     /// Those who have a connection of their own.
     sessions: Arc<Sessions>,
     directory: Arc<Directory>,
+    /// How everybody else is spoken to.
+    speech: Speech,
     counters: Arc<Counters>,
 }
 
@@ -200,6 +208,8 @@ pub async fn start(
     stop: CancellationToken,
 ) -> Result<Gateway, GatewayError> {
     config.check()?;
+    directory.map(Arc::clone(config.profiles.mappings()));
+    let reader = Reader { directory: Arc::clone(&directory), profiles: Arc::clone(&config.profiles) };
     let counters = Arc::new(Counters::default());
     // A part that dies takes the others with it, but not what else the caller's token stops.
     let ending = stop.child_token();
@@ -223,7 +233,7 @@ pub async fn start(
         (Ledger::new(config.durable_remembered), Arc::clone(&room)),
         shards,
         answers,
-        (dispatcher, Arc::clone(&directory)),
+        (dispatcher, reader.clone()),
         Arc::clone(&counters),
     ));
     let telemetry = Arc::new(Telemetry::new(config.telemetry_waiting_max, config.shards, Arc::clone(&counters)));
@@ -260,7 +270,7 @@ pub async fn start(
         tasks.add("alert line", alert_driver.run(end()));
         tasks.add("telemetry line", telemetry_driver.run(end()));
         tasks.add("presence line", presence_driver.run(end()));
-        let sorting = (number, Arc::clone(&directory), Arc::clone(&alerts));
+        let sorting = (number, reader.clone(), Arc::clone(&alerts));
         tasks.add("telemetry intake", Arc::clone(&telemetry).take_in(telemetry_messages, sorting, end()));
         tasks.add("presence", presence::pass_on(handover.clone(), presence_messages, telemetry_tries, end()));
         let taking = take_in_alerts((number, Arc::clone(&alerts)), alert_messages, Arc::clone(&counters), end());
@@ -284,14 +294,15 @@ pub async fn start(
             telemetry: telemetry_in,
             owed: owed.clone(),
         };
-        let lines = outside::open(outside, &config.id, &config.bus_key, ears, &counters);
+        let who = (config.id.as_str(), &**config.profiles.mappings());
+        let lines = outside::open(outside, who, &config.bus_key, ears, &counters);
         tasks.add("outside voice", lines.speaking.run(end()));
         tasks.add("outside alerts", lines.alerts.run(end()));
         tasks.add("outside telemetry", lines.telemetry.run(end()));
         tasks.add("outside answers", outside::answer(lines.voice.clone(), owed, answers, Arc::clone(&counters)));
         let taking = take_in_alerts((number, Arc::clone(&alerts)), alert_messages, Arc::clone(&counters), end());
         tasks.add("outside alert intake", taking);
-        let sorting = (number, Arc::clone(&directory), Arc::clone(&alerts));
+        let sorting = (number, reader, Arc::clone(&alerts));
         tasks.add("outside telemetry intake", Arc::clone(&telemetry).take_in(telemetry_messages, sorting, end()));
         let address = format!("{}:{}", outside.host, outside.port);
         buses.push(BusState { address, lines: lines.up.into() });
@@ -324,8 +335,9 @@ pub async fn start(
         tasks.add("listener presence told", presence::pass_on(handover.clone(), news_queue, telemetry_tries, end()));
     }
 
-    let voices = Voices::new(voices);
-    let notifier = Notifier { voices, outside: voice_outside, sessions, directory, counters: Arc::clone(&counters) };
+    let (voices, speech) = (Voices::new(voices), Speech::new(Arc::clone(&directory), config.profiles));
+    let counted = Arc::clone(&counters);
+    let notifier = Notifier { voices, outside: voice_outside, sessions, directory, speech, counters: counted };
     Ok(Gateway { notifier, buses, listens_at, tasks: tasks.set, stop, ending, counters })
 }
 
@@ -415,7 +427,7 @@ impl Notifier {
                 Said::NoWord => Err(GatewayError::NoWord(terminal.dialect)),
             };
         }
-        let outgoing = codec::encode_notice(terminal.dialect, &notice).ok_or(GatewayError::NoWord(terminal.dialect))?;
+        let outgoing = self.speech.notice(&terminal, &notice).ok_or(GatewayError::NoWord(terminal.dialect))?;
         self.say_down(notice.serial, notice.id, outgoing).await?;
         self.counters.notices_sent.one();
         Ok(())
@@ -433,7 +445,7 @@ impl Notifier {
             }
             return Ok(carried);
         }
-        let Ordered { outgoing, answered_as } = match codec::encode_order(terminal.dialect, None, &order) {
+        let Ordered { outgoing, answered_as } = match self.speech.order(&terminal, &order) {
             Ok(ordered) => ordered,
             Err(why) => return Ok(why.into()),
         };

@@ -53,6 +53,7 @@ fn directory() -> Arc<Directory> {
         terminal("P1", Dialect::Ydt),
         terminal("chen/phone", Dialect::OwnTracks),
         terminal(listeners::WATCH, Dialect::Watch),
+        terminal("860000000000017", Dialect::Mapped),
     ];
     let directory = Directory::default();
     directory.apply(Update { to: 1, upserts, ..Update::default() }).unwrap();
