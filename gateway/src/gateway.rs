@@ -21,6 +21,7 @@ use wire::notice::Notice;
 use wire::topics::Lane;
 
 use crate::alerts::{self, Alerts};
+use crate::codec::mapped::Profiles;
 use crate::codec::{Ordered, Outgoing};
 use crate::counters::Counters;
 use crate::handover::{self, Backoff, Handover, Shard};
@@ -28,9 +29,11 @@ use crate::ledger::Ledger;
 use crate::line::{self, FarEnd, Line};
 use crate::listeners::{ListenerConfig, ListensAt, Said};
 use crate::outside::{self, Outside};
+use crate::reports::Reader;
+use crate::speech::Speech;
 use crate::telemetry::{self, Telemetry};
 use crate::voices::{BusNumber, Voices};
-use crate::{Dispatcher, codec, presence};
+use crate::{Dispatcher, presence};
 use listening::{Inside, Reached};
 
 /// Answers between the shards and the bus.
@@ -77,6 +80,8 @@ pub struct Config {
     pub durable_remembered: usize,
     /// Where terminals come that have a connection of their own.
     pub listeners: Vec<ListenerConfig>,
+    /// How terminals with JSON of their own are read and spoken to.
+    pub profiles: Arc<Profiles>,
 }
 
 impl Config {
@@ -101,6 +106,7 @@ impl Config {
             alive_every: Duration::from_secs(1),
             durable_remembered: 65_536,
             listeners: Vec::new(),
+            profiles: Arc::new(Profiles::shipped()),
         }
     }
 
@@ -193,6 +199,8 @@ pub struct Notifier {
     /// Those who come to our listeners.
     reached: Reached,
     directory: Arc<Directory>,
+    /// How everybody else is spoken to.
+    speech: Speech,
     counters: Arc<Counters>,
 }
 
@@ -204,6 +212,8 @@ pub async fn start(
     stop: CancellationToken,
 ) -> Result<Gateway, GatewayError> {
     config.check()?;
+    directory.map(Arc::clone(config.profiles.mappings()));
+    let reader = Reader { directory: Arc::clone(&directory), profiles: Arc::clone(&config.profiles) };
     let counters = Arc::new(Counters::default());
     // A part that dies takes the others with it, but not what else the caller's token stops.
     let ending = stop.child_token();
@@ -227,7 +237,7 @@ pub async fn start(
         (Ledger::new(config.durable_remembered), Arc::clone(&room)),
         shards,
         answers,
-        (dispatcher, Arc::clone(&directory)),
+        (dispatcher, reader.clone()),
         Arc::clone(&counters),
     ));
     let telemetry = Arc::new(Telemetry::new(config.telemetry_waiting_max, config.shards, Arc::clone(&counters)));
@@ -264,7 +274,7 @@ pub async fn start(
         tasks.add("alert line", alert_driver.run(end()));
         tasks.add("telemetry line", telemetry_driver.run(end()));
         tasks.add("presence line", presence_driver.run(end()));
-        let sorting = (number, Arc::clone(&directory), Arc::clone(&alerts));
+        let sorting = (number, reader.clone(), Arc::clone(&alerts));
         tasks.add("telemetry intake", Arc::clone(&telemetry).take_in(telemetry_messages, sorting, end()));
         tasks.add("presence", presence::pass_on(handover.clone(), presence_messages, telemetry_tries, end()));
         let taking = take_in_alerts((number, Arc::clone(&alerts)), alert_messages, Arc::clone(&counters), end());
@@ -288,14 +298,15 @@ pub async fn start(
             telemetry: telemetry_in,
             owed: owed.clone(),
         };
-        let lines = outside::open(outside, &config.id, &config.bus_key, ears, &counters);
+        let who = (config.id.as_str(), &**config.profiles.mappings());
+        let lines = outside::open(outside, who, &config.bus_key, ears, &counters);
         tasks.add("outside voice", lines.speaking.run(end()));
         tasks.add("outside alerts", lines.alerts.run(end()));
         tasks.add("outside telemetry", lines.telemetry.run(end()));
         tasks.add("outside answers", outside::answer(lines.voice.clone(), owed, answers, Arc::clone(&counters)));
         let taking = take_in_alerts((number, Arc::clone(&alerts)), alert_messages, Arc::clone(&counters), end());
         tasks.add("outside alert intake", taking);
-        let sorting = (number, Arc::clone(&directory), Arc::clone(&alerts));
+        let sorting = (number, reader, Arc::clone(&alerts));
         tasks.add("outside telemetry intake", Arc::clone(&telemetry).take_in(telemetry_messages, sorting, end()));
         let address = format!("{}:{}", outside.host, outside.port);
         buses.push(BusState { address, lines: lines.up.into() });
@@ -313,8 +324,9 @@ pub async fn start(
     let answered = (listeners_number, listener_answers);
     let (reached, listens_at) = listening::open(config.listeners, inside, answered, &mut tasks).await?;
 
-    let voices = Voices::new(voices);
-    let notifier = Notifier { voices, outside: voice_outside, reached, directory, counters: Arc::clone(&counters) };
+    let (voices, speech) = (Voices::new(voices), Speech::new(Arc::clone(&directory), config.profiles));
+    let counted = Arc::clone(&counters);
+    let notifier = Notifier { voices, outside: voice_outside, reached, directory, speech, counters: counted };
     Ok(Gateway { notifier, buses, listens_at, tasks: tasks.set, stop, ending, counters })
 }
 
@@ -404,7 +416,7 @@ impl Notifier {
                 Said::NoWord => Err(GatewayError::NoWord(terminal.dialect)),
             };
         }
-        let outgoing = codec::encode_notice(terminal.dialect, &notice).ok_or(GatewayError::NoWord(terminal.dialect))?;
+        let outgoing = self.speech.notice(&terminal, &notice).ok_or(GatewayError::NoWord(terminal.dialect))?;
         self.say_down(notice.serial, notice.id, outgoing).await?;
         self.counters.notices_sent.one();
         Ok(())
@@ -422,7 +434,7 @@ impl Notifier {
             }
             return Ok(carried);
         }
-        let Ordered { outgoing, answered_as } = match codec::encode_order(terminal.dialect, None, &order) {
+        let Ordered { outgoing, answered_as } = match self.speech.order(&terminal, &order) {
             Ok(ordered) => ordered,
             Err(why) => return Ok(why.into()),
         };

@@ -30,6 +30,7 @@ mod outside;
 mod presence;
 mod reports;
 mod ringing;
+mod speech;
 mod telemetry;
 mod voices;
 

@@ -12,7 +12,7 @@ use jiff_sqlx::ToSqlx as _;
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use wire::report::{Doubt, Heard, Report, Session};
+use wire::report::{Doubt, Event, Heard, Report, Session};
 use wire::topics::Lane;
 
 use super::fences::Beliefs;
@@ -401,12 +401,13 @@ pub async fn file(conn: &mut PgConnection, filed: &[Filed<'_>]) -> Result<(), St
     let drills: Vec<bool> = filed.iter().map(|filed| filed.report.drill).collect();
     let surroundings: Vec<Option<Value>> =
         filed.iter().map(|filed| positions::kept(&filed.report.surroundings)).collect();
+    let reasons: Vec<Option<String>> = filed.iter().map(|filed| reason(filed.report)).collect();
     sqlx::query!(
         "insert into report (id, terminal_id, serial, authenticated, received_at, lane, topic, raw, digest, boot, seq,
-            device_at, repeated, event, incident_id, same_as, doubts, drill, surroundings)
+            device_at, repeated, event, incident_id, same_as, doubts, drill, surroundings, why)
          select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[], $5::timestamptz[], $6::text[],
             $7::text[], $8::bytea[], $9::bytea[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::boolean[],
-            $14::text[], $15::uuid[], $16::uuid[], $17::jsonb[], $18::boolean[], $19::jsonb[])",
+            $14::text[], $15::uuid[], $16::uuid[], $17::jsonb[], $18::boolean[], $19::jsonb[], $20::text[])",
         &ids,
         &terminals as &[Option<i64>],
         &serials,
@@ -426,10 +427,19 @@ pub async fn file(conn: &mut PgConnection, filed: &[Filed<'_>]) -> Result<(), St
         &doubts,
         &drills,
         &surroundings as &[Option<Value>],
+        &reasons as &[Option<String>],
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Why nobody could read it.
+fn reason(report: &Report) -> Option<String> {
+    report.event.iter().chain(&report.also).find_map(|event| match event {
+        Event::Unreadable { why } => Some(crate::lines::clean_text(why.clone())),
+        _ => None,
+    })
 }
 
 /// Files positions by time of arrival.

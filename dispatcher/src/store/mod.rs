@@ -44,6 +44,7 @@ pub mod residents;
 pub mod responders;
 pub mod retention;
 pub mod roll;
+pub mod saving;
 pub mod schema;
 pub mod score;
 pub mod settle;

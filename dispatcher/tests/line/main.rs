@@ -11,6 +11,7 @@ mod faults;
 mod fences;
 mod ladders;
 mod letters;
+mod many;
 mod orders;
 mod plan;
 mod positions;

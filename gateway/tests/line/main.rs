@@ -62,6 +62,7 @@ fn directory() -> Arc<Directory> {
         terminal(pendants::PENDANT, Dialect::Eview),
         terminal(pendants::TERMINAL, Dialect::Jt808),
         terminal(social::UNIT, Dialect::Scaip),
+        terminal("860000000000017", Dialect::Mapped),
     ];
     let directory = Directory::default();
     directory.apply(Update { to: 1, upserts, ..Update::default() }).unwrap();
