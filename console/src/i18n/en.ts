@@ -80,6 +80,8 @@ export const en: Messages = {
     low_battery: 'Low battery',
     fence_exit: 'Left the fence',
     telephone: 'Telephone call',
+    silent: 'Terminal not heard',
+    missed_check_in: 'Missed check-in',
     unreadable: 'Unreadable alert',
     general: 'Alarm',
   },

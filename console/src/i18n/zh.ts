@@ -78,6 +78,8 @@ export const zh = {
     low_battery: '电量不足',
     fence_exit: '离开围栏',
     telephone: '电话求助',
+    silent: '终端失联',
+    missed_check_in: '未按时报平安',
     unreadable: '无法解读的告警',
     general: '告警',
   },
