@@ -164,6 +164,11 @@ create trigger report_tests_key after insert on report for each row
     when (new.event = 'alert' and new.topic <> 'drill' and new.terminal_id is not null and new.incident_id is not null)
     execute function note_test_press();
 
+-- The next eight in the morning.
+create function morning_after(at timestamptz, zone text) returns timestamptz language sql stable as $$
+    select (date_trunc('day', at at time zone zone - interval '8 hours') + interval '1 day 8 hours') at time zone zone
+$$;
+
 -- ---- check-in ------------------------------------------------------------------------------------
 
 -- When a resident is to be heard of, and the due time that is waited for.

@@ -471,6 +471,11 @@ pub async fn file_fixes(conn: &mut PgConnection, fixes: &[(TerminalId, &PlacedFi
     Ok(())
 }
 
+/// Fewer steps than these are an arm that was shaken.
+const STEPS_MIN: i64 = 20;
+/// A receiver that lies still is not believed to have moved so far, in metres.
+const MOVED_M: f64 = 150.0;
+
 /// What a batch tells about how a terminal is.
 #[derive(Debug, Clone)]
 pub struct State {
@@ -480,6 +485,10 @@ pub struct State {
     pub battery_pct: Option<u8>,
     /// Whether it is on the body.
     pub worn: Option<bool>,
+    /// Whether it is on its charger.
+    pub charging: Option<bool>,
+    /// The steps that it counted, as it counts them.
+    pub steps: Option<i64>,
     /// When its wearer last said that all is well.
     pub checked_in_at: Option<Timestamp>,
     /// Its last position.
@@ -497,6 +506,8 @@ impl State {
             heard_at: at,
             battery_pct: None,
             worn: None,
+            charging: None,
+            steps: None,
             checked_in_at: None,
             place: None,
             beliefs: None,
@@ -522,6 +533,8 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
     let heard: Vec<jiff_sqlx::Timestamp> = states().map(|state| state.heard_at.to_sqlx()).collect();
     let batteries: Vec<Option<i16>> = states().map(|state| state.battery_pct.map(i16::from)).collect();
     let worn: Vec<Option<bool>> = states().map(|state| state.worn).collect();
+    let charging: Vec<Option<bool>> = states().map(|state| state.charging).collect();
+    let steps: Vec<Option<i64>> = states().map(|state| state.steps).collect();
     let checked_in: Vec<Option<jiff_sqlx::Timestamp>> =
         states().map(|state| state.checked_in_at.map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
     let places: Vec<Option<&PlacedFix>> = states().map(|state| state.place.as_ref()).collect();
@@ -555,6 +568,24 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
             heard_at = greatest(s.heard_at, n.heard_at),
             battery_pct = coalesce(n.battery_pct, s.battery_pct),
             worn = coalesce(n.worn, s.worn),
+            off_since = case when n.worn then null when not n.worn then coalesce(s.off_since, n.heard_at) else s.off_since end,
+            charging = coalesce(n.charging, s.charging),
+            steps = coalesce(n.steps, s.steps),
+            -- A counter that fell began anew: at midnight, mostly.
+            moved_at = case
+                when case when s.steps is null then 0 when n.steps >= s.steps then n.steps - s.steps else n.steps end >= $21
+                    then n.heard_at
+                when n.is_newer and st_distance(s.place, st_setsrid(st_makepoint(n.lon, n.lat), 4326)::geography, false)
+                    > greatest($22, coalesce(n.accuracy_m, 0) + coalesce(s.place_accuracy_m, 0)) then n.placed_at
+                else s.moved_at end,
+            same_since = case
+                when not n.is_newer then s.same_since
+                when s.place = st_setsrid(st_makepoint(n.lon, n.lat), 4326)::geography then coalesce(s.same_since, n.placed_at)
+                else n.placed_at end,
+            same_told = case
+                when not n.is_newer then s.same_told
+                when s.place = st_setsrid(st_makepoint(n.lon, n.lat), 4326)::geography then least(s.same_told + 1, 100000)
+                else 0 end,
             checked_in_at = coalesce(n.checked_in_at, s.checked_in_at),
             place = case when n.is_newer then st_setsrid(st_makepoint(n.lon, n.lat), 4326)::geography else s.place end,
             place_accuracy_m = case when n.is_newer then n.accuracy_m else s.place_accuracy_m end,
@@ -569,9 +600,10 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
             surrounded_at = coalesce(n.surrounded_at, s.surrounded_at)
          from unnest($1::text[], $2::timestamptz[], $3::smallint[], $4::boolean[], $5::timestamptz[], $6::float8[],
             $7::float8[], $8::float8[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::jsonb[], $13::integer[],
-            $14::timestamptz[], $15::timestamptz[], $16::jsonb[], $17::timestamptz[], $18::boolean[])
+            $14::timestamptz[], $15::timestamptz[], $16::jsonb[], $17::timestamptz[], $18::boolean[], $19::boolean[],
+            $20::bigint[])
             as n (row, heard_at, battery_pct, worn, checked_in_at, lon, lat, accuracy_m, source, placed_at, device_at,
-                beliefs, beliefs_of, believed_at, newest_at, surroundings, surrounded_at, is_newer)
+                beliefs, beliefs_of, believed_at, newest_at, surroundings, surrounded_at, is_newer, charging, steps)
          where s.ctid = n.row::tid",
         &rows,
         heard,
@@ -591,6 +623,10 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
         &surroundings as &[Option<Value>],
         &surrounded as &[Option<jiff_sqlx::Timestamp>],
         &newer,
+        &charging as &[Option<bool>],
+        &steps as &[Option<i64>],
+        STEPS_MIN,
+        MOVED_M,
     )
     .execute(conn)
     .await?;

@@ -291,5 +291,9 @@ pub fn judge(plan: &Plan, facts: &Facts, now: Timestamp) -> Verdict {
     if facts.in_outage {
         deadline = deadline.max(facts.deadline + OUTAGE_GRACE);
     }
-    if now < deadline { Verdict::Wait(if now < facts.due_at { facts.due_at } else { deadline }) } else { Verdict::Missed }
+    if now < deadline {
+        Verdict::Wait(if now < facts.due_at { facts.due_at } else { deadline })
+    } else {
+        Verdict::Missed
+    }
 }

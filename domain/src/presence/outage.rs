@@ -106,9 +106,9 @@ pub fn suspects(gone: &[Gone]) -> BTreeSet<Tie> {
 /// The open outage that somebody who fell silent belongs to: they share its tie and were last heard when it had begun, or
 /// was about to.
 pub fn joins<'o>(gone: &Gone, open: &'o [Open]) -> Option<&'o Open> {
-    open.iter().filter(|outage| gone.ties.contains(&outage.tie) && gone.heard_at >= outage.began_at - WINDOW).min_by(
-        |one, other| (one.tie.kind, one.began_at, one.id).cmp(&(other.tie.kind, other.began_at, other.id)),
-    )
+    open.iter()
+        .filter(|outage| gone.ties.contains(&outage.tie) && gone.heard_at >= outage.began_at - WINDOW)
+        .min_by(|one, other| (one.tie.kind, one.began_at, one.id).cmp(&(other.tie.kind, other.began_at, other.id)))
 }
 
 /// Whether an outage is over, of whose members so many are still gone.

@@ -178,7 +178,8 @@ fn what_tells_too_little_or_charges_is_not_forecast() {
 
 #[test]
 fn what_was_before_the_charger_does_not_count() {
-    let found = battery::forecast(&levels(&[(0, 90), (60, 50), (120, 10), (180, 100), (240, 96), (300, 92), (360, 88)]));
+    let found =
+        battery::forecast(&levels(&[(0, 90), (60, 50), (120, 10), (180, 100), (240, 96), (300, 92), (360, 88)]));
     assert!((found.unwrap().pct_per_hour - 4.0).abs() < 0.01);
 }
 
