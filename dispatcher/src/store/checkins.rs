@@ -101,7 +101,7 @@ pub async fn due(conn: &mut PgConnection, count_max: i64) -> Result<Vec<Due>, St
             join terminal_state s on s.terminal_id = a.terminal_id
             left join presence w on w.terminal_id = a.terminal_id
             where a.resident_id = p.resident_id and a.until is null) told on true
-         where p.wake_at <= clock_timestamp()
+         where p.wake_at <= now()
          order by p.wake_at limit $1 for update of p skip locked"#,
         count_max,
     )
@@ -231,7 +231,7 @@ const fn word(verdict: Verdict) -> &'static str {
 pub async fn put_off(conn: &mut PgConnection) -> Result<(), StoreError> {
     sqlx::query!(
         "update check_in_plan set wake_at = clock_timestamp() + interval '1 minute' where resident_id = (
-            select resident_id from check_in_plan where wake_at <= clock_timestamp()
+            select resident_id from check_in_plan where wake_at <= now()
             order by wake_at limit 1 for update skip locked)"
     )
     .execute(conn)
@@ -416,7 +416,7 @@ pub struct Pause {
 /// A resident's pauses that are not over.
 pub async fn pauses(conn: &mut PgConnection, resident: Uuid) -> Result<Vec<Pause>, StoreError> {
     let rows = sqlx::query!(
-        "select id, since, until, why from check_in_pause where resident_id = $1 and until > clock_timestamp()
+        "select id, since, until, why from check_in_pause where resident_id = $1 and until > now()
          order by since, id",
         resident
     )

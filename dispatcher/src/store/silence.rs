@@ -117,7 +117,7 @@ pub async fn counts(conn: &mut PgConnection, scope: &Scope) -> Result<Counts, St
             count(*) filter (where not_worn) as "not_worn!", count(*) filter (where frozen) as "frozen!"
          from presence p join wearer w on w.terminal_id = p.terminal_id
          where (p.stage in ('late', 'silent', 'lost') or p.not_worn or p.frozen
-                or p.flat_at < clock_timestamp() + interval '2 days')
+                or p.flat_at < now() + interval '2 days')
             and lies_below(w.serving_node, $1)"#,
         scope.nodes(),
     )
@@ -157,7 +157,7 @@ pub async fn terminals(
             and (($4 = 'silent' and p.stage in ('silent', 'lost')) or ($4 = 'late' and p.stage = 'late')
                 or ($4 = 'unheard' and p.stage = 'unheard') or ($4 = 'not_worn' and p.not_worn)
                 or ($4 = 'frozen' and p.frozen)
-                or ($4 = 'flat_tonight' and p.flat_at < clock_timestamp() + interval '2 days'
+                or ($4 = 'flat_tonight' and p.flat_at < now() + interval '2 days'
                     and p.flat_at < morning_after(clock_timestamp(), zone_of(w.serving_node))))
          order by p.terminal_id limit $3"#,
         scope.nodes(),

@@ -133,7 +133,7 @@ async fn settle(district: &District, from: i32, until: i32, cell: i32) {
          select t.id, r.id, now() - interval '30 days'
          from generate_series($1, $2) n join terminal t on t.serial = 'T' || n join resident r on r.name = '居民' || n
          where $3 > 0",
-        "update terminal_state s set heard_at = now(), surroundings = jsonb_build_object('cells',
+        "update terminal_state s set heard_at = now(), surrounded_at = now(), surroundings = jsonb_build_object('cells',
             jsonb_build_array(jsonb_build_object('mcc', 460, 'mnc', 0, 'lac', 1, 'cid', $3)))
          from generate_series($1, $2) n join terminal t on t.serial = 'T' || n where s.terminal_id = t.id",
     ] {
