@@ -211,7 +211,7 @@ fn opening(due: &Due) -> Opening {
         presses: 1,
         place: None,
         doubts: Vec::new(),
-        drill: false,
+        drill: due.is_drill,
         canary: false,
     }
 }

@@ -120,6 +120,8 @@ pub struct Due {
     pub model: String,
     /// It is locked out: nobody expects it.
     pub is_revoked: bool,
+    /// It is for exercises.
+    pub is_drill: bool,
     /// Who wears it.
     pub resident: Option<ResidentId>,
     /// Where they are served.
@@ -174,7 +176,7 @@ impl Due {
 /// By `now()`, which the index can be asked with: a clock that is read for each row would walk through all of them.
 pub async fn due(conn: &mut PgConnection, count_max: i64) -> Result<Vec<Due>, StoreError> {
     let rows = sqlx::query!(
-        r#"select p.terminal_id, t.serial, t.model, t.revoked_at is not null as "is_revoked!",
+        r#"select p.terminal_id, t.serial, t.model, t.revoked_at is not null as "is_revoked!", t.drill,
             w.resident_id as "resident_id?", w.serving_node as "serving_node?", p.given_at, p.stage, p.heard_at as heard_before,
             s.heard_at, p.outage_id, p.alarmed, p.incident_id, s.battery_pct, p.battery_pct as battery_before, p.flat_at,
             coalesce(s.charging, false) as "is_charging!", s.off_since, s.same_since, s.same_told, s.place_source, s.moved_at,
@@ -204,6 +206,7 @@ pub async fn due(conn: &mut PgConnection, count_max: i64) -> Result<Vec<Due>, St
                 serial: row.serial,
                 model: row.model,
                 is_revoked: row.is_revoked,
+                is_drill: row.drill,
                 resident: row.resident_id.map(ResidentId),
                 node: row.serving_node,
                 given_at: row.given_at.to_jiff(),
