@@ -35,11 +35,21 @@ alter table terminal_state
     add column steps bigint,
     -- When the wearer last moved for certain: by steps, or from one place to another.
     add column moved_at timestamptz,
+    -- Where that was: in plain degrees, with which it is reckoned for each position.
+    add column moved_lon double precision,
+    add column moved_lat double precision,
     -- Since when it says that it is not on the body; null: it is, or does not say.
     add column off_since timestamptz,
     -- Since when it tells the same place to the last digit, and how often it has told it again.
     add column same_since timestamptz,
     add column same_told integer not null default 0;
+
+-- Whether one place is further from another than this. Near enough to tell a walk from a receiver that wavers, and a tenth
+-- of what a distance costs: it is asked for every position.
+create function is_further(from_lon double precision, from_lat double precision, lon double precision, lat double precision,
+    reach_m double precision) returns boolean language sql immutable parallel safe as $$
+    select greatest(abs(lat - from_lat), abs(lon - from_lon) * cosd(lat)) > reach_m / 111195
+$$;
 
 -- The levels of batteries, each when it changed.
 create table battery_level (

@@ -575,19 +575,26 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
             moved_at = case
                 when case when s.steps is null then 0 when n.steps >= s.steps then n.steps - s.steps else n.steps end >= $21
                     then n.heard_at
-                when n.is_newer and st_distance(s.place, st_setsrid(st_makepoint(n.lon, n.lat), 4326)::geography, false)
-                    > greatest($22, coalesce(n.accuracy_m, 0) + coalesce(s.place_accuracy_m, 0)) then n.placed_at
+                when n.is_newer and is_further(s.moved_lon, s.moved_lat, n.lon, n.lat, n.reach_m) then n.placed_at
                 else s.moved_at end,
+            moved_lon = case
+                when n.is_newer and (s.moved_lon is null or is_further(s.moved_lon, s.moved_lat, n.lon, n.lat, n.reach_m))
+                    then n.lon
+                else s.moved_lon end,
+            moved_lat = case
+                when n.is_newer and (s.moved_lon is null or is_further(s.moved_lon, s.moved_lat, n.lon, n.lat, n.reach_m))
+                    then n.lat
+                else s.moved_lat end,
             same_since = case
                 when not n.is_newer then s.same_since
-                when s.place = st_setsrid(st_makepoint(n.lon, n.lat), 4326)::geography then coalesce(s.same_since, n.placed_at)
+                when s.place = n.place then coalesce(s.same_since, n.placed_at)
                 else n.placed_at end,
             same_told = case
                 when not n.is_newer then s.same_told
-                when s.place = st_setsrid(st_makepoint(n.lon, n.lat), 4326)::geography then least(s.same_told + 1, 100000)
+                when s.place = n.place then least(s.same_told + 1, 100000)
                 else 0 end,
             checked_in_at = coalesce(n.checked_in_at, s.checked_in_at),
-            place = case when n.is_newer then st_setsrid(st_makepoint(n.lon, n.lat), 4326)::geography else s.place end,
+            place = case when n.is_newer then n.place else s.place end,
             place_accuracy_m = case when n.is_newer then n.accuracy_m else s.place_accuracy_m end,
             place_source = case when n.is_newer then n.source else s.place_source end,
             place_received_at = case when n.is_newer then n.placed_at else s.place_received_at end,
@@ -598,12 +605,16 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
             newest_at = coalesce(n.newest_at, s.newest_at),
             surroundings = coalesce(n.surroundings, s.surroundings),
             surrounded_at = coalesce(n.surrounded_at, s.surrounded_at)
+         from (select told.*, st_setsrid(st_makepoint(lon, lat), 4326)::geography as place,
+            -- No less than both receivers may be wrong by, if they are the same.
+            greatest($22, 2 * accuracy_m) as reach_m
          from unnest($1::text[], $2::timestamptz[], $3::smallint[], $4::boolean[], $5::timestamptz[], $6::float8[],
             $7::float8[], $8::float8[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::jsonb[], $13::integer[],
             $14::timestamptz[], $15::timestamptz[], $16::jsonb[], $17::timestamptz[], $18::boolean[], $19::boolean[],
             $20::bigint[])
-            as n (row, heard_at, battery_pct, worn, checked_in_at, lon, lat, accuracy_m, source, placed_at, device_at,
+            as told (row, heard_at, battery_pct, worn, checked_in_at, lon, lat, accuracy_m, source, placed_at, device_at,
                 beliefs, beliefs_of, believed_at, newest_at, surroundings, surrounded_at, is_newer, charging, steps)
+         offset 0) n
          where s.ctid = n.row::tid",
         &rows,
         heard,

@@ -75,7 +75,9 @@ async fn a_plan_is_made_shown_changed_paused_and_deleted(pool: PgPool) {
 async fn silences_and_outages_are_seen_below_ones_own_nodes_only(pool: PgPool) {
     let house = House::open(pool).await;
     house
-        .execute("update presence set stage = 'silent', heard_at = now() - interval '2 h', not_worn = true, flat_at = now()")
+        .execute(
+            "update presence set stage = 'silent', heard_at = now() - interval '2 h', not_worn = true, flat_at = now()",
+        )
         .await;
     house
         .execute(
