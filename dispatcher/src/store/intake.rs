@@ -524,6 +524,7 @@ impl State {
 }
 
 /// Brings rows up to date that are locked.
+#[expect(clippy::too_many_lines, reason = "one statement, and what goes into it")]
 pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) -> Result<(), StoreError> {
     if noted.is_empty() {
         return Ok(());

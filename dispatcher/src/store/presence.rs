@@ -111,6 +111,7 @@ pub async fn listening_since(conn: &mut PgConnection) -> Result<Option<Timestamp
 
 /// A terminal whose time has come, held until the transaction ends.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "a row as it is")]
 pub struct Due {
     /// Which.
     pub terminal: TerminalId,

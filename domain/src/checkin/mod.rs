@@ -275,7 +275,7 @@ pub enum Verdict {
 pub fn judge(plan: &Plan, facts: &Facts, now: Timestamp) -> Verdict {
     let early = facts.due_at - EARLY_MAX;
     let from = facts.previous_at.map_or(early, |previous| early.max(previous));
-    let sign = plan.ways.iter().filter_map(|way| Some((*way, facts.signs.by(*way).filter(|at| *at > from)?))).next();
+    let sign = plan.ways.iter().find_map(|way| Some((*way, facts.signs.by(*way).filter(|at| *at > from)?)));
     if let Some((way, at)) = sign {
         return Verdict::Kept { way, at };
     }

@@ -114,7 +114,6 @@ proptest! {
         let contract = Contract::standard();
         let mut known = Known { listening_since: at(listening), ..known(Some(heard)) };
         let mut now = at(heard.max(listening));
-        let mut look_at = now;
         for minutes in steps {
             let before = known.before;
             let found = judge(&contract, &known, now);
@@ -125,7 +124,6 @@ proptest! {
             let later = judge(&contract, &Known { before: found.stage, ..known }, just_before.max(now));
             prop_assert_eq!(later.stage, found.stage);
             known.before = found.stage;
-            look_at = found.look_at.max(look_at);
             now = if minutes % 2 == 0 { found.look_at } else { now + SignedDuration::from_mins(minutes) };
         }
     }
