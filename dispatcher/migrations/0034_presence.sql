@@ -158,7 +158,7 @@ create table test_press (
     -- Its first day, where the wearer was.
     month date not null check (extract(day from month) = 1),
     at timestamptz not null,
-    incident_id uuid not null references incident,
+    incident_id uuid not null references incident on delete cascade,
     primary key (terminal_id, month)
 );
 
@@ -166,7 +166,7 @@ create function note_test_press() returns trigger language plpgsql as $$
 begin
     insert into test_press (terminal_id, month, at, incident_id)
     select new.terminal_id, date_trunc('month', new.received_at at time zone zone_of(i.node_id))::date, new.received_at, i.id
-    from incident i where i.id = new.incident_id and 'sos' = any(i.kinds)
+    from incident i where i.id = new.incident_id and 'sos' = any(i.kinds) and not i.canary
     on conflict do nothing;
     return null;
 end $$;
