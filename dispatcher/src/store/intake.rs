@@ -473,8 +473,8 @@ pub async fn file_fixes(conn: &mut PgConnection, fixes: &[(TerminalId, &PlacedFi
 
 /// Fewer steps than these are an arm that was shaken.
 const STEPS_MIN: i64 = 20;
-/// A receiver that lies still is not believed to have moved so far, in metres.
-const MOVED_M: f64 = 150.0;
+/// A receiver that lies still wavers by less, mostly, in metres: who is believed to be up and about is not looked for.
+const MOVED_M: f64 = 500.0;
 
 /// What a batch tells about how a terminal is.
 #[derive(Debug, Clone)]
@@ -579,11 +579,13 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
                 when n.is_newer and is_further(s.moved_lon, s.moved_lat, n.lon, n.lat, n.reach_m) then n.placed_at
                 else s.moved_at end,
             moved_lon = case
-                when n.is_newer and (s.moved_lon is null or is_further(s.moved_lon, s.moved_lat, n.lon, n.lat, n.reach_m))
+                when n.is_newer and n.reach_m > 0
+                    and (s.moved_lon is null or is_further(s.moved_lon, s.moved_lat, n.lon, n.lat, n.reach_m))
                     then n.lon
                 else s.moved_lon end,
             moved_lat = case
-                when n.is_newer and (s.moved_lon is null or is_further(s.moved_lon, s.moved_lat, n.lon, n.lat, n.reach_m))
+                when n.is_newer and n.reach_m > 0
+                    and (s.moved_lon is null or is_further(s.moved_lon, s.moved_lat, n.lon, n.lat, n.reach_m))
                     then n.lat
                 else s.moved_lat end,
             same_since = case
@@ -607,8 +609,8 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
             surroundings = coalesce(n.surroundings, s.surroundings),
             surrounded_at = coalesce(n.surrounded_at, s.surrounded_at)
          from (select told.*, st_setsrid(st_makepoint(lon, lat), 4326)::geography as place,
-            -- No less than both receivers may be wrong by, if they are the same.
-            greatest($22, 2 * accuracy_m) as reach_m
+            -- Cells and access points jump by themselves; so do satellites indoors, but seldom so far.
+            case when source = 'gnss' then greatest($22, 2 * accuracy_m) end as reach_m
          from unnest($1::text[], $2::timestamptz[], $3::smallint[], $4::boolean[], $5::timestamptz[], $6::float8[],
             $7::float8[], $8::float8[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::jsonb[], $13::integer[],
             $14::timestamptz[], $15::timestamptz[], $16::jsonb[], $17::timestamptz[], $18::boolean[], $19::boolean[],

@@ -4,6 +4,7 @@ use dispatcher::clock;
 use dispatcher::presence::{self, Looked};
 use domain::id::IncidentId;
 use domain::incident::{Class, Input};
+use domain::place::Source;
 use jiff::SignedDuration;
 use serde_json::Value;
 use sqlx::PgPool;
@@ -266,4 +267,24 @@ async fn the_ledger_knows_whose_key_was_pressed_this_month(pool: PgPool) {
             .await
             .unwrap();
     assert_eq!(tested, ["P1"]);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn who_walks_far_moves_and_who_wavers_does_not(pool: PgPool) {
+    let district = district(pool).await;
+    let moved = "select count(*) from terminal_state where moved_at is not null";
+    let seen = |north_m: f64, source: Source| {
+        let fix = Fix { lat_deg: 28.228 + north_m / 111_195.0, source, ..District::fix() };
+        Report { fixes: vec![fix], raw: format!("{north_m} {source}").into_bytes(), ..District::telemetry("P1") }
+    };
+    for (north_m, source) in [(0.0, Source::Gnss), (400.0, Source::Gnss), (20.0, Source::Gnss), (3_000.0, Source::Cell)]
+    {
+        district.take_one(seen(north_m, source)).await;
+        assert_eq!(count(&district, moved).await, 0, "{north_m} m by {source}");
+    }
+    // A little at a time is far in the end.
+    for north_m in [200.0, 380.0, 520.0] {
+        district.take_one(seen(north_m, Source::Gnss)).await;
+    }
+    assert_eq!(count(&district, moved).await, 1);
 }
