@@ -16,6 +16,7 @@ use crate::desk::{Desk, DeskError};
 use crate::planner::BACKLOG_MAX;
 use crate::store::timeline::Line;
 use crate::store::{StoreError, appointments, facts, incidents, timeline};
+use crate::{checkins, presence};
 
 /// How long a deadline may pass unnoticed when nobody says anything.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -27,10 +28,13 @@ const APPOINTMENTS_EVERY: Duration = Duration::from_secs(1);
 
 /// Decides what is due until told to stop, `desk.config.deciders` at a time.
 pub async fn run(desk: Desk, stop: CancellationToken) {
+    let looking = presence::run(desk.clone(), stop.clone());
+    let waiting = checkins::run(desk.clone(), stop.clone());
     let desk = desk.urgently();
     let taken = Arc::default();
     let deciders = (0..desk.config.deciders.max(1)).map(|_| decide_due(desk.clone(), Arc::clone(&taken), stop.clone()));
-    tokio::join!(futures_util::future::join_all(deciders), open_appointments(desk.clone(), stop.clone()));
+    let appointments = open_appointments(desk.clone(), stop.clone());
+    tokio::join!(futures_util::future::join_all(deciders), appointments, looking, waiting);
 }
 
 /// What the deciders of this process have taken upon themselves.

@@ -71,6 +71,15 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
       if (fence === null) return say(`${what}_unnamed`)
       return say(what, { fence, outside: metres(data.distance_m), accuracy: metres(data.accuracy_m) })
     }
+    case 'not_heard':
+      return say(what, { serial: text(data.serial) ?? '?', stage: { vocabulary: 'silence.stage', word: text(data.stage) ?? 'silent' }, time: clock(data.heard_at) })
+    case 'heard_again':
+      return say(what, { serial: text(data.serial) ?? '?' })
+    case 'missed_check_in': {
+      const last = [inside(data.last, 'key'), inside(data.last, 'voice'), inside(data.last, 'movement')].map(text).filter((at) => at !== null).sort().at(-1)
+      const heard = { due: clock(data.due_at), deadline: clock(data.deadline), heard: clock(data.heard_at) }
+      return last === undefined ? say('missed_check_in_never', heard) : say(what, { ...heard, last: clock(last) })
+    }
     case 'pressed':
       return kind === null ? say('pressed') : say('pressed_kind', { kind: { vocabulary: 'kinds', word: kind } })
     case 'requested': {

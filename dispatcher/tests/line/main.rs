@@ -4,6 +4,7 @@
 mod canary;
 mod centres;
 mod channels;
+mod checkins;
 mod commands;
 mod concentrators;
 mod district;
@@ -15,6 +16,7 @@ mod many;
 mod orders;
 mod plan;
 mod positions;
+mod presence;
 mod presses;
 mod retention;
 mod who_can_go;
