@@ -19,6 +19,7 @@ pub mod invariant;
 pub mod order;
 pub mod place;
 pub mod press;
+pub mod rules;
 pub mod score;
 pub mod whereabouts;
 pub mod word;

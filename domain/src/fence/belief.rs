@@ -158,10 +158,11 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Whether they are outside every safe area that they have.
+    /// Whether they are outside every safe area that they have, and in no place that they go to by the calendar.
     pub fn is_out(&self) -> bool {
-        let mut safe = self.beliefs.iter().filter(|(fence, _)| fence.kind == Kind::Safe).peekable();
-        safe.peek().is_some() && safe.all(|(_, belief)| belief.standing.is_outside())
+        let is_outside = |(_, belief): &(Fence, Belief)| belief.standing.is_outside();
+        self.beliefs.iter().any(|(fence, _)| fence.kind == Kind::Safe)
+            && self.beliefs.iter().filter(|(fence, _)| fence.kind != Kind::Hazard).all(is_outside)
     }
 
     /// Looks at a fix. A crossing is told when it takes the wearer out of the last safe area, or

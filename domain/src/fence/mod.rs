@@ -26,6 +26,10 @@ words! {
     pub enum Kind ("kind of fence") {
         /// Somewhere to stay inside.
         Safe = "safe",
+        /// Somewhere to be at the times that its rules say, and well there at any time. It raises nothing by itself.
+        Haven = "haven",
+        /// Somewhere not to be at the times that its rules say. It raises nothing by itself.
+        Hazard = "hazard",
     }
 }
 
