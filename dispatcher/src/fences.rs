@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::fence::{Belief, Crossing, Fence, Fix, Print, Turn, Watch};
+use domain::fence::{Belief, Crossing, Fence, Fix, Kind, Print, Turn, Watch};
 use domain::id::{FenceId, ResidentId, TerminalId};
 use domain::place::Metres;
 use domain::word::Word;
@@ -131,6 +131,23 @@ impl Judged {
             let newest = watch.beliefs.iter().filter_map(|(_, belief)| belief.newest).max();
             (*terminal, Beliefs { of: *version, at: now, newest, each })
         })
+    }
+
+    /// Who crossed the edge of a fence that is judged by its rules, or is seen by it for the first time: their rules are to
+    /// be looked at.
+    pub(crate) fn turned(&self, before: &HashMap<TerminalId, Locked>) -> Vec<Uuid> {
+        let turned = self.watched.iter().filter(|(terminal, Watched { version, watch, .. })| {
+            let before = before.get(terminal).and_then(|locked| locked.beliefs.as_ref());
+            let before = before.filter(|beliefs| beliefs.of == *version);
+            let was_outside = |fence: FenceId| {
+                let known = before?.each.iter().find(|(of, _)| *of == fence);
+                known.map(|(_, standing)| standing.is_outside())
+            };
+            watch.beliefs.iter().any(|(fence, belief)| {
+                fence.kind != Kind::Safe && was_outside(fence.id) != Some(belief.standing.is_outside())
+            })
+        });
+        turned.map(|(_, watched)| watched.resident.0).collect()
     }
 
     /// Which of these residents are out by any of the terminals that they wear, also by those of which this batch

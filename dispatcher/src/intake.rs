@@ -25,6 +25,7 @@ use wire::topics::Lane;
 use crate::desk::Desk;
 use crate::fences::{self, Judged, Remembered, Told};
 use crate::lines::{clean, clean_text};
+use crate::store::fence_rules;
 use crate::store::fences as fence_store;
 use crate::store::intake::{self as store, Filed, Locked, Opening, PlacedFix, State, Subject, Wearer};
 use crate::store::positions::{self, Unresolved};
@@ -302,6 +303,7 @@ impl<'r> Batch<'r> {
         self.remark(tx).await?;
         self.file(tx).await?;
         self.note_states(tx).await?;
+        fence_rules::nudge(tx, &self.judged.turned(&self.locked)).await?;
         self.wonder(tx).await?;
         let mut incidents: HashMap<Uuid, Option<Uuid>> = HashMap::new();
         let receipts = self

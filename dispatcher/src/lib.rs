@@ -27,6 +27,7 @@ pub mod outbox;
 pub mod photo;
 mod planner;
 mod positions;
+pub mod rules;
 pub mod start;
 pub mod store;
 pub mod ticker;

@@ -2,6 +2,7 @@
 // this page does not know gives null, and is then shown raw: nothing in a timeline is ever hidden.
 
 import type { Entry, Offer } from '../api/types'
+import { clock as shown } from './ladders'
 
 /** What goes into a blank: text as it is, or a word to be translated in its vocabulary. */
 export type Blank = string | number | { vocabulary: string; word: string }
@@ -71,6 +72,15 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
       if (fence === null) return say(`${what}_unnamed`)
       return say(what, { fence, outside: metres(data.distance_m), accuracy: metres(data.accuracy_m) })
     }
+    case 'rule_broken': {
+      const minute = (value: unknown) => shown(typeof value === 'number' ? value : 0)
+      const allowed = Math.round((typeof data.allowed_s === 'number' ? data.allowed_s : 0) / 60)
+      return say(`rule_broken.${text(data.expect) ?? 'inside'}`, {
+        fence: text(data.fence_name) ?? '', from: minute(data.from_minute), until: minute(data.until_minute), allowed: `${allowed}`,
+      })
+    }
+    case 'rule_over':
+      return say(`rule_over.${text(data.why) ?? 'kept'}`, { fence: text(data.fence_name) ?? '' })
     case 'pressed':
       return kind === null ? say('pressed') : say('pressed_kind', { kind: { vocabulary: 'kinds', word: kind } })
     case 'requested': {

@@ -5,8 +5,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use domain::fence::Shape;
 use domain::id::FenceId;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -17,8 +19,8 @@ use super::input::{Asked, At, Told, Words, whole};
 use super::once::{Creating, IdempotencyKey};
 use super::openapi::{Conflict, Unprocessable};
 use crate::access::{Administer, See};
-use crate::store::fences::{self, Drawn, FENCES_MAX, FenceView, Wanted, Whose};
-use crate::store::{StoreError, residents};
+use crate::store::fences::{self, Drawn, FENCES_MAX, FenceView, MendView, Wanted, Whose};
+use crate::store::{StoreError, facts, fence_trials, residents};
 
 /// A fence further than this from where somebody lives is a mistake.
 const FAR_M: f64 = 100_000.0;
@@ -53,6 +55,30 @@ pub(super) struct Draft {
     shape: Drawn,
     #[serde(default = "active")]
     active: bool,
+    /// What is to be done when its wearer is outside already, or seems to be: without it the call is refused with
+    /// `wearer_outside`. A fence that is not active asks nothing.
+    #[serde(default)]
+    when_outside: Option<WhenOutside>,
+}
+
+/// What is to be done about a wearer who is outside of a fence that is saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum WhenOutside {
+    /// Judge it at once: a case is opened as soon as it is sure that they are outside.
+    Alert,
+    /// Judge it from when they have been inside.
+    Wait,
+}
+
+/// A fence as it was saved.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SavedFence {
+    #[serde(flatten)]
+    fence: FenceView,
+    /// What was put right in the drawing, and where.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mended: Vec<MendView>,
 }
 
 const fn active() -> bool {
@@ -64,7 +90,7 @@ const fn active() -> bool {
     post, path = "/api/v1/residents/{id}/fences", tag = "fences",
     params(IdempotencyKey),
     request_body = Draft,
-    responses((status = 201, body = FenceView), Conflict, Unprocessable),
+    responses((status = 201, body = SavedFence), Conflict, Unprocessable),
     security(("session" = ["administer"])),
 )]
 pub(super) async fn create(
@@ -72,23 +98,25 @@ pub(super) async fn create(
     who: May<Administer>,
     At(resident): At<Uuid>,
     Creating { told: draft, once }: Creating<Draft>,
-) -> Result<(StatusCode, Json<FenceView>), ApiError> {
+) -> Result<(StatusCode, Json<SavedFence>), ApiError> {
     let mut tx = api.begin().await?;
     let whose = fences::whose(&mut tx, Some(resident), None, &who.scope).await?;
     let whose = whose.ok_or(ApiError::NotFound("resident"))?;
     if let Some(made) = once.made_before(&mut tx, who.id()).await? {
         let view = fences::one(&mut tx, FenceId(made)).await?.ok_or(ApiError::NotFound("fence"))?;
-        return Ok((StatusCode::CREATED, Json(view)));
+        return Ok((StatusCode::CREATED, Json(SavedFence { fence: view, mended: Vec::new() })));
     }
     if whose.fences >= FENCES_MAX {
         return Err(ApiError::TooManyFences { name: whose.name });
     }
-    let wanted = draft.read(&whose)?;
+    let when_outside = draft.when_outside;
+    let (mut wanted, mended) = draft.read(&whose)?;
+    ask_if_outside(&mut tx, &whose, &mut wanted, when_outside).await?;
     let fence = fences::create(&mut tx, whose.resident, &wanted, Some(who.id())).await?;
     once.made(&mut tx, who.id(), fence.0).await?;
     let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
     tx.commit().await.map_err(StoreError::from)?;
-    Ok((StatusCode::CREATED, Json(view)))
+    Ok((StatusCode::CREATED, Json(SavedFence { fence: view, mended })))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -104,7 +132,7 @@ pub(super) struct Change {
 #[utoipa::path(
     put, path = "/api/v1/fences/{id}", tag = "fences",
     request_body = Change,
-    responses((status = 200, body = FenceView), Conflict, Unprocessable),
+    responses((status = 200, body = SavedFence), Conflict, Unprocessable),
     security(("session" = ["administer"])),
 )]
 pub(super) async fn change(
@@ -112,18 +140,27 @@ pub(super) async fn change(
     who: May<Administer>,
     At(fence): At<Uuid>,
     Told(Change { version, draft }): Told<Change>,
-) -> Result<Json<FenceView>, ApiError> {
+) -> Result<Json<SavedFence>, ApiError> {
     let fence = FenceId(fence);
     let mut tx = api.begin().await?;
     let whose = fences::whose(&mut tx, None, Some(fence), &who.scope).await?.ok_or(ApiError::NotFound("fence"))?;
-    let wanted = draft.read(&whose)?;
+    let when_outside = draft.when_outside;
+    let (mut wanted, mended) = draft.read(&whose)?;
+    let before = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
+    if before.version != version {
+        return Err(ApiError::EditedMeanwhile(json!(before)));
+    }
+    // Who only gives it another name is asked nothing.
+    if !before.active || before.shape != Drawn::from(&wanted.shape) {
+        ask_if_outside(&mut tx, &whose, &mut wanted, when_outside).await?;
+    }
     let is_changed = fences::change(&mut tx, whose.resident, fence, version, &wanted, who.id()).await?;
     let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
     if !is_changed {
         return Err(ApiError::EditedMeanwhile(json!(view)));
     }
     tx.commit().await.map_err(StoreError::from)?;
-    Ok(Json(view))
+    Ok(Json(SavedFence { fence: view, mended }))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -161,13 +198,54 @@ pub(super) async fn delete(
 }
 
 impl Draft {
-    fn read(self, whose: &Whose) -> Result<Wanted, ApiError> {
-        let bad = |why: String| ApiError::BadField { field: "shape", why };
-        let shape = Shape::try_from(self.shape).map_err(|why| bad(why.to_string()))?;
-        if let Some(why) = too_far(&shape, whose) {
-            return Err(bad(why));
+    fn read(self, whose: &Whose) -> Result<(Wanted, Vec<MendView>), ApiError> {
+        let (shape, mended) = shape(self.shape, whose)?;
+        Ok((Wanted { name: self.name.into_inner(), shape, active: self.active, awaits: false }, mended))
+    }
+}
+
+/// What somebody drew for a resident, put right, or refused with a sentence and the places.
+pub(super) fn shape(drawn: Drawn, whose: &Whose) -> Result<(Shape, Vec<MendView>), ApiError> {
+    let bad = |why: String, places| ApiError::BadDrawing { why, places };
+    let (shape, mended) = drawn.mended().map_err(|why| bad(why.to_string(), why.places()))?;
+    match too_far(&shape, whose) {
+        Some(why) => Err(bad(why, vec![[shape.centre().lon_deg(), shape.centre().lat_deg()]])),
+        None => Ok((shape, mended)),
+    }
+}
+
+/// What was heard longer ago does not tell where somebody is.
+const LAST_SEEN_WITHIN: SignedDuration = SignedDuration::from_hours(6);
+
+/// Asks what is to be done when the wearer is outside of what is wanted, unless that was said.
+async fn ask_if_outside(
+    conn: &mut PgConnection,
+    whose: &Whose,
+    wanted: &mut Wanted,
+    when_outside: Option<WhenOutside>,
+) -> Result<(), ApiError> {
+    if !wanted.active {
+        return Ok(());
+    }
+    let now = facts::now(conn).await?;
+    let seen = fence_trials::last_seen(conn, whose.resident.0, now - LAST_SEEN_WITHIN).await?;
+    let Some(seen) = seen else { return Ok(()) };
+    let outside = wanted.shape.distance(seen.place);
+    let doubt = seen.accuracy.unwrap_or_else(|| domain::fence::usual_accuracy(seen.source));
+    if outside <= doubt {
+        return Ok(());
+    }
+    match when_outside {
+        None => Err(ApiError::WearerOutside {
+            name: whose.name.clone(),
+            distance_m: outside.0.round(),
+            at: seen.received_at,
+        }),
+        Some(WhenOutside::Alert) => Ok(()),
+        Some(WhenOutside::Wait) => {
+            (wanted.active, wanted.awaits) = (false, true);
+            Ok(())
         }
-        Ok(Wanted { name: self.name.into_inner(), shape, active: self.active })
     }
 }
 

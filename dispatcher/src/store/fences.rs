@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use domain::fence::{Fence, Kind, Print, Shape, Sighting, Standing};
 use domain::id::{FenceId, IncidentId, ResidentId, TerminalId, UserId};
 use domain::place::{Metres, Position, Source};
+use domain::whereabouts::{Area, BadArea, mended};
 use domain::word::Word;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,58 @@ pub enum BadDrawing {
     /// Together they make no shape.
     #[error(transparent)]
     Shape(#[from] domain::fence::BadShape),
+    /// They make no area, and it is known where.
+    #[error(transparent)]
+    Area(#[from] BadArea),
+}
+
+impl BadDrawing {
+    /// Where on the map something is wrong, longitude first. Empty when it is about a number.
+    pub fn places(&self) -> Vec<[f64; 2]> {
+        match self {
+            Self::NoPlace { .. } | Self::Shape(_) => Vec::new(),
+            Self::Area(why) => why.places().iter().copied().map(point).collect(),
+        }
+    }
+}
+
+/// Something that was drawn carelessly, and was put right.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = FenceMend)]
+pub struct MendView {
+    /// `doubled`: a point told twice; `uncurled`: a small curl or a spike was cut off; `turned`: it went around the
+    /// other way.
+    what: &'static str,
+    /// Longitude and latitude.
+    #[schema(schema_with = lon_lat)]
+    at: [f64; 2],
+}
+
+impl Drawn {
+    /// The shape that somebody means who drew this, and what had to be put right.
+    pub fn mended(self) -> Result<(Shape, Vec<MendView>), BadDrawing> {
+        let Self::Polygon { coordinates } = self else { return Ok((Shape::try_from(self)?, Vec::new())) };
+        let rings = places(coordinates)?;
+        let (rings, mends) = mended(&rings)?;
+        let mends = mends.iter().map(|mend| MendView { what: mend.what.as_str(), at: point(mend.at) }).collect();
+        Ok((Shape::polygon(rings)?, mends))
+    }
+
+    /// As the engine judges it.
+    pub fn area(&self) -> Result<Area, BadDrawing> {
+        Ok(match self {
+            Self::Circle { center, radius_m } => Area::circle(place(*center)?, Metres(*radius_m))?,
+            Self::Polygon { coordinates } => Area::polygon(&places(coordinates.clone())?)?,
+        })
+    }
+}
+
+fn place([lon, lat]: [f64; 2]) -> Result<Position, BadDrawing> {
+    Position::new(lat, lon).map_err(|why| BadDrawing::NoPlace { lon, lat, why })
+}
+
+fn places(rings: Vec<Vec<[f64; 2]>>) -> Result<Vec<Vec<Position>>, BadDrawing> {
+    rings.into_iter().map(|ring| ring.into_iter().map(place).collect()).collect()
 }
 
 fn swapped(lon: f64, lat: f64) -> &'static str {
@@ -79,13 +132,9 @@ impl TryFrom<Drawn> for Shape {
     type Error = BadDrawing;
 
     fn try_from(drawn: Drawn) -> Result<Self, BadDrawing> {
-        let place = |[lon, lat]: [f64; 2]| Position::new(lat, lon).map_err(|why| BadDrawing::NoPlace { lon, lat, why });
         Ok(match drawn {
             Drawn::Circle { center, radius_m } => Self::circle(place(center)?, Metres(radius_m))?,
-            Drawn::Polygon { coordinates } => {
-                let ring = |ring: Vec<[f64; 2]>| ring.into_iter().map(place).collect::<Result<Vec<_>, _>>();
-                Self::polygon(coordinates.into_iter().map(ring).collect::<Result<_, _>>()?)?
-            }
+            Drawn::Polygon { coordinates } => Self::polygon(places(coordinates)?)?,
         })
     }
 }
@@ -116,9 +165,18 @@ fn columns(shape: &Shape) -> (Value, Option<f64>) {
 /// GeoJSON as the database says it.
 #[derive(Deserialize)]
 #[serde(tag = "type")]
-enum Area {
+enum Geometry {
     Point { coordinates: [f64; 2] },
     Polygon { coordinates: Vec<Vec<[f64; 2]>> },
+}
+
+/// What the two columns of a shape hold.
+pub(super) fn drawn(area: &str, radius_m: Option<f64>) -> Option<Drawn> {
+    match (serde_json::from_str(area), radius_m) {
+        (Ok(Geometry::Point { coordinates }), Some(radius_m)) => Some(Drawn::Circle { center: coordinates, radius_m }),
+        (Ok(Geometry::Polygon { coordinates }), None) => Some(Drawn::Polygon { coordinates }),
+        _ => None,
+    }
 }
 
 /// The columns of a fence that make it one.
@@ -133,11 +191,7 @@ impl Row {
     fn into_fence(self) -> Result<Fence, StoreError> {
         let id = self.id;
         let impossible = |column| StoreError::Impossible { table: "fence", id: id.to_string(), column };
-        let drawn = match (serde_json::from_str(&self.area), self.radius_m) {
-            (Ok(Area::Point { coordinates }), Some(radius_m)) => Drawn::Circle { center: coordinates, radius_m },
-            (Ok(Area::Polygon { coordinates }), None) => Drawn::Polygon { coordinates },
-            _ => return Err(impossible("area")),
-        };
+        let drawn = drawn(&self.area, self.radius_m).ok_or_else(|| impossible("area"))?;
         let shape = Shape::try_from(drawn).map_err(|_| impossible("area"))?;
         let kind = Kind::parse(&self.kind).map_err(|_| impossible("kind"))?;
         Ok(Fence { id: FenceId(id), kind, shape })
@@ -157,7 +211,8 @@ pub async fn active(
     residents: &[Uuid],
 ) -> Result<HashMap<ResidentId, Vec<Fence>>, StoreError> {
     let rows = sqlx::query!(
-        r#"select resident_id, id, kind, st_asgeojson(area, 15) as "area!", radius_m
+        r#"select resident_id, id, case by_rules when 'no' then kind else by_rules end as "kind!",
+            st_asgeojson(area, 15) as "area!", radius_m
          from fence where resident_id = any($1) and active
          order by id"#,
         residents
@@ -384,6 +439,10 @@ pub struct FenceView {
     /// `inside`, `outside`, or `doubtful`: one fix says outside, or nothing has been heard yet. Of several
     /// terminals the one that is farthest out.
     pub state: String,
+    /// Begins to be judged when its wearer has been inside.
+    pub awaits: bool,
+    /// `no`: always; `haven`, `hazard`: judged in the hours of its rules.
+    pub by_rules: String,
     /// Which version this is; a change says which one it changes.
     pub version: i32,
 }
@@ -397,6 +456,8 @@ pub struct Wanted {
     pub shape: Shape,
     /// Whether it is judged.
     pub active: bool,
+    /// Whether it is to be judged once its wearer has been inside; then it is not active yet.
+    pub awaits: bool,
 }
 
 /// The fences of a resident, oldest first.
@@ -416,7 +477,7 @@ async fn views(
 ) -> Result<Vec<FenceView>, StoreError> {
     let rows = sqlx::query!(
         r#"select f.id, f.name, f.kind, st_asgeojson(f.area, 15) as "area!", f.radius_m, f.active, f.version,
-            coalesce(b.state, 'doubtful') as "state!"
+            f.awaited_since is not null as "awaits!", f.by_rules, coalesce(b.state, 'doubtful') as "state!"
          from fence f
          left join lateral (
             select case when bool_or(b.standing = 'outside') then 'outside' when bool_or(b.standing = 'doubtful')
@@ -448,6 +509,8 @@ async fn views(
                 active: row.active,
                 shape: Drawn::from(&fence.shape),
                 state: row.state,
+                awaits: row.awaits,
+                by_rules: row.by_rules,
                 version: row.version,
             })
         })
@@ -510,8 +573,8 @@ pub async fn create(
     let id = clock::fresh_id();
     let (area, radius_m) = columns(&wanted.shape);
     sqlx::query!(
-        "insert into fence (id, resident_id, name, kind, area, radius_m, active, created_by)
-         values ($1, $2, $3, $4, st_geomfromgeojson($5::jsonb)::geography, $6, $7, $8)",
+        "insert into fence (id, resident_id, name, kind, area, radius_m, active, created_by, awaited_since)
+         values ($1, $2, $3, $4, st_geomfromgeojson($5::jsonb)::geography, $6, $7, $8, case when $9 then now() end)",
         id,
         resident.0,
         wanted.name,
@@ -520,6 +583,7 @@ pub async fn create(
         radius_m,
         wanted.active,
         by.map(|by| by.0),
+        wanted.awaits,
     )
     .execute(&mut *conn)
     .await?;
@@ -540,7 +604,8 @@ pub async fn change(
 ) -> Result<bool, StoreError> {
     let (area, radius_m) = columns(&wanted.shape);
     let changed = sqlx::query!(
-        "update fence set name = $3, area = st_geomfromgeojson($4::jsonb)::geography, radius_m = $5, active = $6
+        "update fence set name = $3, area = st_geomfromgeojson($4::jsonb)::geography, radius_m = $5, active = $6,
+            awaited_since = case when $7 then now() end
          where id = $1 and version = $2",
         fence.0,
         version,
@@ -548,6 +613,7 @@ pub async fn change(
         area,
         radius_m,
         wanted.active,
+        wanted.awaits,
     )
     .execute(&mut *conn)
     .await?;
