@@ -866,6 +866,12 @@ export const en: Messages = {
     saved: 'The rules are saved',
     refused: 'The rules were not saved: {message}',
     conflict: 'Somebody else has just changed the rules. Yours are still here: saved again, they take the place of theirs.',
+    clash: {
+      in_and_out: 'nobody can be inside and outside of the same fence at the same time',
+      two_places: 'nobody can be in two fences at the same time that lie apart',
+      within_forbidden: 'whoever is in the one fence is in the other as well, and should not be there at that time',
+      twice: 'the same is said twice for the same time',
+    },
     pauses: 'Pauses',
     no_pauses: 'No pauses.',
     pause: '{fence}: from {from} until {until}, {why}',

@@ -864,6 +864,12 @@ export const zh = {
     saved: '规则已保存',
     refused: '规则未保存：{message}',
     conflict: '别人刚刚改了规则。您写的还在，再保存一次就以您的为准。',
+    clash: {
+      in_and_out: '同一时间不能既在同一围栏内又在外',
+      two_places: '同一时间不能在两个不相连的围栏内',
+      within_forbidden: '在一个围栏内就也在另一个围栏内，而那时不应在那里',
+      twice: '同一时间同一要求写了两遍',
+    },
     pauses: '暂停',
     no_pauses: '没有暂停。',
     pause: '{fence}：{from} 至 {until}，{why}',

@@ -346,7 +346,7 @@ export const RESIDENT_LAYERS: Layer[] = [
     type: 'circle',
     source: 'marks',
     paint: {
-      'circle-radius': 11,
+      'circle-radius': 16,
       'circle-color': 'rgba(255,255,255,0.35)',
       'circle-stroke-color': ['case', ['==', ['get', 'what'], 'wrong'], '#c1121f', WARN],
       'circle-stroke-width': 3,

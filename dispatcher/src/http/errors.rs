@@ -55,7 +55,9 @@ pub(crate) enum ApiError {
         rules: Vec<usize>,
     },
     /// A fence is saved whose wearer is outside of it.
-    #[error("{name} is {distance_m} m outside of it: say whether that is to raise an alert, or to wait until they have been inside")]
+    #[error(
+        "{name} is {distance_m} m outside of it: say whether that is to raise an alert, or to wait until they have been inside"
+    )]
     WearerOutside {
         /// The resident.
         name: String,

@@ -88,7 +88,11 @@ pub(super) async fn change(
 async fn check(conn: &mut PgConnection, whose: &Whose, drafts: &[RuleView]) -> Result<(), ApiError> {
     let bad = |why: String, reason, rules| ApiError::BadRules { why, reason, rules };
     if drafts.len() > RULES_MAX {
-        return Err(bad(format!("{} rules are more than the {RULES_MAX} that are taken", drafts.len()), "too_many", vec![]));
+        return Err(bad(
+            format!("{} rules are more than the {RULES_MAX} that are taken", drafts.len()),
+            "too_many",
+            vec![],
+        ));
     }
     let of_resident = fences::of_resident(conn, whose.resident.0).await?;
     let mut rules = Vec::with_capacity(drafts.len());

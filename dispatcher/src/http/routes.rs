@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 
 use super::{
     Api, access_points, aftercare, appointments, centre, clocks, commands, contracts, deliveries, doors, drills,
-    fence_rules, fence_trials, fences, health, incidents, ladders, live, map, offers, openapi, orders, push, records, refusals, residents,
-    responders, scores, sessions, site,
+    fence_rules, fence_trials, fences, health, incidents, ladders, live, map, offers, openapi, orders, push, records,
+    refusals, residents, responders, scores, sessions, site,
 };
 use crate::photo;
 

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use domain::fence::Standing;
 use domain::id::{FenceId, ResidentId, RuleId, TerminalId, UserId};
-use domain::rules::{Asks, BadRule, Belief, Breach, Calendar, Days, Expect, Hours, Pause, Relation, Rule, Span, Weekdays};
 use domain::rules::Over;
+use domain::rules::{
+    Asks, BadRule, Belief, Breach, Calendar, Days, Expect, Hours, Pause, Relation, Rule, Span, Weekdays,
+};
 use domain::word::Word as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -65,7 +67,9 @@ pub enum NoRule {
     #[error(transparent)]
     Word(#[from] domain::word::UnknownWord),
     /// Days that are none.
-    #[error("{0:?} are no days: every, working, off, or weekdays with a bit for each day from 1, Monday, to 64, Sunday")]
+    #[error(
+        "{0:?} are no days: every, working, off, or weekdays with a bit for each day from 1, Monday, to 64, Sunday"
+    )]
     Days(String),
     /// Seconds out of any range.
     #[error(transparent)]
@@ -87,7 +91,8 @@ impl RuleView {
             _ => return Err(NoRule::Days(self.days.clone())),
         };
         let minute = |minute| u16::try_from(minute).map_err(|_| BadRule::Hours);
-        let zone = self.time_zone.as_ref().map(|name| zone(name).ok_or_else(|| NoRule::Zone(name.clone()))).transpose()?;
+        let zone =
+            self.time_zone.as_ref().map(|name| zone(name).ok_or_else(|| NoRule::Zone(name.clone()))).transpose()?;
         let asks = Asks {
             expect: Expect::parse(&self.expect)?,
             days,
@@ -230,9 +235,9 @@ pub async fn relations(
         (_, _, true) => Relation::SecondInFirst,
         _ => Relation::Overlapping,
     };
-    let pair = rows.into_iter().map(|row| {
-        ((FenceId(row.one), FenceId(row.other)), relation(row.apart, row.within, row.around))
-    });
+    let pair = rows
+        .into_iter()
+        .map(|row| ((FenceId(row.one), FenceId(row.other)), relation(row.apart, row.within, row.around)));
     Ok(pair.collect())
 }
 
@@ -323,12 +328,7 @@ pub async fn paused(conn: &mut PgConnection, pause: Uuid) -> Result<Option<Uuid>
 }
 
 /// Takes a pause back.
-pub async fn resume(
-    conn: &mut PgConnection,
-    resident: ResidentId,
-    pause: Uuid,
-    by: UserId,
-) -> Result<(), StoreError> {
+pub async fn resume(conn: &mut PgConnection, resident: ResidentId, pause: Uuid, by: UserId) -> Result<(), StoreError> {
     sqlx::query!("delete from fence_pause where id = $1", pause).execute(&mut *conn).await?;
     count(conn, resident, by, "fence_pause_deleted").await
 }
@@ -410,10 +410,8 @@ pub async fn read(conn: &mut PgConnection, residents: &[Uuid]) -> Result<HashMap
         };
         let (rules, pauses, told) = (Vec::new(), Vec::new(), Vec::new());
         let beliefs = HashMap::new();
-        watched.insert(
-            row.id,
-            Watched { node: row.serving_node, rules, calendar, pauses, beliefs, told, terminal: None },
-        );
+        watched
+            .insert(row.id, Watched { node: row.serving_node, rules, calendar, pauses, beliefs, told, terminal: None });
     }
     for (resident, rule) in rules(conn, residents, true).await? {
         // What nobody can read is looked at by nobody, and keeps nobody else's from being looked at.
