@@ -278,7 +278,7 @@ impl ApiError {
             Self::AppointmentOver(_) => Some("appointment_over"),
             Self::TooManyFences { .. } => Some("too_many_fences"),
             Self::WearerOutside { .. } => Some("wearer_outside"),
-            Self::BadRules { reason, .. } => Some(reason),
+            Self::BadRules { reason, .. } => Some(*reason),
             Self::ShiftOverlaps(_) => Some("shift_overlaps"),
             _ => None,
         }

@@ -152,7 +152,7 @@ pub(super) async fn pause(
     if until.duration_since(from).as_hours() > 24 * PAUSE_DAYS_MAX {
         return Err(bad("until", format!("a pause ends within {PAUSE_DAYS_MAX} days")));
     }
-    if shown(&mut tx, resident).await?.pauses.len() as i64 >= PAUSES_MAX {
+    if shown(&mut tx, resident).await?.pauses.len() >= PAUSES_MAX {
         return Err(bad("from", format!("{} has {PAUSES_MAX} pauses already", whose.name)));
     }
     let pause = PauseView { id: clock::fresh_id(), fence, from, until, why: why.into_inner() };

@@ -24,7 +24,7 @@ use crate::clock;
 /// More than anybody can keep in mind about one person.
 pub const RULES_MAX: usize = 50;
 /// The same of pauses that are not over.
-pub const PAUSES_MAX: i64 = 50;
+pub const PAUSES_MAX: usize = 50;
 /// Somebody may have been away for a month before a pause is forgotten.
 const PAUSES_BACK_DAYS: i32 = 40;
 
