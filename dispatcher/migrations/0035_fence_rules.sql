@@ -56,7 +56,7 @@ create table rule_watch (
     resident_id uuid primary key references resident on delete cascade,
     wake_at timestamptz not null,
     -- Counts the version of all rules and pauses together; whoever saves says which one they saw.
-    version integer not null default 1
+    version integer not null default 0
 ) with (fillfactor = 70);
 create index rule_watch_due on rule_watch (wake_at);
 
@@ -97,7 +97,7 @@ create table rule_nudge (
 create function rules_changed() returns trigger language plpgsql as $$
 begin
     with said as (
-        select f.id, coalesce(min(case when r.expect = 'outside' then 'hazard' else 'haven' end), 'no') as by_rules
+        select f.id, coalesce(min(case when r.expect = 'outside' then 'hazard' when r.id is not null then 'haven' end), 'no') as by_rules
         from fence f left join fence_rule r on r.fence_id = f.id
         where f.id in (select fence_id from changed) group by f.id),
     known as (
@@ -113,6 +113,10 @@ create trigger fence_rule_made after insert on fence_rule
     referencing new table as changed for each statement execute function rules_changed();
 create trigger fence_rule_gone after delete on fence_rule
     referencing old table as changed for each statement execute function rules_changed();
+create trigger fence_rule_changed_from after update on fence_rule
+    referencing old table as changed for each statement execute function rules_changed();
+create trigger fence_rule_changed_to after update on fence_rule
+    referencing new table as changed for each statement execute function rules_changed();
 create function pauses_changed() returns trigger language plpgsql as $$
 begin
     perform look_at_rules(array(select distinct resident_id from changed));

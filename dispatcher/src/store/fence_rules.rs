@@ -1,6 +1,6 @@
 //! Where residents should be when: rules, pauses, what somebody was told, and when to look next. Row ↔ `domain::rules`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::fence::Standing;
 use domain::id::{FenceId, ResidentId, RuleId, TerminalId, UserId};
@@ -256,14 +256,18 @@ pub async fn replace(
         return Ok(false);
     }
     let old = sqlx::query_scalar!(
-        "delete from fence_rule r using fence f where f.id = r.fence_id and f.resident_id = $1 returning r.id",
+        "select r.id from fence_rule r join fence f on f.id = r.fence_id where f.resident_id = $1",
         resident.0
     )
     .fetch_all(&mut *conn)
     .await?;
     // What stays keeps its name, so that nobody is told of it again.
-    let ids: Vec<Uuid> =
-        rules.iter().map(|rule| rule.id.filter(|id| old.contains(id)).unwrap_or_else(clock::fresh_id)).collect();
+    let mut kept = HashSet::new();
+    let mut name = |rule: &RuleView| {
+        let known = rule.id.filter(|id| old.contains(id) && kept.insert(*id));
+        known.unwrap_or_else(clock::fresh_id)
+    };
+    let ids: Vec<Uuid> = rules.iter().map(&mut name).collect();
     let fences: Vec<Uuid> = rules.iter().map(|rule| rule.fence).collect();
     let expects: Vec<String> = rules.iter().map(|rule| rule.expect.clone()).collect();
     let days: Vec<String> = rules.iter().map(|rule| rule.days.clone()).collect();
@@ -280,7 +284,11 @@ pub async fn replace(
             now() + make_interval(secs => 0.000001 * number)
          from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::smallint[], $6::integer[], $7::integer[],
             $8::text[], $9::integer[], $10::integer[]) with ordinality
-            as said (id, fence_id, expect, days, weekdays, from_minute, until_minute, time_zone, allowed_s, grace_s, number)",
+            as said (id, fence_id, expect, days, weekdays, from_minute, until_minute, time_zone, allowed_s, grace_s, number)
+         on conflict (id) do update set fence_id = excluded.fence_id, expect = excluded.expect, days = excluded.days,
+            weekdays = excluded.weekdays, from_minute = excluded.from_minute, until_minute = excluded.until_minute,
+            time_zone = excluded.time_zone, allowed_s = excluded.allowed_s, grace_s = excluded.grace_s,
+            created_at = excluded.created_at",
         &ids,
         &fences,
         &expects,
@@ -292,6 +300,14 @@ pub async fn replace(
         &allowed,
         &graces,
         by.0,
+    )
+    .execute(&mut *conn)
+    .await?;
+    // Last, so that a fence that keeps one of its rules is never without.
+    sqlx::query!(
+        "delete from fence_rule r using fence f where f.id = r.fence_id and f.resident_id = $1 and r.id <> all($2)",
+        resident.0,
+        &ids,
     )
     .execute(&mut *conn)
     .await?;
@@ -337,7 +353,7 @@ pub async fn resume(conn: &mut PgConnection, resident: ResidentId, pause: Uuid, 
 async fn count(conn: &mut PgConnection, resident: ResidentId, by: UserId, what: &str) -> Result<(), StoreError> {
     sqlx::query!(
         "with known as (
-            insert into rule_watch (resident_id, wake_at) values ($1, clock_timestamp())
+            insert into rule_watch (resident_id, wake_at, version) values ($1, clock_timestamp(), 1)
             on conflict (resident_id) do update set version = rule_watch.version + 1)
          insert into audit (user_id, what, about, resident_id) values ($2, $3, $1::uuid::text, $1)",
         resident.0,
