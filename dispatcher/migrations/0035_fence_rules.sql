@@ -79,8 +79,9 @@ create index rule_breach_resident on rule_breach (resident_id) where over_at is 
 -- Whatever is changed of rules, pauses or fences is looked at soon.
 create function look_at_rules(residents uuid[]) returns void language sql as $$
     insert into rule_watch (resident_id, wake_at)
-    select distinct f.resident_id, clock_timestamp()
-    from fence f join fence_rule r on r.fence_id = f.id where f.resident_id = any(residents)
+    select resident_id, clock_timestamp()
+    from (select distinct f.resident_id from fence f join fence_rule r on r.fence_id = f.id
+        where f.resident_id = any(residents)) ruled
     on conflict (resident_id) do update set wake_at = least(rule_watch.wake_at, excluded.wake_at);
     -- Who has no rules any more is looked at once more, for what they were told.
     update rule_watch set wake_at = least(wake_at, clock_timestamp())
