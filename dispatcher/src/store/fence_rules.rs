@@ -389,7 +389,7 @@ pub struct Watched {
 /// Whose rules are due to be looked at, the longest overdue first, and since when.
 pub async fn due(conn: &mut PgConnection, max: i64) -> Result<Vec<(Uuid, Timestamp)>, StoreError> {
     let rows = sqlx::query!(
-        "select resident_id, wake_at from rule_watch where wake_at <= clock_timestamp() order by wake_at limit $1",
+        "select resident_id, wake_at from rule_watch where wake_at <= statement_timestamp() order by wake_at limit $1",
         max
     )
     .fetch_all(conn)
