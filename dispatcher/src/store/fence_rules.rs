@@ -660,6 +660,12 @@ pub async fn take_nudges(conn: &mut PgConnection, max: i64) -> Result<usize, Sto
     Ok(nudged.len())
 }
 
+/// Whether any fence waits for its wearer.
+pub async fn is_any_awaited(conn: &mut PgConnection) -> Result<bool, StoreError> {
+    let any = sqlx::query_scalar!(r#"select exists (select from fence where awaited_since is not null) as "any!""#);
+    Ok(any.fetch_one(conn).await?)
+}
+
 /// Begins to judge the fences whose wearers have been inside since they were drawn; the answer is how many.
 pub async fn begin_awaited(conn: &mut PgConnection) -> Result<u64, StoreError> {
     let begun = sqlx::query!(
