@@ -47,6 +47,9 @@ describe('a fence that is drawn', () => {
     const [southWest, northEast] = bounds(feature(line(outline), {}))!
     expect(distance(southWest, moved(HOME, -40, -40))).toBeLessThan(2)
     expect(distance(northEast, moved(HOME, 540, 440))).toBeLessThan(2)
+    const drawn = draftOf({ ...way, name: 'x' }).shape as unknown
+    expect(drawn).toEqual({ type: 'corridor', coordinates: along.map((at) => [...at]), half_width_m: 40 })
+    expect(copied('x', drawn as never).way?.along).toEqual(along)
     expect(missing({ ...newWay(), name: 'x' })).toBe('needs_way')
     expect(buffered([HOME, HOME], 40)).toEqual([])
   })

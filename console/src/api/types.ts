@@ -242,14 +242,24 @@ export type Shape =
   | { type: 'circle'; center: [number, number]; radius_m: number }
   | { type: 'polygon'; coordinates: [number, number][][] }
 
+/** The shape of a corridor: a line, and how far to either side of it. */
+export interface Way {
+  type: 'corridor'
+  coordinates: [number, number][]
+  half_width_m: number
+}
+
 export interface Fence {
   id: string
   name: string
-  kind: Word<'safe'>
+  /** A corridor's shape is a `Way`: nothing here draws one. */
+  kind: Word<'safe' | 'forbidden' | 'corridor'>
+  /** For so many seconds somebody may be where they should not be before anybody is told. */
+  grace_s?: number
   active: boolean
   shape: Shape
-  /** `doubtful`: one fix says outside, or nothing has been heard yet. */
-  state: Word<'inside' | 'doubtful' | 'outside'>
+  /** `suspected` to be where they should not be; `doubtful`: may be, or nothing has been heard yet. */
+  state: Word<'inside' | 'doubtful' | 'suspected' | 'outside'>
   /** Begins to be judged when its wearer has been inside. */
   awaits?: boolean
   /** `no`: always judged; the others are judged in the hours of their rules. */

@@ -1,7 +1,8 @@
 // A fence while it is being drawn. Whether it can be is the server's to say; only what cannot even be
 // asked is found here.
 
-import type { Fence, FenceDraft, Shape } from '../api/types'
+import type { Fence, FenceDraft, Shape, Way as Corridor } from '../api/types'
+import { wayOf } from './case'
 import type { LonLat } from './datum'
 import { bounds, buffered, closed, feature, line, middle, moved, opened } from './geometry'
 
@@ -45,20 +46,32 @@ export function alongWay(drawing: Drawing, way: Way): Drawing {
 
 /** A fence of somebody else's, as the beginning of one of one's own. */
 export function copied(name: string, shape: Shape): Drawing {
-  return { id: null, version: 0, name, active: true, shape: structuredClone(shape) }
+  return asWay({ id: null, version: 0, name, active: true, shape: structuredClone(shape) })
 }
 
 export function drawingOf({ id, version, name, active, shape }: Fence): Drawing {
-  return { id, version, name, active, shape }
+  return asWay({ id, version, name, active, shape })
 }
 
-export function draftOf({ name, active, shape }: Drawing): FenceDraft {
+/** What is a corridor is drawn as one. */
+function asWay(drawing: Drawing): Drawing {
+  const way = wayOf(drawing.shape)
+  return way === null ? drawing : alongWay(drawing, { along: way.coordinates, half_width_m: way.half_width_m })
+}
+
+export function draftOf({ name, active, shape, way }: Drawing): FenceDraft {
+  if (way) {
+    const corridor: Corridor = { type: 'corridor', coordinates: told(way.along), half_width_m: way.half_width_m }
+    return { name: name.trim(), active, shape: corridor as unknown as Shape }
+  }
   const whole: Shape = shape.type === 'circle' ? shape : { ...shape, coordinates: shape.coordinates.map((_, ring) => told(closed(corners(shape, ring)))).filter((ring, n) => n === 0 || ring.length > 3) }
   return { name: name.trim(), active, shape: whole }
 }
 
 /** What can be taken hold of: the corners of the outline, or of a hole, or the centre. */
 export function corners(shape: Shape, ring = 0): LonLat[] {
+  const way = wayOf(shape)
+  if (way !== null) return way.coordinates
   return shape.type === 'circle' ? [shape.center] : opened(shape.coordinates[ring] ?? [])
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use domain::fence::Shape;
 use domain::id::FenceId;
 use domain::place::Metres;
-use domain::whereabouts::{Fix, Kind, Standing, Wearer, Zone};
-use domain::word::Word;
+use domain::whereabouts::{BadArea, Fix, Kind, Standing, Wearer, Zone};
+use domain::word::Word as _;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -17,8 +18,8 @@ use uuid::Uuid;
 use super::Api;
 use super::caller::May;
 use super::errors::{ApiError, Cause};
-use super::fences::shape;
-use super::input::{At, Told, maybe_whole, word_schema};
+use super::fences::{Purpose, shape};
+use super::input::{At, Told, maybe_whole};
 use super::openapi::Unprocessable;
 use crate::access::Administer;
 use crate::store::fence_trials::{self as store, CommonFence, History};
@@ -41,9 +42,9 @@ pub(super) struct Trial {
     /// The fence that is drawn anew, when it is one that is there already.
     #[serde(default)]
     fence: Option<Uuid>,
+    /// What it is for; none: a corridor if it is drawn as one, else a safe area.
     #[serde(default)]
-    #[schema(schema_with = word_schema::<Kind>)]
-    kind: Option<String>,
+    kind: Option<Purpose>,
     /// For how many seconds they may be away without anybody being told; none: 180.
     #[serde(default, deserialize_with = "maybe_whole")]
     #[schema(minimum = 0, maximum = 86_400)]
@@ -105,7 +106,6 @@ pub(super) async fn attempt(
 ) -> Result<Json<TriedView>, ApiError> {
     let permit = api.trial_permit().await?;
     let bad = |field, why: String| ApiError::BadField { field, why };
-    let kind = trial.kind.as_deref().map_or(Ok(Kind::Safe), Kind::parse).map_err(|why| bad("kind", why.to_string()))?;
     let grace_s = trial.grace_s.unwrap_or(GRACE_S);
     if !(0..=86_400).contains(&grace_s) {
         return Err(bad("grace_s", "a number of seconds from 0 to 86400".into()));
@@ -118,7 +118,9 @@ pub(super) async fn attempt(
     let now = facts::now(&mut tx).await?;
     let since = now - SignedDuration::from_hours(24 * DAYS);
     let grace = SignedDuration::from_secs(grace_s);
-    let mut zones = vec![zone(FenceId(Uuid::nil()), kind, &Drawn::from(&drawn), grace)?];
+    let usual = if matches!(drawn, Shape::Way(_)) { Kind::Corridor } else { Kind::Safe };
+    let kind = trial.kind.map_or(usual, Kind::from);
+    let mut zones = vec![zone(FenceId(Uuid::nil()), kind, &drawn, grace)?];
     zones.extend(others(&mut tx, resident, trial.fence, grace).await?);
     tx.commit().await.map_err(StoreError::from)?;
     let history = store::history(&mut *api.conn().await?, resident, since, FIXES_MAX).await?;
@@ -135,9 +137,12 @@ pub(super) async fn attempt(
     Ok(Json(TriedView { days: DAYS, since, until: now, fixes, is_cut, count, suspicions, alerts, mended }))
 }
 
-fn zone(id: FenceId, kind: Kind, drawn: &Drawn, grace: SignedDuration) -> Result<Zone, ApiError> {
-    let area = drawn.area().map_err(|why| ApiError::BadDrawing { why: why.to_string(), places: why.places() })?;
-    Ok(Zone { id, kind, area: Arc::new(area), grace })
+fn zone(id: FenceId, kind: Kind, shape: &Shape, grace: SignedDuration) -> Result<Zone, ApiError> {
+    let bad = |why: BadArea| {
+        let places = why.places().iter().map(|place| [place.lon_deg(), place.lat_deg()]).collect();
+        ApiError::BadDrawing { why: why.to_string(), places }
+    };
+    Ok(Zone { id, kind, area: Arc::new(shape.area().map_err(bad)?), grace })
 }
 
 /// The other places where they are well.
@@ -148,8 +153,12 @@ async fn others(
     grace: SignedDuration,
 ) -> Result<Vec<Zone>, ApiError> {
     let all = fences::of_resident(conn, resident).await?;
-    let others = all.iter().filter(|fence| fence.active && Some(fence.id) != but && fence.by_rules != "hazard");
-    others.map(|fence| zone(FenceId(fence.id), Kind::Safe, &fence.shape, grace)).collect()
+    let others = all.into_iter().filter(|fence| {
+        fence.active && Some(fence.id) != but && fence.by_rules != "hazard" && fence.kind != Kind::Forbidden.as_str()
+    });
+    // What lies in the table is a shape.
+    let shapes = others.filter_map(|fence| Some((fence.id, Shape::try_from(fence.shape).ok()?)));
+    shapes.map(|(id, shape)| zone(FenceId(id), Kind::Safe, &shape, grace)).collect()
 }
 
 /// What a trial comes to.

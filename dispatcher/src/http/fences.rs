@@ -5,6 +5,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use domain::fence::Shape;
 use domain::id::FenceId;
+use domain::whereabouts::Kind;
+use domain::word::Word as _;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,11 +17,11 @@ use uuid::Uuid;
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
-use super::input::{Asked, At, Told, Words, whole};
+use super::input::{Asked, At, Told, Words, maybe_whole, whole};
 use super::once::{Creating, IdempotencyKey};
 use super::openapi::{Conflict, Unprocessable};
 use crate::access::{Administer, See};
-use crate::store::fences::{self, Drawn, FENCES_MAX, FenceView, MendView, Wanted, Whose};
+use crate::store::fences::{self, Drawn, FENCES_MAX, FenceView, GRACE_MAX_S, GRACE_S, MendView, Wanted, Whose};
 use crate::store::{StoreError, facts, fence_trials, residents};
 
 /// A fence further than this from where somebody lives is a mistake.
@@ -52,7 +54,14 @@ pub(super) async fn list(
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Draft {
     name: Words<100>,
+    /// What it is for: `corridor` for a shape that is one, and for no other. Without it, as it was; of a new one, `safe`.
+    #[serde(default)]
+    kind: Option<Purpose>,
     shape: Drawn,
+    /// For so many seconds somebody may be where they should not be before anybody is told: 0 to 86400. Without it, as it
+    /// was; of a new one, 180.
+    #[serde(default, deserialize_with = "maybe_whole")]
+    grace_s: Option<i32>,
     #[serde(default = "active")]
     active: bool,
     /// What is to be done when its wearer is outside already, or seems to be: without it the call is refused with
@@ -79,6 +88,27 @@ pub(super) struct SavedFence {
     /// What was put right in the drawing, and where.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     mended: Vec<MendView>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Purpose {
+    /// Somewhere to stay inside.
+    Safe,
+    /// Somewhere to keep away from.
+    Forbidden,
+    /// A way to keep to.
+    Corridor,
+}
+
+impl From<Purpose> for Kind {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Safe => Self::Safe,
+            Purpose::Forbidden => Self::Forbidden,
+            Purpose::Corridor => Self::Corridor,
+        }
+    }
 }
 
 const fn active() -> bool {
@@ -110,7 +140,7 @@ pub(super) async fn create(
         return Err(ApiError::TooManyFences { name: whose.name });
     }
     let when_outside = draft.when_outside;
-    let (mut wanted, mended) = draft.read(&whose)?;
+    let (mut wanted, mended) = draft.read(&whose, None)?;
     ask_if_outside(&mut tx, &whose, &mut wanted, when_outside).await?;
     let fence = fences::create(&mut tx, whose.resident, &wanted, Some(who.id())).await?;
     once.made(&mut tx, who.id(), fence.0).await?;
@@ -145,13 +175,13 @@ pub(super) async fn change(
     let mut tx = api.begin().await?;
     let whose = fences::whose(&mut tx, None, Some(fence), &who.scope).await?.ok_or(ApiError::NotFound("fence"))?;
     let when_outside = draft.when_outside;
-    let (mut wanted, mended) = draft.read(&whose)?;
     let before = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
+    let (mut wanted, mended) = draft.read(&whose, Some(&before))?;
     if before.version != version {
         return Err(ApiError::EditedMeanwhile(json!(before)));
     }
     // Who only gives it another name is asked nothing.
-    if !before.active || before.shape != Drawn::from(&wanted.shape) {
+    if !before.active || before.shape != Drawn::from(&wanted.shape) || before.kind != wanted.kind.as_str() {
         ask_if_outside(&mut tx, &whose, &mut wanted, when_outside).await?;
     }
     let is_changed = fences::change(&mut tx, whose.resident, fence, version, &wanted, who.id()).await?;
@@ -198,9 +228,23 @@ pub(super) async fn delete(
 }
 
 impl Draft {
-    fn read(self, whose: &Whose) -> Result<(Wanted, Vec<MendView>), ApiError> {
+    fn read(self, whose: &Whose, before: Option<&FenceView>) -> Result<(Wanted, Vec<MendView>), ApiError> {
         let (shape, mended) = shape(self.shape, whose)?;
-        Ok((Wanted { name: self.name.into_inner(), shape, active: self.active, awaits: false }, mended))
+        let is_way = matches!(shape, Shape::Way(_));
+        let was =
+            before.and_then(|before| Kind::parse(before.kind).ok()).filter(|was| is_way == (*was == Kind::Corridor));
+        let kind = self.kind.map(Kind::from).or(was).unwrap_or(if is_way { Kind::Corridor } else { Kind::Safe });
+        if is_way != (kind == Kind::Corridor) {
+            let why = "a corridor is drawn as a line, and every other fence as a circle or a polygon".to_owned();
+            return Err(ApiError::BadField { field: "kind", why });
+        }
+        let grace_s = self.grace_s.or(before.map(|before| before.grace_s)).unwrap_or(GRACE_S);
+        if !(0..=GRACE_MAX_S).contains(&grace_s) {
+            let why = format!("it must lie between 0 and {GRACE_MAX_S} seconds");
+            return Err(ApiError::BadField { field: "grace_s", why });
+        }
+        let (name, active) = (self.name.into_inner(), self.active);
+        Ok((Wanted { name, kind, grace_s, shape, active, awaits: false }, mended))
     }
 }
 
@@ -217,6 +261,9 @@ pub(super) fn shape(drawn: Drawn, whose: &Whose) -> Result<(Shape, Vec<MendView>
 /// What was heard longer ago does not tell where somebody is.
 const LAST_SEEN_WITHIN: SignedDuration = SignedDuration::from_hours(6);
 
+/// A position may be off by so much that does not say by how much, metres.
+const USUAL_DOUBT_M: f64 = 100.0;
+
 /// Asks what is to be done when the wearer is outside of what is wanted, unless that was said.
 async fn ask_if_outside(
     conn: &mut PgConnection,
@@ -230,17 +277,17 @@ async fn ask_if_outside(
     let now = facts::now(conn).await?;
     let seen = fence_trials::last_seen(conn, whose.resident.0, now - LAST_SEEN_WITHIN).await?;
     let Some(seen) = seen else { return Ok(()) };
-    let outside = wanted.shape.distance(seen.place);
-    let doubt = seen.accuracy.unwrap_or_else(|| domain::fence::usual_accuracy(seen.source));
-    if outside <= doubt {
+    // Off a way is where people are mostly.
+    let area = wanted.shape.area().ok().filter(|_| wanted.kind != Kind::Corridor);
+    let Some(from_edge) = area.map(|area| area.distance(seen.place).0) else { return Ok(()) };
+    let outside = if wanted.kind == Kind::Forbidden { -from_edge } else { from_edge };
+    if outside <= seen.accuracy.map_or(USUAL_DOUBT_M, |accuracy| accuracy.0) {
         return Ok(());
     }
     match when_outside {
-        None => Err(ApiError::WearerOutside {
-            name: whose.name.clone(),
-            distance_m: outside.0.round(),
-            at: seen.received_at,
-        }),
+        None => {
+            Err(ApiError::WearerOutside { name: whose.name.clone(), distance_m: outside.round(), at: seen.received_at })
+        }
         Some(WhenOutside::Alert) => Ok(()),
         Some(WhenOutside::Wait) => {
             (wanted.active, wanted.awaits) = (false, true);

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use domain::fence::Standing;
 use domain::id::{FenceId, ResidentId, RuleId, TerminalId, UserId};
 use domain::rules::Over;
 use domain::rules::{
     Asks, BadRule, Belief, Breach, Calendar, Days, Expect, Hours, Pause, Relation, Rule, Span, Weekdays,
 };
+use domain::whereabouts::Standing;
 use domain::word::Word as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -18,7 +18,8 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{StoreError, fences};
+use super::StoreError;
+use super::fences::{self, Stands};
 use crate::clock;
 
 /// More than anybody can keep in mind about one person.
@@ -471,20 +472,28 @@ async fn believed(
     conn: &mut PgConnection,
     residents: &[Uuid],
 ) -> Result<Vec<(ResidentId, TerminalId, Vec<(FenceId, Belief)>)>, StoreError> {
-    let of = |standing: &Standing| match standing {
-        Standing::Outside { since, .. } => Belief::Outside { since: *since },
-        Standing::Inside | Standing::Doubtful { .. } => Belief::Inside { since: None },
+    let hazards: HashSet<Uuid> =
+        sqlx::query_scalar!("select id from fence where resident_id = any($1) and by_rules = 'hazard'", residents)
+            .fetch_all(&mut *conn)
+            .await?
+            .into_iter()
+            .collect();
+    let of = |stands: Stands| {
+        let belief = match (hazards.contains(&stands.fence), stands.standing) {
+            (false, Standing::Confirmed) => Belief::Outside { since: stands.since.unwrap_or(Timestamp::UNIX_EPOCH) },
+            (false, _) => Belief::Inside { since: None },
+            // On the wrong side of the edge of a place to stay away from: within it.
+            (true, Standing::Confirmed) => Belief::Inside { since: stands.since },
+            (true, _) => Belief::Outside { since: Timestamp::UNIX_EPOCH },
+        };
+        (FenceId(stands.fence), belief)
     };
     let worn = fences::worn(conn, residents).await?;
-    Ok(worn
-        .into_iter()
-        .map(|worn| {
-            let beliefs = worn.beliefs.filter(|beliefs| beliefs.of == worn.version && worn.since <= beliefs.at);
-            let each = beliefs.map(|beliefs| beliefs.each).unwrap_or_default();
-            let each = each.iter().map(|(fence, standing)| (*fence, of(standing))).collect();
-            (worn.resident, worn.terminal, each)
-        })
-        .collect())
+    let each = worn.into_iter().map(|worn| {
+        let beliefs = worn.stands.into_iter().map(of).collect();
+        (worn.resident, worn.terminal, beliefs)
+    });
+    Ok(each.collect())
 }
 
 /// Of two terminals the one that is farther out.
@@ -674,7 +683,7 @@ pub async fn begin_awaited(conn: &mut PgConnection) -> Result<u64, StoreError> {
          where f.awaited_since is not null and a.resident_id = f.resident_id and a.until is null
             and s.place_received_at > greatest(f.awaited_since, a.since) and coalesce(s.place_accuracy_m, 0) <= 200
             and case when f.radius_m is null then st_covers(f.area, s.place)
-                else st_dwithin(f.area, s.place, f.radius_m) end"
+                else st_dwithin(f.area, s.place, f.radius_m) end = (f.kind <> 'forbidden')"
     )
     .execute(conn)
     .await?;

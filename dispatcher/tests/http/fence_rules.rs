@@ -27,7 +27,7 @@ async fn save(house: &House, admin: &Caller, version: i64, rules: Value) -> Answ
 /// What the intake believes of a fence, as it would have written it a quarter of an hour ago.
 async fn believe(house: &House, fence: uuid::Uuid, standing: &str) {
     let belief = match standing {
-        "outside" => json!([{ "fence": fence, "standing": "outside", "since": "2026-01-01T00:00:00Z" }]),
+        "outside" => json!([{ "fence": fence, "standing": "confirmed", "since": "2026-01-01T00:00:00Z" }]),
         _ => json!([{ "fence": fence, "standing": "inside" }]),
     };
     sqlx::query(

@@ -24,10 +24,11 @@ async fn a_fence_is_drawn_seen_changed_and_deleted(pool: PgPool) {
     let house = House::open(pool).await;
     let admin = house.log_in("admin").await;
     // Not closed: closed by us.
-    let made = draw(&house, &admin, polygon(&[[112.93, 28.22], [112.95, 28.22], [112.95, 28.24]])).await;
+    let made =
+        draw(&house, &admin, polygon(&[[112.93, 28.22], [112.95, 28.22], [112.95, 28.24], [112.93, 28.24]])).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
     assert_eq!((&made.body["name"], &made.body["active"]), (&json!("家附近"), &json!(true)));
-    let ring = json!([[[112.93, 28.22], [112.95, 28.22], [112.95, 28.24], [112.93, 28.22]]]);
+    let ring = json!([[[112.93, 28.22], [112.95, 28.22], [112.95, 28.24], [112.93, 28.24], [112.93, 28.22]]]);
     assert_eq!(made.body["shape"], json!({ "type": "polygon", "coordinates": ring }));
     // Nothing has been heard yet.
     assert_eq!(made.body["state"], "doubtful");
@@ -61,6 +62,50 @@ async fn a_fence_is_drawn_seen_changed_and_deleted(pool: PgPool) {
         .await
         .unwrap();
     assert_eq!(written, ["fence_made", "fence_changed", "fence_deleted"]);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_place_to_keep_away_from_and_a_way_to_keep_to_are_fences_too(pool: PgPool) {
+    let house = House::open(pool).await;
+    let admin = house.log_in("admin").await;
+    let path = format!("/api/v1/residents/{}/fences", house.resident);
+    let way = json!({ "type": "corridor", "coordinates": [[112.938, 28.228], [112.94, 28.23]], "half_width_m": 40.0 });
+    let made = draw(&house, &admin, way.clone()).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    assert_eq!(
+        (&made.body["kind"], &made.body["grace_s"], &made.body["shape"]),
+        (&json!("corridor"), &json!(180), &way)
+    );
+    let river = json!({
+        "name": "浏阳河", "kind": "forbidden", "grace_s": 60, "shape": circle(112.95, 28.228, 100.0),
+    });
+    let made = house.post(&admin, &path, river.clone()).await;
+    assert_eq!((made.status, &made.body["kind"]), (StatusCode::CREATED, &json!("forbidden")), "{made:?}");
+    // Whoever does not say it changes neither.
+    let path_of = format!("/api/v1/fences/{}", made.body["id"].as_str().unwrap());
+    let change = json!({ "name": "捞刀河", "version": 1, "shape": circle(112.95, 28.228, 150.0) });
+    let changed = house.call(&admin, Method::PUT, &path_of, Some(change)).await;
+    assert_eq!(
+        (&changed.body["name"], &changed.body["kind"], &changed.body["grace_s"]),
+        (&json!("捞刀河"), &json!("forbidden"), &json!(60)),
+        "{changed:?}"
+    );
+    let narrow = json!({ "type": "corridor", "coordinates": way["coordinates"], "half_width_m": 5.0 });
+    let refused = [
+        (json!({ "name": "路", "kind": "safe", "shape": way }), "kind"),
+        (json!({ "name": "河", "kind": "corridor", "shape": river["shape"] }), "kind"),
+        (json!({ "name": "河", "grace_s": -1, "shape": river["shape"] }), "grace_s"),
+        (json!({ "name": "河", "grace_s": 86_401, "shape": river["shape"] }), "grace_s"),
+        (json!({ "name": "路", "shape": narrow }), "shape"),
+    ];
+    for (body, field) in refused {
+        let answer = house.post(&admin, &path, body).await;
+        assert_eq!(
+            (answer.status, &answer.body["error"]["field"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!(field)),
+            "{answer:?}"
+        );
+    }
 }
 
 #[sqlx::test(migrations = "./migrations")]
