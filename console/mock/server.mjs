@@ -325,6 +325,20 @@ function commandsOf(of, told, by) {
   }
   return { commands, may_listen_in: false }
 }
+const RULES = new Map()
+/** Two sides that cross, as the dispatcher says it: with the place. */
+function checkDrawing(shape) {
+  const ring = shape.type === 'polygon' ? shape.coordinates[0] : []
+  const turn = (a, b, c) => (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+  for (let one = 0; one + 1 < ring.length; one++)
+    for (let other = one + 2; other + 1 < ring.length; other++) {
+      const [a, b, c, d] = [ring[one], ring[one + 1], ring[other], ring[other + 1]]
+      if (turn(a, b, c) * turn(a, b, d) >= 0 || turn(c, d, a) * turn(c, d, b) >= 0) continue
+      const share = turn(c, d, a) / (turn(c, d, a) - turn(c, d, b))
+      const at = [a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1])]
+      raise(Object.assign(new Wrong(422, 'bad_field', 'shape: the outline crosses or touches itself in 1 places'), { field: 'shape', more: { where: { type: 'MultiPoint', coordinates: [at] } } }))
+    }
+}
 const fencesOf = (resident) => [...FENCES.values()].filter((fence) => fence.of === resident)
 
 /** Everything of a case that has a place. */
@@ -625,8 +639,32 @@ async function answer(request, response, url) {
     }
     if (act === 'check-ins') return json(request.method === 'POST' ? 201 : 200, checkIns(id))
     if (act === 'refusals') return json(200, { refusals: [], visitors: [] })
+    if (act === 'fence-rules') {
+      const held = RULES.get(id) ?? { version: 0, time_zone: 'Asia/Shanghai', rules: [], pauses: [] }
+      if (request.method === 'PUT') {
+        const clash = body.rules.findIndex((one, n) => body.rules.slice(0, n).some((other) => other.fence === one.fence && (other.expect === 'outside') !== (one.expect === 'outside')))
+        if (clash > 0) raise(Object.assign(new Wrong(422, 'bad_rules', 'somebody cannot be inside and outside of the same fence at the same time', 'in_and_out'), { more: { rules: [0, clash] } }))
+        RULES.set(id, { ...held, version: held.version + 1, rules: body.rules.map((rule) => ({ ...rule, id: rule.id ?? randomUUID() })) })
+        fencesOf(id).forEach((fence) => (fence.by_rules = body.rules.some((rule) => rule.fence === fence.id) ? 'haven' : 'no'))
+      }
+      return json(200, RULES.get(id) ?? held)
+    }
+    if (act === 'fence-pauses') {
+      const held = RULES.get(id) ?? { version: 0, time_zone: 'Asia/Shanghai', rules: [], pauses: [] }
+      RULES.set(id, { ...held, version: held.version + 1, pauses: [...held.pauses, { id: randomUUID(), ...body }] })
+      return json(201, RULES.get(id))
+    }
+    if (path.endsWith('/fences/common')) return json(200, { fences: [{ name: '月湖公园', residents: 12, shape: FENCES.get('f2').shape }, { name: '社区', residents: 5, shape: { type: 'circle', center: [112.9505, 28.2405], radius_m: 600 } }] })
+    if (path.endsWith('/fences/try')) {
+      checkDrawing(body.shape)
+      const alert = (days, why) => ({ left_at: inSeconds(-86400 * days), told_at: inSeconds(-86400 * days + 340), back_at: inSeconds(-86400 * days + 2400), beyond_m: 139, chance: 0.994, why })
+      return json(200, { days: 30, fixes: 8412, is_cut: false, count: 2, suspicions: 5, mended: [], alerts: [alert(12, 'confirmed: 139 m beyond the edge, 99.4 % sure that they are outside'), alert(3, 'confirmed: 212 m beyond the edge, 99.9 % sure that they are outside')] })
+    }
     if (request.method === 'GET') return json(200, { fences: fencesOf(id) })
-    const fence = { ...body, kind: 'safe', id: randomUUID(), of: id, version: 1, state: 'doubtful' }
+    checkDrawing(body.shape)
+    if (body.active && !body.when_outside && body.shape.type === 'polygon') raise(Object.assign(new Wrong(409, 'refused', 'outside', 'wearer_outside'), { more: { choices: { when_outside: ['alert', 'wait'], distance_m: 740, at: inSeconds(-210) } } }))
+    const awaits = body.when_outside === 'wait'
+    const fence = { ...body, active: body.active && !awaits, awaits, kind: 'safe', id: randomUUID(), of: id, version: 1, state: 'doubtful' }
     FENCES.set(fence.id, fence)
     return json(201, fence)
   }
@@ -698,7 +736,7 @@ const server = createServer(async (request, response) => {
     const status = error.status ?? 500
     if (status === 500) console.error(error)
     response.writeHead(status, { 'content-type': 'application/json' })
-    response.end(JSON.stringify({ error: { code: error.code ?? 'internal', message: error.message, reason: error.reason, current: error.current } }))
+    response.end(JSON.stringify({ error: { code: error.code ?? 'internal', message: error.message, reason: error.reason, current: error.current, field: error.field, ...error.more } }))
   }
 })
 server.listen(Number(process.env.YDT_MOCK_PORT ?? 8470), '127.0.0.1', () => {

@@ -29,6 +29,7 @@ pub mod photo;
 mod planner;
 mod positions;
 pub mod presence;
+pub mod rules;
 pub mod start;
 pub mod store;
 pub mod ticker;

@@ -21,6 +21,7 @@ pub mod order;
 pub mod place;
 pub mod presence;
 pub mod press;
+pub mod rules;
 pub mod score;
 pub mod whereabouts;
 pub mod word;

@@ -23,8 +23,13 @@ import type {
   ContractDraft,
   Detail,
   Doors,
+  CommonFence,
   Fence,
   FenceDraft,
+  FencePause,
+  FenceRule,
+  FenceRules,
+  FenceTrial,
   Ledger,
   Floors,
   HolidayDraft,
@@ -42,9 +47,11 @@ import type {
   Resident,
   ResidentDraft,
   ResidentFound,
+  SavedFence,
   ScoreCards,
   ServiceCall,
   Session,
+  Shape,
   Shift,
   Silence,
   Summary,
@@ -54,6 +61,13 @@ import type {
   TroubledTerminal,
   Wish,
 } from './types'
+
+/** What a refusal says beside its sentence. */
+export interface Refusal {
+  where?: { coordinates: [number, number][] }
+  rules?: number[]
+  choices?: { when_outside: string[]; distance_m: number; at: string }
+}
 
 /** Why a call did not do what was asked. `unreachable`: nobody answered. */
 export class ApiError extends Error {
@@ -66,6 +80,8 @@ export class ApiError extends Error {
     readonly current?: unknown,
     /** Which field of the body cannot be. */
     readonly field?: string,
+    /** What else the answer says of it: where on the map, which rules, what can be chosen. */
+    readonly more: Refusal = {},
   ) {
     super(message)
     this.name = 'ApiError'
@@ -151,9 +167,10 @@ async function readError(response: Response): Promise<ApiError> {
   let reason: string | undefined
   let current: unknown
   let field: string | undefined
+  let more: Refusal = {}
   try {
     const body = (await response.json()) as {
-      error?: { code?: string; message?: string; reason?: string; current?: unknown; field?: string }
+      error?: { code?: string; message?: string; reason?: string; current?: unknown; field?: string } & Refusal
       reason?: string
     }
     code = body.error?.code ?? code
@@ -161,11 +178,12 @@ async function readError(response: Response): Promise<ApiError> {
     reason = body.error?.reason ?? body.reason
     current = body.error?.current
     field = body.error?.field
+    more = { where: body.error?.where, rules: body.error?.rules, choices: body.error?.choices }
   } catch {
     // Not ours: a proxy's page. The status says enough.
     if (response.status === 503 || response.status === 502 || response.status === 504) code = 'unavailable'
   }
-  return new ApiError(response.status, code, message, reason, current, field)
+  return new ApiError(response.status, code, message, reason, current, field, more)
 }
 
 function post<T>(path: string, body: unknown = {}, key?: string): Promise<T> {
@@ -322,9 +340,20 @@ export const locate = (id: string, reason: string) =>
   post<{ place: Place | null }>(`/residents/${encodeURIComponent(id)}/locate`, { reason })
 export const fences = (resident: string) => call<{ fences: Fence[] }>(`/residents/${encodeURIComponent(resident)}/fences`)
 export const addFence = (resident: string, draft: FenceDraft, key: string) =>
-  post<Fence>(`/residents/${encodeURIComponent(resident)}/fences`, draft, key)
+  post<SavedFence>(`/residents/${encodeURIComponent(resident)}/fences`, draft, key)
 export const saveFence = (id: string, version: number, draft: FenceDraft) =>
-  call<Fence>(`/fences/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
+  call<SavedFence>(`/fences/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
+export const tryFence = (resident: string, shape: Shape, fence: string | null) =>
+  post<FenceTrial>(`/residents/${encodeURIComponent(resident)}/fences/try`, { shape, fence })
+export const commonFences = (resident: string) =>
+  call<{ fences: CommonFence[] }>(`/residents/${encodeURIComponent(resident)}/fences/common`)
+export const fenceRules = (resident: string) => call<FenceRules>(`/residents/${encodeURIComponent(resident)}/fence-rules`)
+export const saveFenceRules = (resident: string, version: number, rules: FenceRule[]) =>
+  call<FenceRules>(`/residents/${encodeURIComponent(resident)}/fence-rules`, { method: 'PUT', body: { version, rules } })
+export const pauseFences = (resident: string, pause: Omit<FencePause, 'id'>) =>
+  post<FenceRules>(`/residents/${encodeURIComponent(resident)}/fence-pauses`, pause)
+export const resumeFences = (pause: string) =>
+  call<FenceRules>(`/fence-pauses/${encodeURIComponent(pause)}`, { method: 'DELETE' })
 /** Deletes the version that was seen, and no newer one. */
 export const removeFence = (id: string, version: number) =>
   call<void>(`/fences/${encodeURIComponent(id)}?version=${version}`, { method: 'DELETE' })

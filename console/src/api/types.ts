@@ -242,15 +242,85 @@ export type Shape =
   | { type: 'circle'; center: [number, number]; radius_m: number }
   | { type: 'polygon'; coordinates: [number, number][][] }
 
+/** The shape of a corridor: a line, and how far to either side of it. */
+export interface Way {
+  type: 'corridor'
+  coordinates: [number, number][]
+  half_width_m: number
+}
+
 export interface Fence {
   id: string
   name: string
-  kind: Word<'safe'>
+  /** A corridor's shape is a `Way`: nothing here draws one. */
+  kind: Word<'safe' | 'forbidden' | 'corridor'>
+  /** For so many seconds somebody may be where they should not be before anybody is told. */
+  grace_s?: number
   active: boolean
   shape: Shape
-  /** `doubtful`: one fix says outside, or nothing has been heard yet. */
-  state: Word<'inside' | 'doubtful' | 'outside'>
+  /** `suspected` to be where they should not be; `doubtful`: may be, or nothing has been heard yet. */
+  state: Word<'inside' | 'doubtful' | 'suspected' | 'outside'>
+  /** Begins to be judged when its wearer has been inside. */
+  awaits?: boolean
+  /** `no`: always judged; the others are judged in the hours of their rules. */
+  by_rules?: Word<'no' | 'haven' | 'hazard'>
   version: number
+}
+
+/** Something in a drawing that the server put right, and where. */
+export interface FenceMend {
+  what: Word<'doubled' | 'uncurled' | 'turned'>
+  at: [number, number]
+}
+export type SavedFence = Fence & { mended?: FenceMend[] }
+
+/** What a fence would have raised in the last days. */
+export interface FenceTrial {
+  days: number
+  fixes: number
+  /** There were more positions than can be judged in a trial. */
+  is_cut: boolean
+  count: number
+  suspicions: number
+  alerts: { left_at: string; told_at: string; back_at: string | null; beyond_m: number; chance: number; why: string }[]
+  mended: FenceMend[]
+}
+
+export interface CommonFence {
+  name: string
+  shape: Shape
+  residents: number
+}
+
+/** What is expected of a resident and a fence by the calendar. */
+export interface FenceRule {
+  id?: string | null
+  fence: string
+  expect: Word<'inside' | 'outside' | 'not_leave' | 'not_away'>
+  days: Word<'every' | 'working' | 'off' | 'weekdays'>
+  /** A bit for each day, the lowest Monday's. */
+  weekdays?: number | null
+  from_minute: number
+  until_minute: number
+  /** By the clock of the fence's place; null: of where the resident lives. */
+  time_zone?: string | null
+  allowed_s: number
+  grace_s: number
+}
+
+export interface FencePause {
+  id: string
+  fence: string | null
+  from: string
+  until: string
+  why: string
+}
+
+export interface FenceRules {
+  version: number
+  time_zone: string
+  rules: FenceRule[]
+  pauses: FencePause[]
 }
 
 export interface Offer {
@@ -464,7 +534,10 @@ export interface OwnOffers {
 }
 
 /** What a person may change of a fence. */
-export type FenceDraft = Pick<Fence, 'name' | 'active' | 'shape'>
+export type FenceDraft = Pick<Fence, 'name' | 'active' | 'shape'> & {
+  /** What is to be done when the wearer is outside of it already. */
+  when_outside?: 'alert' | 'wait'
+}
 
 /** Features of a map; `more`: there are more than these. */
 export type MapFeatures = FeatureCollection & { more?: boolean }

@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 
 use super::{
     Api, access_points, aftercare, appointments, centre, checkins, clocks, commands, contracts, deliveries, doors,
-    drills, fences, health, incidents, ladders, live, map, offers, openapi, orders, push, records, refusals, residents,
-    responders, scores, sessions, silence, site,
+    drills, fence_rules, fence_trials, fences, health, incidents, ladders, live, map, offers, openapi, orders, push,
+    records, refusals, residents, responders, scores, sessions, silence, site,
 };
 use crate::photo;
 
@@ -109,6 +109,11 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(fences::create))
         .routes(routes!(fences::change))
         .routes(routes!(fences::delete))
+        .routes(routes!(fence_trials::attempt))
+        .routes(routes!(fence_trials::common))
+        .routes(routes!(fence_rules::list, fence_rules::change))
+        .routes(routes!(fence_rules::pause))
+        .routes(routes!(fence_rules::resume))
         .routes(routes!(live::follow))
         .routes(routes!(offers::list))
         .routes(routes!(offers::follow))

@@ -2,7 +2,7 @@
 //!
 //! An open command always has a time at which it is looked at again. Locks are taken in the order incident, command.
 
-use domain::id::{IncidentId, TerminalId, UserId};
+use domain::id::{IncidentId, ResidentId, TerminalId, UserId};
 use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx as _;
 use serde::Serialize;
@@ -28,6 +28,10 @@ const LEASE: SignedDuration = SignedDuration::from_secs(10);
 const ANSWER_MAX: usize = 500;
 /// How often somebody who called for help is to tell where they are, and for how long.
 const FOLLOWED: Command = Command::Burst { every_s: 10, for_s: 600 };
+/// How often somebody who may have wandered off is: what is measured sooner after another shares its errors.
+const WATCHED: Command = Command::Burst { every_s: 20, for_s: 300 };
+/// Nobody is asked so again this soon.
+const WATCHED_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// For how long after it was asked for a command is worth something.
 const fn good_for(command: &Command) -> SignedDuration {
@@ -177,6 +181,61 @@ pub async fn follow(conn: &mut PgConnection, incidents: &[Uuid], now: Timestamp)
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Somebody who may be where they should not be.
+#[derive(Debug, Clone)]
+pub struct Suspected {
+    /// Their terminal.
+    pub terminal: TerminalId,
+    /// Who.
+    pub resident: ResidentId,
+    /// Why it is thought.
+    pub why: String,
+}
+
+/// Has the terminals of those who may have wandered off tell more, before anybody is woken. Whoever was asked lately, or
+/// has too much to do, is not asked again. Tells how many were.
+pub async fn watch(conn: &mut PgConnection, suspected: &[Suspected], now: Timestamp) -> Result<u64, StoreError> {
+    if suspected.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<Uuid> = suspected.iter().map(|_| clock::fresh_id()).collect();
+    let terminals: Vec<i64> = suspected.iter().map(|suspected| suspected.terminal.0).collect();
+    let residents: Vec<Uuid> = suspected.iter().map(|suspected| suspected.resident.0).collect();
+    let whys: Vec<String> = suspected.iter().map(|suspected| clean_text(suspected.why.clone())).collect();
+    // As in `ask`, in order, so that two batches cannot wait for each other.
+    sqlx::query!(
+        r#"select pg_advisory_xact_lock(hash) as "locked!: sqlx::types::JsonValue"
+           from (select distinct hashtextextended('command', terminal) as hash from unnest($1::bigint[]) terminal order by 1)
+            ordered"#,
+        &terminals
+    )
+    .execute(&mut *conn)
+    .await?;
+    let asked = sqlx::query!(
+        "insert into command (id, terminal_id, resident_id, number, command, why, asked_at, not_after, next_try_at)
+         select s.id, s.terminal_id, s.resident_id,
+            coalesce((select number from command where terminal_id = s.terminal_id order by seq desc limit 1), 0) % 65535 + 1,
+            $5, s.why, $6, $7, $6
+         from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[]) as s (id, terminal_id, resident_id, why)
+         where not exists (select from command c where c.terminal_id = s.terminal_id and c.word = $8
+                and c.asked_at > $9 and c.state in ('queued', 'sent', 'done'))
+            and (select count(*) from command where terminal_id = s.terminal_id and ended_at is null) < $10",
+        &ids,
+        &terminals,
+        &residents,
+        &whys,
+        clean(serde_json::to_value(&WATCHED).unwrap_or_default()),
+        now.to_sqlx(),
+        (now + good_for(&WATCHED)).to_sqlx(),
+        WATCHED.word(),
+        (now - WATCHED_AGAIN_AFTER).to_sqlx(),
+        WAITING_MAX,
+    )
+    .execute(conn)
+    .await?;
+    Ok(asked.rows_affected())
 }
 
 /// A terminal and whoever wears it.

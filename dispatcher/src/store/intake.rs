@@ -15,7 +15,7 @@ use uuid::Uuid;
 use wire::report::{Doubt, Event, Heard, Report, Session};
 use wire::topics::Lane;
 
-use super::fences::Beliefs;
+use super::fences::{Beliefs, Believed};
 use super::timeline::Head;
 use super::{StoreError, positions};
 
@@ -111,7 +111,7 @@ pub async fn meet(
 ) -> Result<(HashMap<String, Wearer>, HashMap<TerminalId, Locked>), StoreError> {
     let rows = sqlx::query!(
         r#"select w.serial, w.terminal_id, w.resident_id, w.serving_node, w.canary, w.since, w.fences_version,
-            s.ctid::text as "row!", s.place_received_at, s.beliefs::text, s.beliefs_of, s.believed_at, s.newest_at
+            s.ctid::text as "row!", s.place_received_at, s.beliefs_of, s.believed_at, s.whereabouts
          from wearer w join terminal_state s on s.terminal_id = w.terminal_id
          where w.serial = any($1) order by w.terminal_id for update of s"#,
         serials
@@ -121,7 +121,7 @@ pub async fn meet(
     let (mut wearers, mut locked) = (HashMap::with_capacity(rows.len()), HashMap::with_capacity(rows.len()));
     for row in rows {
         let terminal = TerminalId(row.terminal_id);
-        let beliefs = Beliefs::read(row.beliefs, row.beliefs_of, row.believed_at, row.newest_at);
+        let beliefs = Beliefs::read(row.beliefs_of, row.believed_at, row.whereabouts);
         locked.insert(
             terminal,
             Locked { row: row.row, placed_at: row.place_received_at.map(jiff_sqlx::Timestamp::to_jiff), beliefs },
@@ -503,8 +503,8 @@ pub struct State {
     pub checked_in_at: Option<Timestamp>,
     /// Its last position.
     pub place: Option<PlacedFix>,
-    /// What is believed of its wearer's fences.
-    pub beliefs: Option<Beliefs>,
+    /// What is believed of its wearer's whereabouts.
+    pub believed: Option<Believed>,
     /// What it heard around it, and when.
     pub surroundings: Option<(Value, Timestamp)>,
 }
@@ -520,16 +520,9 @@ impl State {
             steps: None,
             checked_in_at: None,
             place: None,
-            beliefs: None,
+            believed: None,
             surroundings: None,
         }
-    }
-
-    /// What is believed, unless the row says the same already.
-    fn beliefs_if_new(&self, Locked { beliefs: before, .. }: &Locked) -> Option<Value> {
-        let beliefs = self.beliefs.as_ref()?;
-        let is_known = before.as_ref().is_some_and(|before| before.each == beliefs.each);
-        (!is_known).then(|| beliefs.write())
     }
 }
 
@@ -558,12 +551,12 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
         places.iter().map(|place| place.map(|fix| fix.was_at.to_sqlx())).collect();
     let device: Vec<Option<jiff_sqlx::Timestamp>> =
         places.iter().map(|place| place.and_then(|fix| fix.device_at).map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
-    let beliefs: Vec<Option<Value>> = noted.iter().map(|(locked, state)| state.beliefs_if_new(locked)).collect();
-    let beliefs_of: Vec<Option<i32>> = states().map(|state| Some(state.beliefs.as_ref()?.of)).collect();
-    let believed: Vec<Option<jiff_sqlx::Timestamp>> =
-        states().map(|state| Some(state.beliefs.as_ref()?.at.to_sqlx())).collect();
-    let newest: Vec<Option<jiff_sqlx::Timestamp>> =
-        states().map(|state| Some(state.beliefs.as_ref()?.newest?.to_sqlx())).collect();
+    let believed = || states().map(|state| state.believed.as_ref());
+    let beliefs: Vec<Option<Value>> = believed().map(|believed| believed?.stands.clone()).collect();
+    let beliefs_of: Vec<Option<i32>> = believed().map(|believed| Some(believed?.of)).collect();
+    let believed_at: Vec<Option<jiff_sqlx::Timestamp>> =
+        believed().map(|believed| Some(believed?.at.to_sqlx())).collect();
+    let whereabouts: Vec<Option<&[u8]>> = believed().map(|believed| believed?.state.as_deref()).collect();
     // What was kept while there was no connection may come after what was measured later.
     let newer: Vec<bool> = noted
         .iter()
@@ -615,7 +608,7 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
             beliefs = coalesce(n.beliefs, s.beliefs),
             beliefs_of = coalesce(n.beliefs_of, s.beliefs_of),
             believed_at = coalesce(n.believed_at, s.believed_at),
-            newest_at = coalesce(n.newest_at, s.newest_at),
+            whereabouts = coalesce(n.whereabouts, s.whereabouts),
             surroundings = coalesce(n.surroundings, s.surroundings),
             surrounded_at = coalesce(n.surrounded_at, s.surrounded_at)
          from (select told.*, st_setsrid(st_makepoint(lon, lat), 4326)::geography as place,
@@ -623,10 +616,10 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
             case when source = 'gnss' then greatest($22, 2 * accuracy_m) end as reach_m
          from unnest($1::text[], $2::timestamptz[], $3::smallint[], $4::boolean[], $5::timestamptz[], $6::float8[],
             $7::float8[], $8::float8[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::jsonb[], $13::integer[],
-            $14::timestamptz[], $15::timestamptz[], $16::jsonb[], $17::timestamptz[], $18::boolean[], $19::boolean[],
+            $14::timestamptz[], $15::bytea[], $16::jsonb[], $17::timestamptz[], $18::boolean[], $19::boolean[],
             $20::bigint[])
             as told (row, heard_at, battery_pct, worn, checked_in_at, lon, lat, accuracy_m, source, placed_at, device_at,
-                beliefs, beliefs_of, believed_at, newest_at, surroundings, surrounded_at, is_newer, charging, steps)
+                beliefs, beliefs_of, believed_at, whereabouts, surroundings, surrounded_at, is_newer, charging, steps)
          offset 0) n
          where s.ctid = n.row::tid",
         &rows,
@@ -642,8 +635,8 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
         &device as &[Option<jiff_sqlx::Timestamp>],
         &beliefs as &[Option<Value>],
         &beliefs_of as &[Option<i32>],
-        &believed as &[Option<jiff_sqlx::Timestamp>],
-        &newest as &[Option<jiff_sqlx::Timestamp>],
+        &believed_at as &[Option<jiff_sqlx::Timestamp>],
+        &whereabouts as &[Option<&[u8]>],
         &surroundings as &[Option<Value>],
         &surrounded as &[Option<jiff_sqlx::Timestamp>],
         &newer,

@@ -24,6 +24,8 @@ pub mod directory;
 pub mod doors;
 pub mod drills;
 pub mod facts;
+pub mod fence_rules;
+pub mod fence_trials;
 pub mod fences;
 pub mod handovers;
 pub mod incidents;

@@ -98,6 +98,8 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
     let fence = json!({
         "name": "家", "version": 1, "shape": { "type": "circle", "center": [112.938, 28.228], "radius_m": 300.0 },
     });
+    let tried = json!({ "shape": fence["shape"] });
+    let pause = json!({ "from": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z", "why": "x" });
     let record = json!({
         "version": 1, "name": "陈秀英", "sex": null, "born_in": null, "phone": null, "category": null, "address": "x",
         "door_access": null, "home": null, "medical_card": null, "medical_risk": false, "contacts": [], "wants_sex": null,
@@ -193,6 +195,12 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/residents/{id}/fences", May::Administrators, fence.clone()),
         (Method::PUT, "/api/v1/fences/{id}", May::Administrators, fence),
         (Method::DELETE, "/api/v1/fences/{id}", May::Administrators, Value::Null),
+        post("/api/v1/residents/{id}/fences/try", May::Administrators, tried),
+        get("/api/v1/residents/{id}/fences/common", May::Administrators),
+        get("/api/v1/residents/{id}/fence-rules", May::Seers),
+        (Method::PUT, "/api/v1/residents/{id}/fence-rules", May::Administrators, json!({ "version": 0, "rules": [] })),
+        post("/api/v1/residents/{id}/fence-pauses", May::Administrators, pause),
+        (Method::DELETE, "/api/v1/fence-pauses/{id}", May::Administrators, Value::Null),
         get("/api/v1/live", May::Seers),
         get("/api/v1/offers", May::Responders),
         get("/api/v1/offers/live", May::Responders),
@@ -315,6 +323,7 @@ fn thing(path: &str, things: &Things) -> String {
         Some("incidents") => things.incident,
         Some("residents") => things.resident,
         Some("fences") => things.fence,
+        Some("fence-pauses") => things.pause,
         Some("handovers") => things.handover,
         Some("deliveries") => things.delivery,
         Some("providers") => things.provider,
@@ -339,6 +348,7 @@ struct Things {
     incident: uuid::Uuid,
     resident: uuid::Uuid,
     fence: uuid::Uuid,
+    pause: uuid::Uuid,
     handover: uuid::Uuid,
     delivery: uuid::Uuid,
     provider: uuid::Uuid,
@@ -379,6 +389,8 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
             (id, node_id, class, days, from_minute, until_minute, acts, afters_s, whens, every_s)
         select gen_random_uuid(), serving_node, 'welfare', 'every', 0, 1440, '{operators,everybody}', '{0,60}',
             '{always,always}', 60 from resident returning id";
+    let pause = "insert into fence_pause (id, resident_id, begins_at, ends_at, why)
+        select gen_random_uuid(), id, now(), now() + interval '1 day', 'x' from resident returning id";
     let shift = "insert into shift (id, responder_id, during)
         select gen_random_uuid(), id, tstzrange(now(), now() + interval '1 hour') from responder limit 1 returning id";
     house
@@ -394,6 +406,7 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
         incident: incident.0,
         resident: house.resident.0,
         fence: house.fence().await,
+        pause: house.scalar(pause).await,
         handover: house.scalar("select id from handover").await,
         delivery,
         provider,

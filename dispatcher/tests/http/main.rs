@@ -13,6 +13,7 @@ mod contracts;
 mod deliveries;
 mod doors;
 mod drills;
+mod fence_rules;
 mod fences;
 mod hooks;
 mod house;
