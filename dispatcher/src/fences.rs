@@ -129,11 +129,19 @@ pub(crate) struct Judged {
 /// One terminal's wearer after the batch.
 struct Watched {
     resident: ResidentId,
+    /// Whether they stand otherwise than before with fences that have rules.
+    is_turned: bool,
     is_away: bool,
     believed: Believed,
 }
 
 impl Judged {
+    /// Who crossed the edge of a fence that is judged by its rules, or is seen by it for the first time: their rules are to
+    /// be looked at.
+    pub(crate) fn turned(&self) -> Vec<Uuid> {
+        self.watched.values().filter(|watched| watched.is_turned).map(|watched| watched.resident.0).collect()
+    }
+
     /// Takes out what is believed of a terminal's wearer after the batch.
     pub(crate) fn believed(&mut self) -> impl Iterator<Item = (TerminalId, Believed)> {
         std::mem::take(&mut self.watched).into_iter().map(|(terminal, watched)| (terminal, watched.believed))
@@ -279,6 +287,7 @@ impl Known {
         };
         Watched {
             resident: told.resident,
+            is_turned: !is_as_it_was && wearer.standings().any(|(zone, ..)| zone.kind.is_by_rules()),
             is_away: wearer.is_away(),
             believed: Believed {
                 of: told.version,

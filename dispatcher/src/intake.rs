@@ -24,6 +24,7 @@ use wire::topics::Lane;
 use crate::desk::Desk;
 use crate::fences::{self, Judged, Remembered, Told, Way};
 use crate::lines::{clean, clean_text};
+use crate::store::fence_rules;
 use crate::store::fences as fence_store;
 use crate::store::intake::{self as store, Filed, Locked, Opening, PlacedFix, State, Subject, Wearer};
 use crate::store::positions::{self, Unresolved};
@@ -313,7 +314,9 @@ impl<'r> Batch<'r> {
         self.note_returns(tx, remembered).await?;
         self.remark(tx).await?;
         self.file(tx).await?;
+        let turned = self.judged.turned();
         self.note_states(tx).await?;
+        fence_rules::nudge(tx, &turned).await?;
         self.wonder(tx).await?;
         self.has_asked = commands::watch(tx, &self.judged.suspected, self.now).await? > 0;
         let mut incidents: HashMap<Uuid, Option<Uuid>> = HashMap::new();
@@ -507,7 +510,9 @@ impl<'r> Batch<'r> {
             if let Some(status) = &row.report.status {
                 state.battery_pct = status.battery_pct.map(|pct| pct.min(100)).or(state.battery_pct);
                 state.worn = status.worn.or(state.worn);
+                state.charging = status.charging.or(state.charging);
             }
+            state.steps = row.report.steps().map(i64::from).or(state.steps);
             if row.report.event == Some(Event::CheckIn) {
                 state.checked_in_at = Some(row.report.received_at);
             }

@@ -2,6 +2,7 @@
 // this page does not know gives null, and is then shown raw: nothing in a timeline is ever hidden.
 
 import type { Entry, Offer } from '../api/types'
+import { clock as shown } from './ladders'
 
 /** What goes into a blank: text as it is, or a word to be translated in its vocabulary. */
 export type Blank = string | number | { vocabulary: string; word: string }
@@ -83,6 +84,24 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
         speed: typeof data.speed_kmh === 'number' ? data.speed_kmh : 0,
       })
     }
+    case 'not_heard':
+      return say(what, { serial: text(data.serial) ?? '?', stage: { vocabulary: 'silence.stage', word: text(data.stage) ?? 'silent' }, time: clock(data.heard_at) })
+    case 'heard_again':
+      return say(what, { serial: text(data.serial) ?? '?' })
+    case 'missed_check_in': {
+      const last = [inside(data.last, 'key'), inside(data.last, 'voice'), inside(data.last, 'movement')].map(text).filter((at) => at !== null).sort().at(-1)
+      const heard = { due: clock(data.due_at), deadline: clock(data.deadline), heard: clock(data.heard_at) }
+      return last === undefined ? say('missed_check_in_never', heard) : say(what, { ...heard, last: clock(last) })
+    }
+    case 'rule_broken': {
+      const minute = (value: unknown) => shown(typeof value === 'number' ? value : 0)
+      const allowed = Math.round((typeof data.allowed_s === 'number' ? data.allowed_s : 0) / 60)
+      return say(`rule_broken.${text(data.expect) ?? 'inside'}`, {
+        fence: text(data.fence_name) ?? '', from: minute(data.from_minute), until: minute(data.until_minute), allowed: `${allowed}`,
+      })
+    }
+    case 'rule_over':
+      return say(`rule_over.${text(data.why) ?? 'kept'}`, { fence: text(data.fence_name) ?? '' })
     case 'pressed':
       return kind === null ? say('pressed') : say('pressed_kind', { kind: { vocabulary: 'kinds', word: kind } })
     case 'requested': {

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::fence::Shape;
+use domain::fence::{BadShape, Shape};
 use domain::id::{FenceId, IncidentId, ResidentId, TerminalId, UserId};
 use domain::place::{Metres, Position};
-use domain::whereabouts::{Kind, Standing, Zone};
+use domain::whereabouts::{BadArea, Kind, Standing, Zone, mended};
 use domain::word::Word;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -86,7 +86,52 @@ pub enum BadDrawing {
     },
     /// Together they make no shape.
     #[error(transparent)]
-    Shape(#[from] domain::fence::BadShape),
+    Shape(#[from] BadShape),
+    /// They make no area, and it is known where.
+    #[error(transparent)]
+    Area(#[from] BadArea),
+}
+
+impl BadDrawing {
+    /// Where on the map something is wrong, longitude first. Empty when it is about a number.
+    pub fn places(&self) -> Vec<[f64; 2]> {
+        match self {
+            Self::NoPlace { .. } => Vec::new(),
+            Self::Shape(BadShape::Way(why)) | Self::Area(why) => why.places().iter().copied().map(point).collect(),
+            Self::Shape(_) => Vec::new(),
+        }
+    }
+}
+
+/// Something that was drawn carelessly, and was put right.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = FenceMend)]
+pub struct MendView {
+    /// `doubled`: a point told twice; `uncurled`: a small curl or a spike was cut off; `turned`: it went around the
+    /// other way.
+    what: &'static str,
+    /// Longitude and latitude.
+    #[schema(schema_with = lon_lat)]
+    at: [f64; 2],
+}
+
+impl Drawn {
+    /// The shape that somebody means who drew this, and what had to be put right.
+    pub fn mended(self) -> Result<(Shape, Vec<MendView>), BadDrawing> {
+        let Self::Polygon { coordinates } = self else { return Ok((Shape::try_from(self)?, Vec::new())) };
+        let rings = places(coordinates)?;
+        let (rings, mends) = mended(&rings)?;
+        let mends = mends.iter().map(|mend| MendView { what: mend.what.as_str(), at: point(mend.at) }).collect();
+        Ok((Shape::polygon(rings)?, mends))
+    }
+}
+
+fn place([lon, lat]: [f64; 2]) -> Result<Position, BadDrawing> {
+    Position::new(lat, lon).map_err(|why| BadDrawing::NoPlace { lon, lat, why })
+}
+
+fn places(rings: Vec<Vec<[f64; 2]>>) -> Result<Vec<Vec<Position>>, BadDrawing> {
+    rings.into_iter().map(|ring| ring.into_iter().map(place).collect()).collect()
 }
 
 fn swapped(lon: f64, lat: f64) -> &'static str {
@@ -97,13 +142,9 @@ impl TryFrom<Drawn> for Shape {
     type Error = BadDrawing;
 
     fn try_from(drawn: Drawn) -> Result<Self, BadDrawing> {
-        let place = |[lon, lat]: [f64; 2]| Position::new(lat, lon).map_err(|why| BadDrawing::NoPlace { lon, lat, why });
         Ok(match drawn {
             Drawn::Circle { center, radius_m } => Self::circle(place(center)?, Metres(radius_m))?,
-            Drawn::Polygon { coordinates } => {
-                let ring = |ring: Vec<[f64; 2]>| ring.into_iter().map(place).collect::<Result<Vec<_>, _>>();
-                Self::polygon(coordinates.into_iter().map(ring).collect::<Result<_, _>>()?)?
-            }
+            Drawn::Polygon { coordinates } => Self::polygon(places(coordinates)?)?,
             Drawn::Corridor { coordinates, half_width_m } => {
                 let line = coordinates.into_iter().map(place).collect::<Result<_, _>>()?;
                 Self::way(line, Metres(half_width_m))?
@@ -145,10 +186,22 @@ fn columns(shape: &Shape) -> (Value, Option<f64>) {
 /// GeoJSON as the database says it.
 #[derive(Deserialize)]
 #[serde(tag = "type")]
-enum Area {
+enum Geometry {
     Point { coordinates: [f64; 2] },
     Polygon { coordinates: Vec<Vec<[f64; 2]>> },
     LineString { coordinates: Vec<[f64; 2]> },
+}
+
+/// What the two columns of a shape hold.
+pub(super) fn drawn(area: &str, radius_m: Option<f64>) -> Option<Drawn> {
+    match (serde_json::from_str(area), radius_m) {
+        (Ok(Geometry::Point { coordinates }), Some(radius_m)) => Some(Drawn::Circle { center: coordinates, radius_m }),
+        (Ok(Geometry::Polygon { coordinates }), None) => Some(Drawn::Polygon { coordinates }),
+        (Ok(Geometry::LineString { coordinates }), Some(half_width_m)) => {
+            Some(Drawn::Corridor { coordinates, half_width_m })
+        }
+        _ => None,
+    }
 }
 
 /// The columns of a fence that make it one.
@@ -165,12 +218,7 @@ impl Row {
     }
 
     fn read(&self) -> Result<(Kind, Shape), StoreError> {
-        let drawn = match (serde_json::from_str(&self.area), self.radius_m) {
-            (Ok(Area::Point { coordinates }), Some(radius_m)) => Drawn::Circle { center: coordinates, radius_m },
-            (Ok(Area::Polygon { coordinates }), None) => Drawn::Polygon { coordinates },
-            (Ok(Area::LineString { coordinates }), Some(half_width_m)) => Drawn::Corridor { coordinates, half_width_m },
-            _ => return Err(self.impossible("area")),
-        };
+        let drawn = drawn(&self.area, self.radius_m).ok_or_else(|| self.impossible("area"))?;
         let shape = Shape::try_from(drawn).map_err(|_| self.impossible("area"))?;
         let kind = Kind::parse(&self.kind).map_err(|_| self.impossible("kind"))?;
         Ok((kind, shape))
@@ -194,7 +242,8 @@ fn or_nothing<T>(read: Result<T, StoreError>) -> Option<T> {
 /// The active fences of these residents, each one's in an order that stays.
 pub async fn active(conn: &mut PgConnection, residents: &[Uuid]) -> Result<HashMap<ResidentId, Vec<Zone>>, StoreError> {
     let rows = sqlx::query!(
-        r#"select resident_id, id, kind, st_asgeojson(area, 15) as "area!", radius_m, grace_s
+        r#"select resident_id, id, case by_rules when 'no' then kind else by_rules end as "kind!",
+            st_asgeojson(area, 15) as "area!", radius_m, grace_s
          from fence where resident_id = any($1) and active
          order by id"#,
         residents
@@ -370,6 +419,10 @@ pub struct FenceView {
     /// Where the wearer is, by the terminal that is worst off: `inside` or `outside`; `suspected` to be where they should
     /// not be; `doubtful`: they may be, or nothing has been heard yet.
     pub state: String,
+    /// Begins to be judged when its wearer has been inside.
+    pub awaits: bool,
+    /// `no`: always; `haven`, `hazard`: judged in the hours of its rules.
+    pub by_rules: String,
     /// Which version this is; a change says which one it changes.
     pub version: i32,
 }
@@ -387,6 +440,8 @@ pub struct Wanted {
     pub shape: Shape,
     /// Whether it is judged.
     pub active: bool,
+    /// Whether it is to be judged once its wearer has been inside; then it is not active yet.
+    pub awaits: bool,
 }
 
 /// The fences of a resident, oldest first.
@@ -406,7 +461,7 @@ async fn views(
 ) -> Result<Vec<FenceView>, StoreError> {
     let rows = sqlx::query!(
         r#"select f.id, f.name, f.kind, st_asgeojson(f.area, 15) as "area!", f.radius_m, f.active, f.version, f.grace_s,
-            coalesce(b.state, 'doubtful') as "state!"
+            f.awaited_since is not null as "awaits!", f.by_rules, coalesce(b.state, 'doubtful') as "state!"
          from fence f
          left join lateral (
             select case
@@ -443,6 +498,8 @@ async fn views(
                 grace_s: row.grace_s,
                 shape: Drawn::from(&shape),
                 state: row.state,
+                awaits: row.awaits,
+                by_rules: row.by_rules,
                 version: row.version,
             })
         })
@@ -505,8 +562,8 @@ pub async fn create(
     let id = clock::fresh_id();
     let (area, radius_m) = columns(&wanted.shape);
     sqlx::query!(
-        "insert into fence (id, resident_id, name, kind, area, radius_m, active, created_by, grace_s)
-         values ($1, $2, $3, $4, st_geomfromgeojson($5::jsonb)::geography, $6, $7, $8, $9)",
+        "insert into fence (id, resident_id, name, kind, area, radius_m, active, created_by, grace_s, awaited_since)
+         values ($1, $2, $3, $4, st_geomfromgeojson($5::jsonb)::geography, $6, $7, $8, $9, case when $10 then now() end)",
         id,
         resident.0,
         wanted.name,
@@ -516,6 +573,7 @@ pub async fn create(
         wanted.active,
         by.map(|by| by.0),
         wanted.grace_s,
+        wanted.awaits,
     )
     .execute(&mut *conn)
     .await?;
@@ -537,7 +595,7 @@ pub async fn change(
     let (area, radius_m) = columns(&wanted.shape);
     let changed = sqlx::query!(
         "update fence set name = $3, area = st_geomfromgeojson($4::jsonb)::geography, radius_m = $5, active = $6,
-            kind = $7, grace_s = $8
+            kind = $7, grace_s = $8, awaited_since = case when $9 then now() end
          where id = $1 and version = $2",
         fence.0,
         version,
@@ -547,6 +605,7 @@ pub async fn change(
         wanted.active,
         wanted.kind.as_str(),
         wanted.grace_s,
+        wanted.awaits,
     )
     .execute(&mut *conn)
     .await?;

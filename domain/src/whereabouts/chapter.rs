@@ -4,7 +4,7 @@ use super::ground::{Ground, Spot};
 use super::guess::Guess;
 use super::mind::{Mind, nod};
 use super::seen::{Again, Heard, Seen};
-use super::standing::{Kind, Mark, NEVER, Standing, Zone};
+use super::standing::{Mark, NEVER, Standing, Zone};
 use crate::place::{Metres, Source};
 
 /// What is believed after some fix. What the next fix of somebody at rest needs comes first, and together.
@@ -206,7 +206,7 @@ impl Mind {
             }
         }
         let inside = to_f32(inside).clamp(0.0, 1.0);
-        if zone.kind == Kind::Forbidden { (inside, -to_f32(beyond)) } else { (1.0 - inside, to_f32(beyond)) }
+        if zone.kind.is_kept_off() { (inside, -to_f32(beyond)) } else { (1.0 - inside, to_f32(beyond)) }
     }
 }
 

@@ -32,7 +32,7 @@ pub use self::area::Area;
 pub use self::fix::Fix;
 pub use self::ground::{Ground, Spot};
 pub use self::guess::Story;
-pub use self::outline::{BadArea, CORNERS_MAX, Line};
+pub use self::outline::{BadArea, CORNERS_MAX, Line, Mend, Mended, mended};
 pub use self::standing::{Kind, Standing, Zone};
 pub use self::turn::{Evidence, Turn};
 pub use self::watch::{Change, Heading, Step, is_away};

@@ -17,6 +17,22 @@ words! {
         Forbidden = "forbidden",
         /// A way to keep to.
         Corridor = "corridor",
+        /// Somewhere to be at the times that its rules say, and well there at any time. It raises nothing by itself.
+        Haven = "haven",
+        /// Somewhere to stay away from at the times that its rules say. It raises nothing by itself.
+        Hazard = "hazard",
+    }
+}
+
+impl Kind {
+    /// Whether the wrong side of its edge is the inner one.
+    pub const fn is_kept_off(self) -> bool {
+        matches!(self, Self::Forbidden | Self::Hazard)
+    }
+
+    /// Whether it is judged by its rules alone.
+    pub const fn is_by_rules(self) -> bool {
+        matches!(self, Self::Haven | Self::Hazard)
     }
 }
 
@@ -60,8 +76,8 @@ const SUSPECTED_TO: f32 = 0.3;
 /// This sure one must be before anybody is woken. A river waits for nobody, and is passed in minutes.
 const fn confirmed_from(kind: Kind) -> f32 {
     match kind {
-        Kind::Safe | Kind::Corridor => 0.995,
-        Kind::Forbidden => 0.98,
+        Kind::Safe | Kind::Corridor | Kind::Haven => 0.995,
+        Kind::Forbidden | Kind::Hazard => 0.98,
     }
 }
 /// And this sure of the contrary before it is said that they are back.

@@ -52,16 +52,18 @@ pub struct Change {
 
 /// Whether somebody is where they should not be who stands so with each of their zones.
 pub fn is_away(standings: impl IntoIterator<Item = (Kind, Standing)>) -> bool {
-    let mut allowed = None;
+    // Without a place of their own that always holds they are away from nowhere.
+    let (mut has_own, mut is_out) = (false, true);
     for (kind, standing) in standings {
         let is_away = standing == Standing::Confirmed;
         match kind {
             Kind::Forbidden if is_away => return true,
-            Kind::Forbidden => {}
-            Kind::Safe | Kind::Corridor => allowed = Some(allowed.unwrap_or(true) && is_away),
+            Kind::Forbidden | Kind::Hazard => {}
+            Kind::Haven => is_out &= is_away,
+            Kind::Safe | Kind::Corridor => (has_own, is_out) = (true, is_out && is_away),
         }
     }
-    allowed.unwrap_or(false)
+    has_own && is_out
 }
 
 /// How far a standing is from all being well.
@@ -97,7 +99,7 @@ impl Wearer {
         let mut changes = Vec::new();
         if let Some(step) = step(was, self.allowed()) {
             let is_told_by = |turn: &Turn| {
-                turn.kind != Kind::Forbidden
+                !turn.kind.is_kept_off()
                     && match step {
                         Step::Suspected => rank(turn.to) >= rank(Standing::Suspected),
                         Step::Left => turn.to == Standing::Confirmed,
@@ -149,7 +151,10 @@ impl Wearer {
 
     /// How they stand with all the places where they may be.
     fn allowed(&self) -> Standing {
-        let allowed = self.zones.iter().enumerate().filter(|(_, zone)| zone.kind != Kind::Forbidden);
+        if !self.zones.iter().any(|zone| matches!(zone.kind, Kind::Safe | Kind::Corridor)) {
+            return Standing::Inside;
+        }
+        let allowed = self.zones.iter().enumerate().filter(|(_, zone)| !zone.kind.is_kept_off());
         allowed
             .map(|(number, _)| self.now.standing(number))
             .min_by_key(|standing| rank(*standing))

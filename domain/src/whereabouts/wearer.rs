@@ -11,7 +11,7 @@ use super::fix::Fix;
 use super::ground::{Ground, Spot};
 use super::guess::Story;
 use super::seen::Seen;
-use super::standing::{Kind, NEVER, Standing, Zone};
+use super::standing::{NEVER, Standing, Zone};
 use super::turn::{Evidence, Turn};
 use super::window::{LATE_MAX, Window};
 use crate::place::{Metres, Position};
@@ -155,7 +155,7 @@ impl Wearer {
         Evidence {
             at: moment(seen.at, Timestamp::UNIX_EPOCH),
             source: seen.source,
-            beyond: Metres(if zone.kind == Kind::Forbidden { -from_edge } else { from_edge }),
+            beyond: Metres(if zone.kind.is_kept_off() { -from_edge } else { from_edge }),
             claimed: seen.claimed().map(|claimed| Metres(f64::from(claimed))),
         }
     }
