@@ -44,12 +44,19 @@ const EXPECTED: f32 = 6.0;
 const STROLL_KMH: f32 = 2.0;
 
 /// All that is believed of where somebody is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) enum Mind {
     /// One story: mostly that they rest. It is kept in place.
     Sure(Guess),
     /// Several stories, the likeliest first.
     Torn(Vec<Guess>),
+}
+
+/// Where a story is kept is no part of it.
+impl PartialEq for Mind {
+    fn eq(&self, other: &Self) -> bool {
+        self.guesses() == other.guesses()
+    }
 }
 
 impl Mind {
@@ -308,9 +315,10 @@ impl Crowd {
             }
         }
         let total: f32 = kept[..len].iter().map(|guess| exp(guess.weight - self.best)).sum();
-        let scale = self.best + ln(total);
+        let scale = ln(total);
         for guess in &mut kept[..len] {
-            guess.weight -= scale;
+            // In this order: what fits badly in every story has numbers too large for what is between them.
+            guess.weight = (guess.weight - self.best) - scale;
         }
         Kept { guesses: kept, len }
     }
