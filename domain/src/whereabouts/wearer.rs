@@ -11,7 +11,7 @@ use super::ground::{Ground, Spot};
 use super::guess::{Guess, Story};
 use super::mind::Mind;
 use super::seen::{Heard, Seen};
-use super::standing::{Kind, Mark, NEVER, Standing, Zone};
+use super::standing::{Mark, NEVER, Standing, Zone};
 use super::turn::{Evidence, Turn};
 use crate::place::{Metres, Position, Source};
 use crate::word::Word as _;
