@@ -75,9 +75,10 @@ describe('a line of the timeline', () => {
     const entries = [
       ...['opened', 'pressed', 'press', 'telephoned', 'cancel', 'check_in', 'unreadable', 'reported', 'requested', 'located', 'rung', 'claimed'],
       ...['released', 'owner_gone', 'asked', 'waits', 'nobody_left', 'handed_over', 'voice_due', 'voice_done', 'noted', 'redelivered', 'closed'],
-      ...['operator_decides', 'notified', 'notice_acknowledged', 'left_fence', 'returned'],
+      ...['operator_decides', 'notified', 'notice_acknowledged', 'left_fence', 'returned', 'not_heard', 'heard_again', 'missed_check_in'],
     ].map((what) => entry(what))
     entries.push(entry('pressed', { kind: 'sos' }), entry('requested', { category: 'meal' }), entry('asked', {}, 'x'), entry('handed_over', {}, 'x'))
+    entries.push(entry('missed_check_in', { due_at: '2026-11-23T00:00:00Z', last: { key: '2026-11-22T00:00:00Z', voice: null } }))
     for (const what of ['left_fence', 'returned']) entries.push(entry(what, { fence_name: '家', distance_m: 312.4, accuracy_m: 8 }))
     for (const fence_kind of ['safe', 'forbidden']) {
       for (const heading_deg of [null, 12]) entries.push(entry('left_fence', { fence_name: '家', fence_kind, heading_deg, chance: 0.99 }))

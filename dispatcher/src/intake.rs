@@ -510,7 +510,9 @@ impl<'r> Batch<'r> {
             if let Some(status) = &row.report.status {
                 state.battery_pct = status.battery_pct.map(|pct| pct.min(100)).or(state.battery_pct);
                 state.worn = status.worn.or(state.worn);
+                state.charging = status.charging.or(state.charging);
             }
+            state.steps = row.report.steps().map(i64::from).or(state.steps);
             if row.report.event == Some(Event::CheckIn) {
                 state.checked_in_at = Some(row.report.received_at);
             }

@@ -11,6 +11,8 @@ import type {
   CaseClocks,
   CaseMap,
   Category,
+  CheckInPlan,
+  CheckIns,
   Command,
   Commands,
   Delivery,
@@ -36,6 +38,7 @@ import type {
   Ladders,
   MapFeatures,
   MapSettings,
+  OutageMember,
   OwnOffers,
   Person,
   Place,
@@ -50,8 +53,12 @@ import type {
   Session,
   Shape,
   Shift,
+  Silence,
   Summary,
   TelephoneCall,
+  TestPresses,
+  Trouble,
+  TroubledTerminal,
   Wish,
 } from './types'
 
@@ -381,6 +388,23 @@ export const addClockTarget = (node: string, draft: ClockTargetDraft) =>
   post<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`, draft)
 const laddersOf = (node: string) => `/nodes/${encodeURIComponent(node)}/ladders`
 export const doors = () => call<Doors>('/doors')
+export const silence = () => call<Silence>('/silence')
+export const troubled = (trouble: Trouble, after = 0) =>
+  call<{ terminals: TroubledTerminal[]; next: number | null }>(`/silence/terminals?trouble=${trouble}&after=${after}`)
+export const outageMembers = (outage: string, after = 0) =>
+  call<{ members: OutageMember[]; next: number | null }>(`/outages/${encodeURIComponent(outage)}/members?after=${after}`)
+export const testPresses = (after = 0) => call<TestPresses>(`/test-presses?after=${after}`)
+const ofResident = (resident: string) => `/residents/${encodeURIComponent(resident)}`
+export const checkIns = (resident: string) => call<CheckIns>(`${ofResident(resident)}/check-ins`)
+/** They said so, to whoever is logged in. */
+export const checkInByVoice = (resident: string) => post<CheckIns>(`${ofResident(resident)}/check-ins`)
+export const saveCheckInPlan = (resident: string, plan: CheckInPlan) =>
+  call<CheckIns>(`${ofResident(resident)}/check-in-plan`, { method: 'PUT', body: plan })
+export const removeCheckInPlan = (resident: string) => call<void>(`${ofResident(resident)}/check-in-plan`, { method: 'DELETE' })
+export const pauseCheckIns = (resident: string, until: string, why: string) =>
+  post<CheckIns>(`${ofResident(resident)}/check-in-pauses`, { until, why })
+export const endCheckInPause = (resident: string, pause: string) =>
+  call<void>(`${ofResident(resident)}/check-in-pauses/${encodeURIComponent(pause)}`, { method: 'DELETE' })
 export const ladders = (node: string) => call<Ladders>(laddersOf(node))
 export const previewLadder = (node: string, draft: LadderDraft) => post<LadderPreview>(`${laddersOf(node)}/preview`, draft)
 export const makeLadder = (node: string, draft: LadderDraft) => post<Ladders>(laddersOf(node), draft)

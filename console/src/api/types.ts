@@ -952,6 +952,84 @@ export interface Doors {
   doors: Door[]
 }
 
+/** What is wrong with terminals; `untested` is asked for elsewhere. */
+export type Trouble = 'silent' | 'late' | 'unheard' | 'flat_tonight' | 'not_worn' | 'frozen'
+
+/** A terminal and what is known of it. */
+export interface TroubledTerminal {
+  id: number
+  serial: string
+  model: string
+  resident: string
+  name: string
+  node: string
+  stage: string
+  since: string
+  heard_at: string | null
+  battery_pct: number | null
+  flat_at: string | null
+  off_since: string | null
+  frozen_since: string | null
+  outage: string | null
+  incident: string | null
+}
+
+/** Many that fell silent together. */
+export interface Outage {
+  id: string
+  kind: string
+  key: string
+  name: string | null
+  began_at: string
+  noticed_at: string
+  ended_at: string | null
+  shared_by: number
+  members: number
+  still_gone: number
+}
+
+export interface Silence {
+  listening_since: string | null
+  terminals: { late: number; silent: number; lost: number; in_outage: number; flat_tonight: number; not_worn: number; frozen: number }
+  outages: Outage[]
+}
+
+export interface OutageMember {
+  id: number
+  serial: string
+  resident: string
+  name: string
+  heard_at: string
+  returned_at: string | null
+}
+
+/** Whose key nobody has tried in a month. */
+export interface TestPresses {
+  month: string
+  worn: number
+  tested: number
+  untested: { id: number; serial: string; resident: string; name: string; node: string; tested_at: string | null; stage: string }[]
+  next: number | null
+}
+
+/** When a resident is to be heard of. */
+export interface CheckInPlan {
+  times: string[]
+  days: number[]
+  time_zone: string | null
+  grace_min: number
+  quiet: { from: string; until: string } | null
+  ways: string[]
+  active: boolean
+  version: number
+}
+
+export interface CheckIns {
+  plan: (CheckInPlan & { due_at: string | null; deadline: string | null }) | null
+  pauses: { id: string; since: string; until: string; why: string }[]
+  past: { due_at: string; state: string; way: string | null; known_at: string | null; incident: string | null }[]
+}
+
 export interface LadderMoment {
   after_s: number
   what: string

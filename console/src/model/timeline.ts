@@ -84,6 +84,15 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
         speed: typeof data.speed_kmh === 'number' ? data.speed_kmh : 0,
       })
     }
+    case 'not_heard':
+      return say(what, { serial: text(data.serial) ?? '?', stage: { vocabulary: 'silence.stage', word: text(data.stage) ?? 'silent' }, time: clock(data.heard_at) })
+    case 'heard_again':
+      return say(what, { serial: text(data.serial) ?? '?' })
+    case 'missed_check_in': {
+      const last = [inside(data.last, 'key'), inside(data.last, 'voice'), inside(data.last, 'movement')].map(text).filter((at) => at !== null).sort().at(-1)
+      const heard = { due: clock(data.due_at), deadline: clock(data.deadline), heard: clock(data.heard_at) }
+      return last === undefined ? say('missed_check_in_never', heard) : say(what, { ...heard, last: clock(last) })
+    }
     case 'rule_broken': {
       const minute = (value: unknown) => shown(typeof value === 'number' ? value : 0)
       const allowed = Math.round((typeof data.allowed_s === 'number' ? data.allowed_s : 0) / 60)

@@ -9,6 +9,7 @@ mod appointments;
 mod assets;
 mod caller;
 mod centre;
+mod checkins;
 mod clocks;
 mod commands;
 mod contracts;
@@ -40,6 +41,7 @@ pub mod routes;
 mod scores;
 mod script;
 mod sessions;
+mod silence;
 mod site;
 
 use std::fmt;

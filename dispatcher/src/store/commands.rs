@@ -3,7 +3,6 @@
 //! An open command always has a time at which it is looked at again. Locks are taken in the order incident, command.
 
 use domain::id::{IncidentId, ResidentId, TerminalId, UserId};
-use domain::incident::Incident;
 use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx as _;
 use serde::Serialize;
@@ -143,22 +142,45 @@ pub async fn ask(conn: &mut PgConnection, wanted: Wanted, now: Timestamp) -> Res
     Ok((asked > 0).then_some(id))
 }
 
-/// Has the terminal of whoever called for help tell where it is, again and again. Nothing happens where nobody is known to
-/// wear one, or it has too much to do.
-pub async fn follow(conn: &mut PgConnection, incident: &Incident, now: Timestamp) -> Result<(), StoreError> {
-    let Some(worn) = worn_in(conn, incident.id).await? else { return Ok(()) };
-    if worn.resident.is_none() {
+/// Has the terminals of those who called for help tell where they are, again and again. Nothing happens where nobody is known
+/// to wear one, or it has too much to do.
+pub async fn follow(conn: &mut PgConnection, incidents: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+    if incidents.is_empty() {
         return Ok(());
     }
-    let wanted = Wanted {
-        terminal: worn.terminal,
-        resident: worn.resident,
-        incident: Some(incident.id),
-        command: FOLLOWED,
-        by: None,
-        why: None,
-    };
-    ask(conn, wanted, now).await.map(drop)
+    let ids: Vec<Uuid> = incidents.iter().map(|_| clock::fresh_id()).collect();
+    sqlx::query!(
+        r#"select pg_advisory_xact_lock(hashtextextended('command', terminal_id)) as "locked!: sqlx::types::JsonValue"
+         from (select distinct worn_in(i.id) as terminal_id from unnest($1::uuid[]) i (id)) worn
+         where terminal_id is not null order by terminal_id"#,
+        incidents
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "insert into command (id, terminal_id, resident_id, incident_id, number, command, asked_at, not_after, next_try_at)
+         select wanted.id, wanted.terminal_id, wanted.resident_id, wanted.incident_id,
+            (coalesce((select number from command last where last.terminal_id = wanted.terminal_id
+                order by seq desc limit 1), 0) + wanted.place - 1) % 65535 + 1, $3, $4, $5, $4
+         from (
+            select asked.id, asked.incident_id, i.resident_id, worn.terminal_id,
+                row_number() over (partition by worn.terminal_id order by asked.id) as place
+            from unnest($1::uuid[], $2::uuid[]) asked (id, incident_id)
+            join incident i on i.id = asked.incident_id and i.resident_id is not null
+            cross join lateral (select worn_in(i.id) as terminal_id) worn
+            where worn.terminal_id is not null) wanted
+         where (select count(*) from command waiting
+            where waiting.terminal_id = wanted.terminal_id and waiting.ended_at is null) + wanted.place <= $6",
+        &ids,
+        incidents,
+        serde_json::to_value(FOLLOWED).unwrap_or_default(),
+        now.to_sqlx(),
+        (now + good_for(&FOLLOWED)).to_sqlx(),
+        WAITING_MAX,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Somebody who may be where they should not be.
@@ -255,17 +277,9 @@ pub async fn lock_case(
 
 /// The terminal of a case: the one that pressed, else the one of the resident's that was heard last.
 pub async fn worn_in(conn: &mut PgConnection, incident: IncidentId) -> Result<Option<Worn>, StoreError> {
-    let row = sqlx::query!(
-        r#"select coalesce(i.terminal_id, (
-                select w.terminal_id from wearer w join terminal_state s on s.terminal_id = w.terminal_id
-                where w.resident_id = i.resident_id
-                order by s.heard_at desc nulls last, w.terminal_id limit 1)) as terminal_id,
-            i.resident_id
-         from incident i where i.id = $1"#,
-        incident.0
-    )
-    .fetch_optional(conn)
-    .await?;
+    let row = sqlx::query!("select worn_in(id) as terminal_id, resident_id from incident where id = $1", incident.0)
+        .fetch_optional(conn)
+        .await?;
     Ok(row.and_then(|row| Some(Worn { terminal: TerminalId(row.terminal_id?), resident: row.resident_id })))
 }
 
@@ -323,14 +337,15 @@ pub enum Still {
 
 /// Takes commands that are due, and leases them: another sender tries them again when this one is not heard of in time.
 /// Of the same thing for the same terminal the older one goes first.
-pub async fn lease(conn: &mut PgConnection, count_max: i64) -> Result<Vec<Due>, StoreError> {
+pub async fn lease(conn: &mut PgConnection, count_max: usize) -> Result<Vec<Due>, StoreError> {
     let rows = sqlx::query!(
         r#"with due as (
             select c.seq from command c
-            where c.ended_at is null and c.next_try_at <= clock_timestamp()
-                and not exists (select from command earlier
+            where c.ended_at is null and c.next_try_at <= statement_timestamp()
+                -- One after the other, each by its index: as a join of all that wait it takes the longer the more they are.
+                and coalesce((select false from command earlier
                     where earlier.terminal_id = c.terminal_id and earlier.word = c.word and earlier.state = 'queued'
-                        and earlier.seq < c.seq)
+                        and earlier.seq < c.seq limit 1), true)
             order by c.next_try_at, c.seq
             limit $1
             for update skip locked)
@@ -342,7 +357,7 @@ pub async fn lease(conn: &mut PgConnection, count_max: i64) -> Result<Vec<Due>, 
             -- What a rule asked for, and listening in, is for as long as the case is open.
             (c.asked_by is null or c.word = 'listen_in') and exists (
                 select from incident i where i.id = c.incident_id and i.closed_at is not null) as "is_over!""#,
-        count_max,
+        i64::try_from(count_max).unwrap_or(i64::MAX),
         LEASE.as_secs_f64(),
     )
     .fetch_all(conn)

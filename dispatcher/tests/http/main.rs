@@ -31,4 +31,5 @@ mod responders;
 mod scores;
 mod sessions;
 mod shifts;
+mod silence;
 mod site;
