@@ -301,7 +301,8 @@ impl Known {
 
 /// Where somebody is expected until their terminal says where they are: in their first safe area.
 fn lives(zones: &[Zone]) -> Option<(Position, Metres)> {
-    let home = zones.iter().find(|zone| zone.kind == Kind::Safe).or(zones.first())?;
+    let of = |kind| zones.iter().find(move |zone| zone.kind == kind);
+    let home = of(Kind::Safe).or_else(|| of(Kind::Haven)).or(zones.first())?;
     Some((home.area.middle(), home.area.breadth()))
 }
 
