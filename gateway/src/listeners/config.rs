@@ -90,7 +90,7 @@ impl ListenerConfig {
             idle: idle(dialect),
             connections_max: 100_000,
             unidentified_max: 4096,
-            unidentified_for: Duration::from_secs(60),
+            unidentified_for: Duration::from_mins(1),
             frame_max,
             address_rate: Rate::new(50, 500),
             only_listed: true,

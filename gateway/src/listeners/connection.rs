@@ -166,7 +166,7 @@ impl Connection {
             if (self.is_over || self.is_passing()) && self.owed.len() == 0 {
                 return Ended::Gone;
             }
-            let reads = !self.is_over && self.has_room();
+            let takes_more = !self.is_over && self.has_room();
             let (due, then) = self.due();
             let again_at = self.transactions.as_ref().and_then(|transactions| transactions.due());
             let happened = tokio::select! {
@@ -176,7 +176,7 @@ impl Connection {
                 Some(post) = self.posts.recv() => self.posted(post).await,
                 () = sleep_until(due) => Err(then),
                 () = sleep_until(again_at) => self.say_again().await,
-                ready = self.socket.ready(), if reads => match ready {
+                ready = self.socket.ready(), if takes_more => match ready {
                     Ok(ready) => self.receive(&ready),
                     Err(_) => Err(Ended::Gone),
                 },

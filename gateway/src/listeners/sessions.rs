@@ -71,10 +71,13 @@ impl Handle {
     }
 }
 
+/// A connection, and what is spoken on it.
+type Spoken = (Dialect, Arc<Handle>);
+
 /// Everybody who has a connection here and is listed.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    by_serial: Mutex<HashMap<Arc<str>, (Dialect, Arc<Handle>)>>,
+    by_serial: Mutex<HashMap<Arc<str>, Spoken>>,
     news: Mutex<(Vec<Heard>, Vec<Delivered>)>,
 }
 
