@@ -353,6 +353,7 @@ impl<'r> Batch<'r> {
             places.insert(key, slot);
             let opening = &mut openings[slot];
             opening.presses += 1;
+            opening.origin = opening.origin.or(row.origin());
             if let Some(kind) = kind
                 && !opening.kinds.contains(&kind)
             {
@@ -569,11 +570,15 @@ impl<'r> Row<'r> {
         Stamp { boot_seq: stamp.boot.zip(stamp.seq), device_at: stamp.device_at }
     }
 
-    /// An unlisted or unauthenticated source opens its incident, and never calls 120 by itself. A listed terminal whose
-    /// dialect proves nothing rings as its wearer's press all the same, and so does whoever calls itself by its name: a
+    /// An unlisted or unauthenticated source opens its incident, and never calls 120 by itself. A worn terminal whose
+    /// dialect knows no proof sends for those near by all the same, and so does whoever calls itself by its name: a
     /// person looks before an ambulance is sent.
     fn origin(&self) -> Origin {
-        if self.wearer.is_some() && self.report.authenticated { Origin::Listed } else { Origin::Unlisted }
+        match &self.wearer {
+            Some(_) if self.report.authenticated => Origin::Listed,
+            Some(Wearer { resident: Some(_), .. }) if !self.report.dialect.proves_itself() => Origin::Unproved,
+            _ => Origin::Unlisted,
+        }
     }
 
     /// A press of our own terminal, which proved that it is.

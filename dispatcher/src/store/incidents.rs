@@ -267,6 +267,7 @@ async fn handovers(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMa
             || row.acknowledge_by.map(jiff_sqlx::Timestamp::to_jiff).ok_or(impossible("acknowledge_by"));
         let reason = || row.reason.clone().unwrap_or_default();
         let state = match row.state.as_str() {
+            "proposed" => HandoverState::Proposed,
             "prepared" => HandoverState::Prepared { acknowledge_by: acknowledge_by()? },
             "sent" => HandoverState::Sent { acknowledge_by: acknowledge_by()? },
             "acknowledged" => HandoverState::Acknowledged,
@@ -346,6 +347,7 @@ pub const fn offer_word(state: &OfferState) -> &'static str {
 /// The spelling of a hand-over's state.
 pub const fn handover_word(state: &HandoverState) -> &'static str {
     match state {
+        HandoverState::Proposed => "proposed",
         HandoverState::Prepared { .. } => "prepared",
         HandoverState::Sent { .. } => "sent",
         HandoverState::Acknowledged => "acknowledged",
@@ -532,7 +534,11 @@ async fn save_handover(
         }
         HandoverState::Dispatched { expected_at } => expected = *expected_at,
         HandoverState::Refused { reason } | HandoverState::StoodDown { reason } => because = Some(reason.clone()),
-        HandoverState::Acknowledged | HandoverState::Arrived | HandoverState::Closed | HandoverState::Failed => {}
+        HandoverState::Proposed
+        | HandoverState::Acknowledged
+        | HandoverState::Arrived
+        | HandoverState::Closed
+        | HandoverState::Failed => {}
     }
     let (voice, ring_at, voice_by) = match handover.voice {
         Voice::NotNeeded => ("not_needed", None, None),

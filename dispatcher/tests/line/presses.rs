@@ -8,7 +8,7 @@ use dispatcher::desk::DeskError;
 use dispatcher::outbox::Terminals;
 use dispatcher::store::timeline;
 use domain::id::{IncidentId, OfferId, UserId};
-use domain::incident::{Authority, Input, OfferState};
+use domain::incident::{Authority, Centre, HandoverState, Input, OfferState, Origin};
 use domain::press::AlertKind;
 use parking_lot::Mutex;
 use sqlx::PgPool;
@@ -50,9 +50,39 @@ async fn a_press_that_proves_nothing_rings_as_its_wearers_and_calls_no_ambulance
         where i.id = $1";
     let opened: (String, String, String) =
         sqlx::query_as(opened).bind(incident).fetch_one(&district.desk_pool).await.unwrap();
-    assert_eq!(opened, ("resident".into(), "陈秀英".into(), "unlisted".into()));
+    assert_eq!(opened, ("resident".into(), "陈秀英".into(), "unproved".into()));
     let decided = district.desk.apply(IncidentId(incident), Input::Wake).await.unwrap();
-    assert_eq!(decided.handovers, []);
+    let [proposed] = &decided.handovers[..] else { panic!("{:?}", decided.handovers) };
+    assert_eq!((proposed.centre, &proposed.state), (Centre::Ambulance, &HandoverState::Proposed));
+    assert_eq!(decided.offers.len(), 1, "the nearest is asked");
+    let left = "select count(*) from outbox where channel = 'centre'";
+    let left: i64 = sqlx::query_scalar(left).fetch_one(&district.desk_pool).await.unwrap();
+    assert_eq!(left, 0, "120 hears nothing");
+
+    // The same wearer presses what proves who it is.
+    district.press("P1", 2).await;
+    let decided = district.desk.apply(IncidentId(incident), Input::Wake).await.unwrap();
+    assert_eq!((decided.origin, decided.handovers[0].id), (Origin::Listed, proposed.id));
+    assert!(decided.handovers[0].state.is_live(), "what was proposed is called: {:?}", decided.handovers);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_name_that_is_only_claimed_is_as_good_as_none(pool: PgPool) {
+    let district = District::new(pool).await;
+    // A pager has a secret, and whoever speaks in its name showed none.
+    district.take_one(Report { authenticated: false, ..District::report("P1", SOS, 1) }).await;
+    // A watch that nobody wears.
+    sqlx::query("delete from terminal_assignment where terminal_id = (select id from terminal where serial = 'P2')")
+        .execute(&district.desk_pool)
+        .await
+        .unwrap();
+    let unworn = Report { authenticated: false, dialect: Dialect::Watch, ..District::report("P2", SOS, 1) };
+    district.take_one(unworn).await;
+    let origins: Vec<String> = sqlx::query_scalar("select origin from incident order by opened_at")
+        .fetch_all(&district.desk_pool)
+        .await
+        .unwrap();
+    assert_eq!(origins, ["unlisted", "unlisted"]);
 }
 
 #[sqlx::test(migrations = "./migrations")]
