@@ -129,6 +129,7 @@ function derive(incident) {
   else incident.headline = ['help_asked', 'accepted', 'on_the_way', 'on_scene'][at] ?? 'claimed'
   incident.tasks = [
     ...(incident.handovers.some((handover) => handover.voice_due) ? ['call_by_voice'] : []),
+    ...(incident.handovers.some((handover) => handover.state === 'proposed') ? ['decide_centre'] : []),
     ...(incident.nobody_left ? ['nobody_left_to_ask'] : []),
     ...(incident.cancelled ? ['cancelled_by_wearer'] : []),
   ]
@@ -213,7 +214,10 @@ function press(resident, more = {}) {
     return already
   }
   const incident = open({ resident, ...more })
-  if (!incident.drill) {
+  if (incident.unproved) {
+    handOver(incident, '120', 'proposed')
+    write(incident, 'centre_proposed', { centre: '120' })
+  } else if (!incident.drill) {
     const handover = handOver(incident, '120')
     write(incident, 'handed_over', { centre: '120' })
     climb(incident, handover)
@@ -381,7 +385,8 @@ const ACTS = {
     write(incident, 'answered', { offer: id, responder: found.responder, state: 'withdrawn' }, user.name)
   },
   'hand-over'(incident, user, { centre }) {
-    const handover = handOver(incident, centre)
+    const proposed = incident.handovers.find((each) => each.centre === centre && each.state === 'proposed')
+    const handover = proposed ? Object.assign(proposed, { state: 'prepared' }) : handOver(incident, centre)
     write(incident, 'handed_over', { centre }, user.name)
     climb(incident, handover)
   },
@@ -408,6 +413,7 @@ const ACTS = {
 
 const MOCK = {
   press: () => press(RESIDENTS[0]),
+  unproved: () => press(RESIDENTS[0], { extra: { unproved: true } }),
   drill: () => press({ ...RESIDENTS[2], id: 'p-drill', name: '演练用户' }, { drill: true }),
   doubtful: () => {
     const incident = open({

@@ -68,7 +68,7 @@ export interface Subject {
 export interface Handover {
   id: string
   centre: Word<Centre>
-  state: Word<(typeof RUNGS)[number] | 'refused' | 'failed' | 'by_voice' | 'stood_down'>
+  state: Word<(typeof RUNGS)[number] | 'refused' | 'failed' | 'by_voice' | 'stood_down' | 'proposed'>
   /** A person has to telephone the centre, and has not done so yet. */
   voice_due: boolean
   reference?: string | null
