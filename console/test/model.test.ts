@@ -58,7 +58,7 @@ describe('a line of the timeline', () => {
     const rungs = ['proposed', 'prepared', 'sent', 'acknowledged', 'dispatched', 'arrived', 'closed', 'refused', 'failed', 'stood_down', 'by_voice']
     const entries = [
       ...['opened', 'pressed', 'press', 'telephoned', 'cancel', 'check_in', 'unreadable', 'reported', 'requested', 'located', 'rung', 'claimed'],
-      ...['released', 'owner_gone', 'asked', 'waits', 'nobody_left', 'handed_over', 'centre_proposed', 'voice_due', 'voice_done', 'noted', 'redelivered', 'closed'],
+      ...['released', 'owner_gone', 'asked', 'waits', 'nobody_left', 'handed_over', 'centre_proposed', 'centre_updated', 'voice_due', 'voice_done', 'noted', 'redelivered', 'closed'],
       ...['operator_decides', 'notified', 'notice_acknowledged', 'left_fence', 'returned'],
     ].map((what) => entry(what))
     entries.push(entry('pressed', { kind: 'sos' }), entry('requested', { category: 'meal' }), entry('asked', {}, 'x'), entry('handed_over', {}, 'x'))

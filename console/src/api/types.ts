@@ -237,6 +237,16 @@ export interface Commands {
   may_listen_in: boolean
 }
 
+/** An access point of a home. */
+export interface HomePoint {
+  mac: string
+  /** Somebody wrote it down; otherwise it was learnt. */
+  entered: boolean
+  /** Whoever hears it is taken to be at home. */
+  counts: boolean
+  seen_at: string
+}
+
 /** Longitude first, as in GeoJSON. */
 export type Shape =
   | { type: 'circle'; center: [number, number]; radius_m: number }

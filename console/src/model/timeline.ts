@@ -126,6 +126,7 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
       return state !== null && HANDOVER_STATES.includes(state) ? moved('handover_moved', state, { centre }) : null
     }
     case 'centre_proposed':
+    case 'centre_updated':
     case 'voice_due':
       return say(what, { centre })
     case 'grid_officer_due':
