@@ -170,6 +170,50 @@ async fn nothing_doubtful_keeps_a_press_out(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn several_alarms_in_one_message_are_one_press_of_all_their_kinds(pool: PgPool) {
+    let district = District::new(pool).await;
+    let alarm = |kind| Event::Alert { kind };
+    let low = alarm(AlertKind::LowBattery);
+    let fell = Report { also: vec![SOS, low.clone()], ..District::report("P1", alarm(AlertKind::Fall), 1) };
+    let Outcome::Committed { incident: Some(incident) } = district.take_one(fell.clone()).await else {
+        panic!("the press is committed");
+    };
+    // The same message come again, and another with one kind more.
+    let again = Report { id: dispatcher::clock::fresh_id(), ..fell };
+    assert!(matches!(district.take_one(again).await, Outcome::Same { .. }));
+    district.take_one(Report { also: vec![low, SOS], ..District::report("P1", alarm(AlertKind::Smoke), 2) }).await;
+    let rows: Vec<(String, Vec<String>, i32)> =
+        sqlx::query_as("select class, array(select unnest(kinds) order by 1), presses from incident")
+            .fetch_all(&district.desk_pool)
+            .await
+            .unwrap();
+    let kinds = ["fall", "low_battery", "smoke", "sos"].map(str::to_owned).to_vec();
+    assert_eq!(rows, [("emergency".into(), kinds, 2)]);
+    let decided = district.desk.apply(IncidentId(incident), Input::Wake).await.unwrap();
+    let centres: Vec<Centre> = decided.handovers.iter().map(|handover| handover.centre).collect();
+    assert_eq!(centres, [Centre::Ambulance, Centre::Fire]);
+    let also: Vec<serde_json::Value> =
+        sqlx::query_scalar("select data -> 'also' from incident_entry where what = 'pressed' order by seq")
+            .fetch_all(&district.desk_pool)
+            .await
+            .unwrap();
+    assert_eq!(also, [serde_json::json!(["sos", "low_battery"]), serde_json::json!(["low_battery", "sos"])]);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_a_message_asks_for_besides_its_alarm_is_heard_too(pool: PgPool) {
+    let district = District::new(pool).await;
+    let meal = Event::Request { category: "meal".into() };
+    let report = Report { also: vec![meal, Event::Cancel], ..District::report("P1", SOS, 1) };
+    district.take_one(report).await;
+    let rows: Vec<(String, bool)> = sqlx::query_as("select class, cancelled from incident order by class")
+        .fetch_all(&district.desk_pool)
+        .await
+        .unwrap();
+    assert_eq!(rows, [("emergency".into(), true), ("service".into(), false)]);
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn a_decision_asks_the_nearest_calls_120_and_tells_the_wearer(pool: PgPool) {
     let district = District::new(pool).await;
     let incident = district.press("P1", 1).await;
