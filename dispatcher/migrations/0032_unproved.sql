@@ -53,3 +53,6 @@ begin
         and not somebody_is_there(i);
 end
 $$;
+
+-- Commands that are over are deleted when they are older than they are kept.
+create index command_ended on command (ended_at) where ended_at is not null;
