@@ -178,7 +178,11 @@ impl Edge {
     /// Opens a session and ends those that it replaces.
     pub(crate) fn open(self: &Arc<Self>, wanted: Wanted) -> Entered {
         let at = clock::now();
-        let opened = self.sessions.open(wanted, at, Instant::now());
+        let mapped = match &wanted.identity {
+            Identity::Terminal(terminal) => self.directory.mapped_filters(Some(terminal)),
+            Identity::Concentrator(_) => self.directory.mapped_filters(None),
+        };
+        let opened = self.sessions.open(wanted, mapped, at, Instant::now());
         self.counters.sessions_opened.one();
         self.counters.sessions.one();
         if let Some(replaced) = &opened.replaced {
@@ -228,10 +232,8 @@ impl Edge {
     /// Whether `identity` may subscribe to `filter`.
     pub(crate) fn may_subscribe(&self, identity: &Identity, filter: &str) -> bool {
         match identity {
-            Identity::Terminal(terminal) => topics::may_subscribe(terminal, filter),
-            Identity::Concentrator(concentrator) => {
-                topics::may_subscribe_for(filter, |_| self.directory.spoken_for(concentrator, filter).is_some())
-            }
+            Identity::Terminal(terminal) => self.directory.may_subscribe(terminal, filter),
+            Identity::Concentrator(concentrator) => self.directory.may_subscribe_for(concentrator, filter),
         }
     }
 

@@ -57,8 +57,13 @@ impl Memory {
     }
 
     /// The topics that whoever keeps a session gets without asking, so that a server that has forgotten it says
-    /// nothing less to it than before.
-    fn subscribe_implicitly(&mut self, identity: &Identity) {
+    /// nothing less to it than before. `mapped` are those of mapped terminals.
+    fn subscribe_implicitly(&mut self, identity: &Identity, mapped: Vec<String>) {
+        for filter in mapped {
+            if !self.subscriptions.iter().any(|(held, _)| *held == filter) {
+                self.subscriptions.push((filter, Qos::AtLeastOnce));
+            }
+        }
         let mut subscribe = |dialect, serial: &str| {
             let leaves: &[&str] = match dialect {
                 Dialect::Ydt => &[ydt::NOTICE, ydt::RECEIPT, ydt::COMMAND],
@@ -220,7 +225,8 @@ impl Sessions {
         }
     }
 
-    pub(crate) fn open(&self, wanted: Wanted, at: Timestamp, now: Instant) -> Opened {
+    /// Opens one. `mapped` are the filters that it gets without asking besides those of our own dialects.
+    pub(crate) fn open(&self, wanted: Wanted, mapped: Vec<String>, at: Timestamp, now: Instant) -> Opened {
         let Wanted { identity, client_id, start, keeps } = wanted;
         let (table, name) = self.table(&identity);
         let mut table = table.lock();
@@ -239,7 +245,7 @@ impl Sessions {
         let present = if remembered.is_some() { Known::Yes } else { Known::No };
         let memory = remembered.unwrap_or_default();
         if keeps == Keeps::Yes || start == Start::Resume {
-            memory.lock().subscribe_implicitly(&identity);
+            memory.lock().subscribe_implicitly(&identity, mapped);
         }
         let handle = Arc::new(Handle {
             client_id,
@@ -361,7 +367,7 @@ mod tests {
     fn open_as(sessions: &Sessions, identity: Identity, client_id: &str, start: Start) -> Opened {
         let keeps = if start == Start::Resume { Keeps::Yes } else { Keeps::No };
         let wanted = Wanted { identity, client_id: client_id.into(), start, keeps };
-        sessions.open(wanted, Timestamp::UNIX_EPOCH, Instant::now())
+        sessions.open(wanted, Vec::new(), Timestamp::UNIX_EPOCH, Instant::now())
     }
 
     #[test]

@@ -20,6 +20,52 @@ const POLICY =
   "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' }
 
+/** Some terminals that are not heard, in an outage and alone. */
+function silence() {
+  const ago = (s) => new Date(Date.now() - s * 1_000).toISOString()
+  return {
+    listening_since: ago(86_400 * 9),
+    terminals: { late: 3, silent: 511, lost: 2, in_outage: 508, flat_tonight: 1, not_worn: 1, frozen: 1 },
+    outages: [
+      { id: 'o1', kind: 'cell', key: '460-0-29507-211', name: null, began_at: ago(5_400), noticed_at: ago(4_100), ended_at: null, shared_by: 523, members: 508, still_gone: 508 },
+      { id: 'o2', kind: 'community', key: 'c1', name: '湘雅路社区', began_at: ago(86_400 * 3), noticed_at: ago(86_400 * 3 - 1_300), ended_at: ago(86_400 * 3 - 9_000), shared_by: 61, members: 58, still_gone: 2 },
+    ],
+  }
+}
+
+function troubled(trouble) {
+  const ago = (s) => new Date(Date.now() - s * 1_000).toISOString()
+  const row = (id, which, rest) => {
+    const kept = RESIDENTS[which % RESIDENTS.length]
+    return {
+      id, serial: `P10${id}`, model: 'ydt-pendant', resident: kept.id, name: kept.name, node: '湘雅路社区', stage: 'heard', since: ago(4_000), heard_at: ago(60),
+      battery_pct: 64, flat_at: null, off_since: null, frozen_since: null, outage: null, incident: null, ...rest,
+    }
+  }
+  const absent = { stage: 'silent', since: ago(3_000), heard_at: ago(6_600) }
+  const rows = {
+    silent: [row(11, 0, { ...absent, stage: 'lost', since: ago(4_000), heard_at: ago(90_400), battery_pct: 8 }), row(12, 1, { ...absent, outage: 'o1' }), row(13, 2, { ...absent, outage: 'o1', battery_pct: 91 })],
+    late: [row(14, 1, { stage: 'late', since: ago(300), heard_at: ago(1_500) })],
+    flat_tonight: [row(15, 0, { battery_pct: 17, flat_at: ago(-6 * 3_600) })],
+    not_worn: [row(16, 2, { off_since: ago(9_000) })],
+    frozen: [row(17, 1, { frozen_since: ago(40_000) })],
+    unheard: [],
+  }
+  return { terminals: rows[trouble] ?? [], next: null }
+}
+
+const CHECK_INS = new Map()
+function checkIns(id) {
+  const at = (days, clock) => new Date(new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 11) + clock).toISOString()
+  const none = { plan: null, pauses: [], past: [] }
+  const past = [
+    { due_at: at(-1, '00:00:00Z'), state: 'missed', way: null, known_at: null, incident: null },
+    { due_at: at(-2, '00:00:00Z'), state: 'kept', way: 'key', known_at: at(-2, '00:12:00Z'), incident: null },
+    { due_at: at(-3, '00:00:00Z'), state: 'paused', way: null, known_at: null, incident: null },
+  ]
+  return CHECK_INS.has(id) ? { ...none, ...CHECK_INS.get(id), past } : none
+}
+
 /** Two front doors: the certificate of one expires soon, the other is silent and has none. */
 function doors() {
   const ago = (s) => new Date(Date.now() - s * 1_000).toISOString()
@@ -285,6 +331,20 @@ function commandsOf(of, told, by) {
   }
   return { commands, may_listen_in: false }
 }
+const RULES = new Map()
+/** Two sides that cross, as the dispatcher says it: with the place. */
+function checkDrawing(shape) {
+  const ring = shape.type === 'polygon' ? shape.coordinates[0] : []
+  const turn = (a, b, c) => (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+  for (let one = 0; one + 1 < ring.length; one++)
+    for (let other = one + 2; other + 1 < ring.length; other++) {
+      const [a, b, c, d] = [ring[one], ring[one + 1], ring[other], ring[other + 1]]
+      if (turn(a, b, c) * turn(a, b, d) >= 0 || turn(c, d, a) * turn(c, d, b) >= 0) continue
+      const share = turn(c, d, a) / (turn(c, d, a) - turn(c, d, b))
+      const at = [a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1])]
+      raise(Object.assign(new Wrong(422, 'bad_field', 'shape: the outline crosses or touches itself in 1 places'), { field: 'shape', more: { where: { type: 'MultiPoint', coordinates: [at] } } }))
+    }
+}
 const fencesOf = (resident) => [...FENCES.values()].filter((fence) => fence.of === resident)
 
 /** Everything of a case that has a place. */
@@ -523,6 +583,12 @@ async function answer(request, response, url) {
     for (const event of log.slice(after)) send(response, event)
     return
   }
+  if (path === '/silence') return json(200, silence())
+  if (path.startsWith('/silence/terminals')) return json(200, troubled(new URL(request.url, 'http://x').searchParams.get('trouble')))
+  if (path.startsWith('/test-presses')) {
+    const untested = RESIDENTS.slice(0, 3).map((one, n) => ({ id: n + 1, serial: `P10${n}`, resident: one.id, name: one.name, node: '湘雅路社区', tested_at: n ? null : inSeconds(-86_400 * 40), stage: 'heard' }))
+    return json(200, { month: '2026-11', worn: 312, tested: 309, untested, next: null })
+  }
   if (path === '/doors') return json(200, { doors: doors() })
   if (path === '/categories') return json(200, { categories: CATEGORIES })
   if (path === '/settings/map') return json(200, { tiles: null, center: null, bounds: [[112.9, 28.2], [112.9875, 28.258]] })
@@ -567,6 +633,19 @@ async function answer(request, response, url) {
       return json(200, { place: kept ? { lat: kept.lat + 0.0011, lon: kept.lon + 0.0014, accuracy_m: 60, age_s: 210, source: 'wifi', at: inSeconds(-210) } : null })
     }
     if (act === 'commands') return json(200, commandsOf(id, request.method === 'POST' ? body : null, session.user))
+    if (act === 'check-in-plan') {
+      if (request.method === 'DELETE') return CHECK_INS.delete(id) && json(204)
+      const next = body.active ? { due_at: inSeconds(20_000), deadline: inSeconds(20_000 + body.grace_min * 60) } : { due_at: null, deadline: null }
+      CHECK_INS.set(id, { ...CHECK_INS.get(id), plan: { ...body, time_zone: body.time_zone ?? 'Asia/Shanghai', version: body.version + 1, ...next } })
+      return json(200, checkIns(id))
+    }
+    if (act === 'check-in-pauses') {
+      const kept = CHECK_INS.get(id) ?? {}
+      const pauses = request.method === 'POST' ? [...(kept.pauses ?? []), { id: randomUUID(), since: inSeconds(0), ...body }] : []
+      CHECK_INS.set(id, { ...kept, pauses })
+      return request.method === 'POST' ? json(201, checkIns(id)) : json(204)
+    }
+    if (act === 'check-ins') return json(request.method === 'POST' ? 201 : 200, checkIns(id))
     if (act === 'set-up') {
       if (body.setting.do === 'report_every' && body.setting.every_s < 10) raise(new Wrong(422, 'unprocessable', `every_s: ${body.setting.every_s} does not lie between 10 and 86400`))
       return json(201, commandsOf(id, { command: body.setting }, session.user))
@@ -576,8 +655,32 @@ async function answer(request, response, url) {
       return json(200, { access_points: [...(POINTS.get(id) ?? []), { mac: 'c8:3a:35:00:10:02', entered: false, counts: true, seen_at: inSeconds(-86_400) }] })
     }
     if (act === 'refusals') return json(200, { refusals: [], visitors: [] })
+    if (act === 'fence-rules') {
+      const held = RULES.get(id) ?? { version: 0, time_zone: 'Asia/Shanghai', rules: [], pauses: [] }
+      if (request.method === 'PUT') {
+        const clash = body.rules.findIndex((one, n) => body.rules.slice(0, n).some((other) => other.fence === one.fence && (other.expect === 'outside') !== (one.expect === 'outside')))
+        if (clash > 0) raise(Object.assign(new Wrong(422, 'bad_rules', 'somebody cannot be inside and outside of the same fence at the same time', 'in_and_out'), { more: { rules: [0, clash] } }))
+        RULES.set(id, { ...held, version: held.version + 1, rules: body.rules.map((rule) => ({ ...rule, id: rule.id ?? randomUUID() })) })
+        fencesOf(id).forEach((fence) => (fence.by_rules = body.rules.some((rule) => rule.fence === fence.id) ? 'haven' : 'no'))
+      }
+      return json(200, RULES.get(id) ?? held)
+    }
+    if (act === 'fence-pauses') {
+      const held = RULES.get(id) ?? { version: 0, time_zone: 'Asia/Shanghai', rules: [], pauses: [] }
+      RULES.set(id, { ...held, version: held.version + 1, pauses: [...held.pauses, { id: randomUUID(), ...body }] })
+      return json(201, RULES.get(id))
+    }
+    if (path.endsWith('/fences/common')) return json(200, { fences: [{ name: '月湖公园', residents: 12, shape: FENCES.get('f2').shape }, { name: '社区', residents: 5, shape: { type: 'circle', center: [112.9505, 28.2405], radius_m: 600 } }] })
+    if (path.endsWith('/fences/try')) {
+      checkDrawing(body.shape)
+      const alert = (days, why) => ({ left_at: inSeconds(-86400 * days), told_at: inSeconds(-86400 * days + 340), back_at: inSeconds(-86400 * days + 2400), beyond_m: 139, chance: 0.994, why })
+      return json(200, { days: 30, fixes: 8412, is_cut: false, count: 2, suspicions: 5, mended: [], alerts: [alert(12, 'confirmed: 139 m beyond the edge, 99.4 % sure that they are outside'), alert(3, 'confirmed: 212 m beyond the edge, 99.9 % sure that they are outside')] })
+    }
     if (request.method === 'GET') return json(200, { fences: fencesOf(id) })
-    const fence = { ...body, kind: 'safe', id: randomUUID(), of: id, version: 1, state: 'doubtful' }
+    checkDrawing(body.shape)
+    if (body.active && !body.when_outside && body.shape.type === 'polygon') raise(Object.assign(new Wrong(409, 'refused', 'outside', 'wearer_outside'), { more: { choices: { when_outside: ['alert', 'wait'], distance_m: 740, at: inSeconds(-210) } } }))
+    const awaits = body.when_outside === 'wait'
+    const fence = { ...body, active: body.active && !awaits, awaits, kind: 'safe', id: randomUUID(), of: id, version: 1, state: 'doubtful' }
     FENCES.set(fence.id, fence)
     return json(201, fence)
   }
@@ -649,7 +752,7 @@ const server = createServer(async (request, response) => {
     const status = error.status ?? 500
     if (status === 500) console.error(error)
     response.writeHead(status, { 'content-type': 'application/json' })
-    response.end(JSON.stringify({ error: { code: error.code ?? 'internal', message: error.message, reason: error.reason, current: error.current } }))
+    response.end(JSON.stringify({ error: { code: error.code ?? 'internal', message: error.message, reason: error.reason, current: error.current, field: error.field, ...error.more } }))
   }
 })
 server.listen(Number(process.env.YDT_MOCK_PORT ?? 8470), '127.0.0.1', () => {

@@ -1,7 +1,7 @@
 import type { FeatureCollection } from 'geojson'
 import { describe, expect, it } from 'vitest'
 import type { Fence, Place, Summary } from '../src/api/types'
-import { ahead, movers, ofFences, ofPlace } from '../src/model/case'
+import { ahead, movers, ofFences, ofPlace, ring } from '../src/model/case'
 import type { LonLat } from '../src/model/datum'
 import { dots, MARKS_MAX, names, placed } from '../src/model/district'
 import { clicked, corners, draftOf, drawingOf, missing, newCircle, newPolygon, nudged, split, withCorner, without } from '../src/model/fence'
@@ -102,6 +102,17 @@ describe('a fence', () => {
     ])
     // What was shown is not what was changed.
     expect(corners(kept.shape)).toEqual(square)
+  })
+
+  it('is a band on either side of a way', () => {
+    const shape = { type: 'corridor', coordinates: [[112.93, 28.22], [112.93, 28.23]], half_width_m: 50 } as unknown as Fence['shape']
+    const around = ring({ shape })
+    expect(around).toHaveLength(5)
+    expect(around[0]).toEqual(around[4])
+    expect(around.slice(0, 4).map(([lon, lat]) => [lon > 112.93, Math.round(lat * 1e4)])).toEqual([
+      [true, 282_200], [true, 282_300], [false, 282_300], [false, 282_200],
+    ])
+    expect(distance(around[0]!, around[3]!)).toBeCloseTo(100, 0)
   })
 
   it('is drawn by clicks', () => {

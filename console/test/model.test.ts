@@ -43,6 +43,22 @@ describe('a line of the timeline', () => {
     })
   })
 
+  it('says how sure it is that somebody left, by what, and which way they go', () => {
+    const data = {
+      fence_name: '家附近', fence_kind: 'safe', distance_m: 139.2, chance: 0.99849, since: '2026-05-01T08:04:00Z', heading_deg: 268,
+      speed_kmh: 3.9, stories: { rides: 0.011, walks: 0.982 }, fixes: [{}, {}, {}], explanation: 'confirmed: 139 m beyond the edge',
+    }
+    const said = sentence(entry('left_fence', data), [])
+    expect(said).toMatchObject({
+      key: 'left_fence_goes',
+      remark: null,
+      blanks: { outside: 139, chance: 99.8, n: 3, story: { word: 'walks' }, heading: { word: 'w' }, speed: 3.9 },
+    })
+    const river = { ...data, fence_kind: 'forbidden', heading_deg: null }
+    expect(sentence(entry('left_fence', river), [])?.key).toBe('left_fence_stays_forbidden')
+    expect(sentence(entry('returned', river), [])?.key).toBe('returned_forbidden')
+  })
+
   it('quotes what somebody wrote', () => {
     expect(sentence(entry('noted', { text: '已通话' }, '王芳'), [])).toMatchObject({ remark: '已通话', blanks: { who: '王芳' } })
     expect(sentence(entry('handover_moved', { centre: '120', state: 'refused', reason: '无车' }), [])?.remark).toBe('无车')
@@ -59,10 +75,15 @@ describe('a line of the timeline', () => {
     const entries = [
       ...['opened', 'pressed', 'press', 'telephoned', 'cancel', 'check_in', 'unreadable', 'reported', 'requested', 'located', 'rung', 'claimed'],
       ...['released', 'owner_gone', 'asked', 'waits', 'nobody_left', 'handed_over', 'centre_proposed', 'centre_updated', 'voice_due', 'voice_done', 'noted', 'redelivered', 'closed'],
-      ...['operator_decides', 'notified', 'notice_acknowledged', 'left_fence', 'returned'],
+      ...['operator_decides', 'notified', 'notice_acknowledged', 'left_fence', 'returned', 'not_heard', 'heard_again', 'missed_check_in'],
     ].map((what) => entry(what))
     entries.push(entry('pressed', { kind: 'sos' }), entry('requested', { category: 'meal' }), entry('asked', {}, 'x'), entry('handed_over', {}, 'x'))
+    entries.push(entry('missed_check_in', { due_at: '2026-11-23T00:00:00Z', last: { key: '2026-11-22T00:00:00Z', voice: null } }))
     for (const what of ['left_fence', 'returned']) entries.push(entry(what, { fence_name: '家', distance_m: 312.4, accuracy_m: 8 }))
+    for (const fence_kind of ['safe', 'forbidden']) {
+      for (const heading_deg of [null, 12]) entries.push(entry('left_fence', { fence_name: '家', fence_kind, heading_deg, chance: 0.99 }))
+      entries.push(entry('returned', { fence_name: '家', fence_kind }))
+    }
     entries.push(entry('claimed', { from: 'id', from_name: 'y' }, 'x'))
     for (const minutes of [undefined, 3]) {
       for (const state of states) entries.push(entry('answered', { state, minutes }), entry(state, { minutes, name: 'z', offer: 'o' }))

@@ -11,14 +11,14 @@ use tracing::{debug, warn};
 use wire::command::{Carried, Order, VERSION};
 
 use crate::desk::Desk;
-use crate::outbox::Terminals;
+use crate::outbox::{Terminals, half_done};
 use crate::store::StoreError;
 use crate::store::commands::{self, Came, Due, Still};
 
 /// How often it is looked for commands when nobody says that there are some.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How many are on their way at once.
-const LEASED_MAX: i64 = 64;
+const LEASED_MAX: usize = 64;
 /// A terminal that is not there, or a gateway that does not answer, is tried again this soon; then ever more slowly.
 const RETRY_AFTER_S: [i64; 5] = [1, 5, 15, 30, 60];
 /// What was sent and not answered is sent again this soon, and then no more: a terminal that shows each copy of a text
@@ -33,26 +33,25 @@ pub(crate) async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: Cancell
         tokio::pin!(unsent);
         unsent.as_mut().enable();
         while sending.try_join_next().is_some() {}
-        let room = LEASED_MAX - i64::try_from(sending.len()).unwrap_or(LEASED_MAX);
+        let room = LEASED_MAX.saturating_sub(sending.len());
         let due = if room > 0 { lease(&desk, room).await } else { Vec::new() };
-        if !due.is_empty() {
-            for due in due {
-                let (desk, terminals) = (desk.clone(), Arc::clone(&terminals));
-                sending.spawn(async move { deliver(&desk, &*terminals, due).await });
-            }
-            continue;
+        let is_more = due.len() == room;
+        for due in due {
+            let (desk, terminals) = (desk.clone(), Arc::clone(&terminals));
+            sending.spawn(async move { deliver(&desk, &*terminals, due).await });
         }
         tokio::select! {
             () = stop.cancelled() => break,
             () = unsent => {}
-            Some(_) = sending.join_next() => {}
+            // As soon as there is room for many of those that wait.
+            () = half_done(&mut sending, LEASED_MAX), if is_more => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
     sending.join_all().await;
 }
 
-async fn lease(desk: &Desk, room: i64) -> Vec<Due> {
+async fn lease(desk: &Desk, room: usize) -> Vec<Due> {
     let leased = async { commands::lease(&mut *desk.conn().await?, room).await };
     leased.await.unwrap_or_else(|cause: StoreError| {
         warn!(%cause, "which commands are due cannot be read");

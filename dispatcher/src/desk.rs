@@ -1,22 +1,26 @@
 //! The shell around the decision: plan, lock, facts, decide, write, commit.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use domain::aftercare::Policy;
-use domain::id::IncidentId;
-use domain::incident::{Incident, Input, Refusal, Step, decide};
+use domain::id::{IncidentId, ResponderId};
+use domain::incident::{Effect, Incident, Input, Refusal, Step, decide};
+use jiff::Timestamp;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::config::Config;
 use crate::fences::Remembered;
 use crate::lines::line;
 use crate::live::Hub;
 use crate::planner::{Advised, Planner};
-use crate::store::incidents::SaveError;
-use crate::store::timeline::Line;
-use crate::store::{self, StoreError, aftercare, choice, facts, incidents, outbox, timeline};
+use crate::store::facts::{Case, Gathered};
+use crate::store::saving::{Change, SaveError};
+use crate::store::timeline::{Head, Line};
+use crate::store::{self, StoreError, aftercare, choice, facts, incidents, outbox, saving, timeline};
 
 /// How often a decision is made anew because the responder it chose was engaged by another incident
 /// in the same moment. Each time there is one candidate less.
@@ -160,47 +164,138 @@ impl Desk {
             Input::Categorize { category, .. } => Some(category),
             _ => incident.category.as_ref(),
         };
-        let facts = facts::gather(&mut tx, &incident, category, &advised, &self.config).await?;
+        let case = Case { incident: &incident, category, advised: &advised };
+        let gathered = facts::gather(&mut tx, &[case], &self.config).await?;
+        let Some(Gathered { facts, .. }) = gathered.into_iter().next() else { return Err(DeskError::NoIncident) };
 
         let reference = match &input {
             Input::CentreSays { handover, reference: Some(reference), .. } => Some((*handover, reference.clone())),
             _ => None,
         };
         let step = decide(&incident, input, &facts)?;
-        if step.next == incident && step.entries.is_empty() && step.effects.is_empty() {
+        if is_idle(&incident, &step) {
             return Ok(incident);
         }
 
-        write(&mut tx, &incident, &step, &self.config, facts.now).await?;
+        write(&mut tx, &[(&incident, &step)], &self.config, facts.now).await?;
         if let Some((handover, reference)) = reference {
             incidents::set_reference(&mut tx, handover, &reference).await?;
         }
         tx.commit().await.map_err(StoreError::from)?;
+        self.announce(&[&step]);
+        Ok(step.next)
+    }
 
+    /// Applies an input to each of several incidents, without a plan and in one commit: for when there are too many to take
+    /// them one by one. Gives back what was left out: what has no effect by itself, what somebody else has in hand, and what
+    /// would ask a colleague of somebody who is asked here.
+    pub(crate) async fn apply_together(
+        &self,
+        inputs: Vec<(IncidentId, Input)>,
+    ) -> Result<Vec<(IncidentId, Input)>, DeskError> {
+        let (mut first, mut left) = (HashMap::new(), Vec::new());
+        let mut ids: Vec<Uuid> = Vec::new();
+        for (id, input) in inputs {
+            if first.contains_key(&id.0) {
+                left.push((id, input));
+            } else {
+                ids.push(id.0);
+                first.insert(id.0, input);
+            }
+        }
+        let advised = Advised::default();
+        let mut tx = self.begin().await?;
+        let incidents = incidents::lock_free(&mut tx, &ids).await?;
+        let case = |incident| Case { incident, category: incident.category.as_ref(), advised: &advised };
+        let cases: Vec<Case<'_>> = incidents.iter().map(case).collect();
+        let gathered = facts::gather(&mut tx, &cases, &self.config).await?;
+
+        let mut asked = Asked::default();
+        let mut decided = Vec::new();
+        for (incident, Gathered { facts, free }) in incidents.iter().zip(&gathered) {
+            if asked.concern(free) {
+                continue;
+            }
+            let Some(input) = first.remove(&incident.id.0) else { continue };
+            match decide(incident, input.clone(), facts) {
+                Ok(step) => {
+                    asked.add(&step, free);
+                    if !is_idle(incident, &step) {
+                        decided.push((incident, step));
+                    }
+                }
+                Err(_) => left.push((incident.id, input)),
+            }
+        }
+        left.extend(first.into_iter().map(|(id, input)| (IncidentId(id), input)));
+        let Some(now) = gathered.first().map(|first| first.facts.now).filter(|_| !decided.is_empty()) else {
+            return Ok(left);
+        };
+        let steps: Vec<(&Incident, &Step)> = decided.iter().map(|(incident, step)| (*incident, step)).collect();
+        write(&mut tx, &steps, &self.config, now).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        self.announce(&steps.iter().map(|(_, step)| *step).collect::<Vec<_>>());
+        Ok(left)
+    }
+
+    /// Says that something was decided, and that there is something to send.
+    fn announce(&self, steps: &[&Step]) {
         self.live.nudge();
-        if !step.effects.is_empty() {
+        if steps.iter().any(|step| !step.effects.is_empty()) {
             self.unsent.notify_waiters();
         }
-        Ok(step.next)
     }
 }
 
+/// Whose people were asked by those that were decided before, in the same commit.
+#[derive(Debug, Default)]
+struct Asked(HashSet<Uuid>);
+
+impl Asked {
+    /// Whether what was asked concerns a case that these are free for: they may be engaged now, or their provider have
+    /// no room for more.
+    fn concern(&self, free: &HashMap<ResponderId, Uuid>) -> bool {
+        free.values().any(|provider| self.0.contains(provider))
+    }
+
+    fn add(&mut self, step: &Step, free: &HashMap<ResponderId, Uuid>) {
+        let asked = step.effects.iter().filter_map(|effect| match effect {
+            Effect::AskResponder(offer) => step.next.offers.iter().find(|held| held.id == *offer),
+            _ => None,
+        });
+        self.0.extend(asked.filter_map(|offer| free.get(&offer.responder)));
+    }
+}
+
+/// Whether nothing came of it.
+fn is_idle(incident: &Incident, step: &Step) -> bool {
+    step.next == *incident && step.entries.is_empty() && step.effects.is_empty()
+}
+
+/// Writes what was decided about incidents, as they were before.
 async fn write(
     tx: &mut PgConnection,
-    before: &Incident,
-    step: &Step,
+    decided: &[(&Incident, &Step)],
     config: &Config,
-    now: jiff::Timestamp,
+    now: Timestamp,
 ) -> Result<(), DeskError> {
-    let head = incidents::save(tx, before, &step.next, now).await?;
-    if before.is_open() {
+    let changes: Vec<Change<'_>> = decided.iter().map(|(before, step)| (*before, &step.next)).collect();
+    let mut heads = saving::save(tx, &changes, now).await?;
+    for (_, step) in decided.iter().filter(|(before, _)| before.is_open()) {
         aftercare::begin(tx, &step.next, &Policy::default()).await?;
     }
-    let lines: Vec<Line> = step.entries.iter().map(line).collect();
+    let mut lines: Vec<(IncidentId, Head, Vec<Line>)> = decided
+        .iter()
+        .filter(|(_, step)| !step.entries.is_empty())
+        .filter_map(|(_, step)| {
+            let head = heads.remove(&step.next.id.0)?;
+            Some((step.next.id, head, step.entries.iter().map(line).collect()))
+        })
+        .collect();
     if !lines.is_empty() {
-        timeline::append_all(tx, now, &mut [(step.next.id, head, lines)]).await?;
+        timeline::append_all(tx, now, &mut lines).await?;
     }
-    choice::keep(tx, step.next.id, now, &step.considered).await?;
-    outbox::enqueue(tx, &step.next, &step.effects, config, now).await?;
+    choice::keep(tx, now, decided.iter().map(|(_, step)| (step.next.id, step.considered.as_slice()))).await?;
+    outbox::enqueue(tx, decided.iter().map(|(_, step)| (&step.next, step.effects.as_slice())), config, now).await?;
     Ok(())
 }

@@ -1,31 +1,35 @@
 //! A batch's positions held against the fences of those who told them.
 //!
-//! What a position means for a fence is `domain::fence`'s; what follows from a crossing is the intake's, which opens
-//! incidents. What is believed lies in the one row of each terminal, which the batch has locked and writes anyway; the
-//! fences themselves are remembered from one batch to the next.
+//! What a position means is `domain::whereabouts`'s; what follows from it is the intake's, which opens incidents and asks
+//! terminals for more positions. What is believed lies in the one row of each terminal, which the batch has locked and
+//! writes anyway; the fences themselves are remembered from one batch to the next.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::fence::{Belief, Crossing, Fence, Fix, Print, Turn, Watch};
 use domain::id::{FenceId, ResidentId, TerminalId};
-use domain::place::Metres;
+use domain::place::{Metres, Position};
+use domain::whereabouts::{Change, Fix, Kind, Standing, Step, Wearer, Zone, is_away};
 use domain::word::Word;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
+use tracing::warn;
 use uuid::Uuid;
 use wire::report::Report;
 
 use crate::lines::clean;
 use crate::store::StoreError;
-use crate::store::fences::{self as store, Beliefs};
+use crate::store::commands::Suspected;
+use crate::store::fences::{self as store, Believed, Stands};
 use crate::store::intake::{Locked, PlacedFix};
 use crate::store::timeline::Line;
 
-/// Of so many residents the fences are remembered at most. A circle takes some two hundred bytes.
+/// Of so many residents the fences are remembered at most. A circle takes some four hundred bytes.
 const REMEMBERED_MAX: usize = 1_000_000;
+/// What was suspected longer ago, by the clock of the terminal, is not asked about any more.
+const ASKED_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 
 /// The fences of residents as they were last read. Each resident's hold for as long as the count of their changes is
 /// the same.
@@ -38,7 +42,7 @@ pub(crate) struct Remembered {
 #[derive(Debug)]
 struct Drawn {
     version: i32,
-    fences: Arc<[Fence]>,
+    zones: Arc<[Zone]>,
 }
 
 impl Remembered {
@@ -47,15 +51,15 @@ impl Remembered {
         &self,
         conn: &mut PgConnection,
         wanted: impl Iterator<Item = (ResidentId, i32)>,
-    ) -> Result<HashMap<ResidentId, Arc<[Fence]>>, StoreError> {
-        let mut found = HashMap::new();
+    ) -> Result<HashMap<ResidentId, Arc<[Zone]>>, StoreError> {
+        let mut found = HashMap::with_capacity(wanted.size_hint().0);
         let mut missing: HashMap<ResidentId, i32> = HashMap::new();
         {
             let remembered = self.of_each.lock();
             for (resident, version) in wanted {
                 match remembered.get(&resident) {
                     Some(drawn) if drawn.version == version => {
-                        found.insert(resident, Arc::clone(&drawn.fences));
+                        found.insert(resident, Arc::clone(&drawn.zones));
                     }
                     _ => {
                         missing.insert(resident, version);
@@ -73,9 +77,9 @@ impl Remembered {
             remembered.clear();
         }
         for (resident, version) in missing {
-            let fences: Arc<[Fence]> = read.remove(&resident).unwrap_or_default().into();
-            found.insert(resident, Arc::clone(&fences));
-            remembered.insert(resident, Drawn { version, fences });
+            let zones: Arc<[Zone]> = read.remove(&resident).unwrap_or_default().into();
+            found.insert(resident, Arc::clone(&zones));
+            remembered.insert(resident, Drawn { version, zones });
         }
         Ok(found)
     }
@@ -86,8 +90,6 @@ pub(crate) struct Told<'r> {
     /// Its place in the batch.
     pub(crate) row: usize,
     pub(crate) report: &'r Report,
-    /// Of its bytes.
-    pub(crate) digest: &'r [u8],
     pub(crate) resident: ResidentId,
     pub(crate) terminal: TerminalId,
     /// Since when they wear it.
@@ -102,9 +104,16 @@ pub(crate) struct Crossed {
     /// The place in the batch of the report that settled it.
     pub(crate) row: usize,
     pub(crate) resident: ResidentId,
-    pub(crate) turn: Turn,
+    pub(crate) way: Way,
     /// What is known of it, so that whoever is woken for it can judge it too.
     pub(crate) line: Line,
+}
+
+/// Out of where they should be, or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Out,
+    Back,
 }
 
 /// What a batch's positions came to.
@@ -112,56 +121,54 @@ pub(crate) struct Crossed {
 pub(crate) struct Judged {
     /// Who crossed, in the order of the batch.
     pub(crate) crossed: Vec<Crossed>,
+    /// Whose terminals are to tell more before anybody is woken.
+    pub(crate) suspected: Vec<Suspected>,
     watched: BTreeMap<TerminalId, Watched>,
 }
 
-/// One terminal's wearer, watched.
+/// One terminal's wearer after the batch.
 struct Watched {
     resident: ResidentId,
-    version: i32,
-    watch: Watch,
+    /// Whether they stand otherwise than before with fences that have rules.
+    is_turned: bool,
+    is_away: bool,
+    believed: Believed,
 }
 
 impl Judged {
-    /// What is believed after the batch.
-    pub(crate) fn beliefs(&self, now: Timestamp) -> impl Iterator<Item = (TerminalId, Beliefs)> {
-        let with_fences = self.watched.iter().filter(|(_, watched)| !watched.watch.beliefs.is_empty());
-        with_fences.map(move |(terminal, Watched { version, watch, .. })| {
-            let each = watch.beliefs.iter().map(|(fence, belief)| (fence.id, belief.standing)).collect();
-            let newest = watch.beliefs.iter().filter_map(|(_, belief)| belief.newest).max();
-            (*terminal, Beliefs { of: *version, at: now, newest, each })
-        })
+    /// Who crossed the edge of a fence that is judged by its rules, or is seen by it for the first time: their rules are to
+    /// be looked at.
+    pub(crate) fn turned(&self) -> Vec<Uuid> {
+        self.watched.values().filter(|watched| watched.is_turned).map(|watched| watched.resident.0).collect()
     }
 
-    /// Which of these residents are out by any of the terminals that they wear, also by those of which this batch
+    /// Takes out what is believed of a terminal's wearer after the batch.
+    pub(crate) fn believed(&mut self) -> impl Iterator<Item = (TerminalId, Believed)> {
+        std::mem::take(&mut self.watched).into_iter().map(|(terminal, watched)| (terminal, watched.believed))
+    }
+
+    /// Which of these residents are away by any of the terminals that they wear, also by those of which this batch
     /// has nothing. To be asked when their incidents are locked: of two batches the later one sees what the earlier
     /// has written.
-    pub(crate) async fn out(
+    pub(crate) async fn away(
         &self,
         conn: &mut PgConnection,
         residents: &[Uuid],
         remembered: &Remembered,
     ) -> Result<HashSet<ResidentId>, StoreError> {
         let worn = store::worn(conn, residents).await?;
-        let fences = remembered.of(conn, worn.iter().map(|worn| (worn.resident, worn.version))).await?;
-        let out = worn.into_iter().filter(|worn| match self.watched.get(&worn.terminal) {
-            Some(watched) if watched.resident == worn.resident => watched.watch.is_out(),
-            _ => watch(&fences[&worn.resident], worn.beliefs.as_ref(), (worn.version, worn.since)).is_out(),
+        let zones = remembered.of(conn, worn.iter().map(|worn| (worn.resident, worn.version))).await?;
+        let away = worn.into_iter().filter(|worn| match self.watched.get(&worn.terminal) {
+            Some(watched) if watched.resident == worn.resident => watched.is_away,
+            _ => is_away(zones[&worn.resident].iter().map(|zone| (zone.kind, said_of(&worn.stands, zone.id)))),
         });
-        Ok(out.map(|worn| worn.resident).collect())
+        Ok(away.map(|worn| worn.resident).collect())
     }
 }
 
-/// A wearer's fences with what was believed of them, if that was of this wearer and of these fences.
-fn watch(fences: &[Fence], beliefs: Option<&Beliefs>, (version, since): (i32, Timestamp)) -> Watch {
-    let beliefs = beliefs.filter(|beliefs| beliefs.of == version && since <= beliefs.at);
-    let newest = beliefs.and_then(|beliefs| beliefs.newest);
-    let believed = |fence: FenceId| {
-        let each = beliefs.map(|beliefs| &beliefs.each[..]).unwrap_or_default();
-        let standing = each.iter().find(|(of, _)| *of == fence).map(|(_, standing)| *standing);
-        Belief { standing: standing.unwrap_or_default(), newest }
-    };
-    Watch { beliefs: fences.iter().map(|fence| (fence.clone(), believed(fence.id))).collect() }
+/// How somebody was said to stand with a fence; inside until anything is known.
+fn said_of(stands: &[Stands], fence: FenceId) -> Standing {
+    stands.iter().find(|stands| stands.fence == fence.0).map_or(Standing::Inside, |stands| stands.standing)
 }
 
 /// Judges a batch whose terminals' rows are locked.
@@ -170,79 +177,195 @@ pub(crate) async fn judge(
     told: &[Told<'_>],
     before: &HashMap<TerminalId, Locked>,
     remembered: &Remembered,
+    now: Timestamp,
 ) -> Result<Judged, StoreError> {
     if told.is_empty() {
         return Ok(Judged::default());
     }
-    let fences = remembered.of(tx, told.iter().map(|told| (told.resident, told.version))).await?;
+    let zones = remembered.of(tx, told.iter().map(|told| (told.resident, told.version))).await?;
+    // Terminal by terminal, so that only one state at a time is taken apart.
+    let mut order: Vec<&Told<'_>> = told.iter().collect();
+    order.sort_by_key(|told| told.terminal);
+    let stood = stood(tx, &order, before).await?;
     let mut judged = Judged::default();
-    let mut crossings: Vec<(&Told<'_>, Crossing)> = Vec::new();
-    for told in told {
-        let Told { resident, terminal, version, since, .. } = *told;
-        let watched = judged.watched.entry(terminal).or_insert_with(|| {
-            let before = before.get(&terminal).and_then(|locked| locked.beliefs.as_ref());
-            let watch = watch(&fences[&resident], before, (version, since));
-            Watched { resident, version, watch }
-        });
-        crossings.extend(fixes(told).filter_map(|fix| watched.watch.see(&fix)).map(|crossing| (told, crossing)));
-    }
-    if !crossings.is_empty() {
-        let crossed: Vec<Uuid> = crossings.iter().map(|(_, crossing)| crossing.fence.0).collect();
-        let names = store::names(tx, &crossed).await?;
-        for (told, crossing) in crossings {
-            let name = names.get(&crossing.fence).map(String::as_str).unwrap_or_default();
-            let line = line(told.report, &crossing, name);
-            judged.crossed.push(Crossed { row: told.row, resident: told.resident, turn: crossing.turn, line });
+    let mut changes: Vec<(&Told<'_>, Change)> = Vec::new();
+    for told in order.chunk_by(|one, next| one.terminal == next.terminal) {
+        let first = told[0];
+        let zones = &zones[&first.resident];
+        let Some(mut known) = Known::of(first, zones, before.get(&first.terminal), &stood) else { continue };
+        let was_suspected = known.wearer.is_suspected();
+        for told in told {
+            for fix in told.places.iter().map(fix) {
+                changes.extend(known.wearer.watch(&fix).into_iter().map(|change| (*told, change)));
+            }
         }
+        if !was_suspected && known.wearer.is_suspected() {
+            let tells =
+                |(of, change): &&(&Told<'_>, Change)| of.terminal == first.terminal && change.step == Step::Suspected;
+            let last = changes.iter().rev().find(tells).map(|(_, change)| &change.turn);
+            let recent = last.filter(|turn| now.duration_since(turn.at) <= ASKED_WITHIN);
+            judged.suspected.extend(recent.map(|turn| Suspected {
+                terminal: first.terminal,
+                resident: first.resident,
+                why: turn.to_string(),
+            }));
+        }
+        judged.watched.insert(first.terminal, known.put_away(first, now));
+    }
+    changes.retain(|(_, change)| change.step != Step::Suspected);
+    if !changes.is_empty() {
+        let crossed: Vec<Uuid> = changes.iter().map(|(_, change)| change.turn.zone.0).collect();
+        let names = store::names(tx, &crossed).await?;
+        for (told, change) in changes {
+            let name = names.get(&change.turn.zone).map(String::as_str).unwrap_or_default();
+            let way = if change.step == Step::Left { Way::Out } else { Way::Back };
+            let line = line(told.report, &change, way, name);
+            judged.crossed.push(Crossed { row: told.row, resident: told.resident, way, line });
+        }
+        judged.crossed.sort_by_key(|crossed| crossed.row);
     }
     Ok(judged)
 }
 
-/// The positions of a report as a fence sees them.
-fn fixes(told: &Told<'_>) -> impl Iterator<Item = Fix> {
-    let bytes = told.digest.first_chunk().copied().map_or(0, i64::from_be_bytes);
-    told.places.iter().zip(0..).map(move |(place, number)| Fix {
+/// How the wearers of those terminals were said to stand whose state cannot be read, or never was written.
+async fn stood(
+    tx: &mut PgConnection,
+    told: &[&Told<'_>],
+    before: &HashMap<TerminalId, Locked>,
+) -> Result<HashMap<TerminalId, Vec<Stands>>, StoreError> {
+    let is_unread = |told: &&&Told<'_>| {
+        let beliefs = before.get(&told.terminal).and_then(|locked| locked.beliefs.as_ref());
+        beliefs.is_some_and(|beliefs| {
+            beliefs.is_about(told.version, told.since)
+                && !beliefs.state.as_ref().is_some_and(|state| Wearer::is_readable(state))
+        })
+    };
+    let unread: Vec<i64> = told.iter().filter(is_unread).map(|told| told.terminal.0).collect();
+    if unread.is_empty() { Ok(HashMap::new()) } else { store::stood(tx, &unread).await }
+}
+
+/// A wearer while their fixes are judged.
+struct Known {
+    wearer: Wearer,
+    /// How they stood before; nothing when that was not known.
+    stood: Vec<Standing>,
+}
+
+impl Known {
+    /// What was believed of this wearer and of these fences; nothing when they have none.
+    fn of(
+        told: &Told<'_>,
+        zones: &[Zone],
+        before: Option<&Locked>,
+        stood: &HashMap<TerminalId, Vec<Stands>>,
+    ) -> Option<Self> {
+        let (home, within) = lives(zones)?;
+        let beliefs = before.and_then(|locked| locked.beliefs.as_ref());
+        let beliefs = beliefs.filter(|beliefs| beliefs.is_about(told.version, told.since));
+        if let Some(state) = beliefs.and_then(|beliefs| beliefs.state.as_ref()) {
+            if let Some(wearer) = Wearer::restore(home, zones.to_vec(), state) {
+                let stood = wearer.standings().map(|(_, standing, _)| standing).collect();
+                return Some(Self { wearer, stood });
+            }
+            warn!(terminal.id = %told.terminal, "what was believed of a wearer cannot be read, and is seen again");
+        }
+        let stood = beliefs.and_then(|_| stood.get(&told.terminal)).map_or(&[][..], Vec::as_slice);
+        let away = |fence: FenceId| {
+            let away = |stands: &&Stands| stands.fence == fence.0 && stands.standing == Standing::Confirmed;
+            stood.iter().find(away).map(|stands| stands.since.unwrap_or(told.report.received_at))
+        };
+        Some(Self { wearer: Wearer::resume(home, within, zones.to_vec(), away), stood: Vec::new() })
+    }
+
+    /// What is to be written of it.
+    fn put_away(self, told: &Told<'_>, now: Timestamp) -> Watched {
+        let Self { wearer, stood } = self;
+        let is_as_it_was = wearer.standings().map(|(_, standing, _)| standing).eq(stood.iter().copied());
+        let stands = || {
+            let each = wearer.stands().map(|(fence, standing, since)| Stands { fence: fence.0, standing, since });
+            serde_json::to_value(each.collect::<Vec<_>>()).unwrap_or_default()
+        };
+        Watched {
+            resident: told.resident,
+            is_turned: !is_as_it_was && wearer.standings().any(|(zone, ..)| zone.kind.is_by_rules()),
+            is_away: wearer.is_away(),
+            believed: Believed {
+                of: told.version,
+                at: now,
+                state: Some(wearer.keep()),
+                stands: (!is_as_it_was).then(stands),
+            },
+        }
+    }
+}
+
+/// Where somebody is expected until their terminal says where they are: in their first safe area.
+fn lives(zones: &[Zone]) -> Option<(Position, Metres)> {
+    let home = zones.iter().find(|zone| zone.kind == Kind::Safe).or(zones.first())?;
+    Some((home.area.middle(), home.area.breadth()))
+}
+
+/// A position as the engine takes it.
+fn fix(place: &PlacedFix) -> Fix {
+    Fix {
         place: place.position,
         accuracy: place.accuracy_m.map(Metres),
         source: place.source,
-        received_at: place.received_at,
+        speed_kmh: place.speed_kmh,
         device_at: place.device_at,
-        // Several positions of one message are not one told several times.
-        print: Print(bytes.wrapping_add(number)),
-    })
+        received_at: place.received_at,
+    }
 }
 
-fn line(report: &Report, crossing: &Crossing, name: &str) -> Line {
-    let tenth = |metres: Metres| (metres.0 * 10.0).round() / 10.0;
-    let seen: Vec<Value> = crossing
-        .seen
+fn tenth(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
+fn line(report: &Report, change: &Change, way: Way, name: &str) -> Line {
+    let Change { turn, track, heading, .. } = change;
+    let fixes: Vec<Value> = turn
+        .evidence
         .iter()
         .map(|seen| {
+            let place = track.iter().find(|(at, _)| *at == seen.at).map(|(_, place)| *place);
             json!({
                 "at": seen.at,
-                "lat": seen.place.lat_deg(),
-                "lon": seen.place.lon_deg(),
-                "distance_m": tenth(seen.distance),
-                "accuracy_m": tenth(seen.accuracy),
+                "lat": place.map(Position::lat_deg),
+                "lon": place.map(Position::lon_deg),
+                "distance_m": tenth(seen.beyond.0),
+                "accuracy_m": seen.claimed.map(|claimed| tenth(claimed.0)),
                 "source": seen.source.as_str(),
             })
         })
         .collect();
-    let last = &crossing.seen[1];
+    let share = |number: f64| (number * 10_000.0).round() / 10_000.0;
+    let told = turn.stories.iter().filter(|(_, chance)| *chance >= 0.005);
+    let stories: Map<String, Value> =
+        told.map(|(story, chance)| (story.as_str().to_owned(), json!(share(*chance)))).collect();
+    let way_there: Vec<[f64; 2]> = track.iter().map(|(_, place)| [place.lon_deg(), place.lat_deg()]).collect();
+    let last = turn.evidence.last();
     let data = json!({
         "report": report.id,
         "serial": report.serial,
-        "fence": crossing.fence.0,
+        "fence": turn.zone.0,
         "fence_name": name,
-        "at": last.at,
-        "distance_m": tenth(last.distance),
-        "accuracy_m": tenth(last.accuracy),
-        "source": last.source.as_str(),
-        "fixes": seen,
+        "fence_kind": turn.kind.as_str(),
+        "at": turn.at,
+        "since": turn.since,
+        "chance": share(turn.chance),
+        "distance_m": tenth(turn.beyond.0),
+        "accuracy_m": last.and_then(|seen| seen.claimed).map(|claimed| tenth(claimed.0)),
+        "source": last.map(|seen| seen.source.as_str()),
+        "heading_deg": heading.map(|heading| heading.degrees.round()),
+        "speed_kmh": heading.map(|heading| tenth(heading.speed * 3.6)),
+        "stories": stories,
+        "fixes": fixes,
+        "track": way_there,
+        "explanation": turn.to_string(),
     });
-    let what = match crossing.turn {
-        Turn::Left => "left_fence",
-        Turn::Returned => "returned",
+    let what = match way {
+        Way::Out => "left_fence",
+        Way::Back => "returned",
     };
     Line { what, who: None, data: clean(data) }
 }

@@ -20,7 +20,6 @@ use tracing::warn;
 use wire::bus;
 use wire::directory::{Directory, Identity, Lookup};
 use wire::internal::{EMQX_AUTHENTICATE, EMQX_AUTHORIZE, Key, RMQTT_ACL, RMQTT_AUTH};
-use wire::topics;
 
 /// What the hooks know.
 #[derive(Debug, Clone)]
@@ -146,8 +145,8 @@ impl Hooks {
     /// everybody's.
     fn may_subscribe(&self, identity: &Identity, filter: &str) -> bool {
         match identity {
-            Identity::Terminal(terminal) => topics::may_subscribe(terminal, filter),
-            Identity::Concentrator(concentrator) => self.directory.spoken_for(concentrator, filter).is_some(),
+            Identity::Terminal(terminal) => self.directory.may_subscribe(terminal, filter),
+            Identity::Concentrator(concentrator) => self.directory.may_subscribe_for_one(concentrator, filter),
         }
     }
 }

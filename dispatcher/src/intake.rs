@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::fence::Turn;
 use domain::id::{IncidentId, ResidentId, TerminalId};
 use domain::incident::{Class, Origin};
 use domain::place::{NoPosition, Position};
@@ -23,8 +22,9 @@ use wire::report::{Doubt, Event, Fix, Freshness, Heard, Report, Session, Unstore
 use wire::topics::Lane;
 
 use crate::desk::Desk;
-use crate::fences::{self, Judged, Remembered, Told};
+use crate::fences::{self, Judged, Remembered, Told, Way};
 use crate::lines::{clean, clean_text};
+use crate::store::fence_rules;
 use crate::store::fences as fence_store;
 use crate::store::intake::{self as store, Filed, Locked, Opening, PlacedFix, State, Subject, Wearer};
 use crate::store::positions::{self, Unresolved};
@@ -83,6 +83,9 @@ impl Desk {
         tx.commit().await?;
         if batch.wonders {
             self.wondered.notify_waiters();
+        }
+        if batch.has_asked {
+            self.unsent.notify_waiters();
         }
         if batch.concerns_incidents {
             self.wake();
@@ -187,6 +190,8 @@ struct Batch<'r> {
     concerns_incidents: bool,
     /// Whether a position is to be looked up.
     wonders: bool,
+    /// Whether a terminal was asked for more positions.
+    has_asked: bool,
 }
 
 /// Something that opens an incident, or is appended to the open one.
@@ -244,8 +249,16 @@ impl<'r> Batch<'r> {
             Row::new(report, wearer, (now, if is_placed { Before::Placed } else { Before::Nowhere }))
         };
         let rows: Vec<Row<'r>> = reports.iter().map(row).collect();
-        let mut batch =
-            Self { now, rows, taken, locked, judged: Judged::default(), concerns_incidents: false, wonders: false };
+        let mut batch = Self {
+            now,
+            rows,
+            taken,
+            locked,
+            judged: Judged::default(),
+            concerns_incidents: false,
+            wonders: false,
+            has_asked: false,
+        };
         batch.find_repetitions(tx).await?;
         Ok(batch)
     }
@@ -312,7 +325,7 @@ impl<'r> Batch<'r> {
             .filter(|(_, row)| !self.taken.contains_key(&row.report.id))
             .filter_map(|(index, row)| row.tells_of_fences(index))
             .collect();
-        self.judged = fences::judge(tx, &told, &self.locked, remembered).await?;
+        self.judged = fences::judge(tx, &told, &self.locked, remembered, self.now).await?;
         self.concerns_incidents |= !self.judged.crossed.is_empty();
         Ok(())
     }
@@ -322,8 +335,11 @@ impl<'r> Batch<'r> {
         self.note_returns(tx, remembered).await?;
         self.remark(tx).await?;
         self.file(tx).await?;
+        let turned = self.judged.turned();
         self.note_states(tx).await?;
+        fence_rules::nudge(tx, &turned).await?;
         self.wonder(tx).await?;
+        self.has_asked = commands::watch(tx, &self.judged.suspected, self.now).await? > 0;
         let mut incidents: HashMap<Uuid, Option<Uuid>> = HashMap::new();
         let receipts = self
             .rows
@@ -421,7 +437,7 @@ impl<'r> Batch<'r> {
             }),
             Wish::Remark { .. } | Wish::Nothing => None,
         });
-        let left = self.judged.crossed.iter().filter(|crossed| crossed.turn == Turn::Left).map(|crossed| Call {
+        let left = self.judged.crossed.iter().filter(|crossed| crossed.way == Way::Out).map(|crossed| Call {
             row: crossed.row,
             class: Class::Wandering,
             kinds: vec![AlertKind::FenceExit],
@@ -436,7 +452,7 @@ impl<'r> Batch<'r> {
     /// Notes on the open wandering incidents of those who came back that they did.
     async fn note_returns(&mut self, tx: &mut PgConnection, remembered: &Remembered) -> Result<(), StoreError> {
         let mut back: BTreeMap<ResidentId, Vec<Line>> = BTreeMap::new();
-        for crossed in self.judged.crossed.iter().filter(|crossed| crossed.turn == Turn::Returned) {
+        for crossed in self.judged.crossed.iter().filter(|crossed| crossed.way == Way::Back) {
             back.entry(crossed.resident).or_default().push(crossed.line.clone());
         }
         if back.is_empty() {
@@ -447,9 +463,9 @@ impl<'r> Batch<'r> {
         if wanderings.is_empty() {
             return Ok(());
         }
-        let out = self.judged.out(tx, &residents, remembered).await?;
+        let away = self.judged.away(tx, &residents, remembered).await?;
         let incidents: Vec<Uuid> = wanderings.iter().map(|(_, incident, _)| incident.0).collect();
-        let returned: Vec<bool> = wanderings.iter().map(|(resident, ..)| !out.contains(resident)).collect();
+        let returned: Vec<bool> = wanderings.iter().map(|(resident, ..)| !away.contains(resident)).collect();
         fence_store::note_returned(tx, &incidents, &returned).await?;
         let lines = wanderings
             .into_iter()
@@ -506,7 +522,7 @@ impl<'r> Batch<'r> {
         positions::wonder(tx, &wondered).await
     }
 
-    async fn note_states(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
+    async fn note_states(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
         let mut states: BTreeMap<TerminalId, State> = BTreeMap::new();
         let (mut acknowledged, mut answered) = (Vec::new(), Vec::new());
         for row in &self.rows {
@@ -524,7 +540,9 @@ impl<'r> Batch<'r> {
             if let Some(status) = &row.report.status {
                 state.battery_pct = status.battery_pct.map(|pct| pct.min(100)).or(state.battery_pct);
                 state.worn = status.worn.or(state.worn);
+                state.charging = status.charging.or(state.charging);
             }
+            state.steps = row.report.steps().map(i64::from).or(state.steps);
             if row.report.event == Some(Event::CheckIn) {
                 state.checked_in_at = Some(row.report.received_at);
             }
@@ -533,9 +551,9 @@ impl<'r> Batch<'r> {
                 state.surroundings = Some((kept, row.report.received_at.min(self.now)));
             }
         }
-        for (terminal, beliefs) in self.judged.beliefs(self.now) {
+        for (terminal, believed) in self.judged.believed() {
             if let Some(state) = states.get_mut(&terminal) {
-                state.beliefs = Some(beliefs);
+                state.believed = Some(believed);
             }
         }
         let noted = states.into_iter().filter_map(|(terminal, state)| Some((self.locked.get(&terminal)?, state)));
@@ -631,7 +649,6 @@ impl<'r> Row<'r> {
         let told = Told {
             row,
             report: self.report,
-            digest: &self.digest,
             resident: wearer.resident?,
             terminal: wearer.terminal,
             since: wearer.since?,

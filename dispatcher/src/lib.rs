@@ -9,6 +9,7 @@
 pub mod access;
 pub mod alarm;
 pub mod canary;
+pub mod checkins;
 pub mod clock;
 mod commands;
 pub mod config;
@@ -27,6 +28,8 @@ pub mod outbox;
 pub mod photo;
 mod planner;
 mod positions;
+pub mod presence;
+pub mod rules;
 pub mod start;
 pub mod store;
 pub mod ticker;

@@ -16,12 +16,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use domain::id::HandoverId;
+use domain::id::{HandoverId, IncidentId};
 use domain::incident::Input;
 use futures_util::future::join_all;
 use jiff::SignedDuration;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -37,7 +38,9 @@ use crate::store::{StoreError, contacts};
 /// How often it is looked for messages when nobody says that there are some.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How many are on their way at once, by each channel.
-const LEASED_MAX: i64 = 64;
+const LEASED_MAX: usize = 64;
+/// The desk is told of so many messages at once.
+const TOLD_MAX: usize = 16;
 /// More of an answer than this is not read.
 const ANSWER_MAX_BYTES: usize = 16 * 1024;
 /// So much of an answer is written down, in characters.
@@ -65,6 +68,7 @@ struct Channels {
     desk: Desk,
     http: reqwest::Client,
     terminals: Arc<dyn Terminals>,
+    clerk: mpsc::Sender<(IncidentId, Input)>,
 }
 
 /// What the far end made of a message.
@@ -85,10 +89,35 @@ pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationTo
         .timeout(Duration::from_secs(5))
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
-    let channels = Channels { desk, http, terminals };
+    let (clerk, news) = mpsc::channel(TOLD_MAX);
+    let channels = Channels { desk: desk.clone(), http, terminals, clerk };
     // Each channel has its own room: a mail server that hangs holds up no ambulance.
-    join_all(Channel::ALL.map(|channel| send_all(&channels, channel, &stop))).await;
+    let sending = async move { join_all(Channel::ALL.map(|channel| send_all(&channels, channel, &stop))).await };
+    tokio::join!(sending, tell_desk(&desk, news));
     Ok(())
+}
+
+/// Tells the desk what became of messages: as many at once as there are meanwhile. Ends with the last who has something to
+/// tell.
+async fn tell_desk(desk: &Desk, mut news: mpsc::Receiver<(IncidentId, Input)>) {
+    let mut some = Vec::new();
+    while news.recv_many(&mut some, TOLD_MAX).await > 0 {
+        let together = std::mem::take(&mut some);
+        let left = if together.len() > 1 && desk.planner.is_behind() {
+            desk.apply_together(together.clone()).await.unwrap_or_else(|cause| {
+                warn!(%cause, inputs = together.len(), "the desk could not be told of messages together");
+                together
+            })
+        } else {
+            together
+        };
+        join_all(left.into_iter().map(async |(incident, input)| {
+            if let Err(cause) = desk.apply(incident, input).await {
+                warn!(incident.id = %incident, %cause, "the desk could not be told what became of a message");
+            }
+        }))
+        .await;
+    }
 }
 
 async fn send_all(channels: &Channels, channel: Channel, stop: &CancellationToken) {
@@ -99,29 +128,38 @@ async fn send_all(channels: &Channels, channel: Channel, stop: &CancellationToke
         tokio::pin!(unsent);
         unsent.as_mut().enable();
         while sending.try_join_next().is_some() {}
-        let room = LEASED_MAX - i64::try_from(sending.len()).unwrap_or(LEASED_MAX);
+        let room = LEASED_MAX.saturating_sub(sending.len());
         let leased = if room > 0 { lease(desk, channel, room).await } else { Vec::new() };
-        if !leased.is_empty() {
-            for message in leased {
-                let channels = channels.clone();
-                sending.spawn(async move { channels.deliver(message).await });
-            }
-            continue;
+        let is_more = leased.len() == room;
+        for (message, still) in leased {
+            let channels = channels.clone();
+            sending.spawn(async move { channels.deliver(message, still).await });
         }
         tokio::select! {
             () = stop.cancelled() => break,
             () = unsent => {}
-            Some(_) = sending.join_next() => {}
+            // As soon as there is room for many of those that wait.
+            () = half_done(&mut sending, LEASED_MAX), if is_more => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
     sending.join_all().await;
 }
 
-async fn lease(desk: &Desk, channel: Channel, room: i64) -> Vec<Message> {
+/// Waits until half of the `max` that may be on their way at once are not.
+pub(crate) async fn half_done(sending: &mut JoinSet<()>, max: usize) {
+    while sending.len() > max / 2 && sending.join_next().await.is_some() {}
+}
+
+/// Messages that are due, and whether each is still wanted.
+async fn lease(desk: &Desk, channel: Channel, room: usize) -> Vec<(Message, Still)> {
     let leased = async {
         let mut conn = desk.conn().await?;
-        outbox::lease(&mut conn, channel, room).await
+        let leased = outbox::lease(&mut conn, channel, room).await?;
+        let ids: Vec<i64> = leased.iter().map(|message| message.id).collect();
+        let mut still = outbox::still(&mut conn, &ids).await?;
+        // What is gone meanwhile is not sent.
+        Ok(leased.into_iter().filter_map(|message| still.remove(&message.id).map(|still| (message, still))).collect())
     };
     leased.await.unwrap_or_else(|cause: StoreError| {
         warn!(%cause, "what is to be sent cannot be read");
@@ -130,18 +168,14 @@ async fn lease(desk: &Desk, channel: Channel, room: i64) -> Vec<Message> {
 }
 
 impl Channels {
-    async fn deliver(&self, message: Message) {
-        if let Err(cause) = self.try_deliver(&message).await {
+    async fn deliver(&self, message: Message, still: Still) {
+        if let Err(cause) = self.try_deliver(&message, still).await {
             // The lease runs out and it is tried again.
             warn!(incident.id = %message.incident, outbox.id = message.id, %cause, "a message could not be recorded");
         }
     }
 
-    async fn try_deliver(&self, message: &Message) -> Result<(), StoreError> {
-        let still = {
-            let mut conn = self.desk.conn().await?;
-            outbox::still(&mut conn, message.id).await?
-        };
+    async fn try_deliver(&self, message: &Message, still: Still) -> Result<(), StoreError> {
         match still {
             Still::Withdrawn => return self.record(message, Attempt::Withdrawn, &"no longer wanted".into()).await,
             Still::Expired => {
@@ -190,9 +224,9 @@ impl Channels {
     }
 
     async fn record(&self, message: &Message, attempt: Attempt, said: &Said) -> Result<(), StoreError> {
-        let mut tx = self.desk.begin().await?;
-        outbox::record(&mut tx, message, attempt, said).await?;
-        tx.commit().await?;
+        if outbox::record(&mut *self.desk.conn().await?, message, attempt, said).await? {
+            self.desk.unsent.notify_waiters();
+        }
         Ok(())
     }
 
@@ -215,9 +249,8 @@ impl Channels {
     }
 
     async fn tell_desk(&self, message: &Message, input: Input) {
-        if let Err(cause) = self.desk.apply(message.incident, input).await {
-            warn!(incident.id = %message.incident, %cause, "the desk could not be told what became of a message");
-        }
+        // Nobody hears only after everybody has been stopped.
+        let _ = self.clerk.send((message.incident, input)).await;
     }
 
     async fn tell_terminal(&self, message: &Message) -> Answer {

@@ -1,7 +1,7 @@
 //! Wakes what is due. The deadlines are in the database; this only looks, often, and at once when told
 //! that a press came in.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,31 +16,29 @@ use crate::desk::{Desk, DeskError};
 use crate::planner::BACKLOG_MAX;
 use crate::store::timeline::Line;
 use crate::store::{StoreError, appointments, facts, incidents, timeline};
+use crate::{checkins, presence};
 
 /// How long a deadline may pass unnoticed when nobody says anything.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// While many are due so many are looked up at once: fewer would cost a search through all of them each, more would let
-/// somebody who is more urgent wait behind them. Otherwise one, so that no other dispatcher decides it meanwhile.
-const AT_ONCE: i64 = 16;
+/// While many are due so many are decided together: fewer would have each pay for a search and a commit of its own, more
+/// would let somebody who is more urgent wait behind them. Otherwise one, so that none waits for another.
+const TOGETHER: i64 = 16;
 /// Appointments are made for minutes.
 const APPOINTMENTS_EVERY: Duration = Duration::from_secs(1);
 
 /// Decides what is due until told to stop, `desk.config.deciders` at a time.
 pub async fn run(desk: Desk, stop: CancellationToken) {
+    let looking = presence::run(desk.clone(), stop.clone());
+    let waiting = checkins::run(desk.clone(), stop.clone());
     let desk = desk.urgently();
-    let taken = Arc::new(Mutex::new(Taken::default()));
+    let taken = Arc::default();
     let deciders = (0..desk.config.deciders.max(1)).map(|_| decide_due(desk.clone(), Arc::clone(&taken), stop.clone()));
-    tokio::join!(futures_util::future::join_all(deciders), open_appointments(desk.clone(), stop.clone()));
+    let appointments = open_appointments(desk.clone(), stop.clone());
+    tokio::join!(futures_util::future::join_all(deciders), appointments, looking, waiting);
 }
 
 /// What the deciders of this process have taken upon themselves.
-#[derive(Debug, Default)]
-struct Taken {
-    /// Being decided, or next.
-    all: HashSet<Uuid>,
-    /// Next, the most urgent first.
-    next: VecDeque<IncidentId>,
-}
+type Taken = Mutex<HashSet<Uuid>>;
 
 /// Opens the cases of appointments whose time has come.
 async fn open_appointments(desk: Desk, stop: CancellationToken) {
@@ -81,22 +79,22 @@ async fn open_next_appointment(desk: &Desk) -> bool {
     }
 }
 
-async fn decide_due(desk: Desk, taken: Arc<Mutex<Taken>>, stop: CancellationToken) {
+async fn decide_due(desk: Desk, taken: Arc<Taken>, stop: CancellationToken) {
     loop {
         // Listen before looking, so that a press committed in between is not slept over.
         let woken = desk.due.notified();
         tokio::pin!(woken);
         woken.as_mut().enable();
         match next(&desk, &taken).await {
-            Ok(Some(id)) => {
-                decide_one(&desk, id).await;
-                taken.lock().all.remove(&id.0);
+            Ok(due) if !due.is_empty() => {
+                decide_all(&desk, &due).await;
+                taken.lock().retain(|held| !due.iter().any(|id| id.0 == *held));
                 if stop.is_cancelled() {
                     return;
                 }
                 continue;
             }
-            Ok(None) => {}
+            Ok(_) => {}
             Err(cause) => warn!(%cause, "what is due cannot be read"),
         }
         tokio::select! {
@@ -107,24 +105,33 @@ async fn decide_due(desk: Desk, taken: Arc<Mutex<Taken>>, stop: CancellationToke
     }
 }
 
-/// The most urgent incident that is due and that no other task of this process has taken. Another
-/// process may take the same one: the row lock sorts that out, and the second finds nothing to do.
-async fn next(desk: &Desk, taken: &Mutex<Taken>) -> Result<Option<IncidentId>, StoreError> {
-    let held: Vec<Uuid> = {
-        let mut taken = taken.lock();
-        if let Some(id) = taken.next.pop_front() {
-            return Ok(Some(id));
-        }
-        taken.all.iter().copied().collect()
-    };
-    let max = if desk.planner.is_behind() { AT_ONCE } else { 1 };
+/// The most urgent incidents that are due and that no other task of this process has taken: one, or while many wait, some.
+/// Another process may take the same ones: the row locks sort that out, and the second finds nothing to do.
+async fn next(desk: &Desk, taken: &Taken) -> Result<Vec<IncidentId>, StoreError> {
+    let held: Vec<Uuid> = taken.lock().iter().copied().collect();
+    let max = if desk.planner.is_behind() { TOGETHER } else { 1 };
     let due = incidents::due(&mut *desk.conn().await?, &held, max, BACKLOG_MAX + 1).await?;
     desk.planner.hear_of_backlog(due.count);
     let mut taken = taken.lock();
     // Somebody else may have looked at the same moment.
-    let new: Vec<IncidentId> = due.first.into_iter().filter(|id| taken.all.insert(id.0)).collect();
-    taken.next.extend(new);
-    Ok(taken.next.pop_front())
+    Ok(due.first.into_iter().filter(|id| taken.insert(id.0)).collect())
+}
+
+/// Decides incidents: together where they are several, and one by one when that fails.
+async fn decide_all(desk: &Desk, due: &[IncidentId]) {
+    if let [_, _, ..] = due {
+        let (deciding, inputs) = (desk.clone(), due.iter().map(|id| (*id, Input::Wake)).collect());
+        let cause = match tokio::spawn(async move { deciding.apply_together(inputs).await }).await {
+            // What was left out is still due.
+            Ok(Ok(_)) => return,
+            Ok(Err(cause)) => cause.to_string(),
+            Err(panic) => panic.to_string(),
+        };
+        warn!(%cause, incidents = due.len(), "incidents could not be decided together and are decided one by one");
+    }
+    for &id in due {
+        decide_one(desk, id).await;
+    }
 }
 
 /// Decides one incident. A decision that fails, even by a panic, is tried once more; after that an

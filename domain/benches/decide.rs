@@ -1,15 +1,16 @@
-//! What a position and a case cost in the core: a fence check, and who is to go.
+//! What a position and a case cost in the core: a wearer's state taken out of its row, judged and put back; and who is to go.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark knows its own figures")]
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::sync::Arc;
 
 use divan::Bencher;
 use domain::dispatch::{Board, Case, Mode, Outlook, Person, Standing, Urgency, Weights, plan};
-use domain::fence::{Belief, Fence, Fix, Kind, Print, Shape, Watch};
 use domain::id::{FenceId, IncidentId, ResponderId};
 use domain::place::{Metres, Position, Source};
+use domain::whereabouts::{Area, Fix, Kind, Wearer, Zone};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -24,40 +25,48 @@ fn at(east_m: f64, north_m: f64) -> Position {
     Position::new(28.228 + north_m / 111_195.0, 112.938 + east_m / 97_970.0).unwrap()
 }
 
-fn fix(place: Position) -> Fix {
+/// A fix so many minutes on, so many metres north of home.
+fn fix(minute: i32, north_m: f64) -> Fix {
+    let then = NOW + SignedDuration::from_mins(minute.into());
     Fix {
-        place,
+        place: at(f64::from(minute * 7 % 5), north_m + f64::from(minute * 3 % 4)),
         accuracy: Some(Metres(12.5)),
         source: Source::Gnss,
-        received_at: NOW,
-        device_at: None,
-        print: Print(7),
+        speed_kmh: None,
+        device_at: Some(then),
+        received_at: then,
     }
 }
 
-fn sees(bencher: Bencher<'_, '_>, shapes: Vec<Shape>) {
-    let fence = |(number, shape)| Fence { id: FenceId(Uuid::from_u128(number)), kind: Kind::Safe, shape };
-    let beliefs = (1..).zip(shapes).map(fence).map(|fence| (fence, Belief::default())).collect();
-    let watch = Watch { beliefs };
-    let fix = fix(at(40.0, 10.0));
-    bencher.with_inputs(|| watch.clone()).bench_refs(|watch| watch.see(black_box(&fix)));
+fn row(bencher: Bencher<'_, '_>, pace_m: f64) {
+    let home = at(0.0, 0.0);
+    let area = Arc::new(Area::circle(home, Metres(300.0)).unwrap());
+    let zone = Zone { id: FenceId(Uuid::from_u128(1)), kind: Kind::Safe, area, grace: SignedDuration::from_mins(3) };
+    let zones = [zone];
+    let mut wearer = Wearer::new(home, Metres(300.0), zones.to_vec());
+    let walked = |minute: i32| pace_m * f64::from(minute - 20).max(0.0);
+    for minute in 0..40 {
+        wearer.watch(&fix(minute, walked(minute)));
+    }
+    let (kept, next) = (wearer.keep(), fix(40, walked(40)));
+    println!("{} bytes in the row", kept.len());
+    bencher.bench(|| {
+        let mut wearer = Wearer::restore(home, zones.to_vec(), black_box(&kept)).unwrap();
+        let changes = wearer.watch(black_box(&next));
+        (changes, wearer.keep())
+    });
 }
 
-/// A position held against a circle around home.
+/// A position of somebody at home: out of the row, judged, back into the row.
 #[divan::bench]
-fn fence_circle(bencher: Bencher<'_, '_>) {
-    sees(bencher, vec![Shape::circle(at(0.0, 0.0), Metres(300.0)).unwrap()]);
+fn row_of_somebody_at_home(bencher: Bencher<'_, '_>) {
+    row(bencher, 0.0);
 }
 
-/// A position held against an outline of so many corners.
-#[divan::bench(args = [8, 64, 512])]
-fn fence_outline(bencher: Bencher<'_, '_>, corners: u32) {
-    let corner = |number: u32| {
-        let (sin, cos) = (std::f64::consts::TAU * f64::from(number) / f64::from(corners)).sin_cos();
-        at(300.0 * cos, 300.0 * sin)
-    };
-    let ring: Vec<Position> = (0..corners).map(corner).collect();
-    sees(bencher, vec![Shape::polygon(vec![ring]).unwrap()]);
+/// The same of somebody who has been walking away for twenty minutes.
+#[divan::bench]
+fn row_of_somebody_who_walks_away(bencher: Bencher<'_, '_>) {
+    row(bencher, 70.0);
 }
 
 /// One open case, and so many who could go to it.

@@ -26,6 +26,16 @@ impl TimeOfDay {
         let minutes = hour * 60 + minute;
         (minute < 60 && minutes <= DAY_MIN).then_some(Self(minutes))
     }
+
+    /// So many minutes after midnight, up to the next one.
+    pub fn of_minutes(minutes: i32) -> Option<Self> {
+        (0..=DAY_MIN).contains(&minutes).then_some(Self(minutes))
+    }
+
+    /// Minutes after midnight.
+    pub const fn minutes(self) -> i32 {
+        self.0
+    }
 }
 
 impl fmt::Display for TimeOfDay {

@@ -33,6 +33,8 @@ ids! {
     UserId,
     /// An area that a resident should, or should not, be in (围栏).
     FenceId,
+    /// One thing that is expected of a wearer and a fence, by the calendar.
+    RuleId,
     /// One message of a terminal as it came in; given by the edge that received it.
     ReportId,
     /// One message to a terminal (下行通知).

@@ -8,6 +8,7 @@
 //! Start with [`incident`]: the life of a call for help.
 
 pub mod aftercare;
+pub mod checkin;
 pub mod clocks;
 pub mod datum;
 pub mod dispatch;
@@ -18,7 +19,9 @@ pub mod incident;
 pub mod invariant;
 pub mod order;
 pub mod place;
+pub mod presence;
 pub mod press;
+pub mod rules;
 pub mod score;
 pub mod whereabouts;
 pub mod word;

@@ -27,8 +27,19 @@ words! {
         Telephone = "telephone",
         /// A message on the alert lane that nobody could read.
         Unreadable = "unreadable",
+        /// Nobody pressed: the terminal has not been heard for too long.
+        Silent = "silent",
+        /// Nobody pressed: the word that all is well did not come when it should have.
+        MissedCheckIn = "missed_check_in",
         /// The terminal said "alarm" and not which.
         General = "general",
+    }
+}
+
+impl AlertKind {
+    /// Whether it is ours to raise, and nothing that a terminal can say.
+    pub const fn is_ours(self) -> bool {
+        matches!(self, Self::Telephone | Self::Unreadable | Self::Silent | Self::MissedCheckIn)
     }
 }
 

@@ -44,6 +44,10 @@ enum Command {
     Jt808(SocketArgs),
     /// A GT06 terminal to play with, over TCP: the same keys.
     Gt06(SocketArgs),
+    /// An EV-07B pendant to play with, over TCP: the same keys.
+    Eview(SocketArgs),
+    /// A unit for social alarms (SS 91100) to play with, in SIP over TCP: the same keys.
+    Scaip(SocketArgs),
     /// One press: prints what the pager hears, and succeeds when the press is acknowledged.
     Press(PressArgs),
     /// Everybody who wears a pager, living an ordinary day.
@@ -99,7 +103,8 @@ struct SocketArgs {
     /// Where the server listens for its dialect, host:port.
     #[arg(long)]
     server: String,
-    /// Its number: of a watch 10 or 15 digits, of JT/T 808 a telephone number, of GT06 an IMEI.
+    /// Its number: of a watch 10 or 15 digits, of JT/T 808 a telephone number, of GT06 and EV-07B an IMEI, of a unit
+    /// for social alarms up to 16 digits.
     #[arg(long)]
     serial: String,
     /// Where it is: lat,lon in degrees, WGS-84.
@@ -344,6 +349,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         Command::Watch(args) => play(Dialect::Watch, args, stop).await,
         Command::Jt808(args) => play(Dialect::Jt808, args, stop).await,
         Command::Gt06(args) => play(Dialect::Gt06, args, stop).await,
+        Command::Eview(args) => play(Dialect::Eview, args, stop).await,
+        Command::Scaip(args) => play(Dialect::Scaip, args, stop).await,
         Command::Press(args) => press(args, stop).await,
         Command::Fleet(args) => live(args, stop).await,
         Command::Wander(args) => walk_away(args, stop).await,

@@ -1,11 +1,13 @@
-//! A watch, a JT/T 808 or a GT06 terminal on a TCP connection of its own.
+//! A watch, a JT/T 808, GT06 or EV-07B terminal, or a unit for social alarms, on a TCP connection of its own.
 //!
 //! It says who it is, gives signs of life, repeats an alarm until the server answers it, comes back when the connection
 //! breaks, and shows and answers what it is told. What a dialect's bytes are is in a room of its own below ([`Model`]),
 //! written from the protocols' descriptions and from nothing of the server's.
 
+mod eview;
 mod gt06;
 mod jt808;
+mod scaip;
 mod watch;
 
 use std::time::Duration;
@@ -57,6 +59,8 @@ pub(crate) struct Saying {
 pub(crate) enum Heard {
     /// It has the alarm.
     Acknowledged,
+    /// The same, and it wants to be answered.
+    Stored(Vec<u8>),
     /// It lets the terminal in, which may have something to say to that.
     LetIn(Option<Vec<u8>>),
     /// Something to show, and what to answer.
@@ -120,6 +124,12 @@ impl Config {
             Dialect::Jt808 => Err(bad("a JT/T 808 terminal has at most 12 digits")),
             Dialect::Gt06 if digits && self.serial.len() == 15 => Ok(Box::new(gt06::Tracker::new(&self.serial))),
             Dialect::Gt06 => Err(bad("a GT06 terminal has the 15 digits of its IMEI")),
+            Dialect::Eview if digits && self.serial.len() == 15 => Ok(Box::new(eview::Pendant::new(&self.serial))),
+            Dialect::Eview => Err(bad("an EV-07B pendant has the 15 digits of its IMEI")),
+            Dialect::Scaip if digits && (1..=16).contains(&self.serial.len()) => {
+                Ok(Box::new(scaip::Unit::new(&self.serial)))
+            }
+            Dialect::Scaip => Err(bad("a unit for social alarms has at most 16 digits")),
             other => Err(NoTerminal::Dialect(other)),
         }
     }
@@ -321,13 +331,16 @@ impl Driver {
         }
     }
 
+    fn acknowledged(&mut self) -> Option<Event> {
+        let alarm = self.alarm.take()?;
+        let after_ms = u64::try_from(alarm.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Some(Event::Acknowledged { press: alarm.press, after_ms })
+    }
+
     async fn heard(&mut self, heard: Heard, socket: &mut TcpStream) -> std::io::Result<()> {
         let (event, answer) = match heard {
-            Heard::Acknowledged => {
-                let Some(alarm) = self.alarm.take() else { return Ok(()) };
-                let after_ms = u64::try_from(alarm.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-                (Some(Event::Acknowledged { press: alarm.press, after_ms }), None)
-            }
+            Heard::Acknowledged => (self.acknowledged(), None),
+            Heard::Stored(answer) => (self.acknowledged(), Some(answer)),
             Heard::LetIn(answer) => (Some(Event::LetIn), answer),
             Heard::Text(text, answer) => (Some(Event::Text { text }), answer),
             Heard::Told(what, answer) => (Some(Event::Told { what }), Some(answer)),
@@ -354,6 +367,8 @@ mod tests {
             (Dialect::Watch, "8800000015", "880000001"),
             (Dialect::Jt808, "13800000001", "1380000000100"),
             (Dialect::Gt06, "868120000000013", "86812000000001x"),
+            (Dialect::Eview, "868120000000021", "86812000000002"),
+            (Dialect::Scaip, "26000017", "unit"),
         ] {
             assert_eq!(model(dialect, good), Ok(()));
             assert!(matches!(model(dialect, bad), Err(NoTerminal::Serial { .. })), "{bad}");

@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use uuid::Uuid;
 use wire::bus::{self, Downlink, Receipts, Uplink};
-use wire::directory::Directory;
 use wire::receipt::Receipt;
 use wire::report::{Event, Report};
 
@@ -24,8 +23,9 @@ use crate::counters::Counters;
 use crate::handover::{Held, sleep_until};
 use crate::ledger::{Answer, Entry, Ledger};
 use crate::line::Line;
+use crate::reports::Reader;
 use crate::voices::{BusNumber, Door};
-use crate::{Dispatcher, codec, reports};
+use crate::{Dispatcher, codec};
 
 /// Receipts in one message to a door.
 const RECEIPTS_MAX: usize = 256;
@@ -38,7 +38,7 @@ pub(crate) struct Alerts {
     answers: Vec<mpsc::Sender<Answer>>,
     entered: Notify,
     dispatcher: Arc<dyn Dispatcher>,
-    directory: Arc<Directory>,
+    reader: Reader,
     counters: Arc<Counters>,
 }
 
@@ -47,11 +47,11 @@ impl Alerts {
         (ledger, room): (Ledger, Arc<Semaphore>),
         shards: Vec<mpsc::UnboundedSender<Held>>,
         answers: Vec<mpsc::Sender<Answer>>,
-        (dispatcher, directory): (Arc<dyn Dispatcher>, Arc<Directory>),
+        (dispatcher, reader): (Arc<dyn Dispatcher>, Reader),
         counters: Arc<Counters>,
     ) -> Self {
         let (ledger, entered) = (Mutex::new(ledger), Notify::new());
-        Self { ledger, room, shards, answers, entered, dispatcher, directory, counters }
+        Self { ledger, room, shards, answers, entered, dispatcher, reader, counters }
     }
 
     /// Takes one message of the alert lane in, waiting for room. The same message again costs
@@ -64,15 +64,20 @@ impl Alerts {
             Entry::Waiting => return self.counters.alerts_repeated.one(),
             Entry::Durable(outcome) => {
                 self.counters.alerts_repeated.one();
-                let report = reports::read(&uplink, &self.directory);
+                let report = self.reader.read(&uplink);
                 let (dialect, stamp) = (report.dialect, report.stamp);
                 let answer = Answer { door, id: uplink.id, serial: report.serial, dialect, stamp, outcome };
                 return self.answer(answer).await;
             }
         }
         let room = self.room().await;
-        let report = reports::read(&uplink, &self.directory);
+        let report = self.reader.read(&uplink);
         self.enter(report, door, room);
+    }
+
+    /// Reads a message that came another way than the bus.
+    pub(crate) fn read(&self, uplink: &Uplink<'_>) -> Report {
+        self.reader.read(uplink)
     }
 
     /// Takes in a report that nobody has handed in before, waiting for room. `door` gets the answer.

@@ -167,10 +167,11 @@ pub fn encode_receipt(dialect: Dialect, serial: &str, stamp: Stamp, outcome: Out
 }
 
 /// News for the wearer; `None` when the dialect has no word for it.
-pub fn encode_notice(dialect: Dialect, notice: &Notice) -> Option<Outgoing> {
-    match dialect {
-        Dialect::Ydt => Some(ydt::encode_notice(notice)),
-        Dialect::OwnTracks => Some(owntracks::encode_notice(notice)),
+pub fn encode_notice(dialect: Dialect, profile: Option<&mapped::Profile>, notice: &Notice) -> Option<Outgoing> {
+    match (dialect, profile) {
+        (Dialect::Ydt, _) => Some(ydt::encode_notice(notice)),
+        (Dialect::OwnTracks, _) => Some(owntracks::encode_notice(notice)),
+        (Dialect::Mapped, Some(profile)) => mapped::encode_notice(profile, notice),
         _ => None,
     }
 }

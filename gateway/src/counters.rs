@@ -51,7 +51,7 @@ wire::counters! {
         bus_garbled: Counter,
         /// Connections made to the bus.
         bus_connected: Counter,
-        /// Terminals' own connections (TCP) now.
+        /// Terminals' own connections now, and addresses that are held for one (UDP).
         connections: Gauge,
         /// Of these, those that have not said that they are a terminal on the list.
         connections_unidentified: Gauge,
@@ -77,6 +77,14 @@ wire::counters! {
         connections_replaced: Counter,
         /// Frames on terminals' own connections.
         frames: Counter,
+        /// Requests over SIP that came before, answered as they were.
+        requests_repeated: Counter,
+        /// Requests of ours over SIP that a unit has answered.
+        requests_answered: Counter,
+        /// Messages over HTTP whose sender did not prove who they are, or named another's terminal.
+        phones_refused: Counter,
+        /// Datagrams thrown away because too many of their terminal waited.
+        datagrams_dropped: Counter,
         /// Pieces between frames that belong to none.
         junk: Counter,
         /// Calls for help of terminals that are not listed.

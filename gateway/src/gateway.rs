@@ -1,5 +1,7 @@
 //! The running gateway: its settings, its tasks, and how they end.
 
+mod listening;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use uuid::Uuid;
@@ -18,16 +21,20 @@ use wire::notice::Notice;
 use wire::topics::Lane;
 
 use crate::alerts::{self, Alerts};
+use crate::codec::mapped::Profiles;
 use crate::codec::{Ordered, Outgoing};
 use crate::counters::Counters;
 use crate::handover::{self, Backoff, Handover, Shard};
 use crate::ledger::Ledger;
 use crate::line::{self, FarEnd, Line};
-use crate::listeners::{self, Intake, Listener, ListenerConfig, ListensAt, Said, Sessions, Waiters};
+use crate::listeners::{ListenerConfig, ListensAt, Said};
 use crate::outside::{self, Outside};
+use crate::reports::Reader;
+use crate::speech::Speech;
 use crate::telemetry::{self, Telemetry};
-use crate::voices::{BusNumber, Door, Voices};
-use crate::{Dispatcher, codec, presence};
+use crate::voices::{BusNumber, Voices};
+use crate::{Dispatcher, presence};
+use listening::{Inside, Reached};
 
 /// Answers between the shards and the bus.
 const ANSWERS_MAX: usize = 4096;
@@ -73,6 +80,8 @@ pub struct Config {
     pub durable_remembered: usize,
     /// Where terminals come that have a connection of their own.
     pub listeners: Vec<ListenerConfig>,
+    /// How terminals with JSON of their own are read and spoken to.
+    pub profiles: Arc<Profiles>,
 }
 
 impl Config {
@@ -97,6 +106,7 @@ impl Config {
             alive_every: Duration::from_secs(1),
             durable_remembered: 65_536,
             listeners: Vec::new(),
+            profiles: Arc::new(Profiles::shipped()),
         }
     }
 
@@ -186,9 +196,11 @@ impl BusState {
 pub struct Notifier {
     voices: Voices,
     outside: Option<outside::Voice>,
-    /// Those who have a connection of their own.
-    sessions: Arc<Sessions>,
+    /// Those who come to our listeners.
+    reached: Reached,
     directory: Arc<Directory>,
+    /// How everybody else is spoken to.
+    speech: Speech,
     counters: Arc<Counters>,
 }
 
@@ -200,6 +212,8 @@ pub async fn start(
     stop: CancellationToken,
 ) -> Result<Gateway, GatewayError> {
     config.check()?;
+    directory.map(Arc::clone(config.profiles.mappings()));
+    let reader = Reader { directory: Arc::clone(&directory), profiles: Arc::clone(&config.profiles) };
     let counters = Arc::new(Counters::default());
     // A part that dies takes the others with it, but not what else the caller's token stops.
     let ending = stop.child_token();
@@ -223,7 +237,7 @@ pub async fn start(
         (Ledger::new(config.durable_remembered), Arc::clone(&room)),
         shards,
         answers,
-        (dispatcher, Arc::clone(&directory)),
+        (dispatcher, reader.clone()),
         Arc::clone(&counters),
     ));
     let telemetry = Arc::new(Telemetry::new(config.telemetry_waiting_max, config.shards, Arc::clone(&counters)));
@@ -260,7 +274,7 @@ pub async fn start(
         tasks.add("alert line", alert_driver.run(end()));
         tasks.add("telemetry line", telemetry_driver.run(end()));
         tasks.add("presence line", presence_driver.run(end()));
-        let sorting = (number, Arc::clone(&directory), Arc::clone(&alerts));
+        let sorting = (number, reader.clone(), Arc::clone(&alerts));
         tasks.add("telemetry intake", Arc::clone(&telemetry).take_in(telemetry_messages, sorting, end()));
         tasks.add("presence", presence::pass_on(handover.clone(), presence_messages, telemetry_tries, end()));
         let taking = take_in_alerts((number, Arc::clone(&alerts)), alert_messages, Arc::clone(&counters), end());
@@ -284,48 +298,35 @@ pub async fn start(
             telemetry: telemetry_in,
             owed: owed.clone(),
         };
-        let lines = outside::open(outside, &config.id, &config.bus_key, ears, &counters);
+        let who = (config.id.as_str(), &**config.profiles.mappings());
+        let lines = outside::open(outside, who, &config.bus_key, ears, &counters);
         tasks.add("outside voice", lines.speaking.run(end()));
         tasks.add("outside alerts", lines.alerts.run(end()));
         tasks.add("outside telemetry", lines.telemetry.run(end()));
         tasks.add("outside answers", outside::answer(lines.voice.clone(), owed, answers, Arc::clone(&counters)));
         let taking = take_in_alerts((number, Arc::clone(&alerts)), alert_messages, Arc::clone(&counters), end());
         tasks.add("outside alert intake", taking);
-        let sorting = (number, Arc::clone(&directory), Arc::clone(&alerts));
+        let sorting = (number, reader, Arc::clone(&alerts));
         tasks.add("outside telemetry intake", Arc::clone(&telemetry).take_in(telemetry_messages, sorting, end()));
         let address = format!("{}:{}", outside.host, outside.port);
         buses.push(BusState { address, lines: lines.up.into() });
         voice_outside = Some(lines.voice);
     }
 
-    let (sessions, waiters) = (Arc::new(Sessions::default()), Waiters::default());
-    let mut listens_at = Vec::new();
-    if let (Some(answers), false) = (listener_answers, config.listeners.is_empty()) {
-        let intake = Arc::new(Intake {
-            alerts: Arc::clone(&alerts),
-            telemetry: Arc::clone(&telemetry),
-            directory: Arc::clone(&directory),
-            sessions: Arc::clone(&sessions),
-            waiters: waiters.clone(),
-            counters: Arc::clone(&counters),
-            door: Door { bus: listeners_number, name: listeners::DOOR.to_owned() },
-        });
-        for listener in config.listeners {
-            let address = listener.listen;
-            let bound = Listener::bind(listener, Arc::clone(&intake)).await;
-            let bound = bound.map_err(|cause| GatewayError::Listen { address, why: cause.to_string() })?;
-            listens_at.push(bound.at());
-            tasks.add("listener", bound.run(end()));
-        }
-        tasks.add("listener answers", waiters.answer(answers, Arc::clone(&counters)));
-        let (news, news_queue) = mpsc::channel(OUTSIDE_MAX);
-        let looking = listeners::look_after(Arc::clone(&sessions), Arc::clone(&directory), news, end());
-        tasks.add("listener presence", looking);
-        tasks.add("listener presence told", presence::pass_on(handover.clone(), news_queue, telemetry_tries, end()));
-    }
+    let inside = Inside {
+        alerts,
+        telemetry,
+        directory: Arc::clone(&directory),
+        counters: Arc::clone(&counters),
+        handover,
+        tries: telemetry_tries,
+    };
+    let answered = (listeners_number, listener_answers);
+    let (reached, listens_at) = listening::open(config.listeners, inside, answered, &mut tasks).await?;
 
-    let voices = Voices::new(voices);
-    let notifier = Notifier { voices, outside: voice_outside, sessions, directory, counters: Arc::clone(&counters) };
+    let (voices, speech) = (Voices::new(voices), Speech::new(Arc::clone(&directory), config.profiles));
+    let counted = Arc::clone(&counters);
+    let notifier = Notifier { voices, outside: voice_outside, reached, directory, speech, counters: counted };
     Ok(Gateway { notifier, buses, listens_at, tasks: tasks.set, stop, ending, counters })
 }
 
@@ -406,7 +407,7 @@ impl Notifier {
         };
         if !terminal.dialect.is_mqtt() {
             let serial = notice.serial.clone();
-            return match self.sessions.tell(notice).await {
+            return match self.reached.sessions.tell(notice).await {
                 Said::Sent => {
                     self.counters.notices_sent.one();
                     Ok(())
@@ -415,7 +416,7 @@ impl Notifier {
                 Said::NoWord => Err(GatewayError::NoWord(terminal.dialect)),
             };
         }
-        let outgoing = codec::encode_notice(terminal.dialect, &notice).ok_or(GatewayError::NoWord(terminal.dialect))?;
+        let outgoing = self.speech.notice(&terminal, &notice).ok_or(GatewayError::NoWord(terminal.dialect))?;
         self.say_down(notice.serial, notice.id, outgoing).await?;
         self.counters.notices_sent.one();
         Ok(())
@@ -427,13 +428,13 @@ impl Notifier {
             return Err(GatewayError::UnknownTerminal(order.serial));
         };
         if !terminal.dialect.is_mqtt() {
-            let carried = self.sessions.order(order).await;
+            let carried = self.reached.sessions.order(order).await;
             if matches!(carried, Carried::Sent { .. }) {
                 self.counters.orders_sent.one();
             }
             return Ok(carried);
         }
-        let Ordered { outgoing, answered_as } = match codec::encode_order(terminal.dialect, None, &order) {
+        let Ordered { outgoing, answered_as } = match self.speech.order(&terminal, &order) {
             Ok(ordered) => ordered,
             Err(why) => return Ok(why.into()),
         };
@@ -449,12 +450,14 @@ impl Notifier {
             Some(voice) => voice.say(outgoing.clone()).await.is_ok(),
             None => false,
         };
+        // A phone that asks over HTTP hears it when it asks next.
+        let is_left = self.reached.phones.leave(&serial, id, &outgoing, Instant::now());
         let (topic, payload) = (outgoing.topic, outgoing.payload);
         let downlink = Downlink { serial, topic, payload, notice: Some(id) };
         // Which door holds the session is not known here: every door hears it, and the others drop it. That one bus has
         // it is enough for now, though it be the wrong one: it is repeated until the terminal says that it has it.
         let said = self.voices.say(bus::DOWN, &bus::encode(&downlink)).await.is_ok();
-        if said || said_outside { Ok(()) } else { Err(GatewayError::BusAway) }
+        if said || said_outside || is_left { Ok(()) } else { Err(GatewayError::BusAway) }
     }
 }
 

@@ -30,6 +30,7 @@ mod outside;
 mod presence;
 mod reports;
 mod ringing;
+mod speech;
 mod telemetry;
 mod voices;
 
@@ -42,7 +43,7 @@ use wire::report::{Heard, Report, Unstored};
 
 pub use counters::Counters;
 pub use gateway::{BusState, Config, Gateway, GatewayError, Notifier, start};
-pub use listeners::{ListenerConfig, ListensAt};
+pub use listeners::{ListenerConfig, ListensAt, Transport};
 pub use outside::Outside;
 
 /// The dispatcher as a gateway sees it; in one process a call, between processes HTTP.

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use wire::bus::{self, Uplink};
 use wire::directory::{Directory, Lookup};
 use wire::internal::Key;
-use wire::topics::{self, Lane};
+use wire::topics::{Lane, Mapping, Mappings};
 
 use crate::clock;
 use crate::codec::{self, Outgoing};
@@ -126,8 +126,14 @@ pub(crate) struct Lines {
 }
 
 /// Prepares the connections of a gateway to `outside`.
-pub(crate) fn open(outside: &Outside, gateway: &str, key: &Key, ears: Ears, counters: &Arc<Counters>) -> Lines {
-    let driver = |name: &'static str, filters: &[&str], ears: Option<Ears>| {
+pub(crate) fn open(
+    outside: &Outside,
+    (gateway, mappings): (&str, &Mappings),
+    key: &Key,
+    ears: Ears,
+    counters: &Arc<Counters>,
+) -> Lines {
+    let driver = |name: &'static str, filters: &[String], ears: Option<Ears>| {
         let mut options = MqttOptions::new(format!("yidiantong-{gateway}-{name}"), &*outside.host, outside.port);
         options
             .set_keep_alive(KEEP_ALIVE)
@@ -137,7 +143,7 @@ pub(crate) fn open(outside: &Outside, gateway: &str, key: &Key, ears: Ears, coun
             .set_receive_maximum(Some(UNDER_WAY_MAX))
             .set_max_packet_size(Some(u32::try_from(bus::PACKET_MAX).unwrap_or(u32::MAX)))
             .set_manual_acks(true);
-        let share = |filter: &&str| Filter::new(format!("$share/{}/{filter}", outside.group), QoS::AtLeastOnce);
+        let share = |filter: &String| Filter::new(format!("$share/{}/{filter}", outside.group), QoS::AtLeastOnce);
         let (current, voice) = watch::channel(None);
         let (up, is_up) = watch::channel(false);
         let filters = filters.iter().map(share).collect();
@@ -145,8 +151,13 @@ pub(crate) fn open(outside: &Outside, gateway: &str, key: &Key, ears: Ears, coun
         (driver, voice, is_up)
     };
     let (speaking, voice, speaking_up) = driver("voice", &[], None);
-    let (alerts, _, alerts_up) = driver("alerts", &ALERTS, Some(ears.clone()));
-    let (telemetry, _, telemetry_up) = driver("telemetry", &TELEMETRY, Some(ears));
+    let mapped = mappings.iter().flat_map(|mapping| &mapping.up).map(|template| template.filter("+"));
+    let filters: Vec<String> = ALERTS.map(str::to_owned).into_iter().chain(mapped).collect();
+    let (alerts, _, alerts_up) = driver("alerts", &filters, Some(ears.clone()));
+    // Where an answer could be our own command, it is not listened to.
+    let mapped = mappings.iter().flat_map(Mapping::answers_apart).map(|template| template.filter("+"));
+    let filters: Vec<String> = TELEMETRY.map(str::to_owned).into_iter().chain(mapped).collect();
+    let (telemetry, _, telemetry_up) = driver("telemetry", &filters, Some(ears));
     Lines { voice: Voice(voice), speaking, alerts, telemetry, up: [speaking_up, alerts_up, telemetry_up] }
 }
 
@@ -209,16 +220,17 @@ impl Driver {
     /// Hands on what a terminal has said. Waiting here is what holds the broker back when nobody takes it.
     async fn hear(&self, ears: &Ears, client: &AsyncClient, publish: Publish) {
         let topic = String::from_utf8_lossy(&publish.topic).into_owned();
-        let Some(serial) = topics::serial(&topic) else {
+        let Some(serial) = ears.directory.serial(&topic) else {
             self.counters.bus_garbled.one();
             let _ = client.try_ack(&publish);
             return;
         };
         let lane = match ears.directory.by_serial(serial) {
-            Lookup::Listed(terminal) => topics::publish_lane(&terminal, &topic),
+            Lookup::Listed(terminal) => ears.directory.publish_lane(&terminal, &topic),
             // A press of somebody whom we do not know is a press.
             Lookup::Unlisted | Lookup::NoDirectory => None,
         };
+        let lane = lane.or_else(|| ears.directory.mapped_lane(&topic));
         let lane = lane.unwrap_or(if topic.ends_with("/alert") { Lane::Alert } else { Lane::Telemetry });
         let uplink = Uplink {
             id: clock::new_id(),

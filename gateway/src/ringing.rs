@@ -33,6 +33,8 @@ const fn alert(kind: AlertKind) -> &'static str {
         AlertKind::LowBattery => "the battery is nearly flat",
         AlertKind::FenceExit => "a fence was left",
         AlertKind::Telephone => "a call by telephone",
+        AlertKind::Silent => "a terminal that is not heard any more",
+        AlertKind::MissedCheckIn => "a check-in that did not come",
         AlertKind::Unreadable => "an alert that nobody can read",
         AlertKind::General => "an alert of an unknown kind",
     }

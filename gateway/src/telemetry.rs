@@ -17,14 +17,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use uuid::Uuid;
 use wire::bus::{self, Uplink};
-use wire::directory::Directory;
 use wire::report::{Event, Report};
 use wire::topics::Lane;
 
 use crate::alerts::{Alerts, shard_of};
 use crate::counters::Counters;
 use crate::handover::Handover;
-use crate::reports;
+use crate::reports::Reader;
 use crate::voices::BusNumber;
 
 /// How far from the front a victim is looked for.
@@ -183,7 +182,7 @@ impl Telemetry {
     pub(crate) async fn take_in(
         self: Arc<Self>,
         mut messages: mpsc::Receiver<Bytes>,
-        (bus, directory, alerts): (BusNumber, Arc<Directory>, Arc<Alerts>),
+        (bus, reader, alerts): (BusNumber, Reader, Arc<Alerts>),
         stop: CancellationToken,
     ) {
         while let Some(message) = tokio::select! { () = stop.cancelled() => None, message = messages.recv() => message }
@@ -197,7 +196,7 @@ impl Telemetry {
                         continue;
                     }
                 };
-                let report = reports::read(&uplink, &directory);
+                let report = reader.read(&uplink);
                 if matches!(report.event, Some(Event::Alert { .. })) {
                     // The edge could not know it (a setting changed a moment ago, a tracker's low
                     // battery); from here on it is an alert like any other.

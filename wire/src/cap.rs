@@ -292,7 +292,8 @@ const fn nature(kind: AlertKind) -> Nature {
         AlertKind::Fall | AlertKind::HeartRate => (C::Health, S::Severe, Y::Likely),
         AlertKind::Smoke => (C::Fire, S::Extreme, Y::Likely),
         AlertKind::Gas => (C::Fire, S::Severe, Y::Likely),
-        AlertKind::FenceExit => (C::Safety, S::Moderate, Y::Likely),
+        AlertKind::FenceExit | AlertKind::MissedCheckIn => (C::Safety, S::Moderate, Y::Likely),
+        AlertKind::Silent => (C::Safety, S::Unknown, Y::Possible),
         AlertKind::Removed | AlertKind::LowBattery => (C::Safety, S::Minor, Y::Possible),
         AlertKind::Unreadable | AlertKind::General => (C::Rescue, S::Unknown, Y::Unknown),
     };

@@ -164,6 +164,8 @@ pub fn kind_in_zh(kind: &str) -> &str {
         "fence_exit" => "离开安全区域",
         "telephone" => "电话求助",
         "unreadable" => "无法识别的告警",
+        "silent" => "设备失联",
+        "missed_check_in" => "未按时报平安",
         "general" => "报警，原因不明",
         other => other,
     }

@@ -6,6 +6,7 @@
 //! shared rather than copied, and nobody holds the lock for longer than some terminals take.
 
 mod copy;
+mod payload_key;
 
 use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
@@ -17,7 +18,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::topics::{self, Lane, Mappings};
+use crate::topics::{self, Lane, Mapping, Mappings};
+
+pub use payload_key::{Keyed, NoPayloadKey, PayloadKey};
 
 /// The family of payloads that a terminal speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,13 +34,13 @@ pub enum Dialect {
     Mapped,
     /// The text protocol of most elder watches and pendants (SeTracker, 3G ELEC), TCP.
     Watch,
-    /// JT/T 808-2011, -2013 and -2019, TCP.
+    /// JT/T 808-2011, -2013 and -2019, TCP and UDP.
     Jt808,
     /// GT06 (Concox, Jimi), TCP.
     Gt06,
     /// The EV-07B family of pendants, TCP.
     Eview,
-    /// Social alarms of SS 91100, over SIP.
+    /// Social alarms of SS 91100, in SIP over TCP and UDP.
     Scaip,
 }
 
@@ -93,7 +96,8 @@ pub struct Terminal {
     pub manual_publish_means_help: bool,
     /// Everything that this terminal says is an exercise (演练).
     pub drill: bool,
-    /// Which of its dialect's variants its model speaks, in words that the codecs know; `None`: as most do.
+    /// Which of its dialect's variants its model speaks, in words that the codecs know; `None`: as most do. For a mapped
+    /// terminal the name of its profile; `None`: whichever its topics belong to.
     #[serde(default)]
     pub profile: Option<Arc<str>>,
     /// The login of the concentrator that may speak for it.
@@ -201,6 +205,9 @@ pub struct Update {
     pub to: i64,
     /// Terminals added or changed.
     pub upserts: Vec<Terminal>,
+    /// Secrets under which some of those encrypt what they say. Who is among `upserts` and not here has none.
+    #[serde(default)]
+    pub keys: Vec<Keyed>,
     /// Serials that may no longer connect.
     pub removed: Vec<String>,
     /// Concentrators added or changed.
@@ -252,6 +259,8 @@ struct Pages {
     by_serial: HashSet<BySerial>,
     /// Those whose login is not their serial: terminals of that kind, and concentrators.
     by_login: HashMap<Arc<str>, Identity>,
+    /// By serial; beside the terminals, because hardly any has one.
+    keys: HashMap<Arc<str>, PayloadKey>,
 }
 
 impl Pages {
@@ -259,10 +268,11 @@ impl Pages {
         version: i64,
         concentrators: impl IntoIterator<Item = Arc<Concentrator>>,
         terminals: impl IntoIterator<Item = Arc<Terminal>>,
+        mut keys: Keys,
     ) -> Self {
         let mut pages = Self { version, ..Self::default() };
         concentrators.into_iter().for_each(|concentrator| pages.put_concentrator(concentrator));
-        terminals.into_iter().for_each(|terminal| pages.put(terminal));
+        terminals.into_iter().for_each(|terminal| pages.put_with(terminal, &mut keys));
         pages.by_serial.shrink_to_fit();
         pages
     }
@@ -287,12 +297,26 @@ impl Pages {
         self.by_login.get(login).cloned().or_else(|| eponymous().cloned().map(Identity::Terminal))
     }
 
+    /// Puts a terminal with the key that is its own, if there is one among these.
+    fn put_with(&mut self, terminal: Arc<Terminal>, keys: &mut Keys) {
+        let serial = Arc::clone(&terminal.serial);
+        self.put(terminal);
+        let key = keys.remove(&*serial);
+        if self.keys.get(&*serial) != key.as_ref() {
+            self.edition += 1;
+            match key {
+                Some(key) => self.keys.insert(serial, key),
+                None => self.keys.remove(&*serial),
+            };
+        }
+    }
+
     fn put(&mut self, mut terminal: Arc<Terminal>) {
         if self.terminal(&terminal.serial).is_some_and(|listed| *listed == terminal) {
             return;
         }
         self.edition += 1;
-        self.strike(&terminal.serial);
+        self.take_out(&terminal.serial);
         let concentrator = terminal.concentrator.as_deref().and_then(|login| self.by_login.get_key_value(login));
         let concentrator = concentrator.map(|(login, _)| Arc::clone(login));
         // Nobody else has it yet, so that nothing is copied.
@@ -307,6 +331,11 @@ impl Pages {
     }
 
     fn strike(&mut self, serial: &str) {
+        self.keys.remove(serial);
+        self.take_out(serial);
+    }
+
+    fn take_out(&mut self, serial: &str) {
         let Some(BySerial(gone)) = self.by_serial.take(serial) else { return };
         self.edition += 1;
         // Another may have been given its login before it was struck.
@@ -331,6 +360,13 @@ impl Pages {
             self.edition += 1;
         }
     }
+}
+
+/// Keys by serial, on their way to their terminals.
+type Keys = HashMap<String, PayloadKey>;
+
+fn by_serial(keys: Vec<Keyed>) -> Keys {
+    keys.into_iter().map(|Keyed { serial, key }| (serial, key)).collect()
 }
 
 /// How many terminals are put at once; whoever looks somebody up waits no longer.
@@ -381,21 +417,72 @@ impl Directory {
 
     /// The lane of what `terminal` publishes to `topic`; none when it may not publish there.
     pub fn publish_lane(&self, terminal: &Terminal, topic: &str) -> Option<Lane> {
-        let mapped = || self.mappings.get()?.publish_lane(&terminal.serial, topic);
         match terminal.dialect {
-            Dialect::Mapped => mapped(),
+            Dialect::Mapped => {
+                let (mapping, said, lane) = self.mappings.get()?.of(topic)?;
+                (said.serial == &*terminal.serial && is_of(terminal, mapping)).then_some(lane)
+            }
             _ => topics::publish_lane(terminal, topic),
         }
+    }
+
+    /// The lane of a topic that is some mapped terminal's, whoever that is.
+    pub fn mapped_lane(&self, topic: &str) -> Option<Lane> {
+        self.mappings.get()?.of(topic).map(|(_, _, lane)| lane)
     }
 
     /// Whether `terminal` may subscribe to `filter`.
     pub fn may_subscribe(&self, terminal: &Terminal, filter: &str) -> bool {
         match terminal.dialect {
             Dialect::Mapped => {
-                self.mappings.get().is_some_and(|mappings| mappings.may_subscribe(&terminal.serial, filter))
+                self.mappings_of(terminal).any(|mapping| mapping.may_subscribe(&terminal.serial, filter))
             }
             _ => topics::may_subscribe(terminal, filter),
         }
+    }
+
+    /// Whether `concentrator` may subscribe to `filter`: to the topics of any terminals, of which it gets those that are
+    /// its own, or of one that is.
+    pub fn may_subscribe_for(&self, concentrator: &Concentrator, filter: &str) -> bool {
+        topics::may_subscribe_for(filter, |_| false)
+            || self.profiles().any(|mapping| mapping.is_of_all(filter))
+            || self.may_subscribe_for_one(concentrator, filter)
+    }
+
+    /// Whether `filter` asks only for topics of one terminal for which `concentrator` may speak.
+    pub fn may_subscribe_for_one(&self, concentrator: &Concentrator, filter: &str) -> bool {
+        let is_listener = |serial: &str| {
+            let pages = self.pages.read();
+            let terminal = pages.as_ref().and_then(|pages| pages.terminal(serial));
+            terminal.is_some_and(|terminal| terminal.is_under(concentrator) && self.may_subscribe(terminal, filter))
+        };
+        topics::serial(filter).is_some_and(|serial| self.by_serial_under(serial, concentrator).is_some())
+            || self.profiles().filter_map(|mapping| mapping.listener(filter)).any(is_listener)
+    }
+
+    /// The filters of what is said to mapped terminals: of one, or of all of them.
+    pub fn mapped_filters(&self, terminal: Option<&Terminal>) -> Vec<String> {
+        match terminal {
+            Some(terminal) if terminal.dialect == Dialect::Mapped => self
+                .mappings_of(terminal)
+                .filter_map(|mapping| Some(mapping.down.as_ref()?.filter(&terminal.serial)))
+                .collect(),
+            Some(_) => Vec::new(),
+            None => self.profiles().filter_map(|mapping| Some(mapping.down.as_ref()?.filter("+"))).collect(),
+        }
+    }
+
+    fn mappings_of<'d>(&'d self, terminal: &'d Terminal) -> impl Iterator<Item = &'d Mapping> {
+        self.profiles().filter(|mapping| is_of(terminal, mapping))
+    }
+
+    fn profiles(&self) -> impl Iterator<Item = &Mapping> {
+        self.mappings.get().into_iter().flat_map(|mappings| mappings.iter())
+    }
+
+    /// The secret under which a terminal encrypts what it says. Of hardly any there is one.
+    pub fn payload_key(&self, serial: &str) -> Option<PayloadKey> {
+        self.pages.read().as_ref()?.keys.get(serial).cloned()
     }
 
     /// The version held, `None` before the first snapshot.
@@ -421,8 +508,12 @@ impl Directory {
 
     /// The terminal below whose prefix `topic` lies, if `concentrator` may speak for it.
     pub fn spoken_for(&self, concentrator: &Concentrator, topic: &str) -> Option<Arc<Terminal>> {
+        self.by_serial_under(self.serial(topic)?, concentrator)
+    }
+
+    fn by_serial_under(&self, serial: &str, concentrator: &Concentrator) -> Option<Arc<Terminal>> {
         let pages = self.pages.read();
-        let terminal = pages.as_ref()?.terminal(self.serial(topic)?)?;
+        let terminal = pages.as_ref()?.terminal(serial)?;
         terminal.is_under(concentrator).then(|| Arc::clone(terminal))
     }
 
@@ -446,7 +537,8 @@ impl Directory {
     pub fn apply(&self, update: Update) -> Result<(), Gap> {
         let Some(from) = update.from else {
             let concentrators = update.concentrators.into_iter().map(Arc::new);
-            self.replace(Pages::of(update.to, concentrators, update.upserts.into_iter().map(Arc::new)));
+            let terminals = update.upserts.into_iter().map(Arc::new);
+            self.replace(Pages::of(update.to, concentrators, terminals, by_serial(update.keys)));
             return Ok(());
         };
         match self.version() {
@@ -460,9 +552,12 @@ impl Directory {
             update.removed.iter().for_each(|serial| pages.strike(serial));
             update.concentrators.into_iter().for_each(|concentrator| pages.put_concentrator(Arc::new(concentrator)));
         });
+        let mut keys = by_serial(update.keys);
         let mut upserts = update.upserts.into_iter().map(Arc::new).peekable();
         while upserts.peek().is_some() {
-            self.change(|pages| upserts.by_ref().take(PUT_AT_ONCE).for_each(|terminal| pages.put(terminal)));
+            self.change(|pages| {
+                upserts.by_ref().take(PUT_AT_ONCE).for_each(|terminal| pages.put_with(terminal, &mut keys));
+            });
         }
         self.change(|pages| pages.version = update.to);
         Ok(())
@@ -482,6 +577,11 @@ impl Directory {
         drop(held);
         drop(old);
     }
+}
+
+/// Whether it is this profile's. A terminal without a name for its own speaks as its topics say.
+fn is_of(terminal: &Terminal, mapping: &Mapping) -> bool {
+    terminal.profile.as_deref().is_none_or(|profile| profile == mapping.name)
 }
 
 /// 32 bytes: in hexadecimal where people may read it, as they are elsewhere.
@@ -560,6 +660,56 @@ mod tests {
         assert_eq!((lane("atom/status/8601"), lane("ydt/1/8600/alert")), (None, None));
         assert_eq!(directory.serial("atom/status/8600"), Some("8600"));
         assert!(directory.may_subscribe(&watch, "atom/cmd/8600/#") && !directory.may_subscribe(&watch, "atom/cmd/+/#"));
+    }
+
+    #[test]
+    fn a_mapped_terminal_with_a_profile_speaks_in_no_other_and_its_concentrator_listens_for_it() {
+        let watch = Terminal { dialect: Dialect::Mapped, profile: Some("one".into()), ..under("8600", "hub") };
+        let directory = Directory::default();
+        let concentrators = vec![concentrator("hub"), concentrator("other")];
+        directory.apply(Update { to: 1, upserts: vec![watch.clone()], concentrators, ..Update::default() }).unwrap();
+        let mapping = |name: &str| topics::Mapping {
+            name: name.to_owned(),
+            up: vec![format!("{name}/status/{{serial}}").parse().unwrap()],
+            answers: Vec::new(),
+            down: Some(format!("{name}/cmd/{{serial}}/{{word}}").parse().unwrap()),
+        };
+        directory.map(Arc::new(Mappings::new(vec![mapping("one"), mapping("two")]).unwrap()));
+        assert_eq!(directory.publish_lane(&watch, "one/status/8600"), Some(Lane::Alert));
+        assert_eq!(directory.publish_lane(&watch, "two/status/8600"), None);
+        assert!(!directory.may_subscribe(&watch, "two/cmd/8600/#"));
+        assert_eq!(directory.mapped_filters(Some(&watch)), ["one/cmd/8600/+"]);
+        assert_eq!(directory.mapped_filters(None), ["one/cmd/+/+", "two/cmd/+/+"]);
+        let (hub, other) = (concentrator("hub"), concentrator("other"));
+        assert!(
+            directory.may_subscribe_for(&hub, "one/cmd/8600/+") && directory.may_subscribe_for(&hub, "one/cmd/+/+")
+        );
+        assert!(directory.may_subscribe_for(&hub, "one/cmd/8600/MESSAGE"));
+        assert!(!directory.may_subscribe_for(&other, "one/cmd/8600/+"));
+        assert!(!directory.may_subscribe_for(&hub, "one/cmd/8601/+") && !directory.may_subscribe_for(&hub, "#"));
+    }
+
+    #[test]
+    fn a_key_goes_with_its_terminal_and_is_told_anew_with_it() {
+        let directory = Directory::default();
+        let keyed = |serial: &str, key: &str| Keyed { serial: serial.into(), key: key.parse().unwrap() };
+        let upserts = vec![terminal("A"), terminal("B")];
+        directory.apply(Update { to: 1, upserts, keys: vec![keyed("A", "kaifu-2026")], ..Update::default() }).unwrap();
+        let revealed = |serial: &str| directory.payload_key(serial).map(|key| key.reveal().to_owned());
+        assert_eq!((revealed("A").as_deref(), revealed("B")), (Some("kaifu-2026"), None));
+        let tell = |from, to, upserts, keys, removed| {
+            let before = directory.edition();
+            directory.apply(Update { from: Some(from), to, upserts, keys, removed, ..Update::default() }).unwrap();
+            directory.edition() > before
+        };
+        assert!(!tell(1, 2, vec![terminal("B")], vec![], vec![]), "nothing is new of B");
+        assert!(tell(2, 3, vec![terminal("A")], vec![keyed("A", "changsha")], vec![]), "only the key is new");
+        assert_eq!(revealed("A").as_deref(), Some("changsha"));
+        assert!(tell(3, 4, vec![terminal("A")], vec![], vec![]));
+        assert_eq!(revealed("A"), None);
+        assert!(tell(4, 5, vec![terminal("A")], vec![keyed("A", "changsha")], vec!["A".into()]));
+        assert!(tell(5, 6, vec![], vec![], vec!["A".into()]));
+        assert_eq!(revealed("A"), None, "who is struck takes it along");
     }
 
     #[test]
@@ -657,7 +807,7 @@ mod tests {
     fn what_was_written_before_there_were_concentrators_is_understood() {
         let json = serde_json::to_value(Update { upserts: vec![terminal("A")], ..Update::default() }).unwrap();
         let mut old = json.clone();
-        old.as_object_mut().unwrap().retain(|field, _| !field.contains("concentrators"));
+        old.as_object_mut().unwrap().retain(|field, _| !field.contains("concentrators") && field != "keys");
         for new in ["concentrator", "certificate"] {
             old["upserts"][0].as_object_mut().unwrap().remove(new);
         }

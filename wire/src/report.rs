@@ -68,6 +68,14 @@ impl Report {
             _ => None,
         })
     }
+
+    /// The steps that it counted, as it counts them.
+    pub fn steps(&self) -> Option<u32> {
+        self.vitals.iter().find_map(|vital| match vital {
+            Vital::Steps { count } => Some(*count),
+            _ => None,
+        })
+    }
 }
 
 /// The terminal's own counters and clock.

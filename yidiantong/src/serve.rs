@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use dispatcher::desk::Desk;
 use dispatcher::http::{Api, Counted, Surroundings};
+use gateway::codec::mapped::Profiles;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,7 @@ pub struct Ready {
     pub mqtt: SocketAddr,
     /// Terminals, over TLS, when there is a certificate.
     pub mqtts: Option<SocketAddr>,
-    /// Terminals with a connection of their own, by dialect.
+    /// Where terminals come that do not speak MQTT, by the names that listeners have in settings.
     pub listeners: BTreeMap<&'static str, SocketAddr>,
     /// Console and API.
     pub http: String,
@@ -68,10 +69,11 @@ pub struct Ready {
 /// Serves until `stop` is cancelled, or a part ends by itself, which is an error.
 pub async fn serve(settings: Settings, options: Options, stop: CancellationToken) -> anyhow::Result<()> {
     let links = office::links(&settings)?;
+    let profiles = settings.read_profiles()?;
     office::make_data_folder(&settings.data).await?;
     let listener = office::listen(settings.http_listen).await?;
     let database = Database::start(&settings.data, options.database_url.as_deref()).await?;
-    let served = serve_over(&database, listener, links, &settings, &options, &stop).await;
+    let served = serve_over(&database, listener, (links, profiles), &settings, &options, &stop).await;
     // Last, so that what is on its way is still written; and its own error tells more than that it is missing.
     database.stop().await?;
     served
@@ -80,7 +82,7 @@ pub async fn serve(settings: Settings, options: Options, stop: CancellationToken
 async fn serve_over(
     database: &Database,
     listener: TcpListener,
-    mut links: Links,
+    (mut links, profiles): (Links, Arc<Profiles>),
     settings: &Settings,
     options: &Options,
     stop: &CancellationToken,
@@ -100,14 +102,14 @@ async fn serve_over(
     // disk, and what cannot be stored rings on the consoles that were open before.
     let (pool, desk) = office::desk(settings, database, public_url.clone(), links)?;
     let directory = Arc::new(Directory::default());
-    let front = FrontDoor::open(settings, options, &directory, desk.clone(), &front_stop).await?;
+    directory.map(Arc::clone(profiles.mappings()));
+    let front = FrontDoor::open(settings, (options, profiles), &directory, desk.clone(), &front_stop).await?;
     let surroundings =
         Surroundings { sessions_file: Some(settings.data.join(SESSIONS_FILE)), counted: front.counted() };
     let api = Api::new(desk.clone(), surroundings);
     let standing = front.broker.standing();
     let (mqtt, mqtts) = (front.broker.mqtt_addr(), front.broker.mqtts_addr());
-    let listeners: BTreeMap<_, _> =
-        front.gateway.listens_at().iter().map(|at| (at.dialect.as_str(), at.address)).collect();
+    let listeners: BTreeMap<_, _> = front.gateway.listens_at().iter().map(|at| (at.name(), at.address)).collect();
     let terminals = Arc::new(ThroughGateway(front.gateway.notifier()));
 
     let mut parts = Parts::default();
@@ -177,7 +179,7 @@ struct FrontDoor {
 impl FrontDoor {
     async fn open(
         settings: &Settings,
-        options: &Options,
+        (options, profiles): (&Options, Arc<Profiles>),
         directory: &Arc<Directory>,
         desk: Desk,
         stop: &CancellationToken,
@@ -196,6 +198,7 @@ impl FrontDoor {
         let gateway = gateway::start(
             gateway::Config {
                 listeners: settings.listeners.configs(),
+                profiles,
                 ..gateway::Config::new(NAME, vec![broker.bus_addr()], bus_key)
             },
             Arc::clone(directory),

@@ -3,6 +3,7 @@
 mod document;
 mod door;
 mod listeners;
+mod profiles;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,7 +22,8 @@ use wire::internal::{BadKey, Key, is_private};
 
 pub use document::document;
 pub use door::{DoorSettings, HalfACertificate};
-pub use listeners::{ListenerSettings, ListenersSettings};
+pub use listeners::{ListenerSettings, ListenersSettings, ScaipAnswers};
+pub use profiles::ProfilesError;
 
 /// Settings of `yidiantong serve`, and of each role in a process of its own. Everything has a default that is safe on
 /// one machine.
@@ -32,6 +34,9 @@ pub struct Settings {
     pub data: PathBuf,
     /// Where terminals connect (MQTT).
     pub mqtt_listen: SocketAddr,
+    /// Files that say how terminals with JSON of their own are read and spoken to (docs/dialects/mapped.md), besides the
+    /// profiles that are shipped. When the roles run apart, alike at each of them.
+    pub profiles: Vec<PathBuf>,
     /// Where the console and the API listen.
     pub http_listen: SocketAddr,
     /// How others reach the console and the API, when that is not `http_listen` itself.
@@ -217,6 +222,7 @@ impl Default for Settings {
         Self {
             data: crate::cluster::default_data_dir(),
             mqtt_listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
+            profiles: Vec::new(),
             http_listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             public_url: None,
             call_back_phone: "0731-00000000".into(),

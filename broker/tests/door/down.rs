@@ -1,12 +1,17 @@
 //! What goes down to terminals.
 
+use std::sync::Arc;
+
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{self, Subscribe, SubscribeFilter, SubscribeReasonCode};
 use rumqttc::v5::mqttbytes::QoS as Qos5;
 use rumqttc::v5::mqttbytes::v5;
 use uuid::Uuid;
+use wire::bus::{self, Downlink};
+use wire::directory::{Dialect, Terminal};
+use wire::topics::{Lane, Mapping, Mappings};
 
-use crate::bench::{Door, Gateway, Raw, quick, soon, until};
+use crate::bench::{Door, Gateway, Raw, pager, quick, soon, until};
 
 const NOTICE: Uuid = Uuid::from_u128(77);
 
@@ -140,6 +145,44 @@ async fn who_keeps_a_session_hears_its_notices_without_subscribing_again() {
     assert!(ack.session_present);
     gateway.downlink("P1", "extra", "remembered", None).await;
     assert_eq!(&hear_publish(&mut again).await.payload[..], b"remembered");
+}
+
+#[tokio::test]
+async fn a_mapped_watch_speaks_where_its_profile_says_and_hears_without_asking_what_it_is_told() {
+    let mut door = Door::open(quick()).await;
+    let mut gateway = door.gateway("g1").await;
+    let template = |text: &str| text.parse().unwrap();
+    let mapping = |name: &str| Mapping {
+        name: name.to_owned(),
+        up: vec![template(&format!("{name}/status/{{serial}}"))],
+        answers: vec![template(&format!("{name}/cmd/{{serial}}/{{word}}"))],
+        down: Some(template(&format!("{name}/cmd/{{serial}}/{{word}}"))),
+    };
+    door.directory.map(Arc::new(Mappings::new(vec![mapping("atom"), mapping("other")]).unwrap()));
+    door.list(vec![Terminal { dialect: Dialect::Mapped, profile: Some("atom".into()), ..pager("W1") }]);
+    let (mut watch, _) = Raw::v4_with(&door, "W1", |connect| connect.clean_session = false).await;
+
+    let (serial, topic, payload) = ("W1".into(), "atom/cmd/W1/MESSAGE".into(), b"claimed".to_vec());
+    let downlink = Downlink { serial, topic, payload, notice: Some(NOTICE) };
+    gateway.publish(bus::DOWN, bus::encode(&downlink)).await;
+    let publish = hear_publish(&mut watch).await;
+    assert_eq!((publish.topic.as_str(), publish.qos), ("atom/cmd/W1/MESSAGE", QoS::AtLeastOnce));
+    watch.say_v4(&v4::Packet::PubAck(v4::PubAck::new(publish.pkid))).await;
+    assert_eq!(delivered(&mut gateway).await, NOTICE);
+
+    let filters = ["atom/cmd/W1/#", "atom/cmd/W1/MESSAGE", "atom/cmd/W2/#", "atom/cmd/+/MESSAGE", "other/cmd/W1/#"];
+    let granted = subscribe(&mut watch, &filters.map(|filter| (filter, QoS::AtLeastOnce))).await;
+    let (success, failure) = (SubscribeReasonCode::Success(QoS::AtLeastOnce), SubscribeReasonCode::Failure);
+    assert_eq!(granted, [success, success, failure, failure, failure]);
+
+    watch.publish_v4("atom/status/W1", 1, "pressed").await;
+    watch.hear_puback(1).await;
+    watch.publish_v4("atom/cmd/W1/MESSAGE", 2, "MESSAGE").await;
+    watch.hear_puback(2).await;
+    let heard = [gateway.uplink().await, gateway.uplink().await];
+    let mut heard = heard.map(|uplink| (uplink.lane == Lane::Alert, uplink.topic.to_string()));
+    heard.sort_unstable();
+    assert_eq!(heard, [(false, "atom/cmd/W1/MESSAGE".to_owned()), (true, "atom/status/W1".to_owned())]);
 }
 
 #[tokio::test]

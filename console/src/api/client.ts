@@ -12,6 +12,8 @@ import type {
   CaseClocks,
   CaseMap,
   Category,
+  CheckInPlan,
+  CheckIns,
   Command,
   Commands,
   Delivery,
@@ -22,8 +24,13 @@ import type {
   ContractDraft,
   Detail,
   Doors,
+  CommonFence,
   Fence,
   FenceDraft,
+  FencePause,
+  FenceRule,
+  FenceRules,
+  FenceTrial,
   HomePoint,
   Ledger,
   Floors,
@@ -33,6 +40,7 @@ import type {
   Ladders,
   MapFeatures,
   MapSettings,
+  OutageMember,
   OwnOffers,
   Person,
   Place,
@@ -41,14 +49,27 @@ import type {
   Resident,
   ResidentDraft,
   ResidentFound,
+  SavedFence,
   ScoreCards,
   ServiceCall,
   Session,
+  Shape,
   Shift,
+  Silence,
   Summary,
   TelephoneCall,
+  TestPresses,
+  Trouble,
+  TroubledTerminal,
   Wish,
 } from './types'
+
+/** What a refusal says beside its sentence. */
+export interface Refusal {
+  where?: { coordinates: [number, number][] }
+  rules?: number[]
+  choices?: { when_outside: string[]; distance_m: number; at: string }
+}
 
 /** Why a call did not do what was asked. `unreachable`: nobody answered. */
 export class ApiError extends Error {
@@ -61,6 +82,8 @@ export class ApiError extends Error {
     readonly current?: unknown,
     /** Which field of the body cannot be. */
     readonly field?: string,
+    /** What else the answer says of it: where on the map, which rules, what can be chosen. */
+    readonly more: Refusal = {},
   ) {
     super(message)
     this.name = 'ApiError'
@@ -146,9 +169,10 @@ async function readError(response: Response): Promise<ApiError> {
   let reason: string | undefined
   let current: unknown
   let field: string | undefined
+  let more: Refusal = {}
   try {
     const body = (await response.json()) as {
-      error?: { code?: string; message?: string; reason?: string; current?: unknown; field?: string }
+      error?: { code?: string; message?: string; reason?: string; current?: unknown; field?: string } & Refusal
       reason?: string
     }
     code = body.error?.code ?? code
@@ -156,11 +180,12 @@ async function readError(response: Response): Promise<ApiError> {
     reason = body.error?.reason ?? body.reason
     current = body.error?.current
     field = body.error?.field
+    more = { where: body.error?.where, rules: body.error?.rules, choices: body.error?.choices }
   } catch {
     // Not ours: a proxy's page. The status says enough.
     if (response.status === 503 || response.status === 502 || response.status === 504) code = 'unavailable'
   }
-  return new ApiError(response.status, code, message, reason, current, field)
+  return new ApiError(response.status, code, message, reason, current, field, more)
 }
 
 function post<T>(path: string, body: unknown = {}, key?: string): Promise<T> {
@@ -324,9 +349,20 @@ export const locate = (id: string, reason: string) =>
   post<{ place: Place | null }>(`/residents/${encodeURIComponent(id)}/locate`, { reason })
 export const fences = (resident: string) => call<{ fences: Fence[] }>(`/residents/${encodeURIComponent(resident)}/fences`)
 export const addFence = (resident: string, draft: FenceDraft, key: string) =>
-  post<Fence>(`/residents/${encodeURIComponent(resident)}/fences`, draft, key)
+  post<SavedFence>(`/residents/${encodeURIComponent(resident)}/fences`, draft, key)
 export const saveFence = (id: string, version: number, draft: FenceDraft) =>
-  call<Fence>(`/fences/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
+  call<SavedFence>(`/fences/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
+export const tryFence = (resident: string, shape: Shape, fence: string | null) =>
+  post<FenceTrial>(`/residents/${encodeURIComponent(resident)}/fences/try`, { shape, fence })
+export const commonFences = (resident: string) =>
+  call<{ fences: CommonFence[] }>(`/residents/${encodeURIComponent(resident)}/fences/common`)
+export const fenceRules = (resident: string) => call<FenceRules>(`/residents/${encodeURIComponent(resident)}/fence-rules`)
+export const saveFenceRules = (resident: string, version: number, rules: FenceRule[]) =>
+  call<FenceRules>(`/residents/${encodeURIComponent(resident)}/fence-rules`, { method: 'PUT', body: { version, rules } })
+export const pauseFences = (resident: string, pause: Omit<FencePause, 'id'>) =>
+  post<FenceRules>(`/residents/${encodeURIComponent(resident)}/fence-pauses`, pause)
+export const resumeFences = (pause: string) =>
+  call<FenceRules>(`/fence-pauses/${encodeURIComponent(pause)}`, { method: 'DELETE' })
 /** Deletes the version that was seen, and no newer one. */
 export const removeFence = (id: string, version: number) =>
   call<void>(`/fences/${encodeURIComponent(id)}?version=${version}`, { method: 'DELETE' })
@@ -361,6 +397,23 @@ export const addClockTarget = (node: string, draft: ClockTargetDraft) =>
   post<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`, draft)
 const laddersOf = (node: string) => `/nodes/${encodeURIComponent(node)}/ladders`
 export const doors = () => call<Doors>('/doors')
+export const silence = () => call<Silence>('/silence')
+export const troubled = (trouble: Trouble, after = 0) =>
+  call<{ terminals: TroubledTerminal[]; next: number | null }>(`/silence/terminals?trouble=${trouble}&after=${after}`)
+export const outageMembers = (outage: string, after = 0) =>
+  call<{ members: OutageMember[]; next: number | null }>(`/outages/${encodeURIComponent(outage)}/members?after=${after}`)
+export const testPresses = (after = 0) => call<TestPresses>(`/test-presses?after=${after}`)
+const ofResident = (resident: string) => `/residents/${encodeURIComponent(resident)}`
+export const checkIns = (resident: string) => call<CheckIns>(`${ofResident(resident)}/check-ins`)
+/** They said so, to whoever is logged in. */
+export const checkInByVoice = (resident: string) => post<CheckIns>(`${ofResident(resident)}/check-ins`)
+export const saveCheckInPlan = (resident: string, plan: CheckInPlan) =>
+  call<CheckIns>(`${ofResident(resident)}/check-in-plan`, { method: 'PUT', body: plan })
+export const removeCheckInPlan = (resident: string) => call<void>(`${ofResident(resident)}/check-in-plan`, { method: 'DELETE' })
+export const pauseCheckIns = (resident: string, until: string, why: string) =>
+  post<CheckIns>(`${ofResident(resident)}/check-in-pauses`, { until, why })
+export const endCheckInPause = (resident: string, pause: string) =>
+  call<void>(`${ofResident(resident)}/check-in-pauses/${encodeURIComponent(pause)}`, { method: 'DELETE' })
 export const ladders = (node: string) => call<Ladders>(laddersOf(node))
 export const previewLadder = (node: string, draft: LadderDraft) => post<LadderPreview>(`${laddersOf(node)}/preview`, draft)
 export const makeLadder = (node: string, draft: LadderDraft) => post<Ladders>(laddersOf(node), draft)

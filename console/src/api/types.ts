@@ -252,15 +252,85 @@ export type Shape =
   | { type: 'circle'; center: [number, number]; radius_m: number }
   | { type: 'polygon'; coordinates: [number, number][][] }
 
+/** The shape of a corridor: a line, and how far to either side of it. */
+export interface Way {
+  type: 'corridor'
+  coordinates: [number, number][]
+  half_width_m: number
+}
+
 export interface Fence {
   id: string
   name: string
-  kind: Word<'safe'>
+  /** A corridor's shape is a `Way`: nothing here draws one. */
+  kind: Word<'safe' | 'forbidden' | 'corridor'>
+  /** For so many seconds somebody may be where they should not be before anybody is told. */
+  grace_s?: number
   active: boolean
   shape: Shape
-  /** `doubtful`: one fix says outside, or nothing has been heard yet. */
-  state: Word<'inside' | 'doubtful' | 'outside'>
+  /** `suspected` to be where they should not be; `doubtful`: may be, or nothing has been heard yet. */
+  state: Word<'inside' | 'doubtful' | 'suspected' | 'outside'>
+  /** Begins to be judged when its wearer has been inside. */
+  awaits?: boolean
+  /** `no`: always judged; the others are judged in the hours of their rules. */
+  by_rules?: Word<'no' | 'haven' | 'hazard'>
   version: number
+}
+
+/** Something in a drawing that the server put right, and where. */
+export interface FenceMend {
+  what: Word<'doubled' | 'uncurled' | 'turned'>
+  at: [number, number]
+}
+export type SavedFence = Fence & { mended?: FenceMend[] }
+
+/** What a fence would have raised in the last days. */
+export interface FenceTrial {
+  days: number
+  fixes: number
+  /** There were more positions than can be judged in a trial. */
+  is_cut: boolean
+  count: number
+  suspicions: number
+  alerts: { left_at: string; told_at: string; back_at: string | null; beyond_m: number; chance: number; why: string }[]
+  mended: FenceMend[]
+}
+
+export interface CommonFence {
+  name: string
+  shape: Shape
+  residents: number
+}
+
+/** What is expected of a resident and a fence by the calendar. */
+export interface FenceRule {
+  id?: string | null
+  fence: string
+  expect: Word<'inside' | 'outside' | 'not_leave' | 'not_away'>
+  days: Word<'every' | 'working' | 'off' | 'weekdays'>
+  /** A bit for each day, the lowest Monday's. */
+  weekdays?: number | null
+  from_minute: number
+  until_minute: number
+  /** By the clock of the fence's place; null: of where the resident lives. */
+  time_zone?: string | null
+  allowed_s: number
+  grace_s: number
+}
+
+export interface FencePause {
+  id: string
+  fence: string | null
+  from: string
+  until: string
+  why: string
+}
+
+export interface FenceRules {
+  version: number
+  time_zone: string
+  rules: FenceRule[]
+  pauses: FencePause[]
 }
 
 export interface Offer {
@@ -474,7 +544,10 @@ export interface OwnOffers {
 }
 
 /** What a person may change of a fence. */
-export type FenceDraft = Pick<Fence, 'name' | 'active' | 'shape'>
+export type FenceDraft = Pick<Fence, 'name' | 'active' | 'shape'> & {
+  /** What is to be done when the wearer is outside of it already. */
+  when_outside?: 'alert' | 'wait'
+}
 
 /** Features of a map; `more`: there are more than these. */
 export type MapFeatures = FeatureCollection & { more?: boolean }
@@ -887,6 +960,84 @@ export interface Door {
 
 export interface Doors {
   doors: Door[]
+}
+
+/** What is wrong with terminals; `untested` is asked for elsewhere. */
+export type Trouble = 'silent' | 'late' | 'unheard' | 'flat_tonight' | 'not_worn' | 'frozen'
+
+/** A terminal and what is known of it. */
+export interface TroubledTerminal {
+  id: number
+  serial: string
+  model: string
+  resident: string
+  name: string
+  node: string
+  stage: string
+  since: string
+  heard_at: string | null
+  battery_pct: number | null
+  flat_at: string | null
+  off_since: string | null
+  frozen_since: string | null
+  outage: string | null
+  incident: string | null
+}
+
+/** Many that fell silent together. */
+export interface Outage {
+  id: string
+  kind: string
+  key: string
+  name: string | null
+  began_at: string
+  noticed_at: string
+  ended_at: string | null
+  shared_by: number
+  members: number
+  still_gone: number
+}
+
+export interface Silence {
+  listening_since: string | null
+  terminals: { late: number; silent: number; lost: number; in_outage: number; flat_tonight: number; not_worn: number; frozen: number }
+  outages: Outage[]
+}
+
+export interface OutageMember {
+  id: number
+  serial: string
+  resident: string
+  name: string
+  heard_at: string
+  returned_at: string | null
+}
+
+/** Whose key nobody has tried in a month. */
+export interface TestPresses {
+  month: string
+  worn: number
+  tested: number
+  untested: { id: number; serial: string; resident: string; name: string; node: string; tested_at: string | null; stage: string }[]
+  next: number | null
+}
+
+/** When a resident is to be heard of. */
+export interface CheckInPlan {
+  times: string[]
+  days: number[]
+  time_zone: string | null
+  grace_min: number
+  quiet: { from: string; until: string } | null
+  ways: string[]
+  active: boolean
+  version: number
+}
+
+export interface CheckIns {
+  plan: (CheckInPlan & { due_at: string | null; deadline: string | null }) | null
+  pauses: { id: string; since: string; until: string; why: string }[]
+  past: { due_at: string; state: string; way: string | null; known_at: string | null; incident: string | null }[]
 }
 
 export interface LadderMoment {

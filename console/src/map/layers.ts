@@ -340,4 +340,16 @@ export const RESIDENT_LAYERS: Layer[] = [
     filter: what('person'),
     layout: { 'icon-image': 'person-calm', 'icon-allow-overlap': true },
   },
+  // What is wrong with a drawing, or was put right in it.
+  {
+    id: 'wrong',
+    type: 'circle',
+    source: 'marks',
+    paint: {
+      'circle-radius': 16,
+      'circle-color': 'rgba(255,255,255,0.35)',
+      'circle-stroke-color': ['case', ['==', ['get', 'what'], 'wrong'], '#c1121f', WARN],
+      'circle-stroke-width': 3,
+    },
+  },
 ]

@@ -1,9 +1,9 @@
 // What the map of one case shows, from what the server tells of it and what the card already has.
 
 import type { Feature, FeatureCollection } from 'geojson'
-import type { Fence, Place } from '../api/types'
+import type { Fence, Place, Way } from '../api/types'
 import type { LonLat } from './datum'
-import { circle, closed, collection, distance, feature, line, opened, point, polygon } from './geometry'
+import { circle, closed, collection, distance, feature, line, moved, opened, point, polygon } from './geometry'
 
 export const where = (place: Place): LonLat => [place.lon, place.lat]
 
@@ -18,7 +18,27 @@ export function ofPlace(place: Place | null | undefined): FeatureCollection {
 /** A fence's ring, closed. */
 export function ring({ shape }: Pick<Fence, 'shape'>): LonLat[] {
   if (shape.type === 'circle') return circle(shape.center, shape.radius_m)
+  const way = wayOf(shape)
+  if (way !== null) return along(way)
   return closed(opened(shape.coordinates[0] ?? []))
+}
+
+/** A corridor's shape, when it is one. */
+export function wayOf(shape: { type: string }): Way | null {
+  return shape.type === 'corridor' ? (shape as Way) : null
+}
+
+/** Around a line: along one side of it, and back along the other. */
+function along({ coordinates, half_width_m }: Way): LonLat[] {
+  const side = (line: readonly LonLat[]): LonLat[] =>
+    line.flatMap((here, i) => {
+      const [before, after] = [line[i - 1] ?? here, line[i + 1] ?? here]
+      const east = (after[0] - before[0]) * Math.cos((here[1] * Math.PI) / 180)
+      const north = after[1] - before[1]
+      const far = Math.hypot(east, north)
+      return far > 0 ? [moved(here, (half_width_m * north) / far, (-half_width_m * east) / far)] : []
+    })
+  return closed([...side(coordinates), ...side([...coordinates].reverse())])
 }
 
 /** Areas, and a point at the top of each for its name. */

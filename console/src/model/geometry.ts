@@ -50,6 +50,35 @@ export function middle(a: LonLat, b: LonLat): LonLat {
   return [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]
 }
 
+/** How round the ends of a way are: so many corners for half a turn. */
+const END_STEPS = 8
+
+/** The outline of everything within so many metres of a line, closed. Bends of more than a right angle are the server's to judge. */
+export function buffered(along: readonly LonLat[], half_width_m: number): LonLat[] {
+  const way = along.filter((at, index) => index === 0 || distance(at, along[index - 1]!) > 0.5)
+  const [first] = way
+  if (first === undefined || way.length < 2) return []
+  // On the ground around its beginning, in metres.
+  const flat = way.map((at): [number, number] => [(at[0] - first[0]) * DEGREE_M * narrowing(first[1]), (at[1] - first[1]) * DEGREE_M])
+  const turn = (from: number) => {
+    const [a, b] = [flat[from]!, flat[from + 1]!]
+    return Math.atan2(b[1] - a[1], b[0] - a[0])
+  }
+  const turns = flat.slice(1).map((_, from) => turn(from))
+  const beside = (index: number, angle: number, far = half_width_m): LonLat =>
+    moved(first, flat[index]![0] + far * Math.cos(angle), flat[index]![1] + far * Math.sin(angle))
+  const side = (left: 1 | -1): LonLat[] =>
+    way.slice(1, -1).map((_, bend) => {
+      const [before, after] = [turns[bend]!, turns[bend + 1]!]
+      const half = Math.atan2(Math.sin(after - before), Math.cos(after - before)) / 2
+      // In a sharp bend the tip is cut, not drawn out.
+      return beside(bend + 1, before + half + (left * Math.PI) / 2, half_width_m / Math.max(Math.cos(half), 0.5))
+    })
+  const end = (index: number, ahead: number): LonLat[] =>
+    Array.from({ length: END_STEPS + 1 }, (_, step) => beside(index, ahead - Math.PI / 2 + (step / END_STEPS) * Math.PI))
+  return closed([...side(-1), ...end(way.length - 1, turns.at(-1)!), ...side(1).reverse(), ...end(0, turns[0]! + Math.PI)])
+}
+
 export const NOTHING: FeatureCollection = { type: 'FeatureCollection', features: [] }
 
 /** One feature; `null` where there is no place. */

@@ -2,6 +2,7 @@
 // this page does not know gives null, and is then shown raw: nothing in a timeline is ever hidden.
 
 import type { Entry, Offer } from '../api/types'
+import { clock as shown } from './ladders'
 
 /** What goes into a blank: text as it is, or a word to be translated in its vocabulary. */
 export type Blank = string | number | { vocabulary: string; word: string }
@@ -70,8 +71,38 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
     case 'returned': {
       const fence = text(data.fence_name)
       if (fence === null) return say(`${what}_unnamed`)
-      return say(what, { fence, outside: metres(data.distance_m), accuracy: metres(data.accuracy_m) })
+      const forbidden = data.fence_kind === 'forbidden' ? '_forbidden' : ''
+      if (what === 'returned') return say(`${what}${forbidden}`, { fence })
+      if (typeof data.chance !== 'number') return say(what, { fence, outside: metres(data.distance_m), accuracy: metres(data.accuracy_m) })
+      return say(`${going(data) === null ? 'left_fence_stays' : 'left_fence_goes'}${forbidden}`, {
+        fence,
+        outside: metres(data.distance_m),
+        chance: share(data.chance),
+        since: hourOf(data.since),
+        n: Array.isArray(data.fixes) ? data.fixes.length : 0,
+        story: { vocabulary: 'whereabouts', word: likeliest(data.stories) },
+        heading: { vocabulary: 'compass', word: going(data) ?? 'n' },
+        speed: typeof data.speed_kmh === 'number' ? data.speed_kmh : 0,
+      })
     }
+    case 'not_heard':
+      return say(what, { serial: text(data.serial) ?? '?', stage: { vocabulary: 'silence.stage', word: text(data.stage) ?? 'silent' }, time: clock(data.heard_at) })
+    case 'heard_again':
+      return say(what, { serial: text(data.serial) ?? '?' })
+    case 'missed_check_in': {
+      const last = [inside(data.last, 'key'), inside(data.last, 'voice'), inside(data.last, 'movement')].map(text).filter((at) => at !== null).sort().at(-1)
+      const heard = { due: clock(data.due_at), deadline: clock(data.deadline), heard: clock(data.heard_at) }
+      return last === undefined ? say('missed_check_in_never', heard) : say(what, { ...heard, last: clock(last) })
+    }
+    case 'rule_broken': {
+      const minute = (value: unknown) => shown(typeof value === 'number' ? value : 0)
+      const allowed = Math.round((typeof data.allowed_s === 'number' ? data.allowed_s : 0) / 60)
+      return say(`rule_broken.${text(data.expect) ?? 'inside'}`, {
+        fence: text(data.fence_name) ?? '', from: minute(data.from_minute), until: minute(data.until_minute), allowed: `${allowed}`,
+      })
+    }
+    case 'rule_over':
+      return say(`rule_over.${text(data.why) ?? 'kept'}`, { fence: text(data.fence_name) ?? '' })
     case 'pressed':
       return kind === null ? say('pressed') : say('pressed_kind', { kind: { vocabulary: 'kinds', word: kind } })
     case 'requested': {
@@ -198,6 +229,33 @@ function clock(value: unknown): string {
   if (Number.isNaN(at.getTime())) return '?'
   const two = (n: number) => String(n).padStart(2, '0')
   return `${at.getMonth() + 1}/${at.getDate()} ${two(at.getHours())}:${two(at.getMinutes())}`
+}
+
+/** The hour and minute of a time. */
+function hourOf(value: unknown): string {
+  const at = new Date(text(value) ?? '')
+  const two = (n: number) => String(n).padStart(2, '0')
+  return Number.isNaN(at.getTime()) ? '?' : `${two(at.getHours())}:${two(at.getMinutes())}`
+}
+
+const COMPASS = ['n', 'ne', 'e', 'se', 's', 'sw', 'w', 'nw']
+
+/** Which way somebody goes, of eight; null when they do not. */
+function going(data: Data): string | null {
+  if (typeof data.heading_deg !== 'number') return null
+  return COMPASS[((Math.round(data.heading_deg / 45) % 8) + 8) % 8] ?? null
+}
+
+/** A chance in percent; never more than is known. */
+function share(chance: number): number {
+  return Math.floor(chance * 1000) / 10
+}
+
+/** What most likely explains what was seen. */
+function likeliest(stories: unknown): string {
+  if (typeof stories !== 'object' || stories === null) return 'unknown'
+  const told = Object.entries(stories as Record<string, number>).sort(([, one], [, other]) => other - one)
+  return told[0]?.[0] ?? 'unknown'
 }
 
 function metres(value: unknown): number {

@@ -156,7 +156,7 @@ fn rings(area: Area) -> Result<Vec<Vec<Vec<[f64; 2]>>>, ApiError> {
     let closed = |coordinates| match Shape::try_from(Drawn::Polygon { coordinates }) {
         Ok(shape) => match Drawn::from(&shape) {
             Drawn::Polygon { coordinates } => Ok(coordinates),
-            Drawn::Circle { .. } => Err(bad("area", "it is no polygon")),
+            Drawn::Circle { .. } | Drawn::Corridor { .. } => Err(bad("area", "it is no polygon")),
         },
         Err(why) => Err(bad("area", &why)),
     };

@@ -8,8 +8,9 @@ use axum::response::{IntoResponse, Response};
 use domain::aftercare;
 use domain::incident::Refusal;
 use domain::incident::ladder::BadLadder;
+use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::desk::DeskError;
@@ -34,6 +35,36 @@ pub(crate) enum ApiError {
         field: &'static str,
         /// What is wrong with it.
         why: String,
+    },
+    /// What was drawn is no area; it is told where on the map.
+    #[error("shape: {why}")]
+    BadDrawing {
+        /// What is wrong with it.
+        why: String,
+        /// Where, longitude first; none: it is about a number.
+        places: Vec<[f64; 2]>,
+    },
+    /// Rules that cannot be, or not together.
+    #[error("{why}")]
+    BadRules {
+        /// What is wrong.
+        why: String,
+        /// For programs.
+        reason: &'static str,
+        /// Which, by their places in the list.
+        rules: Vec<usize>,
+    },
+    /// A fence is saved whose wearer is outside of it.
+    #[error(
+        "{name} is {distance_m} m outside of it: say whether that is to raise an alert, or to wait until they have been inside"
+    )]
+    WearerOutside {
+        /// The resident.
+        name: String,
+        /// Metres from the edge.
+        distance_m: f64,
+        /// When that was.
+        at: Timestamp,
     },
     /// Something is no ladder.
     #[error("{0}")]
@@ -144,7 +175,7 @@ struct Told {
     code: &'static str,
     /// For people; a sentence.
     message: String,
-    /// Which rule said no, when `code` is `refused` or `bad_ladder`.
+    /// Which rule said no, when `code` is `refused`, `bad_rules` or `bad_ladder`.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     /// Which field of the body is meant, when it is one.
@@ -153,13 +184,26 @@ struct Told {
     /// The thing as it is now, when `code` is `edited_meanwhile`.
     #[serde(skip_serializing_if = "Option::is_none")]
     current: Option<Value>,
+    /// Where on the map a drawing is wrong, as a GeoJSON `MultiPoint`.
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    places: Option<Value>,
+    /// Which of the rules are meant, counted from 0, when `code` is `bad_rules`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<usize>,
+    /// What can be chosen, when `reason` is `wearer_outside`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    choices: Option<Value>,
 }
 
 impl ApiError {
     const fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::BadField { .. } | Self::BadLadder(_) | Self::KeyUsed => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::BadField { .. }
+            | Self::BadDrawing { .. }
+            | Self::BadRules { .. }
+            | Self::BadLadder(_)
+            | Self::KeyUsed => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BadCredentials | Self::NotLoggedIn => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::BadCsrf => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
@@ -172,6 +216,7 @@ impl ApiError {
             | Self::CommandRefused(_)
             | Self::AppointmentOver(_)
             | Self::TooManyFences { .. }
+            | Self::WearerOutside { .. }
             | Self::ShiftOverlaps(_)
             | Self::EditedMeanwhile(_)
             | Self::UnderWay => StatusCode::CONFLICT,
@@ -188,7 +233,8 @@ impl ApiError {
     pub(crate) const fn code(&self) -> &'static str {
         match self {
             Self::BadRequest(_) => "bad_request",
-            Self::BadField { .. } => "bad_field",
+            Self::BadField { .. } | Self::BadDrawing { .. } => "bad_field",
+            Self::BadRules { .. } => "bad_rules",
             Self::BadLadder(_) => "bad_ladder",
             Self::BadCredentials => "bad_credentials",
             Self::NotLoggedIn => "not_logged_in",
@@ -204,6 +250,7 @@ impl ApiError {
             | Self::CommandRefused(_)
             | Self::AppointmentOver(_)
             | Self::TooManyFences { .. }
+            | Self::WearerOutside { .. }
             | Self::ShiftOverlaps(_) => "refused",
             Self::EditedMeanwhile(_) => "edited_meanwhile",
             Self::KeyUsed => "key_used",
@@ -230,6 +277,8 @@ impl ApiError {
             Self::CommandRefused(refusal) => Some(refusal.code()),
             Self::AppointmentOver(_) => Some("appointment_over"),
             Self::TooManyFences { .. } => Some("too_many_fences"),
+            Self::WearerOutside { .. } => Some("wearer_outside"),
+            Self::BadRules { reason, .. } => Some(*reason),
             Self::ShiftOverlaps(_) => Some("shift_overlaps"),
             _ => None,
         }
@@ -245,11 +294,24 @@ impl IntoResponse for ApiError {
         }
         let (field, current) = match &self {
             Self::BadField { field, .. } => (Some(*field), None),
+            Self::BadDrawing { .. } => (Some("shape"), None),
+            Self::BadRules { .. } => (Some("rules"), None),
             Self::BadLadder(_) => (Some("rungs"), None),
             Self::EditedMeanwhile(current) => (None, Some(current.clone())),
             _ => (None, None),
         };
-        let error = Told { code: self.code(), message: self.to_string(), reason: self.reason(), field, current };
+        let (code, message, reason) = (self.code(), self.to_string(), self.reason());
+        let mut error = Told { code, message, reason, field, current, places: None, rules: Vec::new(), choices: None };
+        match &self {
+            Self::BadDrawing { places, .. } if !places.is_empty() => {
+                error.places = Some(json!({ "type": "MultiPoint", "coordinates": places }));
+            }
+            Self::BadRules { rules, .. } => error.rules.clone_from(rules),
+            Self::WearerOutside { distance_m, at, .. } => {
+                error.choices = Some(json!({ "when_outside": ["alert", "wait"], "distance_m": distance_m, "at": at }));
+            }
+            _ => {}
+        }
         let mut response = (self.status(), Json(Problem { error })).into_response();
         if matches!(self, Self::Unavailable(_) | Self::TooMany | Self::UnderWay) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));

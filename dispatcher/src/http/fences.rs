@@ -5,20 +5,24 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use domain::fence::Shape;
 use domain::id::FenceId;
+use domain::whereabouts::Kind;
+use domain::word::Word as _;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
-use super::input::{Asked, At, Told, Words, whole};
+use super::input::{Asked, At, Told, Words, maybe_whole, whole};
 use super::once::{Creating, IdempotencyKey};
 use super::openapi::{Conflict, Unprocessable};
 use crate::access::{Administer, See};
-use crate::store::fences::{self, Drawn, FENCES_MAX, FenceView, Wanted, Whose};
-use crate::store::{StoreError, residents};
+use crate::store::fences::{self, Drawn, FENCES_MAX, FenceView, GRACE_MAX_S, GRACE_S, MendView, Wanted, Whose};
+use crate::store::{StoreError, facts, fence_trials, residents};
 
 /// A fence further than this from where somebody lives is a mistake.
 const FAR_M: f64 = 100_000.0;
@@ -50,9 +54,61 @@ pub(super) async fn list(
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Draft {
     name: Words<100>,
+    /// What it is for: `corridor` for a shape that is one, and for no other. Without it, as it was; of a new one, `safe`.
+    #[serde(default)]
+    kind: Option<Purpose>,
     shape: Drawn,
+    /// For so many seconds somebody may be where they should not be before anybody is told: 0 to 86400. Without it, as it
+    /// was; of a new one, 180.
+    #[serde(default, deserialize_with = "maybe_whole")]
+    grace_s: Option<i32>,
     #[serde(default = "active")]
     active: bool,
+    /// What is to be done when its wearer is outside already, or seems to be: without it the call is refused with
+    /// `wearer_outside`. A fence that is not active asks nothing.
+    #[serde(default)]
+    when_outside: Option<WhenOutside>,
+}
+
+/// What is to be done about a wearer who is outside of a fence that is saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum WhenOutside {
+    /// Judge it at once: a case is opened as soon as it is sure that they are outside.
+    Alert,
+    /// Judge it from when they have been inside.
+    Wait,
+}
+
+/// A fence as it was saved.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SavedFence {
+    #[serde(flatten)]
+    fence: FenceView,
+    /// What was put right in the drawing, and where.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mended: Vec<MendView>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Purpose {
+    /// Somewhere to stay inside.
+    Safe,
+    /// Somewhere to keep away from.
+    Forbidden,
+    /// A way to keep to.
+    Corridor,
+}
+
+impl From<Purpose> for Kind {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Safe => Self::Safe,
+            Purpose::Forbidden => Self::Forbidden,
+            Purpose::Corridor => Self::Corridor,
+        }
+    }
 }
 
 const fn active() -> bool {
@@ -64,7 +120,7 @@ const fn active() -> bool {
     post, path = "/api/v1/residents/{id}/fences", tag = "fences",
     params(IdempotencyKey),
     request_body = Draft,
-    responses((status = 201, body = FenceView), Conflict, Unprocessable),
+    responses((status = 201, body = SavedFence), Conflict, Unprocessable),
     security(("session" = ["administer"])),
 )]
 pub(super) async fn create(
@@ -72,23 +128,25 @@ pub(super) async fn create(
     who: May<Administer>,
     At(resident): At<Uuid>,
     Creating { told: draft, once }: Creating<Draft>,
-) -> Result<(StatusCode, Json<FenceView>), ApiError> {
+) -> Result<(StatusCode, Json<SavedFence>), ApiError> {
     let mut tx = api.begin().await?;
     let whose = fences::whose(&mut tx, Some(resident), None, &who.scope).await?;
     let whose = whose.ok_or(ApiError::NotFound("resident"))?;
     if let Some(made) = once.made_before(&mut tx, who.id()).await? {
         let view = fences::one(&mut tx, FenceId(made)).await?.ok_or(ApiError::NotFound("fence"))?;
-        return Ok((StatusCode::CREATED, Json(view)));
+        return Ok((StatusCode::CREATED, Json(SavedFence { fence: view, mended: Vec::new() })));
     }
     if whose.fences >= FENCES_MAX {
         return Err(ApiError::TooManyFences { name: whose.name });
     }
-    let wanted = draft.read(&whose)?;
+    let when_outside = draft.when_outside;
+    let (mut wanted, mended) = draft.read(&whose, None)?;
+    ask_if_outside(&mut tx, &whose, &mut wanted, when_outside).await?;
     let fence = fences::create(&mut tx, whose.resident, &wanted, Some(who.id())).await?;
     once.made(&mut tx, who.id(), fence.0).await?;
     let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
     tx.commit().await.map_err(StoreError::from)?;
-    Ok((StatusCode::CREATED, Json(view)))
+    Ok((StatusCode::CREATED, Json(SavedFence { fence: view, mended })))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -104,7 +162,7 @@ pub(super) struct Change {
 #[utoipa::path(
     put, path = "/api/v1/fences/{id}", tag = "fences",
     request_body = Change,
-    responses((status = 200, body = FenceView), Conflict, Unprocessable),
+    responses((status = 200, body = SavedFence), Conflict, Unprocessable),
     security(("session" = ["administer"])),
 )]
 pub(super) async fn change(
@@ -112,18 +170,27 @@ pub(super) async fn change(
     who: May<Administer>,
     At(fence): At<Uuid>,
     Told(Change { version, draft }): Told<Change>,
-) -> Result<Json<FenceView>, ApiError> {
+) -> Result<Json<SavedFence>, ApiError> {
     let fence = FenceId(fence);
     let mut tx = api.begin().await?;
     let whose = fences::whose(&mut tx, None, Some(fence), &who.scope).await?.ok_or(ApiError::NotFound("fence"))?;
-    let wanted = draft.read(&whose)?;
+    let when_outside = draft.when_outside;
+    let before = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
+    let (mut wanted, mended) = draft.read(&whose, Some(&before))?;
+    if before.version != version {
+        return Err(ApiError::EditedMeanwhile(json!(before)));
+    }
+    // Who only gives it another name is asked nothing.
+    if !before.active || before.shape != Drawn::from(&wanted.shape) || before.kind != wanted.kind.as_str() {
+        ask_if_outside(&mut tx, &whose, &mut wanted, when_outside).await?;
+    }
     let is_changed = fences::change(&mut tx, whose.resident, fence, version, &wanted, who.id()).await?;
     let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
     if !is_changed {
         return Err(ApiError::EditedMeanwhile(json!(view)));
     }
     tx.commit().await.map_err(StoreError::from)?;
-    Ok(Json(view))
+    Ok(Json(SavedFence { fence: view, mended }))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -161,13 +228,71 @@ pub(super) async fn delete(
 }
 
 impl Draft {
-    fn read(self, whose: &Whose) -> Result<Wanted, ApiError> {
-        let bad = |why: String| ApiError::BadField { field: "shape", why };
-        let shape = Shape::try_from(self.shape).map_err(|why| bad(why.to_string()))?;
-        if let Some(why) = too_far(&shape, whose) {
-            return Err(bad(why));
+    fn read(self, whose: &Whose, before: Option<&FenceView>) -> Result<(Wanted, Vec<MendView>), ApiError> {
+        let (shape, mended) = shape(self.shape, whose)?;
+        let is_way = matches!(shape, Shape::Way(_));
+        let was =
+            before.and_then(|before| Kind::parse(before.kind).ok()).filter(|was| is_way == (*was == Kind::Corridor));
+        let kind = self.kind.map(Kind::from).or(was).unwrap_or(if is_way { Kind::Corridor } else { Kind::Safe });
+        if is_way != (kind == Kind::Corridor) {
+            let why = "a corridor is drawn as a line, and every other fence as a circle or a polygon".to_owned();
+            return Err(ApiError::BadField { field: "kind", why });
         }
-        Ok(Wanted { name: self.name.into_inner(), shape, active: self.active })
+        let grace_s = self.grace_s.or(before.map(|before| before.grace_s)).unwrap_or(GRACE_S);
+        if !(0..=GRACE_MAX_S).contains(&grace_s) {
+            let why = format!("it must lie between 0 and {GRACE_MAX_S} seconds");
+            return Err(ApiError::BadField { field: "grace_s", why });
+        }
+        let (name, active) = (self.name.into_inner(), self.active);
+        Ok((Wanted { name, kind, grace_s, shape, active, awaits: false }, mended))
+    }
+}
+
+/// What somebody drew for a resident, put right, or refused with a sentence and the places.
+pub(super) fn shape(drawn: Drawn, whose: &Whose) -> Result<(Shape, Vec<MendView>), ApiError> {
+    let bad = |why: String, places| ApiError::BadDrawing { why, places };
+    let (shape, mended) = drawn.mended().map_err(|why| bad(why.to_string(), why.places()))?;
+    match too_far(&shape, whose) {
+        Some(why) => Err(bad(why, vec![[shape.centre().lon_deg(), shape.centre().lat_deg()]])),
+        None => Ok((shape, mended)),
+    }
+}
+
+/// What was heard longer ago does not tell where somebody is.
+const LAST_SEEN_WITHIN: SignedDuration = SignedDuration::from_hours(6);
+
+/// A position may be off by so much that does not say by how much, metres.
+const USUAL_DOUBT_M: f64 = 100.0;
+
+/// Asks what is to be done when the wearer is outside of what is wanted, unless that was said.
+async fn ask_if_outside(
+    conn: &mut PgConnection,
+    whose: &Whose,
+    wanted: &mut Wanted,
+    when_outside: Option<WhenOutside>,
+) -> Result<(), ApiError> {
+    if !wanted.active {
+        return Ok(());
+    }
+    let now = facts::now(conn).await?;
+    let seen = fence_trials::last_seen(conn, whose.resident.0, now - LAST_SEEN_WITHIN).await?;
+    let Some(seen) = seen else { return Ok(()) };
+    // Off a way is where people are mostly.
+    let area = wanted.shape.area().ok().filter(|_| wanted.kind != Kind::Corridor);
+    let Some(from_edge) = area.map(|area| area.distance(seen.place).0) else { return Ok(()) };
+    let outside = if wanted.kind == Kind::Forbidden { -from_edge } else { from_edge };
+    if outside <= seen.accuracy.map_or(USUAL_DOUBT_M, |accuracy| accuracy.0) {
+        return Ok(());
+    }
+    match when_outside {
+        None => {
+            Err(ApiError::WearerOutside { name: whose.name.clone(), distance_m: outside.round(), at: seen.received_at })
+        }
+        Some(WhenOutside::Alert) => Ok(()),
+        Some(WhenOutside::Wait) => {
+            (wanted.active, wanted.awaits) = (false, true);
+            Ok(())
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod appointments;
 mod assets;
 mod caller;
 mod centre;
+mod checkins;
 mod clocks;
 mod commands;
 mod contracts;
@@ -16,6 +17,8 @@ mod deliveries;
 mod doors;
 mod drills;
 mod errors;
+mod fence_rules;
+mod fence_trials;
 mod fences;
 mod health;
 mod incidents;
@@ -38,6 +41,7 @@ pub mod routes;
 mod scores;
 mod script;
 mod sessions;
+mod silence;
 mod site;
 
 use std::fmt;
@@ -81,6 +85,8 @@ const LOGINS_AT_ONCE: usize = 2;
 const LOGIN_TURN_WITHIN: Duration = Duration::from_secs(5);
 /// Streams that read the database at once, so that they leave connections to those who decide.
 const READERS_AT_ONCE: usize = 4;
+/// Fences that are tried at once; each takes a core for a moment.
+const TRIALS_AT_ONCE: usize = 1;
 /// How long connections may take to end when the process does.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// A peer that takes nothing for this long is gone: a console whose cable was pulled must not count as
@@ -97,6 +103,7 @@ struct Inner {
     remembered: Arc<Remembered>,
     logins: Semaphore,
     readers: Semaphore,
+    trials: Semaphore,
     counters: Counters,
     counted: Vec<Counted>,
     stop: CancellationToken,
@@ -134,6 +141,7 @@ impl Api {
             remembered: Arc::new(Remembered::read(surroundings.sessions_file)),
             logins: Semaphore::new(LOGINS_AT_ONCE),
             readers: Semaphore::new(READERS_AT_ONCE),
+            trials: Semaphore::new(TRIALS_AT_ONCE),
             counters: Counters::default(),
             counted: surroundings.counted,
             stop: CancellationToken::new(),
@@ -181,6 +189,14 @@ impl Api {
 
     async fn login_permit(&self) -> Result<SemaphorePermit<'_>, ApiError> {
         match tokio::time::timeout(LOGIN_TURN_WITHIN, self.0.logins.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(ApiError::TooMany),
+        }
+    }
+
+    /// Leave to try a fence.
+    async fn trial_permit(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        match tokio::time::timeout(LOGIN_TURN_WITHIN, self.0.trials.acquire()).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(ApiError::TooMany),
         }

@@ -61,6 +61,8 @@ fn problem(why: &str) -> Answer {
         (name = "incidents", description = "The queue, the cards, and everything that is done to an incident"),
         (name = "residents", description = "Those who are to be helped"),
         (name = "commands", description = "What terminals are told to do"),
+        (name = "check-ins", description = "When somebody is to be heard of"),
+        (name = "presence", description = "Terminals that are not heard, or are no help"),
         (name = "fences", description = "Where they should be"),
         (name = "map", description = "What has a place"),
         (name = "clocks", description = "How fast help comes"),

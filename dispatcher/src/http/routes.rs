@@ -9,9 +9,9 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
 use super::{
-    Api, access_points, aftercare, appointments, centre, clocks, commands, contracts, deliveries, doors, drills,
-    fences, health, incidents, ladders, live, map, offers, openapi, orders, push, records, refusals, residents,
-    responders, scores, sessions, site,
+    Api, access_points, aftercare, appointments, centre, checkins, clocks, commands, contracts, deliveries, doors,
+    drills, fence_rules, fence_trials, fences, health, incidents, ladders, live, map, offers, openapi, orders, push,
+    records, refusals, residents, responders, scores, sessions, silence, site,
 };
 use crate::photo;
 
@@ -90,6 +90,15 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(access_points::home_points, access_points::enter_home_points))
         .routes(routes!(refusals::list, refusals::record))
         .routes(routes!(refusals::take_back))
+        .routes(routes!(checkins::show, checkins::tell))
+        .routes(routes!(checkins::save, checkins::delete))
+        .routes(routes!(checkins::pause))
+        .routes(routes!(checkins::resume))
+        .routes(routes!(silence::overview))
+        .routes(routes!(silence::terminals))
+        .routes(routes!(silence::members))
+        .routes(routes!(silence::ledger))
+        .routes(routes!(silence::heartbeats, silence::agree))
         .routes(routes!(map::settings))
         .routes(routes!(map::nodes))
         .routes(routes!(map::people))
@@ -100,6 +109,11 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(fences::create))
         .routes(routes!(fences::change))
         .routes(routes!(fences::delete))
+        .routes(routes!(fence_trials::attempt))
+        .routes(routes!(fence_trials::common))
+        .routes(routes!(fence_rules::list, fence_rules::change))
+        .routes(routes!(fence_rules::pause))
+        .routes(routes!(fence_rules::resume))
         .routes(routes!(live::follow))
         .routes(routes!(offers::list))
         .routes(routes!(offers::follow))

@@ -1,25 +1,34 @@
 //! What outsiders are told about an incident: the message to a centre, and whose terminal it is.
 
-use domain::id::{HandoverId, IncidentId};
+use std::collections::HashMap;
+
+use domain::id::HandoverId;
 use domain::incident::{Centre, Handover, HandoverState, Incident};
 use domain::place::Source;
 use domain::word::Word;
 use jiff::Timestamp;
 use sqlx::PgConnection;
+use uuid::Uuid;
 use wire::centre::{Message, Person, Place, Purpose, VERSION, kind_in_zh};
 
 use super::StoreError;
 use crate::config::Config;
 
-/// The terminal that the incident's news go to: the one that pressed last.
-pub async fn terminal_serial(conn: &mut PgConnection, incident: IncidentId) -> Result<Option<String>, StoreError> {
-    let serial = sqlx::query_scalar!(
-        "select t.serial from incident i join terminal t on t.id = i.terminal_id where i.id = $1",
-        incident.0
+/// The terminals that incidents' news go to: those that pressed last.
+pub async fn terminal_serials(
+    conn: &mut PgConnection,
+    incidents: &[Uuid],
+) -> Result<HashMap<Uuid, String>, StoreError> {
+    if incidents.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query!(
+        "select i.id, t.serial from incident i join terminal t on t.id = i.terminal_id where i.id = any($1)",
+        incidents
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(serial)
+    Ok(rows.into_iter().map(|row| (row.id, row.serial)).collect())
 }
 
 /// The message that hands an incident over, says what is known better since, or takes it back.

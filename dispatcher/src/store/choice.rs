@@ -10,76 +10,100 @@ use domain::place::Metres;
 use domain::word::Word as _;
 use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx as _;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::facts::Case;
 use crate::config::Config;
 
 /// How many are looked at: first those who may be asked, enough for every one of them to decline.
 const CANDIDATES_MAX: i64 = 60;
 
-/// Everybody who might be asked, in the order in which they would be, by the `ways` that somebody knows and else by the
-/// line that the crow flies. `None` when nobody knows where the person is.
+/// Who was looked at for one incident.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// In the order in which they would be asked. `None` when nobody knows where the person is.
+    pub(super) candidates: Option<Vec<Candidate>>,
+    /// Those whom nothing keeps from being asked, and their providers.
+    pub(super) free: HashMap<ResponderId, Uuid>,
+}
+
+/// Of each incident everybody who might be asked, in the order in which they would be, by the ways that somebody knows and
+/// else by the line that the crow flies.
 pub(super) async fn candidates(
     conn: &mut PgConnection,
-    incident: IncidentId,
-    wanted: Option<&str>,
-    ways: &HashMap<ResponderId, SignedDuration>,
+    cases: &[Case<'_>],
     config: &Config,
-) -> Result<Option<Vec<Candidate>>, StoreError> {
+) -> Result<HashMap<Uuid, Found>, StoreError> {
+    let incidents: Vec<Uuid> = cases.iter().map(|case| case.incident.id.0).collect();
+    let wanted: Vec<Option<String>> = cases.iter().map(|case| case.wanted().map(str::to_owned)).collect();
     let rows = sqlx::query!(
-        r#"select w.responder_id as "responder_id!", w.unfit, w.distance_m, w.mode as "mode!", w.grade,
-            coalesce(s.handicap_s, 0) as "handicap_s!",
+        r#"select t.incident as "incident!", w.responder_id as "responder_id!", w.provider_id as "provider_id!", w.unfit,
+            w.distance_m, w.mode as "mode!", w.grade, coalesce(s.handicap_s, 0) as "handicap_s!",
             (select count(*) from offer o where o.responder_id = w.responder_id
-                and o.asked_at > clock_timestamp() - interval '12 hours' and o.accepted_at is not null) as "jobs!"
-         from who_might_go($1, $2, $3, make_interval(secs => $4)) w
-         left join provider_standing s on s.provider_id = w.provider_id
-         order by w.stage desc, w.distance_m nulls last, w.responder_id
-         limit $5"#,
-        incident.0,
-        wanted,
+                and o.asked_at > statement_timestamp() - interval '12 hours' and o.accepted_at is not null) as "jobs!"
+         from unnest($1::uuid[], $2::text[]) t (incident, wanted)
+         cross join lateral (
+            select * from who_might_go(t.incident, t.wanted, $3, make_interval(secs => $4)) w
+            order by w.stage desc, w.distance_m nulls last, w.responder_id
+            limit $5
+         ) w
+         left join provider_standing s on s.provider_id = w.provider_id"#,
+        &incidents,
+        &wanted as &[Option<String>],
         config.reach_m,
         config.position_fresh_for.as_secs_f64(),
         CANDIDATES_MAX,
     )
     .fetch_all(&mut *conn)
     .await?;
-    // There is nobody, too, where nobody knows the place.
-    if rows.is_empty() && !is_placed(conn, incident).await? {
-        return Ok(None);
+    let ways: HashMap<Uuid, _> = cases.iter().map(|case| (case.incident.id.0, &case.advised.ways)).collect();
+    let mut found: HashMap<Uuid, Found> = HashMap::new();
+    for row in rows {
+        let impossible = |column| impossible(row.responder_id, column);
+        let unfit = row.unfit.as_deref().map(Unfit::parse).transpose().map_err(|_| impossible("unfit"))?;
+        let mode = mode(row.responder_id, &row.mode)?;
+        let put_back = put_back(&quality(row.grade, row.handicap_s, row.jobs));
+        let distance = row.distance_m.map(Metres);
+        let responder = ResponderId(row.responder_id);
+        let known = ways.get(&row.incident).and_then(|ways| ways.get(&responder));
+        let way = known.copied().or(distance.map(|distance| way(distance, mode)));
+        let reckoned = way.map(|way| way.saturating_add(put_back));
+        let found = found.entry(row.incident).or_default();
+        found.candidates.get_or_insert_default().push(Candidate { responder, distance, reckoned, unfit });
+        if unfit.is_none() {
+            found.free.insert(responder, row.provider_id);
+        }
     }
-    let mut candidates = rows
-        .into_iter()
-        .map(|row| {
-            let impossible = |column| impossible(row.responder_id, column);
-            let unfit = row.unfit.as_deref().map(Unfit::parse).transpose().map_err(|_| impossible("unfit"))?;
-            let mode = mode(row.responder_id, &row.mode)?;
-            let put_back = put_back(&quality(row.grade, row.handicap_s, row.jobs));
-            let distance = row.distance_m.map(Metres);
-            let responder = ResponderId(row.responder_id);
-            let way = ways.get(&responder).copied().or(distance.map(|distance| way(distance, mode)));
-            let reckoned = way.map(|way| way.saturating_add(put_back));
-            Ok(Candidate { responder, distance, reckoned, unfit })
-        })
-        .collect::<Result<Vec<_>, StoreError>>()?;
-    candidates.sort_by_key(|candidate| {
-        (candidate.unfit.is_some(), candidate.reckoned.is_none(), candidate.reckoned, candidate.responder)
-    });
-    Ok(Some(candidates))
+    for candidates in found.values_mut().filter_map(|found| found.candidates.as_mut()) {
+        candidates.sort_by_key(|candidate| {
+            (candidate.unfit.is_some(), candidate.reckoned.is_none(), candidate.reckoned, candidate.responder)
+        });
+    }
+    // There is nobody, too, where nobody knows the place.
+    let nobody: Vec<Uuid> = incidents.into_iter().filter(|incident| !found.contains_key(incident)).collect();
+    for incident in placed(conn, &nobody).await? {
+        found.insert(incident, Found { candidates: Some(Vec::new()), ..Found::default() });
+    }
+    Ok(found)
 }
 
-async fn is_placed(conn: &mut PgConnection, incident: IncidentId) -> Result<bool, StoreError> {
-    let is_known = sqlx::query_scalar!(
-        r#"select place is not null as "known!" from incident_place where incident_id = $1"#,
-        incident.0
+/// Those of the incidents of which the place is known.
+async fn placed(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    if incidents.is_empty() {
+        return Ok(Vec::new());
+    }
+    let placed = sqlx::query_scalar!(
+        r#"select incident_id as "id!" from incident_place where incident_id = any($1) and place is not null"#,
+        incidents
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(is_known)
+    Ok(placed)
 }
 
 pub(super) fn quality(grade: Option<i16>, handicap_s: f64, jobs: i64) -> Quality {
@@ -99,7 +123,7 @@ fn impossible(responder: Uuid, column: &'static str) -> StoreError {
 }
 
 /// What is kept of somebody who was considered.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize)]
 struct Kept {
     responder: Uuid,
     verdict: String,
@@ -110,34 +134,39 @@ struct Kept {
 }
 
 /// Keeps what was thought of everybody when it was decided whom to ask.
-pub async fn keep(
+pub async fn keep<'c>(
     conn: &mut PgConnection,
-    incident: IncidentId,
     at: Timestamp,
-    considered: &[Considered],
+    choices: impl Iterator<Item = (IncidentId, &'c [Considered])>,
 ) -> Result<(), StoreError> {
-    if considered.is_empty() {
+    let (incidents, kept): (Vec<Uuid>, Vec<Value>) = choices
+        .filter(|(_, considered)| !considered.is_empty())
+        .map(|(incident, considered)| (incident.0, json!(considered.iter().map(Kept::from).collect::<Vec<_>>())))
+        .unzip();
+    if incidents.is_empty() {
         return Ok(());
     }
-    let kept: Vec<Kept> = considered
-        .iter()
-        .map(|Considered { candidate, verdict }| Kept {
-            responder: candidate.responder.0,
-            verdict: verdict.as_str().to_owned(),
-            distance_m: candidate.distance.map(|distance| distance.0.round()),
-            reckoned_s: candidate.reckoned.map(|reckoned| reckoned.as_secs()),
-        })
-        .collect();
     sqlx::query!(
-        "insert into choice (incident_id, at, considered) values ($1, $2, $3)
+        "insert into choice (incident_id, considered, at) select *, $3 from unnest($1::uuid[], $2::jsonb[])
          on conflict (incident_id, at) do update set considered = excluded.considered",
-        incident.0,
+        &incidents,
+        &kept,
         at.to_sqlx(),
-        Json(kept) as _,
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+impl From<&Considered> for Kept {
+    fn from(Considered { candidate, verdict }: &Considered) -> Self {
+        Self {
+            responder: candidate.responder.0,
+            verdict: verdict.as_str().to_owned(),
+            distance_m: candidate.distance.map(|distance| distance.0.round()),
+            reckoned_s: candidate.reckoned.map(|reckoned| reckoned.as_secs()),
+        }
+    }
 }
 
 /// One look at everybody who might be asked.

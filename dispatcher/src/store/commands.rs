@@ -2,8 +2,7 @@
 //!
 //! An open command always has a time at which it is looked at again. Locks are taken in the order incident, command.
 
-use domain::id::{IncidentId, TerminalId, UserId};
-use domain::incident::Incident;
+use domain::id::{IncidentId, ResidentId, TerminalId, UserId};
 use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx as _;
 use serde::Serialize;
@@ -29,6 +28,10 @@ const LEASE: SignedDuration = SignedDuration::from_secs(10);
 const ANSWER_MAX: usize = 500;
 /// How often somebody who called for help is to tell where they are, and for how long.
 const FOLLOWED: Command = Command::Burst { every_s: 10, for_s: 600 };
+/// How often somebody who may have wandered off is: what is measured sooner after another shares its errors.
+const WATCHED: Command = Command::Burst { every_s: 20, for_s: 300 };
+/// Nobody is asked so again this soon.
+const WATCHED_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// For how long after it was asked for a command is worth something.
 const fn good_for(command: &Command) -> SignedDuration {
@@ -139,22 +142,100 @@ pub async fn ask(conn: &mut PgConnection, wanted: Wanted, now: Timestamp) -> Res
     Ok((asked > 0).then_some(id))
 }
 
-/// Has the terminal of whoever called for help tell where it is, again and again. Nothing happens where nobody is known to
-/// wear one, or it has too much to do.
-pub async fn follow(conn: &mut PgConnection, incident: &Incident, now: Timestamp) -> Result<(), StoreError> {
-    let Some(worn) = worn_in(conn, incident.id).await? else { return Ok(()) };
-    if worn.resident.is_none() {
+/// Has the terminals of those who called for help tell where they are, again and again. Nothing happens where nobody is known
+/// to wear one, or it has too much to do.
+pub async fn follow(conn: &mut PgConnection, incidents: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+    if incidents.is_empty() {
         return Ok(());
     }
-    let wanted = Wanted {
-        terminal: worn.terminal,
-        resident: worn.resident,
-        incident: Some(incident.id),
-        command: FOLLOWED,
-        by: None,
-        why: None,
-    };
-    ask(conn, wanted, now).await.map(drop)
+    let ids: Vec<Uuid> = incidents.iter().map(|_| clock::fresh_id()).collect();
+    sqlx::query!(
+        r#"select pg_advisory_xact_lock(hashtextextended('command', terminal_id)) as "locked!: sqlx::types::JsonValue"
+         from (select distinct worn_in(i.id) as terminal_id from unnest($1::uuid[]) i (id)) worn
+         where terminal_id is not null order by terminal_id"#,
+        incidents
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "insert into command (id, terminal_id, resident_id, incident_id, number, command, asked_at, not_after, next_try_at)
+         select wanted.id, wanted.terminal_id, wanted.resident_id, wanted.incident_id,
+            (coalesce((select number from command last where last.terminal_id = wanted.terminal_id
+                order by seq desc limit 1), 0) + wanted.place - 1) % 65535 + 1, $3, $4, $5, $4
+         from (
+            select asked.id, asked.incident_id, i.resident_id, worn.terminal_id,
+                row_number() over (partition by worn.terminal_id order by asked.id) as place
+            from unnest($1::uuid[], $2::uuid[]) asked (id, incident_id)
+            join incident i on i.id = asked.incident_id and i.resident_id is not null
+            cross join lateral (select worn_in(i.id) as terminal_id) worn
+            where worn.terminal_id is not null) wanted
+         where (select count(*) from command waiting
+            where waiting.terminal_id = wanted.terminal_id and waiting.ended_at is null) + wanted.place <= $6",
+        &ids,
+        incidents,
+        serde_json::to_value(FOLLOWED).unwrap_or_default(),
+        now.to_sqlx(),
+        (now + good_for(&FOLLOWED)).to_sqlx(),
+        WAITING_MAX,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Somebody who may be where they should not be.
+#[derive(Debug, Clone)]
+pub struct Suspected {
+    /// Their terminal.
+    pub terminal: TerminalId,
+    /// Who.
+    pub resident: ResidentId,
+    /// Why it is thought.
+    pub why: String,
+}
+
+/// Has the terminals of those who may have wandered off tell more, before anybody is woken. Whoever was asked lately, or
+/// has too much to do, is not asked again. Tells how many were.
+pub async fn watch(conn: &mut PgConnection, suspected: &[Suspected], now: Timestamp) -> Result<u64, StoreError> {
+    if suspected.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<Uuid> = suspected.iter().map(|_| clock::fresh_id()).collect();
+    let terminals: Vec<i64> = suspected.iter().map(|suspected| suspected.terminal.0).collect();
+    let residents: Vec<Uuid> = suspected.iter().map(|suspected| suspected.resident.0).collect();
+    let whys: Vec<String> = suspected.iter().map(|suspected| clean_text(suspected.why.clone())).collect();
+    // As in `ask`, in order, so that two batches cannot wait for each other.
+    sqlx::query!(
+        r#"select pg_advisory_xact_lock(hash) as "locked!: sqlx::types::JsonValue"
+           from (select distinct hashtextextended('command', terminal) as hash from unnest($1::bigint[]) terminal order by 1)
+            ordered"#,
+        &terminals
+    )
+    .execute(&mut *conn)
+    .await?;
+    let asked = sqlx::query!(
+        "insert into command (id, terminal_id, resident_id, number, command, why, asked_at, not_after, next_try_at)
+         select s.id, s.terminal_id, s.resident_id,
+            coalesce((select number from command where terminal_id = s.terminal_id order by seq desc limit 1), 0) % 65535 + 1,
+            $5, s.why, $6, $7, $6
+         from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[]) as s (id, terminal_id, resident_id, why)
+         where not exists (select from command c where c.terminal_id = s.terminal_id and c.word = $8
+                and c.asked_at > $9 and c.state in ('queued', 'sent', 'done'))
+            and (select count(*) from command where terminal_id = s.terminal_id and ended_at is null) < $10",
+        &ids,
+        &terminals,
+        &residents,
+        &whys,
+        clean(serde_json::to_value(&WATCHED).unwrap_or_default()),
+        now.to_sqlx(),
+        (now + good_for(&WATCHED)).to_sqlx(),
+        WATCHED.word(),
+        (now - WATCHED_AGAIN_AFTER).to_sqlx(),
+        WAITING_MAX,
+    )
+    .execute(conn)
+    .await?;
+    Ok(asked.rows_affected())
 }
 
 /// A terminal and whoever wears it.
@@ -196,17 +277,9 @@ pub async fn lock_case(
 
 /// The terminal of a case: the one that pressed, else the one of the resident's that was heard last.
 pub async fn worn_in(conn: &mut PgConnection, incident: IncidentId) -> Result<Option<Worn>, StoreError> {
-    let row = sqlx::query!(
-        r#"select coalesce(i.terminal_id, (
-                select w.terminal_id from wearer w join terminal_state s on s.terminal_id = w.terminal_id
-                where w.resident_id = i.resident_id
-                order by s.heard_at desc nulls last, w.terminal_id limit 1)) as terminal_id,
-            i.resident_id
-         from incident i where i.id = $1"#,
-        incident.0
-    )
-    .fetch_optional(conn)
-    .await?;
+    let row = sqlx::query!("select worn_in(id) as terminal_id, resident_id from incident where id = $1", incident.0)
+        .fetch_optional(conn)
+        .await?;
     Ok(row.and_then(|row| Some(Worn { terminal: TerminalId(row.terminal_id?), resident: row.resident_id })))
 }
 
@@ -264,14 +337,15 @@ pub enum Still {
 
 /// Takes commands that are due, and leases them: another sender tries them again when this one is not heard of in time.
 /// Of the same thing for the same terminal the older one goes first.
-pub async fn lease(conn: &mut PgConnection, count_max: i64) -> Result<Vec<Due>, StoreError> {
+pub async fn lease(conn: &mut PgConnection, count_max: usize) -> Result<Vec<Due>, StoreError> {
     let rows = sqlx::query!(
         r#"with due as (
             select c.seq from command c
-            where c.ended_at is null and c.next_try_at <= clock_timestamp()
-                and not exists (select from command earlier
+            where c.ended_at is null and c.next_try_at <= statement_timestamp()
+                -- One after the other, each by its index: as a join of all that wait it takes the longer the more they are.
+                and coalesce((select false from command earlier
                     where earlier.terminal_id = c.terminal_id and earlier.word = c.word and earlier.state = 'queued'
-                        and earlier.seq < c.seq)
+                        and earlier.seq < c.seq limit 1), true)
             order by c.next_try_at, c.seq
             limit $1
             for update skip locked)
@@ -283,7 +357,7 @@ pub async fn lease(conn: &mut PgConnection, count_max: i64) -> Result<Vec<Due>, 
             -- What a rule asked for, and listening in, is for as long as the case is open.
             (c.asked_by is null or c.word = 'listen_in') and exists (
                 select from incident i where i.id = c.incident_id and i.closed_at is not null) as "is_over!""#,
-        count_max,
+        i64::try_from(count_max).unwrap_or(i64::MAX),
         LEASE.as_secs_f64(),
     )
     .fetch_all(conn)

@@ -266,7 +266,7 @@ pub async fn redeliver(
     if matches!(row.state.as_str(), "delivered" | "read") {
         return Ok(Some(Redelivered::Refused(NotAgain::Arrived)));
     }
-    if outbox::still(tx, row.id).await? == Still::Withdrawn {
+    if outbox::still(tx, &[row.id]).await?.get(&row.id) == Some(&Still::Withdrawn) {
         return Ok(Some(Redelivered::Refused(NotAgain::NotWanted)));
     }
     if row.overtaken {

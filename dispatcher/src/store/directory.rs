@@ -1,7 +1,7 @@
 //! Who may connect: what broker and gateway are told, as a snapshot and then as changes.
 
 use sqlx::PgConnection;
-use wire::directory::{Concentrator, Dialect, Fingerprint, Terminal, Update};
+use wire::directory::{Concentrator, Dialect, Fingerprint, Keyed, Terminal, Update};
 
 use super::StoreError;
 
@@ -20,7 +20,7 @@ pub async fn update_since(conn: &mut PgConnection, from: Option<i64>) -> Result<
     concentrators_since(&mut *conn, &since, &mut update).await?;
     let rows = sqlx::query!(
         r#"select t.id, t.serial, t.login, t.secret_sha256, t.dialect, t.manual_publish_means_help, t.drill,
-            t.revoked_at is not null as "is_revoked!", t.profile, c.login as "concentrator?", t.certificate_sha256
+            t.revoked_at is not null as "is_revoked!", t.profile, t.payload_key, c.login as "concentrator?", t.certificate_sha256
          from terminal t left join concentrator c on c.id = t.concentrator_id
          where t.changed_in >= $1::text::xid8"#,
         &since
@@ -33,6 +33,10 @@ pub async fn update_since(conn: &mut PgConnection, from: Option<i64>) -> Result<
             continue;
         }
         let impossible = |column| StoreError::Impossible { table: "terminal", id: row.id.to_string(), column };
+        if let Some(key) = row.payload_key {
+            let key = key.parse().map_err(|_| impossible("payload_key"))?;
+            update.keys.push(Keyed { serial: row.serial.clone(), key });
+        }
         update.upserts.push(Terminal {
             secret_sha256: row.secret_sha256.try_into().map_err(|_| impossible("secret_sha256"))?,
             dialect: Dialect::parse(&row.dialect).ok_or_else(|| impossible("dialect"))?,

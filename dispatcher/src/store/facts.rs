@@ -30,47 +30,77 @@ pub async fn now(conn: &mut PgConnection) -> Result<Timestamp, StoreError> {
     Ok(now.to_jiff())
 }
 
-/// Gathers what the decision about an incident needs, or would need if it were of `category`. The caller
-/// has locked its row.
+/// An incident that is to be decided; the caller has locked its row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case<'c> {
+    /// It.
+    pub(crate) incident: &'c Incident,
+    /// Its category, or what it would be.
+    pub(crate) category: Option<&'c Category>,
+    /// What the plan says of it.
+    pub(crate) advised: &'c Advised,
+}
+
+impl Case<'_> {
+    /// The category that a contract must be for. Daily help of which nobody knows what is wanted has none.
+    pub(super) fn wanted(&self) -> Option<&str> {
+        match self.incident.class {
+            Class::Service => self.category.map(|category| category.0.as_str()),
+            Class::Emergency | Class::Wandering | Class::Welfare => Some("emergency"),
+        }
+    }
+}
+
+/// What a decision needs.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    /// For the rules.
+    pub(crate) facts: Facts,
+    /// Whom nothing keeps from being asked, and their providers.
+    pub(crate) free: HashMap<ResponderId, Uuid>,
+}
+
+/// Gathers what decisions about incidents need, in the order of the incidents.
 pub(crate) async fn gather(
     conn: &mut PgConnection,
-    incident: &Incident,
-    category: Option<&Category>,
-    advised: &Advised,
+    cases: &[Case<'_>],
     config: &Config,
-) -> Result<Facts, StoreError> {
+) -> Result<Vec<Gathered>, StoreError> {
     let (gone_after, idle_after) = (config.gone_after, config.idle_after);
     let presence = |is_there| if is_there { Presence::Present } else { Presence::Gone };
-    let owner = match incident.owner() {
-        Some(owner) => presence(users::is_present(conn, owner, gone_after, idle_after).await?),
-        None => Presence::Gone,
-    };
+    let ids: Vec<Uuid> = cases.iter().map(|case| case.incident.id.0).collect();
+    let owners: Vec<Uuid> = cases.iter().filter_map(|case| Some(case.incident.owner()?.0)).collect();
+    let owners = users::present(conn, &owners, gone_after, idle_after).await?;
     // Who watches a quiet night touches no key: an open console is enough to hear it ring.
     let hears_for = users::SESSION_LASTS;
-    let at_consoles =
-        users::anybody_present(conn, incident.id, [OPERATORS, SUPERVISORS], gone_after, hears_for).await?;
-    let [operators, supervisors] = at_consoles.map(presence);
-    let policy = policies(conn, &[incident.id.0]).await?.remove(&incident.id.0).unwrap_or_default();
-    let following = if config.follow_emergencies { policy.following } else { Following::Nobody };
-    let policy = Policy { following, ..policy };
-    let candidates =
-        choice::candidates(conn, incident.id, wanted(incident.class, category), &advised.ways, config).await?;
-    let contacts = contacts(conn, incident, config).await?;
-    let whereabouts = whereabouts(conn, incident).await?;
+    let at_consoles = users::anybody_present(conn, &ids, [OPERATORS, SUPERVISORS], gone_after, hears_for).await?;
+    let mut policies = policies(conn, &ids).await?;
+    let mut found = choice::candidates(conn, cases, config).await?;
+    let mut contacts = contacts(conn, &ids, config).await?;
+    let mut whereabouts = whereabouts(conn, cases).await?;
     // Read last, after every lock has been waited for.
     let now = now(conn).await?;
-    Ok(Facts {
-        now,
-        policy,
-        owner,
-        operators,
-        supervisors,
-        candidates,
-        advice: advised.advice,
-        whereabouts,
-        contacts,
-        fresh: std::array::from_fn(|_| clock::fresh_id()),
-    })
+    let gathered = cases.iter().map(|Case { incident, advised, .. }| {
+        let id = incident.id.0;
+        let policy = policies.remove(&id).unwrap_or_default();
+        let following = if config.follow_emergencies { policy.following } else { Following::Nobody };
+        let [operators, supervisors] = at_consoles.get(&id).copied().unwrap_or_default().map(presence);
+        let found = found.remove(&id).unwrap_or_default();
+        let facts = Facts {
+            now,
+            policy: Policy { following, ..policy },
+            owner: presence(incident.owner().is_some_and(|owner| owners.contains(&owner.0))),
+            operators,
+            supervisors,
+            candidates: found.candidates,
+            advice: advised.advice,
+            whereabouts: whereabouts.remove(&id).unwrap_or_default(),
+            contacts: contacts.remove(&id).unwrap_or_default(),
+            fresh: std::array::from_fn(|_| clock::fresh_id()),
+        };
+        Gathered { facts, free: found.free }
+    });
+    Ok(gathered.collect())
 }
 
 /// The rules that hold for these incidents: the resident's own, else those of the nearest node that
@@ -110,57 +140,63 @@ pub async fn policies(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<Has
         .collect()
 }
 
-/// The category that a contract must be for. Daily help of which nobody knows what is wanted has none.
-fn wanted(class: Class, category: Option<&Category>) -> Option<&str> {
-    match class {
-        Class::Service => category.map(|category| category.0.as_str()),
-        Class::Emergency | Class::Wandering | Class::Welfare => Some("emergency"),
-    }
-}
-
-/// Who is to be told of incidents of this class, and whether there is a way to them.
-async fn contacts(conn: &mut PgConnection, incident: &Incident, config: &Config) -> Result<Vec<Contact>, StoreError> {
+/// Of each incident, who is to be told of its class, and whether there is a way to them.
+async fn contacts(
+    conn: &mut PgConnection,
+    incidents: &[Uuid],
+    config: &Config,
+) -> Result<HashMap<Uuid, Vec<Contact>>, StoreError> {
     let rows = sqlx::query!(
-        r#"select c.rank,
+        r#"select i.id, c.rank,
             (c.email is not null and $2) or c.webhook_url is not null or ($3 and sms_number(c.phone) is not null)
                 as "is_addressed!"
          from incident i join contact c on c.resident_id = i.resident_id
-         where i.id = $1 and i.class = any(c.told_of)
+         where i.id = any($1) and i.class = any(c.told_of)
          order by c.rank"#,
-        incident.id.0,
+        incidents,
         config.mail.is_some(),
         config.sms.is_some(),
     )
     .fetch_all(conn)
     .await?;
     let reach = |is_addressed| if is_addressed { Reach::Addressed } else { Reach::Unaddressed };
-    Ok(rows.into_iter().map(|row| Contact { rank: Rank(row.rank), reach: reach(row.is_addressed) }).collect())
+    let mut contacts: HashMap<Uuid, Vec<Contact>> = HashMap::new();
+    for row in rows {
+        contacts.entry(row.id).or_default().push(Contact { rank: Rank(row.rank), reach: reach(row.is_addressed) });
+    }
+    Ok(contacts)
 }
 
-/// Where those are who were asked or go, as far as that is known.
-async fn whereabouts(conn: &mut PgConnection, incident: &Incident) -> Result<Vec<Whereabouts>, StoreError> {
-    if !incident.offers.iter().any(|offer| offer.state.is_live()) {
-        return Ok(Vec::new());
+/// Of each incident, where those are who were asked or go, as far as that is known.
+async fn whereabouts(
+    conn: &mut PgConnection,
+    cases: &[Case<'_>],
+) -> Result<HashMap<Uuid, Vec<Whereabouts>>, StoreError> {
+    let mut known: HashMap<Uuid, Vec<Whereabouts>> = HashMap::new();
+    let are_live = |case: &&Case<'_>| case.incident.offers.iter().any(|offer| offer.state.is_live());
+    let incidents: Vec<Uuid> = cases.iter().filter(are_live).map(|case| case.incident.id.0).collect();
+    if incidents.is_empty() {
+        return Ok(known);
     }
     let rows = sqlx::query!(
-        r#"select p.responder_id, r.mode, st_distance(p.place, here.place) as "distance_m!",
+        r#"select o.incident_id, p.responder_id, r.mode, st_distance(p.place, here.place) as "distance_m!",
             extract(epoch from clock_timestamp() - p.at)::double precision as "age_s!"
          from offer o
          join incident_place here on here.incident_id = o.incident_id
          join responder r on r.id = o.responder_id
          join responder_position p on p.responder_id = o.responder_id
-         where o.incident_id = $1 and o.state in ('asked', 'accepted', 'on_the_way', 'on_scene')
+         where o.incident_id = any($1) and o.state in ('asked', 'accepted', 'on_the_way', 'on_scene')
             and here.place is not null"#,
-        incident.id.0
+        &incidents
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            let distance = Metres(row.distance_m);
-            let age = SignedDuration::try_from_secs_f64(row.age_s.max(0.0)).unwrap_or(SignedDuration::MAX);
-            let way = way(distance, choice::mode(row.responder_id, &row.mode)?);
-            Ok(Whereabouts { responder: ResponderId(row.responder_id), distance, way, age })
-        })
-        .collect()
+    for row in rows {
+        let distance = Metres(row.distance_m);
+        let age = SignedDuration::try_from_secs_f64(row.age_s.max(0.0)).unwrap_or(SignedDuration::MAX);
+        let way = way(distance, choice::mode(row.responder_id, &row.mode)?);
+        let responder = ResponderId(row.responder_id);
+        known.entry(row.incident_id).or_default().push(Whereabouts { responder, distance, way, age });
+    }
+    Ok(known)
 }

@@ -1,12 +1,14 @@
-//! Fences and what is believed of them: row ↔ `domain::fence`.
+//! Fences and what is believed of them: row ↔ `domain::fence` and `domain::whereabouts`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use domain::fence::{Fence, Kind, Print, Shape, Sighting, Standing};
+use domain::fence::{BadShape, Shape};
 use domain::id::{FenceId, IncidentId, ResidentId, TerminalId, UserId};
-use domain::place::{Metres, Position, Source};
+use domain::place::{Metres, Position};
+use domain::whereabouts::{BadArea, Kind, Standing, Zone, mended};
 use domain::word::Word;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -22,6 +24,10 @@ use crate::clock;
 
 /// More than anybody can keep in mind about one person.
 pub const FENCES_MAX: i64 = 20;
+/// For so long somebody may be where they should not be before anybody is told, unless the fence says otherwise.
+pub const GRACE_S: i32 = 180;
+/// Nobody is to be away for longer than a day before anybody is told.
+pub const GRACE_MAX_S: i32 = 86_400;
 
 // ---- shapes ------------------------------------------------------------------------------------
 
@@ -43,14 +49,26 @@ pub enum Drawn {
         #[schema(schema_with = rings)]
         coordinates: Vec<Vec<[f64; 2]>>,
     },
+    /// Within a distance of a line: the way to school.
+    Corridor {
+        /// Longitude and latitude, from one end to the other.
+        #[schema(schema_with = line)]
+        coordinates: Vec<[f64; 2]>,
+        /// Metres to either side: 10 to 5000.
+        half_width_m: f64,
+    },
 }
 
 fn lon_lat() -> ArrayBuilder {
     ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::Number)).min_items(Some(2)).max_items(Some(2))
 }
 
+fn line() -> ArrayBuilder {
+    ArrayBuilder::new().items(lon_lat())
+}
+
 fn rings() -> ArrayBuilder {
-    ArrayBuilder::new().items(ArrayBuilder::new().items(lon_lat()))
+    ArrayBuilder::new().items(line())
 }
 
 /// Why what was drawn is no shape.
@@ -68,7 +86,52 @@ pub enum BadDrawing {
     },
     /// Together they make no shape.
     #[error(transparent)]
-    Shape(#[from] domain::fence::BadShape),
+    Shape(#[from] BadShape),
+    /// They make no area, and it is known where.
+    #[error(transparent)]
+    Area(#[from] BadArea),
+}
+
+impl BadDrawing {
+    /// Where on the map something is wrong, longitude first. Empty when it is about a number.
+    pub fn places(&self) -> Vec<[f64; 2]> {
+        match self {
+            Self::NoPlace { .. } => Vec::new(),
+            Self::Shape(BadShape::Way(why)) | Self::Area(why) => why.places().iter().copied().map(point).collect(),
+            Self::Shape(_) => Vec::new(),
+        }
+    }
+}
+
+/// Something that was drawn carelessly, and was put right.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = FenceMend)]
+pub struct MendView {
+    /// `doubled`: a point told twice; `uncurled`: a small curl or a spike was cut off; `turned`: it went around the
+    /// other way.
+    what: &'static str,
+    /// Longitude and latitude.
+    #[schema(schema_with = lon_lat)]
+    at: [f64; 2],
+}
+
+impl Drawn {
+    /// The shape that somebody means who drew this, and what had to be put right.
+    pub fn mended(self) -> Result<(Shape, Vec<MendView>), BadDrawing> {
+        let Self::Polygon { coordinates } = self else { return Ok((Shape::try_from(self)?, Vec::new())) };
+        let rings = places(coordinates)?;
+        let (rings, mends) = mended(&rings)?;
+        let mends = mends.iter().map(|mend| MendView { what: mend.what.as_str(), at: point(mend.at) }).collect();
+        Ok((Shape::polygon(rings)?, mends))
+    }
+}
+
+fn place([lon, lat]: [f64; 2]) -> Result<Position, BadDrawing> {
+    Position::new(lat, lon).map_err(|why| BadDrawing::NoPlace { lon, lat, why })
+}
+
+fn places(rings: Vec<Vec<[f64; 2]>>) -> Result<Vec<Vec<Position>>, BadDrawing> {
+    rings.into_iter().map(|ring| ring.into_iter().map(place).collect()).collect()
 }
 
 fn swapped(lon: f64, lat: f64) -> &'static str {
@@ -79,12 +142,12 @@ impl TryFrom<Drawn> for Shape {
     type Error = BadDrawing;
 
     fn try_from(drawn: Drawn) -> Result<Self, BadDrawing> {
-        let place = |[lon, lat]: [f64; 2]| Position::new(lat, lon).map_err(|why| BadDrawing::NoPlace { lon, lat, why });
         Ok(match drawn {
             Drawn::Circle { center, radius_m } => Self::circle(place(center)?, Metres(radius_m))?,
-            Drawn::Polygon { coordinates } => {
-                let ring = |ring: Vec<[f64; 2]>| ring.into_iter().map(place).collect::<Result<Vec<_>, _>>();
-                Self::polygon(coordinates.into_iter().map(ring).collect::<Result<_, _>>()?)?
+            Drawn::Polygon { coordinates } => Self::polygon(places(coordinates)?)?,
+            Drawn::Corridor { coordinates, half_width_m } => {
+                let line = coordinates.into_iter().map(place).collect::<Result<_, _>>()?;
+                Self::way(line, Metres(half_width_m))?
             }
         })
     }
@@ -97,6 +160,10 @@ impl From<&Shape> for Drawn {
             Shape::Polygon(outline) => Self::Polygon {
                 coordinates: outline.rings().iter().map(|ring| ring.iter().copied().map(point).collect()).collect(),
             },
+            Shape::Way(way) => Self::Corridor {
+                coordinates: way.line().iter().copied().map(point).collect(),
+                half_width_m: way.half_width().0,
+            },
         }
     }
 }
@@ -105,20 +172,36 @@ const fn point(place: Position) -> [f64; 2] {
     [place.lon_deg(), place.lat_deg()]
 }
 
-/// The two columns of a shape: GeoJSON, and the radius of a circle.
+/// The two columns of a shape: GeoJSON, and the radius of a circle, or half the width of a way.
 fn columns(shape: &Shape) -> (Value, Option<f64>) {
     match Drawn::from(shape) {
         Drawn::Circle { center, radius_m } => (json!({ "type": "Point", "coordinates": center }), Some(radius_m)),
         Drawn::Polygon { coordinates } => (json!({ "type": "Polygon", "coordinates": coordinates }), None),
+        Drawn::Corridor { coordinates, half_width_m } => {
+            (json!({ "type": "LineString", "coordinates": coordinates }), Some(half_width_m))
+        }
     }
 }
 
 /// GeoJSON as the database says it.
 #[derive(Deserialize)]
 #[serde(tag = "type")]
-enum Area {
+enum Geometry {
     Point { coordinates: [f64; 2] },
     Polygon { coordinates: Vec<Vec<[f64; 2]>> },
+    LineString { coordinates: Vec<[f64; 2]> },
+}
+
+/// What the two columns of a shape hold.
+pub(super) fn drawn(area: &str, radius_m: Option<f64>) -> Option<Drawn> {
+    match (serde_json::from_str(area), radius_m) {
+        (Ok(Geometry::Point { coordinates }), Some(radius_m)) => Some(Drawn::Circle { center: coordinates, radius_m }),
+        (Ok(Geometry::Polygon { coordinates }), None) => Some(Drawn::Polygon { coordinates }),
+        (Ok(Geometry::LineString { coordinates }), Some(half_width_m)) => {
+            Some(Drawn::Corridor { coordinates, half_width_m })
+        }
+        _ => None,
+    }
 }
 
 /// The columns of a fence that make it one.
@@ -130,45 +213,48 @@ struct Row {
 }
 
 impl Row {
-    fn into_fence(self) -> Result<Fence, StoreError> {
-        let id = self.id;
-        let impossible = |column| StoreError::Impossible { table: "fence", id: id.to_string(), column };
-        let drawn = match (serde_json::from_str(&self.area), self.radius_m) {
-            (Ok(Area::Point { coordinates }), Some(radius_m)) => Drawn::Circle { center: coordinates, radius_m },
-            (Ok(Area::Polygon { coordinates }), None) => Drawn::Polygon { coordinates },
-            _ => return Err(impossible("area")),
-        };
-        let shape = Shape::try_from(drawn).map_err(|_| impossible("area"))?;
-        let kind = Kind::parse(&self.kind).map_err(|_| impossible("kind"))?;
-        Ok(Fence { id: FenceId(id), kind, shape })
+    fn impossible(&self, column: &'static str) -> StoreError {
+        StoreError::Impossible { table: "fence", id: self.id.to_string(), column }
     }
 
-    /// A fence that makes no sense keeps nobody else's from being judged or seen.
-    fn into_fence_or_nothing(self) -> Option<Fence> {
-        self.into_fence().inspect_err(|cause| error!(%cause, "a fence is left out")).ok()
+    fn read(&self) -> Result<(Kind, Shape), StoreError> {
+        let drawn = drawn(&self.area, self.radius_m).ok_or_else(|| self.impossible("area"))?;
+        let shape = Shape::try_from(drawn).map_err(|_| self.impossible("area"))?;
+        let kind = Kind::parse(&self.kind).map_err(|_| self.impossible("kind"))?;
+        Ok((kind, shape))
     }
+
+    fn zone(&self, grace_s: i32) -> Result<Zone, StoreError> {
+        let (kind, shape) = self.read()?;
+        let area = shape.area().map_err(|_| self.impossible("area"))?;
+        let grace = SignedDuration::from_secs(grace_s.into());
+        Ok(Zone { id: FenceId(self.id), kind, area: Arc::new(area), grace })
+    }
+}
+
+/// A fence that makes no sense keeps nobody else's from being judged or seen.
+fn or_nothing<T>(read: Result<T, StoreError>) -> Option<T> {
+    read.inspect_err(|cause| error!(%cause, "a fence is left out")).ok()
 }
 
 // ---- judging -----------------------------------------------------------------------------------
 
-/// The active fences of these residents.
-pub async fn active(
-    conn: &mut PgConnection,
-    residents: &[Uuid],
-) -> Result<HashMap<ResidentId, Vec<Fence>>, StoreError> {
+/// The active fences of these residents, each one's in an order that stays.
+pub async fn active(conn: &mut PgConnection, residents: &[Uuid]) -> Result<HashMap<ResidentId, Vec<Zone>>, StoreError> {
     let rows = sqlx::query!(
-        r#"select resident_id, id, kind, st_asgeojson(area, 15) as "area!", radius_m
+        r#"select resident_id, id, case by_rules when 'no' then kind else by_rules end as "kind!",
+            st_asgeojson(area, 15) as "area!", radius_m, grace_s
          from fence where resident_id = any($1) and active
          order by id"#,
         residents
     )
     .fetch_all(conn)
     .await?;
-    let mut of_each: HashMap<ResidentId, Vec<Fence>> = HashMap::new();
+    let mut of_each: HashMap<ResidentId, Vec<Zone>> = HashMap::new();
     for row in rows {
         let resident = ResidentId(row.resident_id);
         let columns = Row { id: row.id, kind: row.kind, area: row.area, radius_m: row.radius_m };
-        of_each.entry(resident).or_default().extend(columns.into_fence_or_nothing());
+        of_each.entry(resident).or_default().extend(or_nothing(columns.zone(row.grace_s)));
     }
     Ok(of_each)
 }
@@ -179,78 +265,67 @@ pub async fn names(conn: &mut PgConnection, fences: &[Uuid]) -> Result<HashMap<F
     Ok(rows.into_iter().map(|row| (FenceId(row.id), row.name)).collect())
 }
 
-/// What is believed of one terminal's wearer and their fences.
-#[derive(Debug, Clone, PartialEq)]
+/// What is believed of one terminal's wearer, as it lies in its row.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beliefs {
     /// The count of the wearer's fences under which it is believed.
     pub of: i32,
     /// When it was written.
     pub at: Timestamp,
-    /// The time of the newest position that was looked at, the same for all of the wearer's fences.
-    pub newest: Option<Timestamp>,
-    /// Of each fence.
-    pub each: Vec<(FenceId, Standing)>,
+    /// The engine's own state.
+    pub state: Option<Vec<u8>>,
 }
 
 impl Beliefs {
-    /// From its columns. What nobody can read has to be seen again.
-    pub(super) fn read(
-        beliefs: Option<String>,
-        of: Option<i32>,
-        at: Option<jiff_sqlx::Timestamp>,
-        newest: Option<jiff_sqlx::Timestamp>,
-    ) -> Option<Self> {
-        let each: Vec<Entry> = serde_json::from_str(&beliefs?).unwrap_or_default();
-        let each = each.into_iter().map(Entry::into_standing).collect();
-        Some(Self { of: of?, at: at?.to_jiff(), newest: newest.map(jiff_sqlx::Timestamp::to_jiff), each })
+    /// From its columns.
+    pub(super) fn read(of: Option<i32>, at: Option<jiff_sqlx::Timestamp>, state: Option<Vec<u8>>) -> Option<Self> {
+        Some(Self { of: of?, at: at?.to_jiff(), state })
     }
 
-    /// Its first column.
-    pub(super) fn write(&self) -> Value {
-        let entries: Vec<Entry> = self.each.iter().map(|(fence, standing)| Entry::new(*fence, standing)).collect();
-        serde_json::to_value(entries).unwrap_or_default()
+    /// Whether it is about somebody who has worn the terminal since then, and about these fences.
+    pub fn is_about(&self, version: i32, since: Timestamp) -> bool {
+        self.of == version && since <= self.at
     }
 }
 
-/// What is believed of one fence, as it is kept.
-#[derive(Serialize, Deserialize)]
-struct Entry {
-    fence: Uuid,
-    standing: Stands,
+/// What a batch makes of that.
+#[derive(Debug, Clone)]
+pub struct Believed {
+    /// The count of the wearer's fences.
+    pub of: i32,
+    /// When.
+    pub at: Timestamp,
+    /// The engine's own state, unless it is as it was.
+    pub state: Option<Vec<u8>>,
+    /// What it comes to, unless that is as it was.
+    pub stands: Option<Value>,
+}
+
+/// How somebody stands with one fence, as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stands {
+    /// Which.
+    pub fence: Uuid,
+    /// How.
+    #[serde(with = "wire::word")]
+    pub standing: Standing,
+    /// Since when they are where they should not be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    since: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    witness: Option<Witness>,
+    pub since: Option<Timestamp>,
 }
 
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Stands {
-    Inside,
-    Doubtful,
-    Outside,
+/// What nobody can read has to be seen again.
+fn stands(beliefs: Option<&str>) -> Vec<Stands> {
+    beliefs.and_then(|beliefs| serde_json::from_str(beliefs).ok()).unwrap_or_default()
 }
 
-impl Entry {
-    fn new(FenceId(fence): FenceId, standing: &Standing) -> Self {
-        let (standing, since, witness) = match standing {
-            Standing::Inside => (Stands::Inside, None, None),
-            Standing::Doubtful { first } => (Stands::Doubtful, None, Some(first)),
-            Standing::Outside { since, back } => (Stands::Outside, Some(*since), back.as_ref()),
-        };
-        Self { fence, standing, since, witness: witness.map(Witness::from) }
-    }
-
-    fn into_standing(self) -> (FenceId, Standing) {
-        let witness = self.witness.and_then(Witness::into_sighting);
-        let standing = match (self.standing, self.since, witness) {
-            (Stands::Doubtful, _, Some(first)) => Standing::Doubtful { first },
-            (Stands::Outside, Some(since), back) => Standing::Outside { since, back },
-            // A witness that nobody can read is one that has to come again.
-            _ => Standing::Inside,
-        };
-        (FenceId(self.fence), standing)
-    }
+/// How the wearers of these terminals were said to stand with their fences.
+pub async fn stood(conn: &mut PgConnection, terminals: &[i64]) -> Result<HashMap<TerminalId, Vec<Stands>>, StoreError> {
+    let rows =
+        sqlx::query!("select terminal_id, beliefs::text from terminal_state where terminal_id = any($1)", terminals)
+            .fetch_all(conn)
+            .await?;
+    Ok(rows.into_iter().map(|row| (TerminalId(row.terminal_id), stands(row.beliefs.as_deref()))).collect())
 }
 
 /// A terminal that somebody wears, and what is believed of them by it.
@@ -260,19 +335,17 @@ pub struct Worn {
     pub resident: ResidentId,
     /// Which.
     pub terminal: TerminalId,
-    /// Since when.
-    pub since: Timestamp,
     /// The count of their fences.
     pub version: i32,
-    /// What is believed.
-    pub beliefs: Option<Beliefs>,
+    /// How they stand with each, as far as that is known.
+    pub stands: Vec<Stands>,
 }
 
 /// All terminals that these residents wear.
 pub async fn worn(conn: &mut PgConnection, residents: &[Uuid]) -> Result<Vec<Worn>, StoreError> {
     let rows = sqlx::query!(
-        r#"select a.resident_id, a.terminal_id, a.since, r.fences_version, s.beliefs::text,
-            s.beliefs_of, s.believed_at, s.newest_at
+        r#"select a.resident_id, a.terminal_id, r.fences_version,
+            case when s.beliefs_of = r.fences_version and a.since <= s.believed_at then s.beliefs::text end as beliefs
          from terminal_assignment a
          join resident r on r.id = a.resident_id
          join terminal_state s on s.terminal_id = a.terminal_id
@@ -284,9 +357,8 @@ pub async fn worn(conn: &mut PgConnection, residents: &[Uuid]) -> Result<Vec<Wor
     let worn = rows.into_iter().map(|row| Worn {
         resident: ResidentId(row.resident_id),
         terminal: TerminalId(row.terminal_id),
-        since: row.since.to_jiff(),
         version: row.fences_version,
-        beliefs: Beliefs::read(row.beliefs, row.beliefs_of, row.believed_at, row.newest_at),
+        stands: stands(row.beliefs.as_deref()),
     });
     Ok(worn.collect())
 }
@@ -326,46 +398,6 @@ pub async fn note_returned(conn: &mut PgConnection, incidents: &[Uuid], returned
     Ok(())
 }
 
-/// A sighting as it is kept.
-#[derive(Serialize, Deserialize)]
-struct Witness {
-    at: Timestamp,
-    lat: f64,
-    lon: f64,
-    distance_m: f64,
-    accuracy_m: f64,
-    #[serde(with = "wire::word")]
-    source: Source,
-    print: i64,
-}
-
-impl From<&Sighting> for Witness {
-    fn from(sighting: &Sighting) -> Self {
-        Self {
-            at: sighting.at,
-            lat: sighting.place.lat_deg(),
-            lon: sighting.place.lon_deg(),
-            distance_m: sighting.distance.0,
-            accuracy_m: sighting.accuracy.0,
-            source: sighting.source,
-            print: sighting.print.0,
-        }
-    }
-}
-
-impl Witness {
-    fn into_sighting(self) -> Option<Sighting> {
-        Some(Sighting {
-            at: self.at,
-            place: Position::new(self.lat, self.lon).ok()?,
-            distance: Metres(self.distance_m),
-            accuracy: Metres(self.accuracy_m),
-            source: self.source,
-            print: Print(self.print),
-        })
-    }
-}
-
 // ---- keeping -----------------------------------------------------------------------------------
 
 /// A fence as it is shown.
@@ -375,15 +407,22 @@ pub struct FenceView {
     pub id: Uuid,
     /// What people call it.
     pub name: String,
-    /// `safe`.
+    /// `safe`: somewhere to stay inside; `forbidden`: somewhere to keep away from; `corridor`: a way to keep to. Whoever
+    /// is in any safe area or on any way is where they should be.
     pub kind: &'static str,
     /// Whether it is judged at all.
     pub active: bool,
+    /// For so many seconds somebody may be where they should not be before anybody is told.
+    pub grace_s: i32,
     /// Where it is.
     pub shape: Drawn,
-    /// `inside`, `outside`, or `doubtful`: one fix says outside, or nothing has been heard yet. Of several
-    /// terminals the one that is farthest out.
+    /// Where the wearer is, by the terminal that is worst off: `inside` or `outside`; `suspected` to be where they should
+    /// not be; `doubtful`: they may be, or nothing has been heard yet.
     pub state: String,
+    /// Begins to be judged when its wearer has been inside.
+    pub awaits: bool,
+    /// `no`: always; `haven`, `hazard`: judged in the hours of its rules.
+    pub by_rules: String,
     /// Which version this is; a change says which one it changes.
     pub version: i32,
 }
@@ -393,10 +432,16 @@ pub struct FenceView {
 pub struct Wanted {
     /// What people call it.
     pub name: String,
+    /// What it is for.
+    pub kind: Kind,
+    /// For so many seconds somebody may be where they should not be before anybody is told.
+    pub grace_s: i32,
     /// Where it is.
     pub shape: Shape,
     /// Whether it is judged.
     pub active: bool,
+    /// Whether it is to be judged once its wearer has been inside; then it is not active yet.
+    pub awaits: bool,
 }
 
 /// The fences of a resident, oldest first.
@@ -415,12 +460,16 @@ async fn views(
     fence: Option<Uuid>,
 ) -> Result<Vec<FenceView>, StoreError> {
     let rows = sqlx::query!(
-        r#"select f.id, f.name, f.kind, st_asgeojson(f.area, 15) as "area!", f.radius_m, f.active, f.version,
-            coalesce(b.state, 'doubtful') as "state!"
+        r#"select f.id, f.name, f.kind, st_asgeojson(f.area, 15) as "area!", f.radius_m, f.active, f.version, f.grace_s,
+            f.awaited_since is not null as "awaits!", f.by_rules, coalesce(b.state, 'doubtful') as "state!"
          from fence f
          left join lateral (
-            select case when bool_or(b.standing = 'outside') then 'outside' when bool_or(b.standing = 'doubtful')
-                then 'doubtful' else 'inside' end as state
+            select case
+                when bool_or(b.standing = 'confirmed') then case f.kind when 'forbidden' then 'inside' else 'outside' end
+                when bool_or(b.standing = 'suspected') then 'suspected'
+                when bool_or(b.standing = 'doubtful') then 'doubtful'
+                else case f.kind when 'forbidden' then 'outside' else 'inside' end
+                end as state
             from terminal_assignment a
             join resident r on r.id = a.resident_id
             join terminal_state s on s.terminal_id = a.terminal_id and s.beliefs_of = r.fences_version
@@ -439,15 +488,18 @@ async fn views(
     Ok(rows
         .into_iter()
         .filter_map(|row| {
-            let fence = Row { id: row.id, kind: row.kind, area: row.area, radius_m: row.radius_m };
-            let fence = fence.into_fence_or_nothing()?;
+            let columns = Row { id: row.id, kind: row.kind, area: row.area, radius_m: row.radius_m };
+            let (kind, shape) = or_nothing(columns.read())?;
             Some(FenceView {
                 id: row.id,
                 name: row.name,
-                kind: fence.kind.as_str(),
+                kind: kind.as_str(),
                 active: row.active,
-                shape: Drawn::from(&fence.shape),
+                grace_s: row.grace_s,
+                shape: Drawn::from(&shape),
                 state: row.state,
+                awaits: row.awaits,
+                by_rules: row.by_rules,
                 version: row.version,
             })
         })
@@ -510,16 +562,18 @@ pub async fn create(
     let id = clock::fresh_id();
     let (area, radius_m) = columns(&wanted.shape);
     sqlx::query!(
-        "insert into fence (id, resident_id, name, kind, area, radius_m, active, created_by)
-         values ($1, $2, $3, $4, st_geomfromgeojson($5::jsonb)::geography, $6, $7, $8)",
+        "insert into fence (id, resident_id, name, kind, area, radius_m, active, created_by, grace_s, awaited_since)
+         values ($1, $2, $3, $4, st_geomfromgeojson($5::jsonb)::geography, $6, $7, $8, $9, case when $10 then now() end)",
         id,
         resident.0,
         wanted.name,
-        Kind::Safe.as_str(),
+        wanted.kind.as_str(),
         area,
         radius_m,
         wanted.active,
         by.map(|by| by.0),
+        wanted.grace_s,
+        wanted.awaits,
     )
     .execute(&mut *conn)
     .await?;
@@ -540,7 +594,8 @@ pub async fn change(
 ) -> Result<bool, StoreError> {
     let (area, radius_m) = columns(&wanted.shape);
     let changed = sqlx::query!(
-        "update fence set name = $3, area = st_geomfromgeojson($4::jsonb)::geography, radius_m = $5, active = $6
+        "update fence set name = $3, area = st_geomfromgeojson($4::jsonb)::geography, radius_m = $5, active = $6,
+            kind = $7, grace_s = $8, awaited_since = case when $9 then now() end
          where id = $1 and version = $2",
         fence.0,
         version,
@@ -548,6 +603,9 @@ pub async fn change(
         area,
         radius_m,
         wanted.active,
+        wanted.kind.as_str(),
+        wanted.grace_s,
+        wanted.awaits,
     )
     .execute(&mut *conn)
     .await?;

@@ -10,13 +10,11 @@ use domain::incident::{
 use domain::place::Metres;
 use domain::press::AlertKind;
 use domain::word::Word;
-use jiff::{SignedDuration, Timestamp};
-use jiff_sqlx::ToSqlx as _;
+use jiff::SignedDuration;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
-use super::timeline::Head;
 
 fn word<T: Word>(text: &str, table: &'static str, id: &dyn ToString, column: &'static str) -> Result<T, StoreError> {
     T::parse(text).map_err(|_| StoreError::Impossible { table, id: id.to_string(), column })
@@ -25,10 +23,6 @@ fn word<T: Word>(text: &str, table: &'static str, id: &dyn ToString, column: &'s
 fn count(number: i32) -> u32 {
     // The columns are checked to be positive; a negative one would only mean "nothing yet".
     u32::try_from(number).unwrap_or(0)
-}
-
-fn number(count: u32) -> i32 {
-    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// An incident's own columns.
@@ -184,9 +178,27 @@ pub async fn lock(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Inci
     )
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    let parts = PartsOf::read(conn, &[id.0]).await?.take(id.0);
-    row.into_incident(parts).map(Some)
+    Ok(with_parts(conn, row.into_iter().collect()).await?.pop())
+}
+
+/// Loads those of the incidents whose rows nobody else has locked, and locks them until the transaction ends. In the order
+/// in which they are named.
+pub async fn lock_free(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Incident>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
+            owner_check_at, ring_level, ring_next_at, ring_since, ring_climbed_s, officer_voice,
+            officer_ring_at, officer_by, round, shortfall, waits_until, cancelled, returned, operator_decides, closed_at,
+            closed_by, closed_by_responder, tell_next_at, outcome, drill, canary
+         from incident where id = any($1) for update skip locked",
+        ids
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut incidents = with_parts(conn, rows).await?;
+    let place: HashMap<Uuid, usize> = ids.iter().copied().zip(0..).collect();
+    incidents.sort_by_key(|incident| place.get(&incident.id.0).copied());
+    Ok(incidents)
 }
 
 /// Reads incidents to show them, without locking anything. In no particular order.
@@ -202,7 +214,15 @@ pub async fn read(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Incident>
     )
     .fetch_all(&mut *conn)
     .await?;
-    let mut parts = PartsOf::read(conn, ids).await?;
+    with_parts(conn, rows).await
+}
+
+async fn with_parts(conn: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<Incident>, StoreError> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let mut parts = PartsOf::read(conn, &ids).await?;
     rows.into_iter()
         .map(|row| {
             let parts = parts.take(row.id);
@@ -321,14 +341,6 @@ fn gather<T>(parts: impl Iterator<Item = Result<(Uuid, T), StoreError>>) -> Resu
     Ok(of_each)
 }
 
-/// The columns of an offer's state.
-struct OfferColumns {
-    state: &'static str,
-    answer_by: Option<Timestamp>,
-    expected_at: Option<Timestamp>,
-    reason: Option<String>,
-}
-
 /// The spelling of an offer's state.
 pub const fn offer_word(state: &OfferState) -> &'static str {
     match state {
@@ -358,217 +370,6 @@ pub const fn handover_word(state: &HandoverState) -> &'static str {
         HandoverState::Failed => "failed",
         HandoverState::StoodDown { .. } => "stood_down",
     }
-}
-
-impl From<&OfferState> for OfferColumns {
-    fn from(state: &OfferState) -> Self {
-        let (mut answer, mut expected, mut because) = (None, None, None);
-        match state {
-            OfferState::Asked { answer_by } => answer = Some(*answer_by),
-            OfferState::Accepted { expected_at } | OfferState::OnTheWay { expected_at } => {
-                expected = Some(*expected_at);
-            }
-            OfferState::Declined { reason } => because = Some(reason.clone()),
-            OfferState::Lost { by } => because = Some(by.as_str().to_owned()),
-            OfferState::OnScene | OfferState::Done | OfferState::Silent | OfferState::Withdrawn => {}
-        }
-        Self { state: offer_word(state), answer_by: answer, expected_at: expected, reason: because }
-    }
-}
-
-/// Why a step could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum SaveError {
-    /// The responder who was to be asked is engaged by another incident since the facts were read.
-    #[error("a responder is engaged elsewhere")]
-    ResponderBusy,
-    /// Anything else.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl From<sqlx::Error> for SaveError {
-    fn from(error: sqlx::Error) -> Self {
-        match error.as_database_error().and_then(|error| error.constraint()) {
-            Some("offer_engaged") => Self::ResponderBusy,
-            _ => Self::Store(error.into()),
-        }
-    }
-}
-
-/// Writes what a decision made, `now`, of an incident that the caller has locked; tells where its timeline ends.
-pub async fn save(
-    conn: &mut PgConnection,
-    before: &Incident,
-    next: &Incident,
-    now: Timestamp,
-) -> Result<Head, SaveError> {
-    let (owner, since, check_at) = match next.ownership {
-        Ownership::Unclaimed => (None, None, None),
-        Ownership::Claimed { by, since, check_at } => (Some(by.0), Some(since), Some(check_at)),
-    };
-    let (closed_at, closed_by, outcome) = match next.closure {
-        Closure::Open => (None, None, None),
-        Closure::Closed { outcome, at, by } => (Some(at), Some(by), Some(outcome.as_str())),
-    };
-    let (ring_since, ring_climbed_s) = match next.ring {
-        Ring::Quiet | Ring::Held { .. } => (None, None),
-        Ring::Ringing { since, climbed, .. } => (Some(since), i32::try_from(climbed.as_secs()).ok()),
-    };
-    let (officer_voice, officer_ring_at, officer_by) = match next.grid_officer {
-        Voice::NotNeeded => ("not_needed", None, None),
-        Voice::Due { ring_at } => ("due", Some(ring_at), None),
-        Voice::Done { by } => ("done", None, Some(by.0)),
-    };
-    let (closed_by, closed_by_responder) = match closed_by {
-        None | Some(ClosedBy::Canary) => (None, None),
-        Some(ClosedBy::User(user)) => (Some(user.0), None),
-        Some(ClosedBy::Responder(responder)) => (None, Some(responder.0)),
-    };
-    let row = sqlx::query!(
-        "update incident set presses_answered = $2, owner_id = $3, owned_since = $4, owner_check_at = $5,
-            ring_level = $6, ring_next_at = $7, round = $8, shortfall = $9, operator_decides = $10,
-            closed_at = $11, closed_by = $12, outcome = $13, wake_at = $14, closed_by_responder = $15, service = $16,
-            tell_next_at = $17, waits_until = $18, ring_since = $19, ring_climbed_s = $20, officer_voice = $21,
-            officer_ring_at = $22, officer_by = $23, decision_failures = 0
-         where id = $1
-         returning entries, chain_head",
-        next.id.0,
-        number(next.presses_answered),
-        owner,
-        since.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
-        check_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
-        next.ring.level().as_str(),
-        next.ring.next_at().map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
-        number(next.round),
-        next.shortfall.map(Word::as_str),
-        next.operator_decides,
-        closed_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
-        closed_by,
-        outcome,
-        next.wake_at().map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
-        closed_by_responder,
-        next.category.as_ref().map(|category| category.0.as_str()),
-        next.tell_next_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
-        next.waits_until.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
-        ring_since.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
-        ring_climbed_s,
-        officer_voice,
-        officer_ring_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
-        officer_by,
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    for (ordinal, offer) in (0..).zip(&next.offers) {
-        if before.offers.contains(offer) {
-            continue;
-        }
-        save_offer(conn, next.id, ordinal, offer).await?;
-    }
-    for (ordinal, handover) in (0..).zip(&next.handovers) {
-        if before.handovers.contains(handover) {
-            continue;
-        }
-        save_handover(conn, next.id, ordinal, handover).await?;
-    }
-    for told in next.told.iter().filter(|told| !before.told.contains(told)) {
-        sqlx::query!(
-            "insert into contact_told (incident_id, rank, state, at) values ($1, $2, $3, $4)
-             on conflict (incident_id, rank) do update set state = excluded.state",
-            next.id.0,
-            told.rank.0,
-            told.state.as_str(),
-            now.to_sqlx(),
-        )
-        .execute(&mut *conn)
-        .await?;
-    }
-    Ok(Head { entries: row.entries, hash: row.chain_head })
-}
-
-async fn save_offer(
-    conn: &mut PgConnection,
-    incident: IncidentId,
-    ordinal: i32,
-    offer: &Offer,
-) -> Result<(), SaveError> {
-    let columns = OfferColumns::from(&offer.state);
-    sqlx::query!(
-        "insert into offer (id, incident_id, ordinal, responder_id, round, asked_at, state, answer_by, expected_at, reason,
-            asked_by, look_at, left_m, distance_m)
-         select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-            (select st_distance(p.place, at.place) from responder_position p, incident_place at
-             where p.responder_id = $4 and at.incident_id = $2)
-         on conflict (id) do update set state = excluded.state, answer_by = excluded.answer_by,
-            expected_at = excluded.expected_at, reason = excluded.reason, look_at = excluded.look_at,
-            left_m = excluded.left_m",
-        offer.id.0,
-        incident.0,
-        ordinal,
-        offer.responder.0,
-        number(offer.round),
-        offer.asked_at.to_sqlx(),
-        columns.state,
-        columns.answer_by.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
-        columns.expected_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
-        columns.reason,
-        offer.by.map(|by| by.0),
-        offer.watch.map(|watch| watch.look_at.to_sqlx()) as Option<jiff_sqlx::Timestamp>,
-        offer.watch.and_then(|watch| watch.left).map(|left| left.0),
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-async fn save_handover(
-    conn: &mut PgConnection,
-    incident: IncidentId,
-    ordinal: i32,
-    handover: &Handover,
-) -> Result<(), SaveError> {
-    let (mut acknowledge, mut expected, mut because) = (None, None, None);
-    match &handover.state {
-        HandoverState::Prepared { acknowledge_by } | HandoverState::Sent { acknowledge_by } => {
-            acknowledge = Some(*acknowledge_by);
-        }
-        HandoverState::Dispatched { expected_at } => expected = *expected_at,
-        HandoverState::Refused { reason } | HandoverState::StoodDown { reason } => because = Some(reason.clone()),
-        HandoverState::Proposed
-        | HandoverState::Acknowledged
-        | HandoverState::Arrived
-        | HandoverState::Closed
-        | HandoverState::Failed => {}
-    }
-    let (voice, ring_at, voice_by) = match handover.voice {
-        Voice::NotNeeded => ("not_needed", None, None),
-        Voice::Due { ring_at } => ("due", Some(ring_at), None),
-        Voice::Done { by } => ("done", None, Some(by.0)),
-    };
-    sqlx::query!(
-        "insert into handover (id, incident_id, ordinal, centre, state, acknowledge_by, expected_at, reason, voice,
-            voice_ring_at, voice_by, outlived)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-         on conflict (id) do update set state = excluded.state, acknowledge_by = excluded.acknowledge_by,
-            expected_at = excluded.expected_at, reason = excluded.reason, voice = excluded.voice,
-            voice_ring_at = excluded.voice_ring_at, voice_by = excluded.voice_by,
-            outlived = excluded.outlived",
-        handover.id.0,
-        incident.0,
-        ordinal,
-        handover.centre.as_str(),
-        handover_word(&handover.state),
-        acknowledge.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
-        expected.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
-        because,
-        voice,
-        ring_at.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
-        voice_by,
-        handover.outlived,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Remembers the centre's own number for a case.

@@ -12,10 +12,10 @@ use jiff_sqlx::ToSqlx as _;
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use wire::report::{Doubt, Heard, Report, Session};
+use wire::report::{Doubt, Event, Heard, Report, Session};
 use wire::topics::Lane;
 
-use super::fences::Beliefs;
+use super::fences::{Beliefs, Believed};
 use super::timeline::Head;
 use super::{StoreError, positions};
 
@@ -111,7 +111,7 @@ pub async fn meet(
 ) -> Result<(HashMap<String, Wearer>, HashMap<TerminalId, Locked>), StoreError> {
     let rows = sqlx::query!(
         r#"select w.serial, w.terminal_id, w.resident_id, w.serving_node, w.canary, w.since, w.fences_version,
-            s.ctid::text as "row!", s.place_received_at, s.beliefs::text, s.beliefs_of, s.believed_at, s.newest_at
+            s.ctid::text as "row!", s.place_received_at, s.beliefs_of, s.believed_at, s.whereabouts
          from wearer w join terminal_state s on s.terminal_id = w.terminal_id
          where w.serial = any($1) order by w.terminal_id for update of s"#,
         serials
@@ -121,7 +121,7 @@ pub async fn meet(
     let (mut wearers, mut locked) = (HashMap::with_capacity(rows.len()), HashMap::with_capacity(rows.len()));
     for row in rows {
         let terminal = TerminalId(row.terminal_id);
-        let beliefs = Beliefs::read(row.beliefs, row.beliefs_of, row.believed_at, row.newest_at);
+        let beliefs = Beliefs::read(row.beliefs_of, row.believed_at, row.whereabouts);
         locked.insert(
             terminal,
             Locked { row: row.row, placed_at: row.place_received_at.map(jiff_sqlx::Timestamp::to_jiff), beliefs },
@@ -401,12 +401,13 @@ pub async fn file(conn: &mut PgConnection, filed: &[Filed<'_>]) -> Result<(), St
     let drills: Vec<bool> = filed.iter().map(|filed| filed.report.drill).collect();
     let surroundings: Vec<Option<Value>> =
         filed.iter().map(|filed| positions::kept(&filed.report.surroundings)).collect();
+    let reasons: Vec<Option<String>> = filed.iter().map(|filed| reason(filed.report)).collect();
     sqlx::query!(
         "insert into report (id, terminal_id, serial, authenticated, received_at, lane, topic, raw, digest, boot, seq,
-            device_at, repeated, event, incident_id, same_as, doubts, drill, surroundings)
+            device_at, repeated, event, incident_id, same_as, doubts, drill, surroundings, why)
          select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[], $5::timestamptz[], $6::text[],
             $7::text[], $8::bytea[], $9::bytea[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::boolean[],
-            $14::text[], $15::uuid[], $16::uuid[], $17::jsonb[], $18::boolean[], $19::jsonb[])",
+            $14::text[], $15::uuid[], $16::uuid[], $17::jsonb[], $18::boolean[], $19::jsonb[], $20::text[])",
         &ids,
         &terminals as &[Option<i64>],
         &serials,
@@ -426,10 +427,19 @@ pub async fn file(conn: &mut PgConnection, filed: &[Filed<'_>]) -> Result<(), St
         &doubts,
         &drills,
         &surroundings as &[Option<Value>],
+        &reasons as &[Option<String>],
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Why nobody could read it.
+fn reason(report: &Report) -> Option<String> {
+    report.event.iter().chain(&report.also).find_map(|event| match event {
+        Event::Unreadable { why } => Some(crate::lines::clean_text(why.clone())),
+        _ => None,
+    })
 }
 
 /// Files positions by time of arrival.
@@ -471,6 +481,11 @@ pub async fn file_fixes(conn: &mut PgConnection, fixes: &[(TerminalId, &PlacedFi
     Ok(())
 }
 
+/// Fewer steps than these are an arm that was shaken.
+const STEPS_MIN: i64 = 20;
+/// A receiver that lies still wavers by less, mostly, in metres: who is believed to be up and about is not looked for.
+const MOVED_M: f64 = 500.0;
+
 /// What a batch tells about how a terminal is.
 #[derive(Debug, Clone)]
 pub struct State {
@@ -480,12 +495,16 @@ pub struct State {
     pub battery_pct: Option<u8>,
     /// Whether it is on the body.
     pub worn: Option<bool>,
+    /// Whether it is on its charger.
+    pub charging: Option<bool>,
+    /// The steps that it counted, as it counts them.
+    pub steps: Option<i64>,
     /// When its wearer last said that all is well.
     pub checked_in_at: Option<Timestamp>,
     /// Its last position.
     pub place: Option<PlacedFix>,
-    /// What is believed of its wearer's fences.
-    pub beliefs: Option<Beliefs>,
+    /// What is believed of its wearer's whereabouts.
+    pub believed: Option<Believed>,
     /// What it heard around it, and when.
     pub surroundings: Option<(Value, Timestamp)>,
 }
@@ -497,22 +516,18 @@ impl State {
             heard_at: at,
             battery_pct: None,
             worn: None,
+            charging: None,
+            steps: None,
             checked_in_at: None,
             place: None,
-            beliefs: None,
+            believed: None,
             surroundings: None,
         }
-    }
-
-    /// What is believed, unless the row says the same already.
-    fn beliefs_if_new(&self, Locked { beliefs: before, .. }: &Locked) -> Option<Value> {
-        let beliefs = self.beliefs.as_ref()?;
-        let is_known = before.as_ref().is_some_and(|before| before.each == beliefs.each);
-        (!is_known).then(|| beliefs.write())
     }
 }
 
 /// Brings rows up to date that are locked.
+#[expect(clippy::too_many_lines, reason = "one statement, and what goes into it")]
 pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) -> Result<(), StoreError> {
     if noted.is_empty() {
         return Ok(());
@@ -522,6 +537,8 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
     let heard: Vec<jiff_sqlx::Timestamp> = states().map(|state| state.heard_at.to_sqlx()).collect();
     let batteries: Vec<Option<i16>> = states().map(|state| state.battery_pct.map(i16::from)).collect();
     let worn: Vec<Option<bool>> = states().map(|state| state.worn).collect();
+    let charging: Vec<Option<bool>> = states().map(|state| state.charging).collect();
+    let steps: Vec<Option<i64>> = states().map(|state| state.steps).collect();
     let checked_in: Vec<Option<jiff_sqlx::Timestamp>> =
         states().map(|state| state.checked_in_at.map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
     let places: Vec<Option<&PlacedFix>> = states().map(|state| state.place.as_ref()).collect();
@@ -534,12 +551,12 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
         places.iter().map(|place| place.map(|fix| fix.was_at.to_sqlx())).collect();
     let device: Vec<Option<jiff_sqlx::Timestamp>> =
         places.iter().map(|place| place.and_then(|fix| fix.device_at).map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
-    let beliefs: Vec<Option<Value>> = noted.iter().map(|(locked, state)| state.beliefs_if_new(locked)).collect();
-    let beliefs_of: Vec<Option<i32>> = states().map(|state| Some(state.beliefs.as_ref()?.of)).collect();
-    let believed: Vec<Option<jiff_sqlx::Timestamp>> =
-        states().map(|state| Some(state.beliefs.as_ref()?.at.to_sqlx())).collect();
-    let newest: Vec<Option<jiff_sqlx::Timestamp>> =
-        states().map(|state| Some(state.beliefs.as_ref()?.newest?.to_sqlx())).collect();
+    let believed = || states().map(|state| state.believed.as_ref());
+    let beliefs: Vec<Option<Value>> = believed().map(|believed| believed?.stands.clone()).collect();
+    let beliefs_of: Vec<Option<i32>> = believed().map(|believed| Some(believed?.of)).collect();
+    let believed_at: Vec<Option<jiff_sqlx::Timestamp>> =
+        believed().map(|believed| Some(believed?.at.to_sqlx())).collect();
+    let whereabouts: Vec<Option<&[u8]>> = believed().map(|believed| believed?.state.as_deref()).collect();
     // What was kept while there was no connection may come after what was measured later.
     let newer: Vec<bool> = noted
         .iter()
@@ -555,8 +572,35 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
             heard_at = greatest(s.heard_at, n.heard_at),
             battery_pct = coalesce(n.battery_pct, s.battery_pct),
             worn = coalesce(n.worn, s.worn),
+            off_since = case when n.worn then null when not n.worn then coalesce(s.off_since, n.heard_at) else s.off_since end,
+            charging = coalesce(n.charging, s.charging),
+            steps = coalesce(n.steps, s.steps),
+            -- A counter that fell began anew: at midnight, mostly.
+            moved_at = case
+                when case when s.steps is null then 0 when n.steps >= s.steps then n.steps - s.steps else n.steps end >= $21
+                    then n.heard_at
+                when n.is_newer and is_further(s.moved_lon, s.moved_lat, n.lon, n.lat, n.reach_m) then n.placed_at
+                else s.moved_at end,
+            moved_lon = case
+                when n.is_newer and n.reach_m > 0
+                    and (s.moved_lon is null or is_further(s.moved_lon, s.moved_lat, n.lon, n.lat, n.reach_m))
+                    then n.lon
+                else s.moved_lon end,
+            moved_lat = case
+                when n.is_newer and n.reach_m > 0
+                    and (s.moved_lon is null or is_further(s.moved_lon, s.moved_lat, n.lon, n.lat, n.reach_m))
+                    then n.lat
+                else s.moved_lat end,
+            same_since = case
+                when not n.is_newer then s.same_since
+                when s.place = n.place then coalesce(s.same_since, n.placed_at)
+                else n.placed_at end,
+            same_told = case
+                when not n.is_newer then s.same_told
+                when s.place = n.place then least(s.same_told + 1, 100000)
+                else 0 end,
             checked_in_at = coalesce(n.checked_in_at, s.checked_in_at),
-            place = case when n.is_newer then st_setsrid(st_makepoint(n.lon, n.lat), 4326)::geography else s.place end,
+            place = case when n.is_newer then n.place else s.place end,
             place_accuracy_m = case when n.is_newer then n.accuracy_m else s.place_accuracy_m end,
             place_source = case when n.is_newer then n.source else s.place_source end,
             place_received_at = case when n.is_newer then n.placed_at else s.place_received_at end,
@@ -564,14 +608,19 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
             beliefs = coalesce(n.beliefs, s.beliefs),
             beliefs_of = coalesce(n.beliefs_of, s.beliefs_of),
             believed_at = coalesce(n.believed_at, s.believed_at),
-            newest_at = coalesce(n.newest_at, s.newest_at),
+            whereabouts = coalesce(n.whereabouts, s.whereabouts),
             surroundings = coalesce(n.surroundings, s.surroundings),
             surrounded_at = coalesce(n.surrounded_at, s.surrounded_at)
+         from (select told.*, st_setsrid(st_makepoint(lon, lat), 4326)::geography as place,
+            -- Cells and access points jump by themselves; so do satellites indoors, but seldom so far.
+            case when source = 'gnss' then greatest($22, 2 * accuracy_m) end as reach_m
          from unnest($1::text[], $2::timestamptz[], $3::smallint[], $4::boolean[], $5::timestamptz[], $6::float8[],
             $7::float8[], $8::float8[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::jsonb[], $13::integer[],
-            $14::timestamptz[], $15::timestamptz[], $16::jsonb[], $17::timestamptz[], $18::boolean[])
-            as n (row, heard_at, battery_pct, worn, checked_in_at, lon, lat, accuracy_m, source, placed_at, device_at,
-                beliefs, beliefs_of, believed_at, newest_at, surroundings, surrounded_at, is_newer)
+            $14::timestamptz[], $15::bytea[], $16::jsonb[], $17::timestamptz[], $18::boolean[], $19::boolean[],
+            $20::bigint[])
+            as told (row, heard_at, battery_pct, worn, checked_in_at, lon, lat, accuracy_m, source, placed_at, device_at,
+                beliefs, beliefs_of, believed_at, whereabouts, surroundings, surrounded_at, is_newer, charging, steps)
+         offset 0) n
          where s.ctid = n.row::tid",
         &rows,
         heard,
@@ -586,11 +635,15 @@ pub async fn note_states(conn: &mut PgConnection, noted: &[(&Locked, State)]) ->
         &device as &[Option<jiff_sqlx::Timestamp>],
         &beliefs as &[Option<Value>],
         &beliefs_of as &[Option<i32>],
-        &believed as &[Option<jiff_sqlx::Timestamp>],
-        &newest as &[Option<jiff_sqlx::Timestamp>],
+        &believed_at as &[Option<jiff_sqlx::Timestamp>],
+        &whereabouts as &[Option<&[u8]>],
         &surroundings as &[Option<Value>],
         &surrounded as &[Option<jiff_sqlx::Timestamp>],
         &newer,
+        &charging as &[Option<bool>],
+        &steps as &[Option<i64>],
+        STEPS_MIN,
+        MOVED_M,
     )
     .execute(conn)
     .await?;

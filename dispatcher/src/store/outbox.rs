@@ -1,6 +1,8 @@
 //! What leaves: written with the decision, sent at least once, in order for each incident, channel and
 //! target, checked against the incident before it goes.
 
+use std::collections::HashMap;
+
 use domain::id::{HandoverId, IncidentId, OfferId, ResponderId};
 use domain::incident::{ContactNews, Effect, HandoverState, Helper, Incident, News, Rank};
 use domain::word::Word;
@@ -132,85 +134,106 @@ pub enum Still {
     Expired,
 }
 
-/// Writes the effects of a decision, in order, in its transaction.
-pub async fn enqueue(
+/// Writes the effects of decisions, in order, in their transaction.
+pub async fn enqueue<'e>(
     conn: &mut PgConnection,
-    incident: &Incident,
-    effects: &[Effect],
+    decided: impl Iterator<Item = (&'e Incident, &'e [Effect])>,
     config: &Config,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    for effect in effects {
-        match effect {
-            Effect::AskResponder(offer) => enqueue_offer(conn, incident, *offer, "ask", now).await?,
-            Effect::DismissResponder(offer) => enqueue_offer(conn, incident, *offer, "dismiss", now).await?,
-            Effect::CallCentre(handover) => {
-                enqueue_centre(conn, incident, *handover, Purpose::Help, config, now).await?;
+    let decided: Vec<(&Incident, &[Effect])> = decided.filter(|(_, effects)| !effects.is_empty()).collect();
+    let tells = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::TellWearer(_)));
+    let told: Vec<Uuid> =
+        decided.iter().filter(|(_, effects)| tells(effects)).map(|(incident, _)| incident.id.0).collect();
+    let serials = briefing::terminal_serials(conn, &told).await?;
+    let (mut drafts, mut followed) = (Vec::new(), Vec::new());
+    for (incident, effects) in decided {
+        for effect in effects {
+            match effect {
+                Effect::AskResponder(offer) => drafts.extend(draft_offer(incident, *offer, "ask", now)),
+                Effect::DismissResponder(offer) => drafts.extend(draft_offer(incident, *offer, "dismiss", now)),
+                Effect::CallCentre(handover) => {
+                    drafts.extend(draft_for_centre(conn, incident, *handover, Purpose::Help, config, now).await?);
+                }
+                Effect::StandCentreDown(handover) => {
+                    drafts.extend(draft_for_centre(conn, incident, *handover, Purpose::StandDown, config, now).await?);
+                }
+                Effect::TellContact { rank, news } => {
+                    drafts.extend(draft_letters(conn, incident, *rank, *news, config, now).await?);
+                }
+                Effect::TellWearer(news) => {
+                    if let Some(serial) = serials.get(&incident.id.0) {
+                        drafts.push(draft_news(conn, incident, *news, serial, now).await?);
+                    }
+                }
+                Effect::Follow => followed.push(incident.id.0),
             }
-            Effect::StandCentreDown(handover) => {
-                enqueue_centre(conn, incident, *handover, Purpose::StandDown, config, now).await?;
-            }
-            Effect::TellContact { rank, news } => enqueue_letter(conn, incident, *rank, *news, config, now).await?,
-            Effect::TellWearer(news) => enqueue_news(conn, incident, *news, now).await?,
-            Effect::Follow => commands::follow(conn, incident, now).await?,
         }
     }
-    Ok(())
+    commands::follow(conn, &followed, now).await?;
+    insert(conn, drafts, now).await
 }
 
-struct Draft<'d> {
+struct Draft {
     key: Uuid,
+    incident: IncidentId,
     channel: Channel,
-    target: &'d str,
-    what: &'d str,
+    target: String,
+    what: &'static str,
     about: Option<Uuid>,
     payload: Value,
     not_after: Timestamp,
     contact: Option<Rank>,
 }
 
-async fn insert(
-    conn: &mut PgConnection,
-    incident: IncidentId,
-    draft: Draft<'_>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+async fn insert(conn: &mut PgConnection, drafts: Vec<Draft>, now: Timestamp) -> Result<(), StoreError> {
+    if drafts.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<Uuid> = drafts.iter().map(|draft| draft.key).collect();
+    let incidents: Vec<Uuid> = drafts.iter().map(|draft| draft.incident.0).collect();
+    let channels: Vec<String> = drafts.iter().map(|draft| draft.channel.as_str().to_owned()).collect();
+    let whats: Vec<String> = drafts.iter().map(|draft| draft.what.to_owned()).collect();
+    let abouts: Vec<Option<Uuid>> = drafts.iter().map(|draft| draft.about).collect();
+    let not_after: Vec<jiff_sqlx::Timestamp> = drafts.iter().map(|draft| draft.not_after.to_sqlx()).collect();
+    let ranks: Vec<Option<i16>> = drafts.iter().map(|draft| draft.contact.map(|rank| rank.0)).collect();
+    let (targets, payloads): (Vec<String>, Vec<Value>) =
+        drafts.into_iter().map(|draft| (draft.target, draft.payload)).unzip();
     sqlx::query!(
-        "insert into outbox (key, incident_id, channel, target, what, about, payload, created_at, not_after, next_try_at,
-            contact_rank)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $8, $10)",
-        draft.key,
-        incident.0,
-        draft.channel.as_str(),
-        draft.target,
-        draft.what,
-        draft.about,
-        draft.payload,
+        "insert into outbox (key, incident_id, channel, target, what, about, payload, not_after, contact_rank, created_at,
+            next_try_at)
+         select key, incident_id, channel, target, what, about, payload, not_after, contact_rank, $10, $10
+         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::jsonb[],
+            $8::timestamptz[], $9::smallint[]) with ordinality as draft (key, incident_id, channel, target, what, about,
+            payload, not_after, contact_rank, place)
+         order by place",
+        &keys,
+        &incidents,
+        &channels,
+        &targets,
+        &whats,
+        &abouts as &[Option<Uuid>],
+        &payloads,
+        &not_after as &[jiff_sqlx::Timestamp],
+        &ranks as &[Option<i16>],
         now.to_sqlx(),
-        draft.not_after.to_sqlx(),
-        draft.contact.map(|rank| rank.0),
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-async fn enqueue_offer(
-    conn: &mut PgConnection,
-    incident: &Incident,
-    offer: OfferId,
-    what: &str,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let Some(offer) = incident.offers.iter().find(|held| held.id == offer) else { return Ok(()) };
+fn draft_offer(incident: &Incident, offer: OfferId, what: &'static str, now: Timestamp) -> Option<Draft> {
+    let offer = incident.offers.iter().find(|held| held.id == offer)?;
     let not_after = match offer.state {
         domain::incident::OfferState::Asked { answer_by } => answer_by,
         _ => now + good_for(Channel::Responder, what),
     };
-    let draft = Draft {
+    Some(Draft {
         key: clock::fresh_id(),
+        incident: incident.id,
         channel: Channel::Responder,
-        target: &offer.responder.to_string(),
+        target: offer.responder.to_string(),
         what,
         about: Some(offer.id.0),
         payload: json!({
@@ -222,19 +245,18 @@ async fn enqueue_offer(
         }),
         not_after,
         contact: None,
-    };
-    insert(conn, incident.id, draft, now).await
+    })
 }
 
-async fn enqueue_centre(
+async fn draft_for_centre(
     conn: &mut PgConnection,
     incident: &Incident,
     handover: HandoverId,
     purpose: Purpose,
     config: &Config,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    let Some(handover) = incident.handovers.iter().find(|held| held.id == handover) else { return Ok(()) };
+) -> Result<Option<Draft>, StoreError> {
+    let Some(handover) = incident.handovers.iter().find(|held| held.id == handover) else { return Ok(None) };
     let what = match purpose {
         Purpose::Help => "help",
         Purpose::Update => "update",
@@ -242,20 +264,20 @@ async fn enqueue_centre(
     };
     let not_after = now + good_for(Channel::Centre, what);
     let message = briefing::for_centre(conn, incident, handover, purpose, config, now, not_after).await?;
-    let draft = Draft {
+    Ok(Some(Draft {
         key: match purpose {
             Purpose::Help => handover.id.0,
             Purpose::Update | Purpose::StandDown => clock::fresh_id(),
         },
+        incident: incident.id,
         channel: Channel::Centre,
-        target: handover.centre.as_str(),
+        target: handover.centre.as_str().to_owned(),
         what,
         about: Some(handover.id.0),
         payload: serde_json::to_value(message).unwrap_or(Value::Null),
         not_after,
         contact: None,
-    };
-    insert(conn, incident.id, draft, now).await
+    }))
 }
 
 /// Tells every centre that was called and is not there yet that the place is known better.
@@ -267,21 +289,23 @@ pub async fn update_centres(
 ) -> Result<(), StoreError> {
     let Some(incident) = incidents::lock(conn, incident).await? else { return Ok(()) };
     let is_under_way = |state: &HandoverState| state.is_live() && *state != HandoverState::Arrived;
+    let (mut drafts, mut lines) = (Vec::new(), Vec::new());
     for handover in incident.handovers.iter().filter(|handover| is_under_way(&handover.state)) {
-        enqueue_centre(conn, &incident, handover.id, Purpose::Update, config, now).await?;
+        drafts.extend(draft_for_centre(conn, &incident, handover.id, Purpose::Update, config, now).await?);
         let data = json!({ "handover": handover.id.0, "centre": handover.centre.as_str() });
-        timeline::append(conn, incident.id, now, &[Line { what: "centre_updated", who: None, data }]).await?;
+        lines.push(Line { what: "centre_updated", who: None, data });
     }
-    Ok(())
+    timeline::append(conn, incident.id, now, &lines).await?;
+    insert(conn, drafts, now).await
 }
 
-async fn enqueue_news(
+async fn draft_news(
     conn: &mut PgConnection,
     incident: &Incident,
     news: News,
+    serial: &str,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    let Some(serial) = briefing::terminal_serial(conn, incident.id).await? else { return Ok(()) };
+) -> Result<Draft, StoreError> {
     let minutes_until = |expected_at: Timestamp| {
         let seconds = expected_at.duration_since(now).as_secs().max(0);
         u16::try_from((seconds + 59) / 60).unwrap_or(u16::MAX)
@@ -302,46 +326,48 @@ async fn enqueue_news(
     let notice = wire::notice::Notice {
         version: wire::notice::VERSION,
         id: clock::fresh_id(),
-        serial: serial.clone(),
+        serial: serial.to_owned(),
         incident: incident.id.0,
         news,
         not_after: now + good_for(Channel::Terminal, what),
         drill: incident.drill,
     };
-    let draft = Draft {
+    Ok(Draft {
         key: notice.id,
+        incident: incident.id,
         channel: Channel::Terminal,
-        target: &serial,
+        target: serial.to_owned(),
         what,
         about: None,
         not_after: notice.not_after,
         payload: serde_json::to_value(notice).unwrap_or(Value::Null),
         contact: None,
-    };
-    insert(conn, incident.id, draft, now).await
+    })
 }
 
 /// Writes to every address of a contact; that it is over, to those to which the alert was written.
-async fn enqueue_letter(
+async fn draft_letters(
     conn: &mut PgConnection,
     incident: &Incident,
     rank: Rank,
     news: ContactNews,
     config: &Config,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Draft>, StoreError> {
     let not_after = now + good_for(Channel::Webhook, news.as_str());
     let addresses = match news {
         ContactNews::Alert => contacts::addresses(conn, incident, rank, config).await?,
         ContactNews::AllClear => alerted(conn, incident.id, rank).await?,
     };
+    let mut drafts = Vec::new();
     for Address { channel, target } in addresses {
         let written = contacts::write(conn, incident, rank, news, config, (now, not_after)).await?;
-        let Some((message, letter)) = written else { return Ok(()) };
-        let draft = Draft {
+        let Some((message, letter)) = written else { break };
+        drafts.push(Draft {
             key: message.message,
+            incident: incident.id,
             channel,
-            target: &target,
+            target,
             what: news.as_str(),
             about: None,
             not_after,
@@ -353,10 +379,9 @@ async fn enqueue_letter(
                 Channel::Sms => json!(Sms { to: message.contact.name, text: letter.short }),
                 _ => json!(message),
             },
-        };
-        insert(conn, incident.id, draft, now).await?;
+        });
     }
-    Ok(())
+    Ok(drafts)
 }
 
 /// The addresses to which a contact was written about a case.
@@ -394,7 +419,7 @@ async fn helper_name(conn: &mut PgConnection, who: Helper) -> Result<String, Sto
 
 /// Takes messages that are due, the longest due first, and leases them: another sender tries them again when
 /// this one is not heard of in time. Of each incident, channel and target only the oldest is taken.
-pub async fn lease(conn: &mut PgConnection, channel: Channel, count_max: i64) -> Result<Vec<Message>, StoreError> {
+pub async fn lease(conn: &mut PgConnection, channel: Channel, count_max: usize) -> Result<Vec<Message>, StoreError> {
     let rows = sqlx::query!(
         r#"with due as (
             select o.id from outbox o
@@ -410,7 +435,7 @@ pub async fn lease(conn: &mut PgConnection, channel: Channel, count_max: i64) ->
          update outbox set tries = tries + 1, next_try_at = clock_timestamp() + make_interval(secs => $2)
          from due where outbox.id = due.id
          returning outbox.id, key, incident_id, target, what, about, contact_rank, payload, not_after, tries"#,
-        count_max,
+        i64::try_from(count_max).unwrap_or(i64::MAX),
         LEASE.as_secs_f64(),
         channel.as_str(),
     )
@@ -436,10 +461,13 @@ pub async fn lease(conn: &mut PgConnection, channel: Channel, count_max: i64) ->
     Ok(messages)
 }
 
-/// Whether a message is still wanted, by the state that the incident is in now.
-pub async fn still(conn: &mut PgConnection, id: i64) -> Result<Still, StoreError> {
-    let row = sqlx::query!(
-        r#"select o.channel, o.what,
+/// Which messages are still wanted, by the state that their incidents are in now.
+pub async fn still(conn: &mut PgConnection, messages: &[i64]) -> Result<HashMap<i64, Still>, StoreError> {
+    if messages.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query!(
+        r#"select o.id as "id!", o.channel as "channel!", o.what as "what!",
             o.not_after <= clock_timestamp() as "is_late!",
             i.closed_at is null as "is_open!",
             f.state as "offer?",
@@ -458,30 +486,37 @@ pub async fn still(conn: &mut PgConnection, id: i64) -> Result<Still, StoreError
          join incident i on i.id = o.incident_id
          left join offer f on f.id = o.about
          left join handover h on h.id = o.about
-         where o.id = $1"#,
-        id
+         where o.id = any($1)"#,
+        messages
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?;
-    let is_wanted = match (channel(&row.channel)?, row.what.as_str()) {
-        (Channel::Responder, "ask") => row.offer.as_deref() == Some("asked"),
-        (Channel::Centre, what @ ("help" | "update")) => {
-            let under_way = ["prepared", "sent", "acknowledged", "dispatched"];
-            let is_under_way = row.handover.is_some_and(|handover| under_way.contains(&handover.as_str()));
-            row.is_open && is_under_way && (what == "help" || row.was_called)
-        }
-        // Nobody need be told to stay at home who was never called.
-        (Channel::Centre, _) => row.was_called,
-        (Channel::Responder, _) => true,
-        (Channel::Terminal, what) => row.is_open || what == "all_clear",
-        (Channel::Email | Channel::Webhook | Channel::Sms, "alert") => row.is_open,
-        (Channel::Email | Channel::Webhook | Channel::Sms, _) => row.was_alerted,
-    };
-    Ok(match (is_wanted, row.is_late) {
-        (false, _) => Still::Withdrawn,
-        (true, true) => Still::Expired,
-        (true, false) => Still::Wanted,
-    })
+    rows.into_iter()
+        .map(|row| {
+            let is_wanted = match (channel(&row.channel)?, row.what.as_str()) {
+                (Channel::Responder, "ask") => row.offer.as_deref() == Some("asked"),
+                (Channel::Centre, what @ ("help" | "update")) => {
+                    let under_way = ["prepared", "sent", "acknowledged", "dispatched"];
+                    let is_under_way = row.handover.is_some_and(|handover| under_way.contains(&handover.as_str()));
+                    row.is_open && is_under_way && (what == "help" || row.was_called)
+                }
+                // Nobody need be told to stay at home who was never called.
+                (Channel::Centre, _) => row.was_called,
+                (Channel::Responder, _) => true,
+                (Channel::Terminal, what) => row.is_open || what == "all_clear",
+                (Channel::Email | Channel::Webhook | Channel::Sms, "alert") => row.is_open,
+                (Channel::Email | Channel::Webhook | Channel::Sms, _) => row.was_alerted,
+            };
+            Ok((
+                row.id,
+                match (is_wanted, row.is_late) {
+                    (false, _) => Still::Withdrawn,
+                    (true, true) => Still::Expired,
+                    (true, false) => Still::Wanted,
+                },
+            ))
+        })
+        .collect()
 }
 
 /// How an attempt ended.
@@ -561,13 +596,13 @@ impl std::fmt::Display for Said {
 /// The longest answer that is kept, in characters.
 const ANSWER_MAX: usize = 500;
 
-/// Records what came of an attempt, and what the far end said.
+/// Records what came of an attempt, and what the far end said. Tells whether another message has waited for this one.
 pub async fn record(
     conn: &mut PgConnection,
     message: &Message,
     attempt: Attempt,
     said: &Said,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let (state, wait) = match attempt {
         Attempt::Taken => ("accepted", SignedDuration::ZERO),
         Attempt::HandedOn(wait) => ("sent", wait),
@@ -577,33 +612,32 @@ pub async fn record(
         Attempt::Expired => ("expired", SignedDuration::ZERO),
     };
     let answer: String = clean_text(said.to_string()).chars().take(ANSWER_MAX).collect();
-    // What is known of its end meanwhile stays known.
-    sqlx::query!(
-        "update outbox set next_try_at = clock_timestamp() + make_interval(secs => $3), far_id = coalesce($4, far_id),
-            state = case when state in ('delivered', 'read') or (state = 'failed' and $2 = 'accepted')
-                then state else $2 end
-         where id = $1",
+    // What is known of its end meanwhile stays known. That a terminal is told again is no news.
+    let is_waited_for = sqlx::query_scalar!(
+        r#"with recorded as (
+            update outbox set next_try_at = clock_timestamp() + make_interval(secs => $3), far_id = coalesce($4, far_id),
+                state = case when state in ('delivered', 'read') or (state = 'failed' and $2 = 'accepted')
+                    then state else $2 end
+            where id = $1),
+         told as (insert into live_event (incident_id) select $7 where $8)
+         insert into delivery (outbox_id, state, answer, way) values ($1, $2, $5, $6)
+         returning exists (select from outbox later
+            where later.incident_id = $7 and later.channel = $9 and later.target = $10 and later.state = 'queued'
+                and later.id > $1) as "waited_for!""#,
         message.id,
         state,
         wait.as_secs_f64(),
         said.far_id,
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "insert into delivery (outbox_id, state, answer, way) values ($1, $2, $3, $4)",
-        message.id,
-        state,
         answer,
         said.way.map(Way::as_str),
+        message.incident.0,
+        message.channel != Channel::Terminal,
+        message.channel.as_str(),
+        message.target,
     )
-    .execute(&mut *conn)
+    .fetch_one(conn)
     .await?;
-    // That a terminal is told again is no news.
-    if message.channel != Channel::Terminal {
-        sqlx::query!("insert into live_event (incident_id) values ($1)", message.incident.0).execute(conn).await?;
-    }
-    Ok(())
+    Ok(is_waited_for)
 }
 
 /// Terminals have acknowledged notices. The consoles of their incidents are told.

@@ -143,7 +143,7 @@ pub async fn wonder(conn: &mut PgConnection, wondered: &[Unresolved]) -> Result<
 pub async fn lease(conn: &mut PgConnection, count_max: i64) -> Result<Vec<Unresolved>, StoreError> {
     let rows = sqlx::query!(
         "with due as (
-            select terminal_id from unresolved where next_try_at <= clock_timestamp()
+            select terminal_id from unresolved where next_try_at <= statement_timestamp()
             order by incident_id is null, next_try_at limit $1 for update skip locked)
          update unresolved u set tries = tries + 1, next_try_at = clock_timestamp() + make_interval(secs => $2)
          from due where u.terminal_id = due.terminal_id

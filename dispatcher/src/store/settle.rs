@@ -118,6 +118,8 @@ pub struct FenceRow {
     pub resident_id: Uuid,
     /// What it is called.
     pub name: String,
+    /// For how many seconds somebody may be elsewhere.
+    pub grace_s: i32,
     /// Its shape.
     #[serde(flatten)]
     pub shape: FenceShape,
@@ -315,10 +317,10 @@ async fn people(conn: &mut PgConnection, district: &District) -> Result<(), Stor
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
-        "insert into fence (id, resident_id, name, kind, area, radius_m)
-         select id, resident_id, name, 'safe', st_geomfromgeojson(area)::geography, radius_m
+        "insert into fence (id, resident_id, name, kind, area, radius_m, grace_s)
+         select id, resident_id, name, 'safe', st_geomfromgeojson(area)::geography, radius_m, grace_s
          from jsonb_to_recordset($1::jsonb)
-            as x (id uuid, resident_id uuid, name text, area jsonb, radius_m double precision)",
+            as x (id uuid, resident_id uuid, name text, area jsonb, radius_m double precision, grace_s integer)",
         rows(&district.fences),
     )
     .execute(&mut *conn)

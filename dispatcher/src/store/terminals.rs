@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use wire::directory::{Fingerprint, Terminal};
+use wire::directory::{Fingerprint, PayloadKey, Terminal};
 
 use super::StoreError;
 
@@ -22,6 +22,8 @@ pub struct Listed {
     pub model: String,
     /// Which variant of its dialect it speaks.
     pub profile: Option<String>,
+    /// Whether there is a key under which it encrypts what it says.
+    pub encrypts: bool,
     /// Everything it says is an exercise.
     pub drill: bool,
     /// Who wears it.
@@ -37,7 +39,8 @@ pub struct Listed {
 /// Every terminal, by serial.
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<Listed>, StoreError> {
     let rows = sqlx::query!(
-        r#"select t.serial, t.login, t.dialect, t.model, t.profile, t.drill, r.name as "wearer?",
+        r#"select t.serial, t.login, t.dialect, t.model, t.profile, t.payload_key is not null as "encrypts!", t.drill,
+            r.name as "wearer?",
             c.login as "concentrator?", s.heard_at as "heard_at?", t.revoked_at
          from terminal t
          left join concentrator c on c.id = t.concentrator_id
@@ -54,6 +57,7 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Listed>, StoreError> {
         dialect: row.dialect,
         model: row.model,
         profile: row.profile,
+        encrypts: row.encrypts,
         drill: row.drill,
         wearer: row.wearer,
         concentrator: row.concentrator,
@@ -158,6 +162,15 @@ pub async fn bind(
     .execute(&mut *conn)
     .await?;
     write_down(conn, "terminal_bound", serial, bound.rows_affected()).await
+}
+
+/// Under which key a terminal encrypts what it says from now on; none: under none. False: there is no such terminal.
+pub async fn set_key(conn: &mut PgConnection, serial: &str, key: Option<&PayloadKey>) -> Result<bool, StoreError> {
+    let changed =
+        sqlx::query!("update terminal set payload_key = $2 where serial = $1", serial, key.map(PayloadKey::reveal),)
+            .execute(&mut *conn)
+            .await?;
+    write_down(conn, "terminal_keyed", serial, changed.rows_affected()).await
 }
 
 /// Who wears a terminal from now on; none: nobody. False: there is no such terminal, or that is so already.

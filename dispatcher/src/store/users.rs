@@ -1,5 +1,6 @@
 //! People who log in: accounts, sessions, the lock-out, and whether somebody is at a console.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use domain::id::{IncidentId, UserId};
@@ -198,56 +199,59 @@ pub async fn close_session(conn: &mut PgConnection, token_sha256: &[u8], user: U
     write_down(conn, Some(user), "logged_out").await
 }
 
-/// Whether `user` is at a console: connected within `gone_after` and active within `idle_after`.
-pub async fn is_present(
+/// Which of these users are at a console: connected within `gone_after` and active within `idle_after`.
+pub async fn present(
     conn: &mut PgConnection,
-    user: UserId,
+    users: &[Uuid],
     gone_after: Duration,
     idle_after: Duration,
-) -> Result<bool, StoreError> {
-    let is_present = sqlx::query_scalar!(
-        r#"select exists (
-            select from session s join app_user u on u.id = s.user_id
-            where s.user_id = $1 and not u.disabled and s.expires_at > clock_timestamp()
-                and s.seen_at > clock_timestamp() - make_interval(secs => $2)
-                and s.active_at > clock_timestamp() - make_interval(secs => $3)) as "present!""#,
-        user.0,
+) -> Result<HashSet<Uuid>, StoreError> {
+    if users.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let present = sqlx::query_scalar!(
+        "select s.user_id from session s join app_user u on u.id = s.user_id
+         where s.user_id = any($1) and not u.disabled and s.expires_at > clock_timestamp()
+            and s.seen_at > clock_timestamp() - make_interval(secs => $2)
+            and s.active_at > clock_timestamp() - make_interval(secs => $3)",
+        users,
         gone_after.as_secs_f64(),
         idle_after.as_secs_f64(),
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(is_present)
+    Ok(present.into_iter().collect())
 }
 
-/// Whether anybody who holds one of these roles over the incident is at a console, as [`is_present`] means it, for each of
-/// two sets of roles.
+/// Of each incident, whether anybody who holds one of these roles over it is at a console, as [`present`] means it, for
+/// each of two sets of roles. Incidents that nobody is there for are not told of.
 pub async fn anybody_present(
     conn: &mut PgConnection,
-    incident: IncidentId,
+    incidents: &[Uuid],
     [first, second]: [&[Role]; 2],
     gone_after: Duration,
     idle_after: Duration,
-) -> Result<[bool; 2], StoreError> {
+) -> Result<HashMap<Uuid, [bool; 2]>, StoreError> {
     let words = |roles: &[Role]| roles.iter().map(|role| role.as_str().to_owned()).collect::<Vec<String>>();
-    let row = sqlx::query!(
-        r#"select coalesce(bool_or(g.role = any($2)), false) as "first!", coalesce(bool_or(g.role = any($3)), false) as "second!"
+    let rows = sqlx::query!(
+        r#"select i.id, bool_or(g.role = any($2)) as "first!", bool_or(g.role = any($3)) as "second!"
          from incident i
          join role_grant g on g.node_id = any(nodes_above(i.node_id, i.resident_id)) and (g.role = any($2) or g.role = any($3))
          join app_user u on u.id = g.user_id
          join session s on s.user_id = u.id
-         where i.id = $1 and not u.disabled and s.expires_at > clock_timestamp()
+         where i.id = any($1) and not u.disabled and s.expires_at > clock_timestamp()
             and s.seen_at > clock_timestamp() - make_interval(secs => $4)
-            and s.active_at > clock_timestamp() - make_interval(secs => $5)"#,
-        incident.0,
+            and s.active_at > clock_timestamp() - make_interval(secs => $5)
+         group by i.id"#,
+        incidents,
         &words(first),
         &words(second),
         gone_after.as_secs_f64(),
         idle_after.as_secs_f64(),
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?;
-    Ok([row.first, row.second])
+    Ok(rows.into_iter().map(|row| (row.id, [row.first, row.second])).collect())
 }
 
 /// Writes down that somebody opened the card of an incident; once in ten minutes is enough.

@@ -20,6 +20,8 @@ const CLOCK_LOCK: i32 = 2;
 const CANARY_LOCK: i32 = 3;
 /// For surveying the district.
 const SURVEY_LOCK: i32 = 4;
+/// For finding what many that fell silent have in common.
+const OUTAGES_LOCK: i32 = 5;
 
 /// What the watchdog saw.
 #[derive(Debug, Clone, Copy)]
@@ -96,6 +98,12 @@ pub async fn take_the_canary(conn: &mut PgConnection) -> Result<bool, StoreError
 /// Tries to become the one dispatcher that surveys the district, for as long as this connection lives.
 pub async fn take_the_survey(conn: &mut PgConnection) -> Result<bool, StoreError> {
     take(conn, SURVEY_LOCK).await
+}
+
+/// Tries to become the one that finds outages, until the transaction ends.
+pub(super) async fn take_outages(tx: &mut PgConnection) -> Result<bool, StoreError> {
+    let taken = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1, $2) as "taken!""#, LOCKS, OUTAGES_LOCK);
+    Ok(taken.fetch_one(tx).await?)
 }
 
 /// A lock that a connection holds for as long as it lives.

@@ -64,6 +64,33 @@ fn who_can_go() -> Vec<(Method, &'static str, May, Value)> {
     ]
 }
 
+/// Of who is heard, and who has said that they are fine.
+fn heard() -> Vec<(Method, &'static str, May, Value)> {
+    let plan = json!({
+        "version": 0, "times": ["08:00"], "days": [1], "time_zone": null, "grace_min": 60, "quiet": null, "ways": ["key"],
+    });
+    let pause = json!({ "until": "2026-01-01T00:00:00Z", "why": "x" });
+    let contract = json!({
+        "model": "x", "version": 7, "moving_s": 300, "still_s": 600, "charging_s": 600, "late_beats": 2, "silent_beats": 6,
+        "lost_after_s": 86400, "alarm": "lost",
+    });
+    let get = |path, may| (Method::GET, path, may, Value::Null);
+    vec![
+        get("/api/v1/residents/{id}/check-ins", May::Seers),
+        (Method::POST, "/api/v1/residents/{id}/check-ins", May::Operators, Value::Null),
+        (Method::PUT, "/api/v1/residents/{id}/check-in-plan", May::Administrators, plan),
+        (Method::DELETE, "/api/v1/residents/{id}/check-in-plan", May::Administrators, Value::Null),
+        (Method::POST, "/api/v1/residents/{id}/check-in-pauses", May::Operators, pause),
+        (Method::DELETE, "/api/v1/residents/{id}/check-in-pauses/{pause}", May::Operators, Value::Null),
+        get("/api/v1/silence", May::Seers),
+        get("/api/v1/silence/terminals", May::Seers),
+        get("/api/v1/outages/{id}/members", May::Seers),
+        get("/api/v1/test-presses", May::Seers),
+        get("/api/v1/heartbeat-contracts", May::Administrators),
+        (Method::PUT, "/api/v1/heartbeat-contracts", May::Administrators, contract),
+    ]
+}
+
 /// Every route: who may, and a body that gets as far as the door.
 #[expect(clippy::too_many_lines, reason = "a table, a line a route")]
 fn cases() -> Vec<(Method, &'static str, May, Value)> {
@@ -71,6 +98,8 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
     let fence = json!({
         "name": "家", "version": 1, "shape": { "type": "circle", "center": [112.938, 28.228], "radius_m": 300.0 },
     });
+    let tried = json!({ "shape": fence["shape"] });
+    let pause = json!({ "from": "2026-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z", "why": "x" });
     let record = json!({
         "version": 1, "name": "陈秀英", "sex": null, "born_in": null, "phone": null, "category": null, "address": "x",
         "door_access": null, "home": null, "medical_card": null, "medical_risk": false, "contacts": [], "wants_sex": null,
@@ -166,6 +195,12 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/residents/{id}/fences", May::Administrators, fence.clone()),
         (Method::PUT, "/api/v1/fences/{id}", May::Administrators, fence),
         (Method::DELETE, "/api/v1/fences/{id}", May::Administrators, Value::Null),
+        post("/api/v1/residents/{id}/fences/try", May::Administrators, tried),
+        get("/api/v1/residents/{id}/fences/common", May::Administrators),
+        get("/api/v1/residents/{id}/fence-rules", May::Seers),
+        (Method::PUT, "/api/v1/residents/{id}/fence-rules", May::Administrators, json!({ "version": 0, "rules": [] })),
+        post("/api/v1/residents/{id}/fence-pauses", May::Administrators, pause),
+        (Method::DELETE, "/api/v1/fence-pauses/{id}", May::Administrators, Value::Null),
         get("/api/v1/live", May::Seers),
         get("/api/v1/offers", May::Responders),
         get("/api/v1/offers/live", May::Responders),
@@ -193,7 +228,7 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         // Last: whoever logs out can do nothing more.
         (Method::DELETE, "/api/v1/session", May::Users, Value::Null),
     ];
-    who_can_go().into_iter().chain(rest).collect()
+    who_can_go().into_iter().chain(heard()).chain(rest).collect()
 }
 
 #[test]
@@ -279,7 +314,7 @@ async fn each_role_gets_past_the_doors_that_are_its_own_and_no_others(pool: PgPo
 
 /// A route's path, with an id where ids go.
 fn addressed(path: &str, id: &str) -> String {
-    path.replace("{id}", id).replace("{responder}", id)
+    path.replace("{id}", id).replace("{responder}", id).replace("{pause}", id)
 }
 
 /// What each route with an id needs in the place of it, so that it is a thing that is there.
@@ -288,6 +323,7 @@ fn thing(path: &str, things: &Things) -> String {
         Some("incidents") => things.incident,
         Some("residents") => things.resident,
         Some("fences") => things.fence,
+        Some("fence-pauses") => things.pause,
         Some("handovers") => things.handover,
         Some("deliveries") => things.delivery,
         Some("providers") => things.provider,
@@ -300,15 +336,19 @@ fn thing(path: &str, things: &Things) -> String {
         Some("responders") => things.responder,
         Some("shifts") => things.shift,
         Some("commands") => things.command,
+        Some("outages") => things.outage,
         other => panic!("{path}: say here what {other:?} is"),
     };
-    path.replace("{id}", &id.to_string()).replace("{responder}", &things.responder.to_string())
+    path.replace("{id}", &id.to_string())
+        .replace("{responder}", &things.responder.to_string())
+        .replace("{pause}", &things.responder.to_string())
 }
 
 struct Things {
     incident: uuid::Uuid,
     resident: uuid::Uuid,
     fence: uuid::Uuid,
+    pause: uuid::Uuid,
     handover: uuid::Uuid,
     delivery: uuid::Uuid,
     provider: uuid::Uuid,
@@ -321,6 +361,7 @@ struct Things {
     responder: uuid::Uuid,
     shift: uuid::Uuid,
     command: uuid::Uuid,
+    outage: uuid::Uuid,
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -348,6 +389,8 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
             (id, node_id, class, days, from_minute, until_minute, acts, afters_s, whens, every_s)
         select gen_random_uuid(), serving_node, 'welfare', 'every', 0, 1440, '{operators,everybody}', '{0,60}',
             '{always,always}', 60 from resident returning id";
+    let pause = "insert into fence_pause (id, resident_id, begins_at, ends_at, why)
+        select gen_random_uuid(), id, now(), now() + interval '1 day', 'x' from resident returning id";
     let shift = "insert into shift (id, responder_id, during)
         select gen_random_uuid(), id, tstzrange(now(), now() + interval '1 hour') from responder limit 1 returning id";
     house
@@ -355,10 +398,15 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
             "insert into refusal (resident_id, responder_id, why) select h.id, r.id, 'x' from resident h, responder r",
         )
         .await;
+    let outage = "with began as (insert into outage (id, kind, key, began_at, noticed_at, shared_by)
+            values (gen_random_uuid(), 'cell', 'x', now(), now(), 9) returning id)
+        insert into outage_member (outage_id, terminal_id, heard_at)
+        select began.id, terminal_id, now() from wearer, began where resident_id is not null limit 1 returning outage_id";
     let things = Things {
         incident: incident.0,
         resident: house.resident.0,
         fence: house.fence().await,
+        pause: house.scalar(pause).await,
         handover: house.scalar("select id from handover").await,
         delivery,
         provider,
@@ -372,6 +420,7 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
         shift: house.scalar(shift).await,
         // An emergency is followed from the beginning.
         command: house.scalar("select id from command").await,
+        outage: house.scalar(outage).await,
     };
     let insider = house.log_in("operator2").await;
     let outsiders = ["operator elsewhere", "supervisor elsewhere", "admin elsewhere", "grid officer elsewhere"];

@@ -24,10 +24,11 @@ async fn a_fence_is_drawn_seen_changed_and_deleted(pool: PgPool) {
     let house = House::open(pool).await;
     let admin = house.log_in("admin").await;
     // Not closed: closed by us.
-    let made = draw(&house, &admin, polygon(&[[112.93, 28.22], [112.95, 28.22], [112.95, 28.24]])).await;
+    let made =
+        draw(&house, &admin, polygon(&[[112.93, 28.22], [112.95, 28.22], [112.95, 28.24], [112.93, 28.24]])).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
     assert_eq!((&made.body["name"], &made.body["active"]), (&json!("家附近"), &json!(true)));
-    let ring = json!([[[112.93, 28.22], [112.95, 28.22], [112.95, 28.24], [112.93, 28.22]]]);
+    let ring = json!([[[112.93, 28.22], [112.95, 28.22], [112.95, 28.24], [112.93, 28.24], [112.93, 28.22]]]);
     assert_eq!(made.body["shape"], json!({ "type": "polygon", "coordinates": ring }));
     // Nothing has been heard yet.
     assert_eq!(made.body["state"], "doubtful");
@@ -61,6 +62,50 @@ async fn a_fence_is_drawn_seen_changed_and_deleted(pool: PgPool) {
         .await
         .unwrap();
     assert_eq!(written, ["fence_made", "fence_changed", "fence_deleted"]);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_place_to_keep_away_from_and_a_way_to_keep_to_are_fences_too(pool: PgPool) {
+    let house = House::open(pool).await;
+    let admin = house.log_in("admin").await;
+    let path = format!("/api/v1/residents/{}/fences", house.resident);
+    let way = json!({ "type": "corridor", "coordinates": [[112.938, 28.228], [112.94, 28.23]], "half_width_m": 40.0 });
+    let made = draw(&house, &admin, way.clone()).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    assert_eq!(
+        (&made.body["kind"], &made.body["grace_s"], &made.body["shape"]),
+        (&json!("corridor"), &json!(180), &way)
+    );
+    let river = json!({
+        "name": "浏阳河", "kind": "forbidden", "grace_s": 60, "shape": circle(112.95, 28.228, 100.0),
+    });
+    let made = house.post(&admin, &path, river.clone()).await;
+    assert_eq!((made.status, &made.body["kind"]), (StatusCode::CREATED, &json!("forbidden")), "{made:?}");
+    // Whoever does not say it changes neither.
+    let path_of = format!("/api/v1/fences/{}", made.body["id"].as_str().unwrap());
+    let change = json!({ "name": "捞刀河", "version": 1, "shape": circle(112.95, 28.228, 150.0) });
+    let changed = house.call(&admin, Method::PUT, &path_of, Some(change)).await;
+    assert_eq!(
+        (&changed.body["name"], &changed.body["kind"], &changed.body["grace_s"]),
+        (&json!("捞刀河"), &json!("forbidden"), &json!(60)),
+        "{changed:?}"
+    );
+    let narrow = json!({ "type": "corridor", "coordinates": way["coordinates"], "half_width_m": 5.0 });
+    let refused = [
+        (json!({ "name": "路", "kind": "safe", "shape": way }), "kind"),
+        (json!({ "name": "河", "kind": "corridor", "shape": river["shape"] }), "kind"),
+        (json!({ "name": "河", "grace_s": -1, "shape": river["shape"] }), "grace_s"),
+        (json!({ "name": "河", "grace_s": 86_401, "shape": river["shape"] }), "grace_s"),
+        (json!({ "name": "路", "shape": narrow }), "shape"),
+    ];
+    for (body, field) in refused {
+        let answer = house.post(&admin, &path, body).await;
+        assert_eq!(
+            (answer.status, &answer.body["error"]["field"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!(field)),
+            "{answer:?}"
+        );
+    }
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -124,9 +169,9 @@ async fn a_fence_that_cannot_be_is_refused_with_its_field_and_a_sentence(pool: P
     let admin = house.log_in("admin").await;
     let bow_tie = [[112.93, 28.22], [112.94, 28.23], [112.94, 28.22], [112.93, 28.23]];
     let cases = [
-        (polygon(&bow_tie), "shape: the outline crosses or touches itself"),
-        (polygon(&bow_tie[..2]), "shape: the outline has fewer than 3 distinct points"),
-        (json!({ "type": "polygon", "coordinates": [] }), "shape: there is no outline"),
+        (polygon(&bow_tie), "shape: the outline crosses or touches itself in 1 places"),
+        (polygon(&bow_tie[..2]), "shape: the outline has too few distinct points: an outline needs 3, a way 2"),
+        (json!({ "type": "polygon", "coordinates": [] }), "shape: nothing is drawn"),
         (circle(112.938, 28.228, 5.0), "shape: the radius is 5 m; it must lie between 20 m and 50 km"),
         (circle(112.938, 28.228, 90_000.0), "shape: the radius is 90000 m; it must lie between 20 m and 50 km"),
         (
@@ -157,4 +202,127 @@ async fn a_fence_that_cannot_be_is_refused_with_its_field_and_a_sentence(pool: P
         (one_more.reason(), &one_more.body["error"]["message"]),
         ("too_many_fences", &json!("陈秀英 has 20 fences already"))
     );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_drawing_is_put_right_or_refused_with_the_place(pool: PgPool) {
+    let house = House::open(pool).await;
+    let admin = house.log_in("admin").await;
+    let bow_tie = [[112.93, 28.22], [112.94, 28.23], [112.94, 28.22], [112.93, 28.23]];
+    let refused = draw(&house, &admin, polygon(&bow_tie)).await;
+    let places = &refused.body["error"]["where"];
+    assert_eq!(places["type"], "MultiPoint", "{refused:?}");
+    let at = |place: &Value| [place[0].as_f64().unwrap(), place[1].as_f64().unwrap()];
+    let crossing = at(&places["coordinates"][0]);
+    assert!((crossing[0] - 112.935).abs() < 1e-5 && (crossing[1] - 28.225).abs() < 1e-5, "{crossing:?}");
+    let far = draw(&house, &admin, circle(2.35, 48.85, 300.0)).await;
+    assert_eq!(at(&far.body["error"]["where"]["coordinates"][0]), [2.35, 48.85]);
+    // Drawn clockwise and with a corner told twice.
+    let careless = polygon(&[[112.93, 28.22], [112.95, 28.24], [112.95, 28.24], [112.95, 28.22]]);
+    let saved = draw(&house, &admin, careless).await;
+    assert_eq!(saved.status, StatusCode::CREATED, "{saved:?}");
+    let whats: Vec<&str> =
+        saved.body["mended"].as_array().unwrap().iter().map(|mend| mend["what"].as_str().unwrap()).collect();
+    assert_eq!(whats, ["doubled", "turned"]);
+    let ring = json!([[[112.93, 28.22], [112.95, 28.22], [112.95, 28.24], [112.93, 28.22]]]);
+    assert_eq!(saved.body["shape"]["coordinates"], ring);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_fence_around_somewhere_else_asks_what_to_do(pool: PgPool) {
+    let house = House::open(pool).await;
+    let admin = house.log_in("admin").await;
+    // At home, which is two kilometres from there.
+    house.press().await;
+    let elsewhere = circle(112.96, 28.228, 300.0);
+    let asked = draw(&house, &admin, elsewhere.clone()).await;
+    assert_eq!((asked.status, asked.reason()), (StatusCode::CONFLICT, "wearer_outside"), "{asked:?}");
+    let choices = &asked.body["error"]["choices"];
+    assert_eq!(choices["when_outside"], json!(["alert", "wait"]));
+    assert!((1_700.0..2_000.0).contains(&choices["distance_m"].as_f64().unwrap()), "{choices}");
+    assert_eq!(house.scalar::<i64>("select count(*) from fence").await, 0);
+
+    let path = format!("/api/v1/residents/{}/fences", house.resident);
+    let draft = |choice: &str| json!({ "name": "公园", "shape": elsewhere, "when_outside": choice });
+    let waits = house.post(&admin, &path, draft("wait")).await;
+    assert_eq!((&waits.body["active"], &waits.body["awaits"]), (&json!(false), &json!(true)), "{waits:?}");
+    let alerts = house.post(&admin, &path, draft("alert")).await;
+    assert_eq!((&alerts.body["active"], &alerts.body["awaits"]), (&json!(true), &json!(false)), "{alerts:?}");
+    let off = house.post(&admin, &path, json!({ "name": "公园", "shape": elsewhere, "active": false })).await;
+    assert_eq!(off.status, StatusCode::CREATED, "one that is off asks nothing: {off:?}");
+    // Another name asks nothing either.
+    let fence = format!("/api/v1/fences/{}", alerts.body["id"].as_str().unwrap());
+    let renamed = json!({ "version": 1, "name": "大公园", "shape": elsewhere });
+    assert_eq!(house.call(&admin, Method::PUT, &fence, Some(renamed)).await.status, StatusCode::OK);
+    let moved = json!({ "version": 2, "name": "大公园", "shape": circle(112.97, 28.228, 300.0) });
+    let moved = house.call(&admin, Method::PUT, &fence, Some(moved)).await;
+    assert_eq!(moved.reason(), "wearer_outside", "{moved:?}");
+
+    // They go there: it begins.
+    house.execute("update terminal_state set place = st_setsrid(st_makepoint(112.96, 28.228), 4326)::geography, place_received_at = now() + interval '1 second'").await;
+    dispatcher::rules::look_once(&house.desk).await.unwrap();
+    let begun =
+        house.scalar::<bool>("select active from fence where name = '公园' and awaited_since is null and active").await;
+    assert!(begun);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_fence_is_tried_against_the_last_days_and_nothing_is_saved(pool: PgPool) {
+    let house = House::open(pool).await;
+    let admin = house.log_in("admin").await;
+    house.press().await;
+    house.execute("update terminal_assignment set since = now() - interval '20 days'").await;
+    // Two days ago: an hour at home, an hour's walk of one kilometre and back, an hour at home; a fix each half minute.
+    house
+        .execute(
+            "insert into fix (terminal_id, received_at, device_at, place, accuracy_m, source)
+             select s.terminal_id, at, at, st_setsrid(st_makepoint(112.938 + 0.00002 * sin(n * 1.7)
+                + 0.0102 * greatest(0, 1 - abs(n - 180) / 30.0), 28.228 + 0.00002 * cos(n * 2.3)), 4326)::geography, 8, 'gnss'
+             from terminal_state s
+             join terminal_assignment a on a.terminal_id = s.terminal_id and a.resident_id is not null
+             cross join generate_series(0, 360) n
+             cross join lateral (select now() - interval '2 days' + n * interval '30 seconds' as at) t",
+        )
+        .await;
+    let path = format!("/api/v1/residents/{}/fences/try", house.resident);
+    let tried = house.post(&admin, &path, json!({ "shape": circle(112.938, 28.228, 300.0) })).await;
+    assert_eq!(tried.status, StatusCode::OK, "{tried:?}");
+    assert_eq!((&tried.body["count"], &tried.body["is_cut"]), (&json!(1), &json!(false)), "{tried:?}");
+    assert!(tried.body["fixes"].as_i64().unwrap() >= 361);
+    let alert = &tried.body["alerts"][0];
+    assert!(alert["why"].as_str().unwrap().starts_with("confirmed: "), "{alert}");
+    assert!(
+        alert["back_at"].as_str() > alert["told_at"].as_str() && alert["told_at"].as_str() > alert["left_at"].as_str()
+    );
+    // A wider one would have raised nothing, and neither would one beside another in which they were well.
+    let wide = house.post(&admin, &path, json!({ "shape": circle(112.938, 28.228, 2_000.0) })).await;
+    assert_eq!(wide.body["count"], 0, "{wide:?}");
+    draw(&house, &admin, circle(112.94, 28.228, 3_000.0)).await;
+    let beside = house.post(&admin, &path, json!({ "shape": circle(112.938, 28.228, 300.0) })).await;
+    assert_eq!(beside.body["count"], 0, "{beside:?}");
+    assert_eq!(house.scalar::<i64>("select count(*) from fence").await, 1);
+    assert_eq!(house.scalar::<i64>("select count(*) from audit where what = 'tried_fence'").await, 3);
+    let bad = house.post(&admin, &path, json!({ "shape": circle(112.938, 28.228, 5.0) })).await;
+    assert_eq!((bad.status, bad.code()), (StatusCode::UNPROCESSABLE_ENTITY, "bad_field"));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn the_fences_of_the_others_can_be_copied_and_their_homes_cannot(pool: PgPool) {
+    let house = House::open(pool).await;
+    let admin = house.log_in("admin").await;
+    house
+        .execute(
+            "with others as (
+                insert into resident (id, name, address, home, serving_node, registered_node)
+                select gen_random_uuid(), '邻居' || n, 'x', home, serving_node, registered_node
+                from resident cross join generate_series(1, 3) n returning id, home)
+             insert into fence (id, resident_id, name, kind, area, radius_m)
+             select gen_random_uuid(), id, '公园', 'safe', st_setsrid(st_makepoint(112.95, 28.23), 4326)::geography, 400 from others
+             union all select gen_random_uuid(), id, '家', 'safe', home, 200 from others",
+        )
+        .await;
+    let path = format!("/api/v1/residents/{}/fences/common", house.resident);
+    let common = house.get(&admin, &path).await.body;
+    assert_eq!(common["fences"].as_array().unwrap().len(), 1, "{common}");
+    assert_eq!((&common["fences"][0]["name"], &common["fences"][0]["residents"]), (&json!("公园"), &json!(3)));
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::directory::{Concentrator, Dialect, Directory, Fingerprint, Terminal, Update, hash_secret};
 use wire::internal::{EMQX_AUTHENTICATE, EMQX_AUTHORIZE, Key, RMQTT_ACL, RMQTT_AUTH};
+use wire::topics::{Mapping, Mappings};
 
 const SECRET: &str = "a secret & more=";
 
@@ -60,11 +61,21 @@ impl Hooks {
                 certificate: Some(Box::new(Fingerprint::of(b"its certificate"))),
                 ..terminal("P3", Dialect::Ydt)
             },
+            Terminal { profile: Some("g616".into()), ..terminal("8600", Dialect::Mapped) },
+            Terminal { concentrator: Some("hub".into()), ..terminal("8601", Dialect::Mapped) },
             // Somebody has called a terminal as gateways are called.
             Terminal { login: "gateway".into(), ..terminal("P4", Dialect::Ydt) },
         ];
         let update = Update { to: 1, upserts, concentrators: vec![concentrator], ..Update::default() };
         hooks.directory.apply(update).unwrap();
+        let template = |text: &str| text.parse().unwrap();
+        let mapping = |name: &str| Mapping {
+            name: name.to_owned(),
+            up: vec![template(&format!("{name}/status/{{serial}}"))],
+            answers: vec![template(&format!("{name}/cmd/{{serial}}/{{word}}"))],
+            down: Some(template(&format!("{name}/cmd/{{serial}}/{{word}}"))),
+        };
+        hooks.directory.map(Arc::new(Mappings::new(vec![mapping("g616"), mapping("other")]).unwrap()));
         hooks
     }
 
@@ -143,6 +154,16 @@ async fn a_terminal_speaks_and_listens_below_its_own_topics_only() {
         ("hub", "subscribe", "ydt/1/P2/notice", true),
         // Our own door would give it what is its own; another broker gives everybody's.
         ("hub", "subscribe", "ydt/1/+/notice", false),
+        ("login of 8600", "publish", "g616/status/8600", true),
+        ("login of 8600", "subscribe", "g616/cmd/8600/#", true),
+        ("login of 8600", "publish", "g616/status/8601", false),
+        ("login of 8600", "subscribe", "g616/cmd/+/MESSAGE", false),
+        ("login of 8600", "publish", "other/status/8600", false),
+        ("login of 8600", "publish", "ydt/1/8600/alert", false),
+        ("hub", "publish", "other/status/8601", true),
+        ("hub", "subscribe", "g616/cmd/8601/#", true),
+        ("hub", "subscribe", "g616/cmd/8600/#", false),
+        ("hub", "subscribe", "g616/cmd/+/#", false),
         ("gateway", "subscribe", "$share/ydt/ydt/1/+/alert", true),
         ("gateway", "publish", "ydt/1/P1/notice", true),
         ("nobody", "publish", "ydt/1/P1/alert", false),

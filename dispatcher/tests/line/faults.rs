@@ -125,10 +125,11 @@ async fn what_is_no_longer_wanted_is_not_sent(pool: PgPool) {
     let mut conn = district.desk_pool.acquire().await.unwrap();
     let leased = outbox::lease(&mut conn, Channel::Responder, 64).await.unwrap();
     let ask = |offer: OfferId| leased.iter().find(|message| message.about == Some(offer.0) && message.what == "ask");
-    assert_eq!(outbox::still(&mut conn, ask(first).unwrap().id).await.unwrap(), Still::Withdrawn);
     let second: uuid::Uuid =
         sqlx::query_scalar("select id from offer where state = 'asked'").fetch_one(&mut *conn).await.unwrap();
-    assert_eq!(outbox::still(&mut conn, ask(OfferId(second)).unwrap().id).await.unwrap(), Still::Wanted);
+    let (withdrawn, wanted) = (ask(first).unwrap().id, ask(OfferId(second)).unwrap().id);
+    let still = outbox::still(&mut conn, &[withdrawn, wanted]).await.unwrap();
+    assert_eq!([still[&withdrawn], still[&wanted]], [Still::Withdrawn, Still::Wanted]);
 }
 
 #[sqlx::test(migrations = "./migrations")]

@@ -1,13 +1,14 @@
-//! The area of a fence, and how far a place is from its edge.
+//! The area of a fence as somebody drew it.
 //!
 //! A shape that exists is one that means something: its outline is closed, does not cross itself and has a
 //! size that a receiver can tell inside from outside of. What is drawn carelessly (not closed, a point
 //! twice) is repaired, what has no meaning is refused with a sentence.
 
 use geo::algorithm::validation::{InvalidPolygon, RingRole, Validation as _};
-use geo::{Area as _, Contains as _, Coord, Distance as _, Euclidean, Length as _, LineString, Point, Polygon};
+use geo::{Area as _, Coord, LineString, Polygon};
 
 use crate::place::{Metres, Position};
+use crate::whereabouts::{Area, BadArea};
 
 /// Smaller than this, no receiver can tell whether somebody is in it.
 pub const RADIUS_MIN: Metres = Metres(20.0);
@@ -27,6 +28,8 @@ pub enum Shape {
     Circle(Circle),
     /// Within an outline, and in none of its holes.
     Polygon(Outline),
+    /// Within a distance of a line.
+    Way(Way),
 }
 
 /// Within a distance of a point.
@@ -40,8 +43,15 @@ pub struct Circle {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outline {
     rings: Vec<Vec<Position>>,
-    plane: Plane,
-    flat: Polygon<f64>,
+    middle: Position,
+}
+
+/// Within a distance of a line: the way to school.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Way {
+    line: Vec<Position>,
+    half_width: Metres,
+    middle: Position,
 }
 
 /// One ring of a polygon, to say in which something is wrong.
@@ -72,7 +82,7 @@ impl From<RingRole> for Ring {
 }
 
 /// Why something is no shape of a fence.
-#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum BadShape {
     /// A circle of no size, or of too much.
     #[error("the radius is {0:.0} m; it must lie between 20 m and 50 km")]
@@ -104,6 +114,9 @@ pub enum BadShape {
     /// Where nobody lives and maps are not flat.
     #[error("it lies nearer to a pole than 80 degrees of latitude")]
     NearPole,
+    /// What is wrong with a way.
+    #[error(transparent)]
+    Way(#[from] BadArea),
 }
 
 impl Shape {
@@ -159,40 +172,33 @@ impl Shape {
         if area < AREA_MIN_M2 {
             return Err(BadShape::TooSmall(area));
         }
-        Ok(Self::Polygon(Outline { rings, plane, flat }))
+        Ok(Self::Polygon(Outline { rings, middle: plane.origin }))
     }
 
-    /// How far `place` is from the edge: positive outside, negative inside.
-    pub fn distance(&self, place: Position) -> Metres {
+    /// A way: everything within `half_width` of a line.
+    pub fn way(line: Vec<Position>, half_width: Metres) -> Result<Self, BadShape> {
+        if line.iter().any(|point| point.lat_deg().abs() > LATITUDE_MAX_DEG) {
+            return Err(BadShape::NearPole);
+        }
+        let middle = Area::corridor(line.clone(), half_width)?.middle();
+        Ok(Self::Way(Way { line, half_width, middle }))
+    }
+
+    /// The same, as whereabouts are judged by it.
+    pub fn area(&self) -> Result<Area, BadArea> {
         match self {
-            Self::Circle(circle) => Metres(circle.centre.distance(place).0 - circle.radius.0),
-            Self::Polygon(outline) => {
-                let point = Point(outline.plane.flatten(place));
-                let rings = std::iter::once(outline.flat.exterior()).chain(outline.flat.interiors());
-                let to_edge = rings.map(|ring| Euclidean.distance(&point, ring)).fold(f64::INFINITY, f64::min);
-                Metres(if outline.flat.contains(&point) { -to_edge } else { to_edge })
-            }
+            Self::Circle(circle) => Area::circle(circle.centre, circle.radius),
+            Self::Polygon(outline) => Area::polygon(&outline.rings),
+            Self::Way(way) => Area::corridor(way.line.clone(), way.half_width),
         }
     }
 
-    /// Its middle: of a polygon, that of its surrounding box.
+    /// Its middle: of a polygon or a way, that of its surrounding box.
     pub const fn centre(&self) -> Position {
         match self {
             Self::Circle(circle) => circle.centre,
-            Self::Polygon(outline) => outline.plane.origin,
-        }
-    }
-
-    /// Twice the area by the length of the edge. For a circle that is its radius; in a polygon without
-    /// dents no circle has room that is larger.
-    pub fn breadth(&self) -> Metres {
-        match self {
-            Self::Circle(circle) => circle.radius,
-            Self::Polygon(outline) => {
-                let rings = std::iter::once(outline.flat.exterior()).chain(outline.flat.interiors());
-                let edge: f64 = rings.map(|ring| Euclidean.length(ring)).sum();
-                Metres(2.0 * outline.flat.unsigned_area() / edge)
-            }
+            Self::Polygon(outline) => outline.middle,
+            Self::Way(way) => way.middle,
         }
     }
 }
@@ -213,6 +219,18 @@ impl Outline {
     /// The outline, then the holes; each closed, with its first corner repeated at the end.
     pub fn rings(&self) -> &[Vec<Position>] {
         &self.rings
+    }
+}
+
+impl Way {
+    /// From one end to the other.
+    pub fn line(&self) -> &[Position] {
+        &self.line
+    }
+
+    /// How far it reaches to either side.
+    pub const fn half_width(&self) -> Metres {
+        self.half_width
     }
 }
 
@@ -305,26 +323,31 @@ mod tests {
         assert!((actual.0 - expected).abs() < 1.0, "{actual:?} instead of {expected}");
     }
 
+    fn from(shape: &Shape, place: Position) -> Metres {
+        shape.area().unwrap().distance(place)
+    }
+
     #[test]
     fn distances_are_positive_outside_and_negative_inside() {
         let circle = Shape::circle(spot(0.0, 0.0), Metres(200.0)).unwrap();
-        near(circle.distance(spot(0.0, 0.0)), -200.0);
-        near(circle.distance(spot(0.0, 500.0)), 300.0);
+        near(from(&circle, spot(0.0, 0.0)), -200.0);
+        near(from(&circle, spot(0.0, 500.0)), 300.0);
         let square = Shape::polygon(vec![ring(&SQUARE)]).unwrap();
-        near(square.distance(spot(0.0, 0.0)), -500.0);
-        near(square.distance(spot(490.0, 0.0)), -10.0);
-        near(square.distance(spot(800.0, 0.0)), 300.0);
-        near(square.distance(spot(800.0, 900.0)), 500.0);
-        near(square.breadth(), 500.0);
-        near(circle.breadth(), 200.0);
+        near(from(&square, spot(0.0, 0.0)), -500.0);
+        near(from(&square, spot(490.0, 0.0)), -10.0);
+        near(from(&square, spot(800.0, 0.0)), 300.0);
+        near(from(&square, spot(800.0, 900.0)), 500.0);
+        let way = Shape::way(ring(&[(0.0, 0.0), (0.0, 1_000.0)]), Metres(40.0)).unwrap();
+        near(from(&way, spot(100.0, 500.0)), 60.0);
+        near(from(&way, spot(10.0, 500.0)), -30.0);
     }
 
     #[test]
     fn a_hole_is_outside_and_its_edge_is_an_edge() {
         let hole = ring(&[(-100.0, -100.0), (100.0, -100.0), (100.0, 100.0), (-100.0, 100.0)]);
         let shape = Shape::polygon(vec![ring(&SQUARE), hole]).unwrap();
-        near(shape.distance(spot(0.0, 0.0)), 100.0);
-        near(shape.distance(spot(150.0, 0.0)), -50.0);
+        near(from(&shape, spot(0.0, 0.0)), 100.0);
+        near(from(&shape, spot(150.0, 0.0)), -50.0);
     }
 
     #[test]
@@ -335,16 +358,16 @@ mod tests {
         points.insert(1, SQUARE[0]);
         assert_eq!(Shape::polygon(vec![ring(&points)]).unwrap(), open);
         points.reverse();
-        near(Shape::polygon(vec![ring(&points)]).unwrap().distance(spot(0.0, 0.0)), -500.0);
+        near(from(&Shape::polygon(vec![ring(&points)]).unwrap(), spot(0.0, 0.0)), -500.0);
     }
 
     #[test]
     fn a_shape_across_the_antimeridian_is_one_piece() {
         let square =
             Shape::polygon(vec![vec![at(0.1, 179.9), at(0.1, -179.9), at(-0.1, -179.9), at(-0.1, 179.9)]]).unwrap();
-        assert!(square.distance(at(0.01, 179.95)).0 < 0.0);
-        assert!(square.distance(at(0.01, -179.95)).0 < 0.0);
-        assert!(square.distance(at(0.01, 0.0)).0 > 1_000_000.0);
+        assert!(from(&square, at(0.01, 179.95)).0 < 0.0);
+        assert!(from(&square, at(0.01, -179.95)).0 < 0.0);
+        assert!(from(&square, at(0.01, 0.0)).0 > 1_000_000.0);
         assert!(square.centre().lon_deg().abs() > 179.999);
     }
 
@@ -383,6 +406,10 @@ mod tests {
         assert!(matches!(circle(f64::NAN), Err(BadShape::Radius(_))));
         assert_eq!(circle(19.0).unwrap_err().to_string(), "the radius is 19 m; it must lie between 20 m and 50 km");
         assert!(circle(50_001.0).is_err());
+        let way = |width| Shape::way(ring(&[(0.0, 0.0), (0.0, 900.0)]), Metres(width));
+        let sentence = "it reaches 9 m to either side; that must lie between 10 m and 5 km";
+        assert_eq!(way(9.0).unwrap_err().to_string(), sentence);
+        assert!(Shape::way(ring(&[(0.0, 0.0)]), Metres(20.0)).is_err());
         assert!(circle(20.0).is_ok());
     }
 }

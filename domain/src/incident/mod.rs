@@ -52,7 +52,7 @@ impl Class {
     /// The class of incident that an alert belongs to.
     pub const fn of(kind: AlertKind) -> Self {
         match kind {
-            AlertKind::LowBattery | AlertKind::Removed => Self::Welfare,
+            AlertKind::LowBattery | AlertKind::Removed | AlertKind::Silent | AlertKind::MissedCheckIn => Self::Welfare,
             AlertKind::FenceExit => Self::Wandering,
             AlertKind::Sos
             | AlertKind::Fall
@@ -1083,6 +1083,8 @@ impl Incident {
                         | AlertKind::LowBattery
                         | AlertKind::Removed
                         | AlertKind::FenceExit
+                        | AlertKind::Silent
+                        | AlertKind::MissedCheckIn
                         | AlertKind::Unreadable
                 )
             });

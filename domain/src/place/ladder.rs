@@ -7,7 +7,6 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Metres, Position, Source};
-use crate::fence::usual_accuracy;
 
 /// A place that something says.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -119,6 +118,21 @@ pub fn best(candidates: impl IntoIterator<Item = Candidate>, now: Timestamp) -> 
         rung: best.rung(now),
         accuracy: best.accuracy(now),
         age: best.age(now),
+    })
+}
+
+/// How far off a fix may be whose receiver does not say. Meant to hold for nineteen of twenty.
+const fn usual_accuracy(source: Source) -> Metres {
+    Metres(match source {
+        // 5 m under the open sky (GPS standard positioning service), several times that between houses.
+        Source::Gnss => 30.0,
+        // As far as an access point indoors is heard, and its own place is known.
+        Source::Wifi => 80.0,
+        // Class 1 Bluetooth in the open, with the beacon's own place.
+        Source::Beacon => 70.0,
+        // Half of a town's distance between masts is some hundred metres, a suburb's over a kilometre. Who
+        // does not say how it was come by may mean a cell.
+        Source::Cell | Source::Unknown | Source::Home | Source::Told => 1_500.0,
     })
 }
 

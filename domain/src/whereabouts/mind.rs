@@ -58,6 +58,14 @@ impl Mind {
         crowd.settle()
     }
 
+    /// What was believed, as it was written down.
+    pub(super) fn recalled(told: &[Guess]) -> Self {
+        let mut guesses = [NOBODY; GUESSES_MAX];
+        let len = told.len().min(GUESSES_MAX);
+        guesses[..len].copy_from_slice(&told[..len]);
+        Self { guesses, len: u8::try_from(len).unwrap_or(0) }
+    }
+
     pub(super) fn guesses(&self) -> &[Guess] {
         &self.guesses[..usize::from(self.len)]
     }

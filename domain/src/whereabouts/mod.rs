@@ -13,6 +13,7 @@ mod edges;
 mod fix;
 mod ground;
 mod guess;
+mod kept;
 mod mind;
 mod noise;
 mod outline;
@@ -21,13 +22,15 @@ mod standing;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod watch;
 mod wearer;
 
 pub use self::area::Area;
 pub use self::fix::Fix;
 pub use self::ground::{Ground, Spot};
 pub use self::guess::Story;
-pub use self::outline::{BadArea, CORNERS_MAX, Line};
+pub use self::outline::{BadArea, CORNERS_MAX, Line, Mend, Mended, mended};
 pub use self::standing::{Kind, Standing, Zone};
 pub use self::turn::{Evidence, Turn};
+pub use self::watch::{Change, Heading, Step, is_away};
 pub use self::wearer::{LATE_MAX, Wearer};

@@ -6,6 +6,7 @@
 use super::edges::{Edges, Stretch};
 use super::ground::{Ground, Spot};
 use crate::place::{Metres, Position};
+use crate::word::words;
 
 /// Smaller, no receiver can tell whether somebody is in it.
 const RADIUS_MIN_M: f64 = 20.0;
@@ -126,6 +127,72 @@ pub(super) fn corridor(mut line: Vec<Position>, half_width: Metres) -> Result<Ch
 }
 
 pub(super) fn polygon(rings: &[Vec<Position>]) -> Result<Checked, BadArea> {
+    let Whole { ground, middle, reach, area, rings, .. } = made_whole(rings)?;
+    let stretches = rings.iter().flat_map(|(_, ring)| sides(ring)).collect();
+    Ok(Checked { ground, middle, stretches, area, reach })
+}
+
+/// Something that was drawn carelessly, and was put right.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mend {
+    /// What.
+    pub what: Mended,
+    /// In which line.
+    pub line: Line,
+    /// Where.
+    pub at: Position,
+}
+
+words! {
+    /// What was put right in something that was drawn.
+    pub enum Mended ("mend") {
+        /// A point told twice in a row counts once.
+        Doubled = "doubled",
+        /// A small curl, where the line crosses itself, or a spike was cut off.
+        Uncurled = "uncurled",
+        /// It went around the other way: outlines go to the left, holes to the right.
+        Turned = "turned",
+    }
+}
+
+/// The rings of a polygon as they are judged, closed and each going its way around, and what had to be put right. Points
+/// that could stay are where they were, to the last digit.
+pub fn mended(rings: &[Vec<Position>]) -> Result<(Vec<Vec<Position>>, Vec<Mend>), BadArea> {
+    let whole = made_whole(rings)?;
+    let mut mends = whole.mends;
+    let mut told = Vec::with_capacity(rings.len());
+    for ((line, mut spots), drawn) in whole.rings.into_iter().zip(rings) {
+        if (twice_area(&spots) > 0.0) != (line == Line::Outline) {
+            // Begin where they began.
+            spots[1..].reverse();
+            mends.extend(drawn.first().map(|at| Mend { what: Mended::Turned, line, at: *at }));
+        }
+        let known: std::collections::HashMap<[u64; 2], Position> =
+            drawn.iter().map(|place| (spot_bits(whole.ground.flatten(*place)), *place)).collect();
+        let place = |spot: &Spot| known.get(&spot_bits(*spot)).copied().or_else(|| whole.ground.place(*spot).ok());
+        let mut ring: Vec<Position> = spots.iter().filter_map(place).collect();
+        ring.extend(ring.first().copied());
+        told.push(ring);
+    }
+    mends.truncate(WHERE_MAX);
+    Ok((told, mends))
+}
+
+fn spot_bits(spot: Spot) -> [u64; 2] {
+    [spot.east, spot.north].map(f64::to_bits)
+}
+
+/// What was drawn, ring by ring, found good.
+struct Whole {
+    ground: Ground,
+    middle: Position,
+    reach: f64,
+    area: f64,
+    rings: Vec<(Line, Vec<Spot>)>,
+    mends: Vec<Mend>,
+}
+
+fn made_whole(rings: &[Vec<Position>]) -> Result<Whole, BadArea> {
     let points = rings.iter().map(Vec::len).sum();
     if points > CORNERS_MAX {
         return Err(BadArea::TooManyPoints(points));
@@ -135,10 +202,11 @@ pub(super) fn polygon(rings: &[Vec<Position>]) -> Result<Checked, BadArea> {
         return Err(BadArea::Nothing);
     }
     let (ground, middle, reach) = ground(outline)?;
+    let mut mends = Vec::new();
     let mut checked: Vec<(Line, Vec<Spot>)> = Vec::with_capacity(rings.len());
     for (index, ring) in rings.iter().enumerate() {
         let line = if index == 0 { Line::Outline } else { Line::Hole(index) };
-        checked.push((line, whole(line, ring, &ground)?));
+        checked.push((line, whole(line, ring, &ground, &mut mends)?));
     }
     let room = |ring: &[Spot]| twice_area(ring).abs() / 2.0;
     let area = room(&checked[0].1) - checked[1..].iter().map(|(_, ring)| room(ring)).sum::<f64>();
@@ -146,8 +214,7 @@ pub(super) fn polygon(rings: &[Vec<Position>]) -> Result<Checked, BadArea> {
         return Err(BadArea::TooSmall(area, vec![middle]));
     }
     apart(&checked, &ground)?;
-    let stretches = checked.iter().flat_map(|(_, ring)| sides(ring)).collect();
-    Ok(Checked { ground, middle, stretches, area, reach })
+    Ok(Whole { ground, middle, reach, area, rings: checked, mends })
 }
 
 /// The map around the middle of what is drawn, its middle, and how far it reaches.
@@ -178,9 +245,16 @@ fn ground(points: &[Position]) -> Result<(Ground, Position, f64), BadArea> {
 const SAME_M: f64 = 0.01;
 
 /// A ring as spots: not closed, no point twice in a row, curls cut off.
-fn whole(line: Line, ring: &[Position], ground: &Ground) -> Result<Vec<Spot>, BadArea> {
+fn whole(line: Line, ring: &[Position], ground: &Ground, mends: &mut Vec<Mend>) -> Result<Vec<Spot>, BadArea> {
     let mut spots: Vec<Spot> = ring.iter().map(|place| ground.flatten(*place)).collect();
-    spots.dedup_by(|a, b| a.distance(*b) < SAME_M);
+    let mut mend = |what, spot| mends.extend(ground.place(spot).ok().map(|at| Mend { what, line, at }));
+    spots.dedup_by(|a, b| {
+        let is_same = a.distance(*b) < SAME_M;
+        if is_same {
+            mend(Mended::Doubled, *b);
+        }
+        is_same
+    });
     while spots.len() > 1 && spots[0].distance(spots[spots.len() - 1]) < SAME_M {
         spots.pop();
     }
@@ -190,13 +264,15 @@ fn whole(line: Line, ring: &[Position], ground: &Ground) -> Result<Vec<Spot>, Ba
     // Each cut takes corners away, so this ends.
     loop {
         let crossings = crossings(&spots);
-        let Some(curl) = crossings.iter().find_map(|crossing| uncurled(&spots, crossing)) else {
+        let cut = crossings.iter().find_map(|crossing| uncurled(&spots, crossing).map(|ring| (crossing.at, ring)));
+        let Some((at, curl)) = cut else {
             if crossings.is_empty() {
                 return Ok(spots);
             }
             let places = crossings.iter().filter_map(|crossing| ground.place(crossing.at).ok()).collect();
             return Err(BadArea::Crosses(line, places));
         };
+        mend(Mended::Uncurled, at);
         spots = curl;
         if spots.len() < 3 {
             return Err(BadArea::TooFewPoints(line, ring.iter().take(WHERE_MAX).copied().collect()));

@@ -17,6 +17,22 @@ words! {
         Forbidden = "forbidden",
         /// A way to keep to.
         Corridor = "corridor",
+        /// Somewhere to be at the times that its rules say, and well there at any time. It raises nothing by itself.
+        Haven = "haven",
+        /// Somewhere to stay away from at the times that its rules say. It raises nothing by itself.
+        Hazard = "hazard",
+    }
+}
+
+impl Kind {
+    /// Whether the wrong side of its edge is the inner one.
+    pub const fn is_kept_off(self) -> bool {
+        matches!(self, Self::Forbidden | Self::Hazard)
+    }
+
+    /// Whether it is judged by its rules alone.
+    pub const fn is_by_rules(self) -> bool {
+        matches!(self, Self::Haven | Self::Hazard)
     }
 }
 

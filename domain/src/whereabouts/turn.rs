@@ -55,9 +55,9 @@ pub struct Turn {
 
 impl std::fmt::Display for Turn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let side = |beyond: f64| match (self.kind, beyond > 0.0) {
-            (Kind::Forbidden, true) => "inside",
-            (Kind::Forbidden, false) => "off",
+        let side = |beyond: f64| match (self.kind.is_kept_off(), beyond > 0.0) {
+            (true, true) => "inside",
+            (true, false) => "off",
             (_, true) => "beyond",
             (_, false) => "within",
         };
@@ -68,7 +68,7 @@ impl std::fmt::Display for Turn {
             self.beyond.0.abs(),
             side(self.beyond.0),
             100.0 * if self.is_breach() { self.chance } else { 1.0 - self.chance },
-            if self.is_breach() == (self.kind != Kind::Forbidden) { "outside" } else { "inside" },
+            if self.is_breach() != self.kind.is_kept_off() { "outside" } else { "inside" },
         )?;
         if self.is_breach() {
             write!(f, ", since {}", self.since.strftime("%H:%M:%S"))?;

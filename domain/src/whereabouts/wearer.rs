@@ -11,41 +11,41 @@ use super::ground::{Ground, Spot};
 use super::guess::{Guess, Story};
 use super::mind::Mind;
 use super::seen::{Heard, Seen};
-use super::standing::{Kind, Mark, NEVER, Standing, Zone};
+use super::standing::{Mark, NEVER, Standing, Zone};
 use super::turn::{Evidence, Turn};
 use crate::place::{Metres, Position, Source};
 use crate::word::Word as _;
 
 /// So many of the newest fixes can be told late and still take their place, at least.
 pub const LATE_MAX: usize = 16;
-const WINDOW_MAX: usize = 2 * LATE_MAX;
+pub(super) const WINDOW_MAX: usize = 2 * LATE_MAX;
 
 /// What is believed after some fix.
 #[derive(Debug, Clone, PartialEq)]
-struct Chapter {
-    mind: Mind,
+pub(super) struct Chapter {
+    pub(super) mind: Mind,
     /// Device time of the fix, milliseconds since 1970; [`NEVER`] before the first.
-    at: i64,
+    pub(super) at: i64,
     /// Where the last satellite fix was, and the last other one.
-    last_gnss: [f32; 2],
-    last_other: [f32; 2],
-    marks: Box<[Mark]>,
+    pub(super) last_gnss: [f32; 2],
+    pub(super) last_other: [f32; 2],
+    pub(super) marks: Box<[Mark]>,
 }
 
 /// One wearer and their zones. Small, and bounded whatever comes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wearer {
-    ground: Ground,
-    zones: Box<[Zone]>,
+    pub(super) ground: Ground,
+    pub(super) zones: Box<[Zone]>,
     /// Before the first fix of the window.
-    start: Chapter,
+    pub(super) start: Chapter,
     /// After [`LATE_MAX`] fixes of the window, once there are so many.
-    middle: Option<Chapter>,
-    now: Chapter,
+    pub(super) middle: Option<Chapter>,
+    pub(super) now: Chapter,
     /// By device time.
-    window: Vec<Seen>,
+    pub(super) window: Vec<Seen>,
     /// What was said of each zone.
-    said: Box<[Standing]>,
+    pub(super) said: Box<[Standing]>,
 }
 
 /// The middle of nowhere: no fix is there.
@@ -166,7 +166,7 @@ impl Wearer {
         Evidence {
             at: moment(seen.at, Timestamp::UNIX_EPOCH),
             source: seen.source,
-            beyond: Metres(if zone.kind == Kind::Forbidden { -from_edge } else { from_edge }),
+            beyond: Metres(if zone.kind.is_kept_off() { -from_edge } else { from_edge }),
             claimed: seen.claimed().map(|claimed| Metres(f64::from(claimed))),
         }
     }
@@ -270,7 +270,7 @@ impl Mind {
             }
         }
         let inside = to_f32(inside).clamp(0.0, 1.0);
-        if zone.kind == Kind::Forbidden { (inside, -to_f32(beyond)) } else { (1.0 - inside, to_f32(beyond)) }
+        if zone.kind.is_kept_off() { (inside, -to_f32(beyond)) } else { (1.0 - inside, to_f32(beyond)) }
     }
 }
 

@@ -12,7 +12,7 @@ use wire::notice::Notice;
 use wire::report::{Doubt, Event};
 use wire::topics::Lane;
 
-use super::framing::{Cut, Cutter};
+use super::framing::Cutter;
 use super::told::Told;
 use super::{CLOCK_OFF_SECONDS, Decoded, eview, gt06, jt808, scaip, watch};
 
@@ -206,7 +206,11 @@ pub fn framing(dialect: Dialect) -> Option<(Cutter, usize)> {
     }
 }
 
-/// A cutter for dialects whose transport keeps messages apart (UDP): all of it is one frame.
-pub fn whole(bytes: &[u8]) -> Cut {
-    if bytes.is_empty() { Cut::More } else { Cut::frame(bytes.len()) }
+/// How the frames of a dialect are found in a datagram, and how long one can be; `None` when it is not spoken over UDP.
+pub fn datagrams(dialect: Dialect) -> Option<(Cutter, usize)> {
+    match dialect {
+        Dialect::Jt808 => framing(dialect),
+        Dialect::Scaip => Some((scaip::whole, scaip::FRAME_MAX)),
+        _ => None,
+    }
 }

@@ -105,6 +105,13 @@ impl Stream {
         }
     }
 
+    /// Leaves out what waits for its end: where a transport keeps messages apart, none will come.
+    pub fn leave_rest(&mut self) -> usize {
+        let len = self.rest().len();
+        self.taken = self.bytes.len();
+        len
+    }
+
     /// What waits for its end, for the log when a connection closes.
     pub fn rest(&self) -> &[u8] {
         self.bytes.get(self.taken..).unwrap_or_default()

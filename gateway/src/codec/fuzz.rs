@@ -3,13 +3,18 @@
 //! The first byte of an input says into what its stream is cut, and which habits the model has. What must hold: nothing
 //! panics, every byte belongs to one piece, and it makes no difference where the stream was cut.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use wire::directory::Dialect;
+use wire::topics::Lane;
 
 use super::conversation::{Context, Conversation, Strictness, framing};
 use super::framing::{Piece, Stream};
 use super::inspect::{self, Specimen};
+use super::mapped::Profiles;
 use super::told::Told;
+use super::{ManualPublish, Message};
 
 /// Habits by the lowest bits of the first byte.
 const PROFILES: [Option<&str>; 4] =
@@ -40,9 +45,24 @@ const TOPICS: [&str; 4] = [
     "owntracks/chen/phone/event",
 ];
 
-/// Publishes it: the first byte says to which topic.
+/// A profile that says everything that one can say.
+static OTHER: LazyLock<Profiles> = LazyLock::new(|| {
+    let read = Profiles::from_toml(include_str!("../../profiles/tests/other.toml"));
+    read.unwrap_or_else(|why| unreachable!("tests read it: {why}"))
+});
+
+/// Publishes it: the first byte says to which topic, and of mapped terminals by which profile.
 pub fn publish(name: &str, input: &[u8]) {
     let Some((&first, bytes)) = input.split_first() else { return };
+    if name == "mapped" && first & 8 != 0 {
+        let leaf = "/dev/77/report/x";
+        let profile = OTHER.of(leaf).map(|(profile, _)| &**profile);
+        let (lane, manual_publish) = (Lane::Alert, ManualPublish::MeansHere);
+        let (key, received_at) = (None, Timestamp::UNIX_EPOCH);
+        let message = Message { leaf, payload: bytes, lane, manual_publish, key, profile, received_at };
+        super::decode(Dialect::Mapped, &message);
+        return;
+    }
     let topic = TOPICS.get(usize::from(first & 3)).copied();
     let key = (first & 4 != 0).then_some("kaifu-2026");
     let specimen = Specimen { bytes, topic, key, profile: None, received_at: Timestamp::UNIX_EPOCH };

@@ -187,7 +187,7 @@ fn notice(serial: &str, news: News) -> Notice {
 #[test]
 fn news_reach_a_pager_in_its_own_words() {
     let coming = notice("P1", News::Coming { minutes: Some(4), who: "李卫".into() });
-    let outgoing = encode_notice(Dialect::Ydt, &coming).unwrap();
+    let outgoing = encode_notice(Dialect::Ydt, None, &coming).unwrap();
     assert_eq!(outgoing.topic, "ydt/1/P1/notice");
     let read: wire::ydt::Notice = serde_json::from_slice(&outgoing.payload).unwrap();
     assert_eq!((read.id, read.news), (coming.id, coming.news));
@@ -196,7 +196,7 @@ fn news_reach_a_pager_in_its_own_words() {
 #[test]
 fn news_reach_a_phone_as_a_text_that_cannot_carry_markup() {
     let coming = notice("chen/phone", News::Coming { minutes: Some(4), who: "<b>李卫".into() });
-    let outgoing = encode_notice(Dialect::OwnTracks, &coming).unwrap();
+    let outgoing = encode_notice(Dialect::OwnTracks, None, &coming).unwrap();
     assert_eq!(outgoing.topic, "owntracks/chen/phone/cmd");
     let command: Value = serde_json::from_slice(&outgoing.payload).unwrap();
     assert_eq!((&command["_type"], &command["action"]), (&"cmd".into(), &"action".into()));

@@ -108,8 +108,7 @@ fn wants(reading: &mut Reading<'_>) -> Event {
 fn kind(reading: &mut Reading<'_>) -> AlertKind {
     let known = reading.field("kind", |value| {
         let kind = AlertKind::parse(&value.as_str()?.trim().to_ascii_lowercase()).ok()?;
-        // These two are ours to give, not a terminal's.
-        (!matches!(kind, AlertKind::Telephone | AlertKind::Unreadable)).then_some(kind)
+        (!kind.is_ours()).then_some(kind)
     });
     if known.is_none() && !reading.has("kind") {
         reading.doubt("kind");

@@ -5,31 +5,28 @@
 
 mod hearing;
 
-use std::io::ErrorKind;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use wire::command::{Carried, Order};
-use wire::directory::Terminal;
+use wire::directory::{Dialect, Terminal};
 use wire::notice::Notice;
 
 use super::asked::Asked;
 use super::owed::Owed;
 use super::sessions::{Handle, Post, Said, Seat};
+use super::socket::{Ready, Socket, Taken};
+use super::transactions::Transactions;
 use super::{Counted, Intake, ListenerConfig};
-use crate::codec::conversation::{Conversation, framing};
+use crate::codec::conversation::Conversation;
 use crate::codec::framing::Stream;
 use crate::handover::sleep_until;
 
-/// Read at once.
-const READ_MAX: usize = 4096;
 /// How long the last receipts may take when the gateway stops.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -68,13 +65,15 @@ enum Who {
 }
 
 pub(super) struct Connection {
-    socket: TcpStream,
-    from: IpAddr,
+    socket: Socket,
+    peer: SocketAddr,
     config: Arc<ListenerConfig>,
     intake: Arc<Intake>,
     counted: Counted,
     stop: CancellationToken,
     conversation: Conversation,
+    /// What SIP has to remember; the other dialects do without.
+    transactions: Option<Box<Transactions>>,
     stream: Stream,
     frame_max: usize,
     who: Who,
@@ -88,6 +87,8 @@ pub(super) struct Connection {
     junk_kept: u8,
     /// The terminal says no more, and may still read.
     is_over: bool,
+    /// Something came.
+    has_heard: bool,
 }
 
 impl Drop for Connection {
@@ -98,24 +99,25 @@ impl Drop for Connection {
 
 impl Connection {
     pub(super) fn new(
-        (socket, from): (TcpStream, IpAddr),
+        (socket, peer): (Socket, SocketAddr),
         config: Arc<ListenerConfig>,
         counted: Counted,
         stop: CancellationToken,
     ) -> Option<Self> {
-        let conversation = Conversation::begin(config.dialect)?;
-        let (cut, dialects_max) = framing(config.dialect)?;
-        let frame_max = config.frame_max.min(dialects_max);
+        let conversation = config.conversation(peer, socket.local().unwrap_or(config.listen))?;
+        let (cut, frame_max) = config.framing()?;
+        let transactions = (config.dialect == Dialect::Scaip).then(Box::default);
         let (post, posts) = mpsc::unbounded_channel();
         let now = Instant::now();
         Some(Self {
             socket,
-            from,
+            peer,
             intake: Arc::clone(&counted.shared.intake),
             config,
             counted,
             stop,
             conversation,
+            transactions,
             stream: Stream::new(cut, frame_max),
             frame_max,
             who: Who::Nobody,
@@ -127,6 +129,7 @@ impl Connection {
             spoke: now,
             junk_kept: 0,
             is_over: false,
+            has_heard: false,
         })
     }
 
@@ -160,19 +163,21 @@ impl Connection {
             if let Err(ended) = self.hear_all().await {
                 return ended;
             }
-            if self.is_over && self.owed.len() == 0 {
+            if (self.is_over || self.is_passing()) && self.owed.len() == 0 {
                 return Ended::Gone;
             }
             let reads = !self.is_over && self.has_room();
             let (due, then) = self.due();
+            let again_at = self.transactions.as_ref().and_then(|transactions| transactions.due());
             let happened = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return self.last_words().await,
                 () = self.handle.end.cancelled() => return Ended::Replaced,
                 Some(post) = self.posts.recv() => self.posted(post).await,
                 () = sleep_until(due) => Err(then),
-                ready = self.socket.readable(), if reads => match ready {
-                    Ok(()) => self.receive(),
+                () = sleep_until(again_at) => self.say_again().await,
+                ready = self.socket.ready(), if reads => match ready {
+                    Ok(ready) => self.receive(&ready),
                     Err(_) => Err(Ended::Gone),
                 },
             };
@@ -192,7 +197,7 @@ impl Connection {
                 break;
             }
         }
-        let _ = self.socket.shutdown().await;
+        self.socket.shut_down().await;
         Ended::Stopping
     }
 
@@ -212,14 +217,29 @@ impl Connection {
         }
     }
 
-    fn receive(&mut self) -> Result<(), Ended> {
-        // Not kept while nothing comes: most connections are silent most of the time.
-        let mut buffer = [0; READ_MAX];
-        match self.socket.try_read(&mut buffer) {
-            Ok(0) => self.is_over = true,
-            Ok(len) => self.stream.push(buffer.get(..len).unwrap_or_default()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(_) => return Err(Ended::Gone),
+    /// Whether whoever is there is not worth a place once they have been answered: an address costs nothing over UDP, and
+    /// whoever is not listed says all there is to say with the first datagram.
+    fn is_passing(&self) -> bool {
+        let is_listed = matches!(self.who, Who::Listed { .. });
+        self.socket.is_udp() && !is_listed && self.has_heard && !self.socket.has_more()
+    }
+
+    fn receive(&mut self, ready: &Ready) -> Result<(), Ended> {
+        self.has_heard = true;
+        match self.socket.take(ready, &mut self.stream) {
+            Ok(taken) => {
+                self.is_over |= taken == Taken::End;
+                Ok(())
+            }
+            Err(_) => Err(Ended::Gone),
+        }
+    }
+
+    /// Says again what a unit has not answered.
+    async fn say_again(&mut self) -> Result<(), Ended> {
+        let again = self.transactions.as_mut().map(|transactions| transactions.again(Instant::now()));
+        for bytes in again.unwrap_or_default() {
+            self.write(&bytes).await?;
         }
         Ok(())
     }
@@ -277,10 +297,23 @@ impl Connection {
     }
 
     async fn say(&mut self, bytes: &[u8]) -> Result<(), Ended> {
-        match tokio::time::timeout(self.config.write_within, self.socket.write_all(bytes)).await {
+        // A stream loses nothing; and to whoever may have borrowed an address nothing is said twice.
+        let is_repeated = self.socket.is_udp() && matches!(self.who, Who::Listed { .. });
+        if let Some(transactions) = &mut self.transactions {
+            transactions.said(bytes, Instant::now(), is_repeated);
+        }
+        self.write(bytes).await
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Ended> {
+        match tokio::time::timeout(self.config.write_within, self.socket.say(bytes)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Ended::Gone),
             Err(_) => Err(Ended::NotReading),
         }
+    }
+
+    fn from(&self) -> IpAddr {
+        self.peer.ip()
     }
 }

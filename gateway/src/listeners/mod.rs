@@ -1,4 +1,4 @@
-//! Listeners for terminals whose dialect has a connection of its own: watches, JT/T 808, GT06.
+//! Listeners for terminals whose dialect has a connection of its own: watches, JT/T 808, GT06, EV-07B, social alarms.
 //!
 //! ```text
 //!   socket ──frames──▶ conversation ──alerts────▶ alerts ──receipt──▶ the replies that waited for it
@@ -11,13 +11,22 @@
 //! it is heard when it calls for help, and for nothing else where the listener says so. What costs memory or time is
 //! bounded: connections, those that have not said who they are, the length of a frame, silence, how often an address
 //! may come, and the alerts of a connection that wait for their receipts.
+//!
+//! Over UDP what comes from one address and port is held for a connection, with the same limits; a terminal that comes
+//! from elsewhere takes the place of its older one, as it does over TCP. Phones that ask over HTTP have a [room of their
+//! own](phones).
 
 mod asked;
+mod config;
 mod connection;
 mod limits;
 mod owed;
+mod phones;
 mod reports;
 mod sessions;
+mod socket;
+mod transactions;
+mod udp;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -27,7 +36,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::SignedDuration;
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -36,20 +45,22 @@ use tracing::{info, warn};
 use uuid::Uuid;
 use wire::bus;
 use wire::counters::Gauge;
-use wire::directory::{Dialect, Directory};
+use wire::directory::Directory;
 
+pub use config::{ListenerConfig, ListensAt, Transport};
 pub use limits::Rate;
+pub(crate) use phones::Phones;
 pub(crate) use sessions::{Said, Sessions};
 
 use crate::alerts::Alerts;
 use crate::clock;
-use crate::codec::conversation::{Strictness, framing};
 use crate::counters::Counters;
 use crate::ledger::Answer;
 use crate::telemetry::Telemetry;
 use crate::voices::Door;
 use limits::{Paces, Strangers, network};
 use sessions::Post;
+use socket::Socket;
 
 /// The name of all listeners together, where front doors have theirs.
 pub(crate) const DOOR: &str = "listeners";
@@ -63,82 +74,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// A stranger's alarms: so many a second from one address, and so many at once. More are read later, none is lost.
 const STRANGERS_ALARMS: (u32, u32) = (1, 10);
-
-/// One listener, and its limits. Begin with [`ListenerConfig::new`].
-#[derive(Debug, Clone)]
-pub struct ListenerConfig {
-    /// What its terminals speak.
-    pub dialect: Dialect,
-    /// Where they connect (TCP).
-    pub listen: SocketAddr,
-    /// What to do with damaged frames.
-    pub strictness: Strictness,
-    /// A connection on which no frame has come for so long is closed.
-    pub idle: Duration,
-    /// How many connections there may be at once.
-    pub connections_max: usize,
-    /// How many of them may not have said yet that they are a terminal on the list; the next is closed.
-    pub unidentified_max: usize,
-    /// How long they may take for that.
-    pub unidentified_for: Duration,
-    /// The longest frame in bytes, where it is less than the longest that the dialect has.
-    pub frame_max: usize,
-    /// How often one address may connect.
-    pub address_rate: Option<Rate>,
-    /// Of terminals that are not listed only calls for help are taken.
-    pub only_listed: bool,
-    /// Nobody else can reach it (a private network of the mobile operator's): what a terminal calls itself counts as
-    /// proof of who it is.
-    pub trusts_serials: bool,
-    /// How many alerts of one connection may wait for their receipts; until one comes nothing more is read from it.
-    pub alerts_waiting_max: usize,
-    /// After so long without a receipt a connection is closed: the terminal comes back, and repeats.
-    pub receipt_within: Duration,
-    /// How long a terminal may take to read what it is told.
-    pub write_within: Duration,
-}
-
-impl ListenerConfig {
-    /// The ordinary limits. `None`: the dialect has no connection of its own.
-    pub fn new(dialect: Dialect, listen: SocketAddr) -> Option<Self> {
-        let (_, frame_max) = framing(dialect)?;
-        Some(Self {
-            dialect,
-            listen,
-            strictness: Strictness::Lenient,
-            idle: idle(dialect),
-            connections_max: 100_000,
-            unidentified_max: 4096,
-            unidentified_for: Duration::from_secs(60),
-            frame_max,
-            address_rate: Rate::new(50, 500),
-            only_listed: true,
-            trusts_serials: false,
-            alerts_waiting_max: 16,
-            receipt_within: Duration::from_secs(5),
-            write_within: Duration::from_secs(10),
-        })
-    }
-}
-
-/// By the dialect's own habits: three times what lies between two signs of life of a terminal at rest.
-fn idle(dialect: Dialect) -> Duration {
-    match dialect {
-        // Every 5–8 minutes.
-        Dialect::Watch => Duration::from_mins(25),
-        // Every 3–5 minutes.
-        _ => Duration::from_mins(16),
-    }
-}
-
-/// Where a listener listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ListensAt {
-    /// What its terminals speak.
-    pub dialect: Dialect,
-    /// Where.
-    pub address: SocketAddr,
-}
 
 /// Who waits for a receipt.
 #[derive(Debug, Clone, Default)]
@@ -172,6 +107,7 @@ pub(crate) struct Intake {
     pub(crate) directory: Arc<Directory>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) waiters: Waiters,
+    pub(crate) phones: Arc<Phones>,
     pub(crate) counters: Arc<Counters>,
     /// Where answers to alerts come back.
     pub(crate) door: Door,
@@ -180,9 +116,14 @@ pub(crate) struct Intake {
 /// A listener that is bound, and what its connections share.
 pub(crate) struct Listener {
     config: Arc<ListenerConfig>,
-    socket: TcpListener,
+    bound: Bound,
     address: SocketAddr,
     shared: Arc<Shared>,
+}
+
+enum Bound {
+    Tcp(TcpListener),
+    Udp(Arc<UdpSocket>),
 }
 
 /// What the connections of one listener share.
@@ -230,8 +171,18 @@ impl Drop for Counted {
 impl Listener {
     /// Begins to listen.
     pub(crate) async fn bind(config: ListenerConfig, intake: Arc<Intake>) -> std::io::Result<Self> {
-        let socket = TcpListener::bind(config.listen).await?;
-        let address = socket.local_addr()?;
+        let (bound, address) = match config.transport {
+            Transport::Udp => {
+                let socket = UdpSocket::bind(config.listen).await?;
+                let address = socket.local_addr()?;
+                (Bound::Udp(Arc::new(socket)), address)
+            }
+            Transport::Tcp | Transport::Http => {
+                let socket = TcpListener::bind(config.listen).await?;
+                let address = socket.local_addr()?;
+                (Bound::Tcp(socket), address)
+            }
+        };
         let shared = Shared {
             intake,
             open: Gauge::default(),
@@ -240,28 +191,55 @@ impl Listener {
             strangers: Mutex::default(),
             strangers_alarms: Mutex::default(),
         };
-        Ok(Self { config: Arc::new(config), socket, address, shared: Arc::new(shared) })
+        Ok(Self { config: Arc::new(config), bound, address, shared: Arc::new(shared) })
     }
 
     /// Where it listens.
     pub(crate) fn at(&self) -> ListensAt {
-        ListensAt { dialect: self.config.dialect, address: self.address }
+        ListensAt { dialect: self.config.dialect, transport: self.config.transport, address: self.address }
     }
 
     /// Takes connections until `stop`, and waits until they have ended.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        info!(dialect = self.config.dialect.as_str(), address = %self.address, "listening for terminals");
+        info!(listener = self.at().name(), address = %self.address, "listening for terminals");
+        let Self { config, bound, shared, .. } = self;
+        let desk = Desk { config, shared };
+        match bound {
+            Bound::Tcp(socket) => desk.accept(socket, stop).await,
+            Bound::Udp(socket) => udp::receive(desk, socket, stop).await,
+        }
+    }
+}
+
+/// Who lets terminals in.
+struct Desk {
+    config: Arc<ListenerConfig>,
+    shared: Arc<Shared>,
+}
+
+impl Desk {
+    async fn accept(self, socket: TcpListener, stop: CancellationToken) {
         let mut connections = JoinSet::new();
         loop {
             while connections.try_join_next().is_some() {}
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
-                accepted = self.socket.accept() => accepted,
+                accepted = socket.accept() => accepted,
             };
             match accepted {
-                Ok((socket, from)) => {
-                    if let Some(counted) = self.let_in(from.ip()) {
-                        self.serve(&mut connections, (socket, from.ip()), counted, stop.clone());
+                Ok((socket, peer)) => {
+                    let Some(counted) = self.let_in(peer.ip()) else { continue };
+                    // Replies are short, and a terminal's radio waits for them.
+                    let _ = socket.set_nodelay(true);
+                    if self.config.transport == Transport::Http {
+                        connections.spawn(phones::serve(
+                            (socket, peer),
+                            Arc::clone(&self.config),
+                            counted,
+                            stop.clone(),
+                        ));
+                    } else if let Some(connection) = self.connection((Socket::Tcp(socket), peer), counted, &stop) {
+                        connections.spawn(connection.run());
                     }
                 }
                 Err(cause) => {
@@ -273,7 +251,7 @@ impl Listener {
                 }
             }
         }
-        drop(self.socket);
+        drop(socket);
         connections.join_all().await;
     }
 
@@ -292,19 +270,14 @@ impl Listener {
         None
     }
 
-    fn serve(
+    fn connection(
         &self,
-        connections: &mut JoinSet<()>,
-        (socket, from): (TcpStream, IpAddr),
+        (socket, peer): (Socket, SocketAddr),
         counted: Counted,
-        stop: CancellationToken,
-    ) {
+        stop: &CancellationToken,
+    ) -> Option<connection::Connection> {
         self.shared.intake.counters.connections_opened.one();
-        // Replies are short, and a terminal's radio waits for them.
-        let _ = socket.set_nodelay(true);
-        if let Some(connection) = connection::Connection::new((socket, from), Arc::clone(&self.config), counted, stop) {
-            connections.spawn(connection.run());
-        }
+        connection::Connection::new((socket, peer), Arc::clone(&self.config), counted, stop.clone())
     }
 }
 

@@ -126,6 +126,11 @@ impl Sessions {
         }
     }
 
+    /// A terminal that holds no connection has been heard.
+    pub(super) fn heard(&self, serial: &str) {
+        self.note(serial, clock::now(), Session::Alive);
+    }
+
     /// A terminal has answered a notice.
     pub(super) fn delivered(&self, notice: Uuid) {
         let delivered = &mut self.news.lock().1;

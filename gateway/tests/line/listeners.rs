@@ -98,7 +98,7 @@ fn sos(second: u8) -> String {
 
 const POSITION: &str = "UD_LTE,050326,080910,A,28.228200,N,112.938800,E,0.00,0.0,48.0,8,100,80,0,0,00000000,0,0";
 
-fn address(line: &Line) -> SocketAddr {
+pub(crate) fn address(line: &Line) -> SocketAddr {
     line.gateway.listens_at()[0].address
 }
 

@@ -6,6 +6,9 @@ mod bus;
 mod dispatcher;
 mod listeners;
 mod outside;
+mod pendants;
+mod phones;
+mod social;
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -18,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wire::bus::Presence;
 use wire::command::{Carried, Command, Order};
-use wire::directory::{Dialect, Directory, Terminal, Update};
+use wire::directory::{Dialect, Directory, Terminal, Update, hash_secret};
 use wire::internal::Key;
 use wire::notice::{Delivered, News, Notice};
 use wire::report::{Event, Heard, Session};
@@ -28,6 +31,9 @@ use bus::{Bus, Door, uplink};
 use dispatcher::{Fake, Mood};
 
 const SOS: &str = r#"{"type":"alert","kind":"sos","boot":1,"seq":7}"#;
+
+/// What every terminal proves itself with.
+const SECRET: &str = "what a phone knows";
 
 struct Line {
     bus: Bus,
@@ -41,7 +47,7 @@ fn directory() -> Arc<Directory> {
     let terminal = |serial: &str, dialect| Terminal {
         serial: serial.into(),
         login: serial.into(),
-        secret_sha256: [0; 32],
+        secret_sha256: hash_secret(SECRET.as_bytes()),
         dialect,
         manual_publish_means_help: true,
         profile: None,
@@ -53,6 +59,10 @@ fn directory() -> Arc<Directory> {
         terminal("P1", Dialect::Ydt),
         terminal("chen/phone", Dialect::OwnTracks),
         terminal(listeners::WATCH, Dialect::Watch),
+        terminal(pendants::PENDANT, Dialect::Eview),
+        terminal(pendants::TERMINAL, Dialect::Jt808),
+        terminal(social::UNIT, Dialect::Scaip),
+        terminal("860000000000017", Dialect::Mapped),
     ];
     let directory = Directory::default();
     directory.apply(Update { to: 1, upserts, ..Update::default() }).unwrap();

@@ -15,6 +15,7 @@ use tempfile::NamedTempFile;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::internal::Key;
+use wire::topics::Lane;
 
 use crate::bus::free_addr;
 use crate::dispatcher::{Fake, Mood};
@@ -58,11 +59,17 @@ struct Pager {
 impl Pager {
     /// Listens when this returns.
     async fn connect(mosquitto: &Mosquitto, serial: &str) -> Self {
+        let topics = ["receipt", "notice"].map(|leaf| format!("ydt/1/{serial}/{leaf}"));
+        Self::listening(mosquitto, serial, &[&topics[0], &topics[1]]).await
+    }
+
+    async fn listening(mosquitto: &Mosquitto, serial: &str, topics: &[&str]) -> Self {
         let mut options = MqttOptions::new(serial, mosquitto.at.ip().to_string(), mosquitto.at.port());
         options.set_keep_alive(Duration::from_secs(10));
         let (client, mut event_loop) = AsyncClient::new(options, 1000);
-        client.subscribe(format!("ydt/1/{serial}/receipt"), QoS::AtLeastOnce).await.unwrap();
-        client.subscribe(format!("ydt/1/{serial}/notice"), QoS::AtLeastOnce).await.unwrap();
+        for topic in topics {
+            client.subscribe(*topic, QoS::AtLeastOnce).await.unwrap();
+        }
         let ((tell, heard), stop) = (watch::channel(Vec::new()), CancellationToken::new());
         let (subscribed, mut is_subscribed) = watch::channel(0);
         tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
@@ -79,7 +86,7 @@ impl Pager {
                 }
             }
         }));
-        let subscribing = is_subscribed.wait_for(|count| *count >= 2);
+        let subscribing = is_subscribed.wait_for(|count| *count >= topics.len());
         tokio::time::timeout(PATIENCE, subscribing).await.expect("it listens").unwrap();
         Self { client, heard, _stop: stop.drop_guard() }
     }
@@ -174,6 +181,30 @@ async fn gateways_share_what_terminals_say_at_mosquitto_and_each_press_is_taken_
     pager.hear("ydt/1/P1/receipt", PRESSES as usize + 1).await;
     stop.cancel();
     alone.stopped().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mapped_watch_at_mosquitto_is_heard_and_what_is_said_to_it_is_not_taken_for_its_own_words() {
+    const STATUS: &str = "atom/g616/status/860000000000017";
+    const MESSAGE: &str = "atom/g616/cmd/860000000000017/MESSAGE";
+    let (mosquitto, stop) = (Mosquitto::start(), CancellationToken::new());
+    let fake = Arc::new(Fake::new(Mood::Well));
+    let gateway = gateway("east", &mosquitto, &fake, &stop).await;
+    let mut watch = Pager::listening(&mosquitto, "860000000000017", &[MESSAGE]).await;
+    gateway.notify(notice("860000000000017")).await.unwrap();
+    let said = watch.hear(MESSAGE, 1).await;
+    assert_eq!(String::from_utf8_lossy(&said[0]), "坐席已受理您的求助");
+    watch.say(STATUS, r#"{"imei":"860000000000017","sos":true}"#.into()).await;
+    // What would come by the same way as the command, had it been taken for an answer, comes after it.
+    watch.say("ydt/1/P1/status", r#"{"battery_pct":80}"#.into()).await;
+    let seen = fake.until(|seen| seen.taken.len() >= 2).await;
+    let mut topics: Vec<_> = seen.taken.iter().map(|report| (report.topic.as_str(), report.lane)).collect();
+    topics.sort_by_key(|(topic, _)| *topic);
+    assert_eq!(topics, [(STATUS, Lane::Alert), ("ydt/1/P1/status", Lane::Telemetry)]);
+    let press = seen.taken.iter().find(|report| report.lane == Lane::Alert).unwrap();
+    assert_eq!(press.event, Some(wire::report::Event::Alert { kind: domain::press::AlertKind::Sos }));
+    stop.cancel();
+    gateway.stopped().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

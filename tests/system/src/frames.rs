@@ -14,6 +14,8 @@ pub struct Frame {
     pub topic: Option<String>,
     /// Its bytes, which are text.
     pub frame: String,
+    /// The secret that it is encrypted under.
+    pub key: Option<String>,
     /// What it means.
     pub expect: Value,
 }

@@ -138,14 +138,15 @@ pub struct Ears {
 pub struct Heard {
     /// On which topic.
     pub topic: String,
-    /// What.
+    /// What: a text where it is no JSON.
     pub message: Value,
 }
 
 impl Heard {
     fn read(line: &str) -> Option<Self> {
         let (topic, message) = line.strip_prefix("message ")?.split_once(' ')?;
-        Some(Self { topic: topic.to_owned(), message: serde_json::from_str(message).ok()? })
+        let message = serde_json::from_str(message).unwrap_or_else(|_| Value::from(message));
+        Some(Self { topic: topic.to_owned(), message })
     }
 
     /// The news in a notice.

@@ -1,5 +1,5 @@
-//! Terminals that exist: a watch, a JT/T 808 terminal and a GT06 tracker on TCP, listed and worn like any other, who call
-//! for help and hear in their own words what becomes of it.
+//! Terminals that exist: a watch, a JT/T 808 terminal, a GT06 tracker, a pendant and a unit for social alarms on TCP, listed
+//! and worn like any other, who call for help and hear in their own words what becomes of it.
 
 use std::time::Duration;
 
@@ -23,6 +23,10 @@ listen = \"127.0.0.1:0\"
 listen = \"127.0.0.1:0\"
 [listeners.gt06]
 listen = \"127.0.0.1:0\"
+[listeners.eview]
+listen = \"127.0.0.1:0\"
+[listeners.scaip]
+listen = \"127.0.0.1:0\"
 ";
 
 /// A terminal of a dialect, and the pager of whoever is to wear it.
@@ -32,12 +36,16 @@ const WORN: [(Dialect, &str, &str); 3] = [
     (Dialect::Gt06, "868120000000013", "P1004"),
 ];
 
+/// Those that have no words but "received".
+const WORDLESS: [(Dialect, &str, &str); 2] =
+    [(Dialect::Eview, "868120000000021", "P1001"), (Dialect::Scaip, "26000017", "P1003")];
+
 /// Opens the stage with everybody listed: the dialects know no secret, and none is shown.
-async fn open() -> Scene {
+async fn open(worn: &[(Dialect, &str, &str)]) -> Scene {
     let scene = Scene::open_with(sends_a_vehicle(8), Setup { tables: LISTENERS.into(), ..Setup::default() }).await;
     let shell = Shell::at(scene.server.data());
     let mut records = scene.records().await;
-    for (dialect, serial, pager) in WORN {
+    for &(dialect, serial, pager) in worn {
         let wearer = "select resident_id::text from wearer where serial = $1";
         let wearer: String = sqlx::Row::get(&records.ask(wearer, &[pager]).await[0], 0);
         let add = ["terminal", "add", serial, "--dialect", dialect.as_str(), "--resident", &wearer];
@@ -100,7 +108,7 @@ async fn over(console: &Console, incident: &str, word: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn terminals_of_every_dialect_call_for_help_and_hear_in_their_own_words_that_somebody_comes() {
-    let scene = open().await;
+    let scene = open(&WORN).await;
     let operator = scene.operator().await;
     let mut records = scene.records().await;
     let mut terminals = WORN.map(|worn| switched_on(&scene, worn));
@@ -164,8 +172,29 @@ async fn terminals_of_every_dialect_call_for_help_and_hear_in_their_own_words_th
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn those_that_have_no_words_hear_that_their_call_is_stored() {
+    let scene = open(&WORDLESS).await;
+    let operator = scene.operator().await;
+    let mut records = scene.records().await;
+    for (dialect, serial, pager) in WORDLESS {
+        let (mut terminal, _on) = switched_on(&scene, (dialect, serial, pager));
+        terminal.press(Press::Fall).await;
+        hears(&mut terminal, "that its call is stored", |event| matches!(event, Event::Acknowledged { .. })).await;
+        let stored = "select count(*) from report r join incident i on i.id = r.incident_id where r.serial = $1";
+        assert_eq!(records.count(stored, &[serial]).await, 1, "acknowledged, but not on disk");
+        let incident = operator.incident(format!("{serial} rings"), SOON, |it| it["serial"] == serial).await;
+        let card = operator.card(&incident).await;
+        assert_eq!((&card["subject"]["kind"], &card["kinds"]), (&json!("resident"), &json!(["fall"])));
+        assert_eq!(text(&card["subject"]["name"]), scene.terminal(pager).wearer, "{card:#}");
+        operator.act(&incident, "claim", json!({})).await;
+        operator.post(&format!("/incidents/{incident}/commands"), json!({ "command": { "do": "locate" } })).await;
+        assert_eq!(over(&operator, &incident, "locate").await["state"], "refused");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_terminal_that_is_not_listed_is_heard_when_it_calls_for_help() {
-    let scene = open().await;
+    let scene = open(&WORN).await;
     let operator = scene.operator().await;
     let (mut stranger, _on) = switched_on(&scene, (Dialect::Watch, "8800000099", "P1001"));
     stranger.press(Press::Sos).await;

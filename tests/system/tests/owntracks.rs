@@ -12,6 +12,7 @@ use system::mosquitto::Version;
 use system::records::Records;
 use system::scene::{Scene, sends_a_vehicle};
 use system::server::Terminal;
+use system::shell::Shell;
 use system::wait::{SOON, until_so};
 
 /// Where a message belongs. One that came over HTTP names its topic inside, or has only the two letters
@@ -185,5 +186,58 @@ async fn where_publishing_by_hand_means_help_it_is_a_press_and_the_phone_hears_o
     ears.hear("that it is dealt with", SOON, claimed).await;
     let acknowledged = |card: &Value| list(&card["notices"]).iter().all(|notice| notice["state"] == "delivered");
     operator.card_when(&incident, "every notice is acknowledged", SOON, acknowledged).await;
+    records.timeline(&incident).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_phone_encrypts_is_read_with_its_key_and_under_another_kept_with_the_reason() {
+    let scene = Scene::open(sends_a_vehicle(8)).await;
+    let mut records = scene.records().await;
+    let shell = Shell::at(scene.server.data());
+    let frames = frames::owntracks();
+    // Sealed by libsodium, and published by hand.
+    let sealed = frames.iter().find(|frame| meaning(frame) == Meaning::Encrypted && frame.key.is_some());
+    let sealed = sealed.expect("a frame comes with its key");
+    let key = sealed.key.as_deref().expect("it has one");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("key");
+    std::fs::write(&file, format!("{key}\n")).expect("a file is written");
+
+    let agreed = records.list_own_tracks("greg/phone", true).await;
+    let another = records.list_own_tracks("greg/tablet", false).await;
+    let said = shell.says(&["terminal", "key", &agreed.serial, "--file", file.to_str().expect("a plain path")]);
+    assert!(!said.contains(key), "{said}");
+    let said = shell.says(&["terminal", "key", &another.serial]);
+    let made = said.split_whitespace().last().expect("it is shown once").to_owned();
+    let listed = shell.says(&["terminal", "list", "--json"]);
+    assert!(!listed.contains(key) && !listed.contains(&made), "a key stands in a list");
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    let of = |serial: &str| list(&listed).iter().find(|terminal| terminal["serial"] == serial).cloned();
+    assert_eq!(of("greg/phone").expect("it is listed")["encrypts"], true);
+    assert_eq!(of("wang/phone").expect("it is listed")["encrypts"], false);
+
+    // Under another key it is kept with the reason.
+    let knocks = scene.hand(&another, Version::V311);
+    let kept = "select count(*) from report where serial = 'greg/tablet' and event = 'unreadable'
+        and why like '%another key%' and raw = convert_to($1, 'utf8')";
+    until_so("it is kept", SOON, async || {
+        // The door lets it in, and the gateway knows its key, within a moment.
+        knocks.publish(&another.topic(""), &sealed.frame).await;
+        records.count(kept, &[&sealed.frame]).await > 0
+    })
+    .await;
+
+    // With the right one it is what it says: a position, and where that was agreed a press. So is the answer sealed.
+    let hand = scene.hand(&agreed, Version::V5);
+    let ears = hand.listen("phone", &agreed.topic("cmd")).await;
+    hand.publish_acknowledged(&agreed.topic(""), &sealed.frame).await;
+    assert_eq!(events_of(&mut records, "greg/phone", &sealed.frame).await, ["alert"]);
+    check_fix(&mut records, sealed).await;
+    let operator = scene.operator().await;
+    let incident = operator.incident("it rings", SOON, |incident| incident["serial"] == "greg/phone").await;
+    let card = operator.card(&incident).await;
+    assert_eq!(card["kinds"], json!(["sos"]));
+    let said = ears.hear("that the call is received", SOON, |heard| heard.message["_type"] == "encrypted").await;
+    assert!(said.message["data"].is_string() && said.message["content"].is_null(), "{said:?}");
     records.timeline(&incident).await;
 }

@@ -1,20 +1,24 @@
-//! Somebody wanders off in the demonstration's district, while everybody else there lives an ordinary day: the
-//! fence notices, an operator at a browser sends somebody, and the family is written.
+//! Somebody wanders off in the demonstration's district, while everybody else there lives an ordinary day: their pager
+//! is asked for more, the fence notices, an operator at a browser sends somebody, and the family is written. Somebody
+//! else comes back.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sqlx::Row as _;
 use system::browser::Browser;
-use system::console::{Console, entries, list, text};
+use system::console::{Console, entries, has_task, list, text};
 use system::places;
 use system::program::Program;
 use system::records::Records;
 use system::server::{FarEnds, Server, Setup, Terminal};
-use system::wait::{SOON, until};
+use system::wait::{SOON, until, until_so};
 use tokio::process::Command;
 
-/// Some hundred metres at ten times an old person's pace, and two fixes outside, on a machine that is busy.
+/// Some hundred metres at ten times an old person's pace, and half a minute's grace, on a machine that is busy.
 const NOTICED_WITHIN: Duration = Duration::from_mins(2);
+/// The same way back, and some fixes at home.
+const BACK_WITHIN: Duration = Duration::from_mins(6);
 /// Simulated responders think, set off, and cover a few kilometres at ten times the speed of a bicycle.
 const THERE_WITHIN: Duration = Duration::from_mins(3);
 /// A map is drawn in software here, and the district's has hundreds of things on it.
@@ -102,6 +106,58 @@ async fn who_wanders_off_is_found_with_an_operator_at_a_browser_and_the_family_i
     let place = |word: &str| words.iter().position(|written| written == word);
     let places = ["left_fence", "rung", "contacted", "claimed", "asked", "answered", "closed"].map(place);
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{words:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pager_is_asked_for_more_before_anybody_is_woken_and_who_comes_back_is_closed_as_found() {
+    let server = Server::start(Setup::default()).await;
+    let operator = Console::log_in(server.ready(), "operator").await;
+    let mut records = Records::of(server.ready()).await;
+
+    let printed = server.printed().await;
+    let is_it = |line: &&str| line.contains("/firmware-sim wander ");
+    let line = printed.lines().find(is_it).expect("a line lets somebody wander").trim();
+    let line = format!("{line} --distance 1000 --back --seed 4");
+    let is_named = |terminal: &&Terminal| line.contains(&format!("--serial {} ", terminal.serial));
+    let Terminal { serial, .. } = server.ready().demo.terminals.iter().find(is_named).expect("a pager is named");
+    let walking = Program::start(&line, Command::new("sh").args(["-c", &line]));
+    walking.hear("connected", SOON, |said| said.contains("connected").then_some(())).await;
+
+    // A suspicion asks the pager, and the pager does as it is told.
+    let asked = "select c.command::text, c.why, c.asked_at::text, coalesce(c.sent_at::text, '') from command c
+        join terminal t on t.id = c.terminal_id where t.serial = $1 and c.asked_by is null";
+    let command = until("the pager is asked", NOTICED_WITHIN, async || records.ask(asked, &[serial]).await.pop()).await;
+    let burst: Value = serde_json::from_str(command.get(0)).expect("a command is JSON");
+    assert_eq!((&burst["do"], &burst["every_s"]), (&json!("burst"), &json!(20)));
+    assert!(command.get::<&str, _>(1).starts_with("suspected: "), "{}", command.get::<&str, _>(1));
+    let done = "select count(*) from command c join terminal t on t.id = c.terminal_id
+        where t.serial = $1 and c.state = 'done' and c.confirmed";
+    until_so("the pager does as it is told", SOON, async || records.count(done, &[serial]).await == 1).await;
+
+    // Then somebody is woken, with an explanation.
+    let left = |incident: &Value| incident["class"] == "wandering" && incident["serial"] == *serial;
+    let incident = operator.incident("somebody is missed", NOTICED_WITHIN, left).await;
+    let before = "select count(*) from incident i join command c on c.asked_at < i.opened_at
+        where i.id = $1::uuid and c.asked_by is null";
+    assert_eq!(records.count(before, &[&incident]).await, 1, "nobody had asked before");
+    let card = operator.card(&incident).await;
+    let said = &entries(&card, "left_fence")[0]["data"];
+    assert!(said["chance"].as_f64().expect("how sure") >= 0.995, "{said:#}");
+    assert!(said["distance_m"].as_f64().expect("how far") > 0.0, "{said:#}");
+    assert!(!list(&said["fixes"]).is_empty() && !list(&said["track"]).is_empty(), "{said:#}");
+    assert!(said["heading_deg"].is_number() && text(&said["explanation"]).starts_with("confirmed: "), "{said:#}");
+
+    // Home again: that is seen by everybody, and an operator closes it.
+    operator.act(&incident, "claim", json!({})).await;
+    let is_back = |card: &Value| has_task(card, "returned");
+    let card = operator.card_when(&incident, "they are back", BACK_WITHIN, is_back).await;
+    assert_eq!(entries(&card, "returned").len(), 1);
+    let closed = operator.act(&incident, "close", json!({ "outcome": "found" })).await;
+    assert_eq!(closed["closed"]["outcome"], "found");
+    let written = records.timeline(&incident).await;
+    let place = |word: &str| written.iter().position(|written| written == word);
+    let places = ["left_fence", "rung", "claimed", "returned", "closed"].map(place);
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{written:?}");
 }
 
 /// The state of the last question to this responder.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Concentrator, Directory, Pages, Terminal};
+use super::{Concentrator, Directory, Keyed, Pages, Terminal, by_serial};
 
 /// The first byte of a copy. A copy of another version is none: whoever holds it asks for everything anyway.
 const VERSION: u8 = 3;
@@ -21,22 +21,34 @@ struct Copy {
     concentrators: Vec<Arc<Concentrator>>,
 }
 
+/// What follows a [`Copy`]. Copies of before there were keys end without.
+#[derive(Default, Serialize, Deserialize)]
+struct More {
+    keys: Vec<Keyed>,
+}
+
 impl Directory {
     /// Writes what is held to `path`, whole or not at all.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         // Only the pointers are taken while the directory is held.
-        let copy = match self.pages.read().as_ref() {
+        let (copy, more) = match self.pages.read().as_ref() {
             None => return Ok(()),
-            Some(pages) => Copy {
-                version: pages.version,
-                terminals: pages.terminals().cloned().collect(),
-                concentrators: pages.concentrators().cloned().collect(),
-            },
+            Some(pages) => {
+                let copy = Copy {
+                    version: pages.version,
+                    terminals: pages.terminals().cloned().collect(),
+                    concentrators: pages.concentrators().cloned().collect(),
+                };
+                let keyed =
+                    |(serial, key): (&Arc<str>, &_)| Keyed { serial: (**serial).to_owned(), key: Clone::clone(key) };
+                (copy, More { keys: pages.keys.iter().map(keyed).collect() })
+            }
         };
         let part = path.with_extension("part");
         let mut file = BufWriter::with_capacity(1 << 20, create_private(&part)?);
         file.write_all(&[VERSION])?;
-        let file = postcard::to_io(&copy, file).map_err(io::Error::other)?.into_inner()?;
+        let file = postcard::to_io(&copy, file).map_err(io::Error::other)?;
+        let file = postcard::to_io(&more, file).map_err(io::Error::other)?.into_inner()?;
         file.sync_all()?;
         std::fs::rename(part, path)
     }
@@ -51,8 +63,11 @@ impl Directory {
         let Some((&VERSION, bytes)) = bytes.split_first() else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "the copy is of another version, or none"));
         };
-        let Copy { version, terminals, concentrators } = postcard::from_bytes(bytes).map_err(io::Error::other)?;
-        self.replace(Pages::of(version, concentrators, terminals));
+        let (Copy { version, terminals, concentrators }, rest) =
+            postcard::take_from_bytes(bytes).map_err(io::Error::other)?;
+        let More { keys } =
+            if rest.is_empty() { More::default() } else { postcard::from_bytes(rest).map_err(io::Error::other)? };
+        self.replace(Pages::of(version, concentrators, terminals, by_serial(keys)));
         Ok(())
     }
 }
@@ -79,17 +94,32 @@ mod tests {
         let odd = Terminal { login: "another".into(), certificate, ..terminal("B") };
         let upserts = vec![under("A", "hub"), odd];
         let concentrators = vec![concentrator("hub")];
-        directory.apply(Update { to: 7, upserts, concentrators, ..Update::default() }).unwrap();
+        let keys = vec![Keyed { serial: "B".into(), key: "kaifu-2026".parse().unwrap() }];
+        directory.apply(Update { to: 7, upserts, keys, concentrators, ..Update::default() }).unwrap();
         directory.save(&path).unwrap();
         let again = Directory::default();
         again.load(&path).unwrap();
         assert_eq!(again.version(), Some(7));
+        let revealed = |serial: &str| again.payload_key(serial).map(|key| key.reveal().to_owned());
+        assert_eq!((revealed("A"), revealed("B").as_deref()), (None, Some("kaifu-2026")));
         assert!(matches!(again.by_login("A"), Lookup::Listed(who) if who.is_secret(b"s") && !who.is_secret(b"x")));
         assert!(matches!(again.by_login("hub"), Lookup::Listed(Identity::Concentrator(_))));
         assert!(
             matches!(again.by_login("another"), Lookup::Listed(Identity::Terminal(found)) if &*found.serial == "B")
         );
         assert!(matches!(again.by_serial("A"), Lookup::Listed(found) if found.concentrator.as_deref() == Some("hub")));
+    }
+
+    #[test]
+    fn a_copy_of_before_there_were_keys_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("directory");
+        let copy = Copy { version: 3, terminals: vec![Arc::new(terminal("A"))], concentrators: Vec::new() };
+        std::fs::write(&path, [vec![VERSION], postcard::to_allocvec(&copy).unwrap()].concat()).unwrap();
+        let directory = Directory::default();
+        directory.load(&path).unwrap();
+        assert!(matches!(directory.by_serial("A"), Lookup::Listed(_)));
+        assert!(directory.payload_key("A").is_none());
     }
 
     #[test]

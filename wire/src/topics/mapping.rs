@@ -177,6 +177,16 @@ impl Template {
         levels.collect::<Vec<_>>().join("/")
     }
 
+    /// Whose topics a filter asks for: the name that stands where this template has the serial. It may be of nobody.
+    pub fn asked<'f>(&self, filter: &'f str) -> Option<&'f str> {
+        self.levels.iter().zip(filter.split('/')).find_map(|(level, asked)| match level {
+            Level::Named { before, name: Name::Serial, after } => {
+                asked.strip_prefix(before.as_str())?.strip_suffix(after.as_str())
+            }
+            _ => None,
+        })
+    }
+
     /// Whether everything that `filter` gives is the terminal's.
     pub fn covers(&self, serial: &str, filter: &str) -> bool {
         let mut asked = filter.split('/');
@@ -266,6 +276,21 @@ impl Mapping {
         self.down.as_ref().is_some_and(|down| down.covers(serial, filter))
     }
 
+    /// The terminal that listens to what `filter` asks for, by what stands where its serial would.
+    pub fn listener<'f>(&self, filter: &'f str) -> Option<&'f str> {
+        self.down.as_ref()?.asked(filter)
+    }
+
+    /// Whether `filter` asks for what is said to any terminal of this profile, and for nothing else.
+    pub fn is_of_all(&self, filter: &str) -> bool {
+        self.down.as_ref().is_some_and(|down| down.covers("+", filter))
+    }
+
+    /// Where its terminals answer, as far as nobody says anything to them there.
+    pub fn answers_apart(&self) -> impl Iterator<Item = &Template> {
+        self.answers.iter().filter(|answers| !self.down.as_ref().is_some_and(|down| down.meets(answers)))
+    }
+
     fn speaks(&self) -> impl Iterator<Item = &Template> {
         self.up.iter().chain(&self.answers)
     }
@@ -331,16 +356,6 @@ impl Mappings {
     /// The profile that a topic belongs to, whose it is, and its lane.
     pub fn of<'m, 't>(&'m self, topic: &'t str) -> Option<(&'m Mapping, Said<'t>, Lane)> {
         self.0.iter().find_map(|mapping| mapping.lane(topic).map(|(said, lane)| (mapping, said, lane)))
-    }
-
-    /// The lane of what the mapped terminal `serial` publishes to `topic`; `None` when it may not.
-    pub fn publish_lane(&self, serial: &str, topic: &str) -> Option<Lane> {
-        self.of(topic).filter(|(_, said, _)| said.serial == serial).map(|(_, _, lane)| lane)
-    }
-
-    /// Whether the mapped terminal `serial` may subscribe to `filter`.
-    pub fn may_subscribe(&self, serial: &str, filter: &str) -> bool {
-        self.0.iter().any(|mapping| mapping.may_subscribe(serial, filter))
     }
 
     /// Each of them.
@@ -429,9 +444,11 @@ mod tests {
         let both = Mappings::new(vec![mapping("a", "a/{serial}"), mapping("b", "b/{serial}/up")]).unwrap();
         let (profile, said, lane) = both.of("b/77/up").unwrap();
         assert_eq!((profile.name.as_str(), said.serial, lane), ("b", "77", Lane::Alert));
-        assert_eq!(both.publish_lane("77", "b/cmd/77/PHL"), Some(Lane::Telemetry));
-        assert_eq!(both.publish_lane("78", "b/77/up"), None, "not its own");
-        assert!(both.may_subscribe("77", "a/cmd/77/#") && !both.may_subscribe("77", "a/cmd/78/#"));
+        assert_eq!(both.of("b/cmd/77/PHL").map(|(_, _, lane)| lane), Some(Lane::Telemetry));
+        let one = both.iter().next().unwrap();
+        assert!(one.may_subscribe("77", "a/cmd/77/#") && !one.may_subscribe("77", "a/cmd/78/#"));
+        assert_eq!((one.listener("a/cmd/77/#"), one.listener("a/cmd")), (Some("77"), None));
+        assert!(one.is_of_all("a/cmd/+/#") && !one.is_of_all("a/cmd/77/#") && !one.is_of_all("#"));
 
         let clash = |mappings| Mappings::new(mappings).unwrap_err();
         assert!(matches!(clash(vec![mapping("a", "a/{serial}"), mapping("a", "b/{serial}")]), Clash::Name { .. }));

@@ -61,6 +61,7 @@ type Check = (&'static str, fn(&Facts) -> Verdict);
 const CHECKS: &[Check] = &[
     ("settings", settings),
     ("variables", variables),
+    ("profiles", profiles),
     ("disk", disk),
     ("certificates", certificates),
     ("mqtt port", |facts| port(facts, "terminals connect", &facts.mqtt)),
@@ -144,6 +145,13 @@ fn variables(facts: &Facts) -> Verdict {
             format!("{} looks like a setting and is none", some.join(", ")),
             "`yidiantong config` lists the variables that there are",
         ),
+    }
+}
+
+fn profiles(facts: &Facts) -> Verdict {
+    match &facts.profiles {
+        Err(why) => wrong(why.clone(), "Put it right: nothing starts with it (docs/dialects/mapped.md)"),
+        Ok(names) => fine(format!("terminals with JSON of their own: {}", names.join(", "))),
     }
 }
 
@@ -637,6 +645,7 @@ mod tests {
             settings_error: None,
             settings_from: "defaults".into(),
             unknown_variables: Vec::new(),
+            profiles: Ok(vec!["g616".into()]),
             data: "/var/lib/yidiantong".into(),
             disk: Some(Disk { free_mb: 50_000, inodes_free_pct: 90 }),
             mqtt: Port { at: "127.0.0.1:1883".parse().unwrap(), state: PortState::Served },
@@ -706,6 +715,7 @@ mod tests {
         let cases: &[(&str, &str, Spoil)] = &[
             ("settings", "wrong", |facts| facts.settings_error = Some("no".into())),
             ("variables", "warn", |facts| facts.unknown_variables = vec!["YDT_X".into()]),
+            ("profiles", "wrong", |facts| facts.profiles = Err("line 3: no".into())),
             ("disk", "wrong", |facts| facts.disk = Some(Disk { free_mb: 10, inodes_free_pct: 90 })),
             ("disk", "warn", |facts| facts.disk = Some(Disk { free_mb: 5_000, inodes_free_pct: 90 })),
             ("mqtt port", "wrong", |facts| facts.mqtt.state = PortState::Free),

@@ -2,15 +2,18 @@
 
 mod provision;
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Context as _;
 use dispatcher::store;
 use dispatcher::store::terminals::{self, Reinstate, Rotated};
 use domain::id::ResidentId;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
-use wire::directory::{Dialect, Fingerprint, hash_secret};
+use wire::directory::{Dialect, Fingerprint, PayloadKey, hash_secret};
 
 use super::{Over, Place, say, say_json, secret, with_database, write_private};
+use crate::settings::Settings;
 use provision::{Provision, Wanted};
 
 /// Which terminals may connect, with which secrets, and who wears them.
@@ -54,6 +57,18 @@ enum Deed {
         fingerprint: Option<Fingerprint>,
         /// It needs none.
         #[arg(long, conflicts_with = "fingerprint")]
+        none: bool,
+    },
+    /// Say under which key an OwnTracks phone encrypts what it says from now on: one that is made, and shown once, for its
+    /// settings. What it says under another key, or in the clear, is taken in all the same.
+    Key {
+        /// Its name in topics.
+        serial: String,
+        /// A file with the key, which the phone has already; `-` reads it from standard input. 32 bytes are the most.
+        #[arg(long)]
+        file: Option<PathBuf>,
+        /// It encrypts nothing any more.
+        #[arg(long, conflicts_with = "file")]
         none: bool,
     },
     /// Say who wears a terminal from now on.
@@ -117,7 +132,7 @@ fn dialect(text: &str) -> Result<Dialect, String> {
 impl Terminal {
     /// Does it.
     pub async fn run(self, place: &Place, stop: &CancellationToken) -> anyhow::Result<()> {
-        with_database(place, stop, async |_, database| {
+        with_database(place, stop, async |settings, database| {
             let mut tx = store::begin(&database.pool).await?;
             match &self.deed {
                 Deed::List { json } => return list(&terminals::list(&mut tx).await?, *json),
@@ -126,6 +141,7 @@ impl Terminal {
                     let wanted = Wanted::new(serial, login.as_deref(), resident.as_deref(), kind);
                     let added = provision::add(&mut tx, vec![wanted]).await?;
                     tx.commit().await.context("nothing was changed")?;
+                    say_unheard(settings, &added);
                     for (wanted, secret) in &added {
                         match secret {
                             Some(secret) => show(&wanted.serial, Some(&wanted.login), secret),
@@ -145,6 +161,7 @@ impl Terminal {
                             .with_context(|| format!("{} cannot be written; nothing was changed", path.display()))?;
                     }
                     tx.commit().await.context("nothing was changed")?;
+                    say_unheard(settings, &added);
                     let secrets = path.map(|path| format!("; secrets in {}", path.display())).unwrap_or_default();
                     say(format_args!("{} terminals added{secrets}", added.len()));
                     return Ok(());
@@ -179,6 +196,25 @@ impl Terminal {
                         if fingerprint.is_some() { "must show that certificate" } else { "needs no certificate" };
                     say(format_args!("{serial} {what}"));
                 }
+                Deed::Key { serial, file, none } => {
+                    let spoken = terminals::dialect(&mut tx, serial).await?.with_context(|| unknown(serial))?;
+                    let encrypts = spoken == Dialect::OwnTracks.as_str();
+                    anyhow::ensure!(
+                        encrypts || *none,
+                        "{serial} speaks {spoken}; only own_tracks encrypts what it says"
+                    );
+                    let key = if *none { None } else { Some(key(file.as_deref())?) };
+                    terminals::set_key(&mut tx, serial, key.as_ref()).await?;
+                    tx.commit().await.context("nothing was changed")?;
+                    match key {
+                        Some(key) if file.is_none() => {
+                            say(format_args!("terminal {serial}: key (shown once) {}", key.reveal()));
+                        }
+                        Some(_) => say(format_args!("{serial} encrypts under that key")),
+                        None => say(format_args!("{serial} has no key any more")),
+                    }
+                    return Ok(());
+                }
                 Deed::Assign { serial, resident, .. } => {
                     known(&mut tx, serial).await?;
                     let wearer = match resident {
@@ -194,6 +230,34 @@ impl Terminal {
             tx.commit().await.context("nothing was changed")
         })
         .await
+    }
+}
+
+/// The key in a file, which ends with its line; without a file, one that is made.
+fn key(file: Option<&Path>) -> anyhow::Result<PayloadKey> {
+    let text = match file {
+        None => secret::fresh(),
+        Some(path) if path.as_os_str() == "-" => {
+            std::io::read_to_string(std::io::stdin()).context("no key can be read")?
+        }
+        Some(path) => std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?,
+    };
+    Ok(text.trim_end_matches(['\r', '\n']).parse()?)
+}
+
+/// Says so when no profile is called as some that were added want theirs: the server's settings may know it, these do not.
+fn say_unheard(settings: &Settings, added: &[provision::Added]) {
+    let mut named: Vec<&str> = added.iter().filter_map(|(wanted, _)| wanted.mapped_by()).collect();
+    named.sort_unstable();
+    named.dedup();
+    // What is wrong with a file of profiles, the doctor says.
+    let Ok(profiles) = settings.read_profiles() else { return };
+    let known: Vec<&str> = profiles.iter().map(|profile| profile.name()).collect();
+    for unheard in named.into_iter().filter(|name| !known.contains(name)) {
+        say(format_args!(
+            "note: these settings have no profile {unheard:?}, but {}; until the server's do, its terminals are not heard",
+            known.join(", ")
+        ));
     }
 }
 
@@ -241,9 +305,10 @@ fn list(terminals: &[terminals::Listed], json: bool) -> anyhow::Result<()> {
         let revoked = terminal.revoked_at.map(|at| format!("; revoked {at:.0}")).unwrap_or_default();
         let profile = terminal.profile.as_ref().map(|profile| format!(" ({profile})")).unwrap_or_default();
         let drill = if terminal.drill { "; for exercises" } else { "" };
+        let encrypts = if terminal.encrypts { "; encrypts" } else { "" };
         let under = terminal.concentrator.as_ref().map(|login| format!("; under {login}")).unwrap_or_default();
         say(format_args!(
-            "{:<16} {} {}{profile}: worn by {wearer}; heard last: {heard}{under}{drill}{revoked}",
+            "{:<16} {} {}{profile}: worn by {wearer}; heard last: {heard}{under}{encrypts}{drill}{revoked}",
             terminal.serial, terminal.dialect, terminal.model
         ));
     }

@@ -16,8 +16,8 @@ pub fn print(ready: &Ready) {
     if let Some(mqtts) = ready.mqtts {
         println!("            {mqtts} (the same over TLS)");
     }
-    for (dialect, address) in &ready.listeners {
-        println!("            {address} ({dialect}, TCP)");
+    for (listener, address) in &ready.listeners {
+        println!("            {address} ({listener})");
     }
     if let Some(mailbox) = &ready.mailbox {
         println!("  mailbox   {mailbox} (what contacts are written)");

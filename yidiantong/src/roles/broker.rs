@@ -26,9 +26,11 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     })?;
     let dispatchers = FarDispatchers::new(&settings.internal.dispatchers, settings.internal.key()?, None)
         .context("[internal] dispatchers")?;
+    let profiles = settings.read_profiles()?;
     office::make_data_folder(&settings.data).await?;
 
     let (directory, ending) = (Arc::new(Directory::default()), CancellationToken::new());
+    directory.map(Arc::clone(profiles.mappings()));
     let started = broker::start(config, Arc::clone(&directory), ending.clone()).await;
     let broker = started.context("the broker does not start")?;
     let (counters, gateways, standing) = (broker.counters(), broker.gateways(), broker.standing());
@@ -43,7 +45,14 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     parts.keep(standing::tell(standing, tell, ending.clone()));
     let ask = move |from, failures| {
         let dispatchers = Arc::clone(&dispatchers);
-        async move { dispatchers.directory_since(from, failures).await }
+        async move {
+            let mut update = dispatchers.directory_since(from, failures).await;
+            if let Ok(update) = &mut update {
+                // A door opens nothing that a terminal encrypts.
+                update.keys.clear();
+            }
+            update
+        }
     };
     let following = follow::follow(Arc::clone(&directory), ask, answers.clone(), ending.clone());
     parts.keep(following);

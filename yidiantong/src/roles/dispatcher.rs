@@ -27,6 +27,7 @@ const DIRECTORY_FILE: &str = "hooks-directory";
 /// cluster in the data folder, which no second dispatcher can share.
 pub async fn run(settings: Settings, database_url: Option<String>, stop: CancellationToken) -> anyhow::Result<()> {
     let links = office::links(&settings)?;
+    let profiles = settings.read_profiles()?;
     let presser = canary::presser(&settings.canary, None);
     anyhow::ensure!(
         presser.is_some() || !settings.canary.on,
@@ -53,6 +54,7 @@ pub async fn run(settings: Settings, database_url: Option<String>, stop: Cancell
     parts.keep(forgetting);
     // Brokers of somebody else's ask who may come in: answered from memory, database or not.
     let directory = Arc::new(Directory::default());
+    directory.map(Arc::clone(profiles.mappings()));
     let copy = settings.data.join(DIRECTORY_FILE);
     if let Err(cause) = directory.load(&copy) {
         warn!(%cause, "the copy of the directory cannot be read");
@@ -62,7 +64,14 @@ pub async fn run(settings: Settings, database_url: Option<String>, stop: Cancell
     let asked = desk.clone();
     let ask = move |from, _| {
         let asked = asked.clone();
-        async move { asked.directory_since(from).await }
+        async move {
+            let mut update = asked.directory_since(from).await;
+            if let Ok(update) = &mut update {
+                // Hooks open nothing that a terminal encrypts.
+                update.keys.clear();
+            }
+            update
+        }
     };
     parts.keep(follow::follow(Arc::clone(&directory), ask, Answers::default(), ending.clone()));
     parts.keep(follow::keep_copy(directory, copy, ending.clone()));

@@ -33,6 +33,7 @@ pub async fn run(settings: Settings, stop: CancellationToken) -> anyhow::Result<
     let config = gateway::Config {
         outside: settings.outside.link()?,
         listeners: settings.listeners.configs(),
+        profiles: settings.read_profiles()?,
         ..gateway::Config::new(super::name(&settings)?, settings.bus.addresses.clone(), settings.bus.key()?)
     };
     let dispatchers =

@@ -1,18 +1,20 @@
-//! Settings of the listeners for terminals with a connection of their own: watches, JT/T 808, GT06.
+//! Settings of the listeners for terminals that come to the gateway itself: watches, JT/T 808, GT06, EV-07B, social alarms,
+//! and phones over HTTP.
 
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use gateway::ListenerConfig;
 use gateway::codec::conversation::Strictness;
+use gateway::codec::scaip;
 use gateway::listeners::Rate;
+use gateway::{ListenerConfig, Transport};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wire::directory::Dialect;
 
-/// Where terminals connect that do not speak MQTT, each dialect at its own address (TCP). They prove nothing: whoever
-/// knows a terminal's number can call in its name.
+/// Where terminals come that do not speak MQTT, each dialect at its own address. But for `owntracks_http` they prove
+/// nothing: whoever knows a terminal's number can call in its name.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenersSettings {
@@ -20,15 +22,46 @@ pub struct ListenersSettings {
     pub watch: ListenerSettings,
     /// JT/T 808 (docs/dialects/jt808.md).
     pub jt808: ListenerSettings,
+    /// JT/T 808 over UDP. An address that says something is held for a connection.
+    pub jt808_udp: ListenerSettings,
     /// GT06 and its kin (docs/dialects/gt06.md).
     pub gt06: ListenerSettings,
+    /// EV-07B pendants (docs/dialects/eview.md).
+    pub eview: ListenerSettings,
+    /// Social alarms of SS 91100 in SIP over TCP (docs/dialects/scaip.md).
+    pub scaip: ListenerSettings,
+    /// The same over UDP; one address may serve both.
+    pub scaip_udp: ListenerSettings,
+    /// How social alarms are answered, over both.
+    pub scaip_answers: ScaipAnswers,
+    /// Phones with OwnTracks over HTTP (docs/dialects/owntracks.md). They show the terminal's secret, in the clear: put what
+    /// ends TLS in front. Of the settings of a listener those for strictness, lists, serials and waiting alerts do not
+    /// hold for it.
+    pub owntracks_http: ListenerSettings,
+}
+
+/// How social alarms are answered.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScaipAnswers {
+    /// Where the answer travels: `separate`, in a MESSAGE of its own after a 200 without a body, or `in_body`, in the
+    /// body of the 200. Units differ.
+    #[schemars(with = "String")]
+    pub mode: scaip::AnswerMode,
+    /// The number that a unit with a voice is told to call after an alarm. Without it, none is.
+    #[schemars(example = "+8673100000000")]
+    pub call: Option<String>,
+    /// Host and port at which units reach us, for messages of our own. Without it, the address of ours that the
+    /// unit sees, which is wrong behind a translation of addresses.
+    #[schemars(example = "alarm.example.org:5060")]
+    pub reached_at: Option<String>,
 }
 
 /// One listener.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenerSettings {
-    /// Where its terminals connect. Without it, nowhere.
+    /// Where its terminals come. Without it, nowhere.
     #[schemars(example = "0.0.0.0:8001")]
     pub listen: Option<SocketAddr>,
     /// What to do with frames whose checksum or length is wrong: `lenient` reads them with a doubt on the card, `strict`
@@ -42,7 +75,7 @@ pub struct ListenerSettings {
     /// where nobody else can reach the listener, in a private network of the mobile operator's.
     pub trusts_serials: bool,
     /// After how many seconds without a frame a connection is closed. Without it by the dialect's habits: 25 minutes for
-    /// watches, 16 for the others.
+    /// watches, 1 for phones over HTTP, 16 for the others.
     #[schemars(example = &1500)]
     pub idle_s: Option<NonZeroU32>,
     /// How many connections there may be at once.
@@ -83,14 +116,35 @@ impl Default for ListenerSettings {
 impl ListenersSettings {
     /// The listeners that are switched on.
     pub fn configs(&self) -> Vec<ListenerConfig> {
-        let each = [(Dialect::Watch, &self.watch), (Dialect::Jt808, &self.jt808), (Dialect::Gt06, &self.gt06)];
-        each.into_iter().filter_map(|(dialect, settings)| settings.config(dialect)).collect()
+        let each = [
+            (Dialect::Watch, Transport::Tcp, &self.watch),
+            (Dialect::Jt808, Transport::Tcp, &self.jt808),
+            (Dialect::Jt808, Transport::Udp, &self.jt808_udp),
+            (Dialect::Gt06, Transport::Tcp, &self.gt06),
+            (Dialect::Eview, Transport::Tcp, &self.eview),
+            (Dialect::Scaip, Transport::Tcp, &self.scaip),
+            (Dialect::Scaip, Transport::Udp, &self.scaip_udp),
+            (Dialect::OwnTracks, Transport::Http, &self.owntracks_http),
+        ];
+        let on = each.into_iter().filter_map(|(dialect, transport, settings)| settings.config(dialect, transport));
+        on.map(|config| ListenerConfig { answers: self.scaip_answers.settings(), ..config }).collect()
+    }
+}
+
+impl ScaipAnswers {
+    fn settings(&self) -> scaip::Settings {
+        let local = self.reached_at.clone().unwrap_or_default();
+        scaip::Settings { answer: self.mode, call: self.call.clone(), local, source: None }
     }
 }
 
 impl ListenerSettings {
-    fn config(&self, dialect: Dialect) -> Option<ListenerConfig> {
-        let own = ListenerConfig::new(dialect, self.listen?)?;
+    fn config(&self, dialect: Dialect, transport: Transport) -> Option<ListenerConfig> {
+        let own = match transport {
+            Transport::Tcp => ListenerConfig::new(dialect, self.listen?)?,
+            Transport::Udp => ListenerConfig::udp(dialect, self.listen?)?,
+            Transport::Http => ListenerConfig::http(self.listen?),
+        };
         let per_s = self.accepted_per_s_from_one_address;
         Some(ListenerConfig {
             strictness: self.strictness,
@@ -121,6 +175,24 @@ mod tests {
         assert!(read("").is_empty());
         let on = read("[watch]\nlisten = \"127.0.0.1:0\"\n[gt06]\nidle_s = 60");
         assert_eq!(on.iter().map(|config| config.dialect).collect::<Vec<_>>(), [Dialect::Watch]);
+    }
+
+    #[test]
+    fn every_listener_has_a_name_of_its_own_and_can_be_switched_on() {
+        let names = ["watch", "jt808", "jt808_udp", "gt06", "eview", "scaip", "scaip_udp", "owntracks_http"];
+        let text = names.map(|name| format!("[{name}]\nlisten = \"127.0.0.1:0\"\n")).concat();
+        let name = |config: &ListenerConfig| {
+            let ListenerConfig { dialect, transport, listen, .. } = *config;
+            gateway::ListensAt { dialect, transport, address: listen }.name()
+        };
+        assert_eq!(read(&text).iter().map(name).collect::<Vec<_>>(), names);
+    }
+
+    #[test]
+    fn social_alarms_are_answered_as_is_set() {
+        let text = "[scaip_udp]\nlisten = \"127.0.0.1:0\"\n[scaip_answers]\nmode = \"in_body\"\ncall = \"112\"";
+        let answers = &read(text)[0].answers;
+        assert_eq!((answers.answer, answers.call.as_deref()), (scaip::AnswerMode::InBody, Some("112")));
     }
 
     #[test]

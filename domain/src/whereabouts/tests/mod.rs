@@ -1,6 +1,7 @@
 //! What must hold of the engine whatever comes. How well it does is measured: `docs/wandering.md`.
 
 mod areas;
+mod kept;
 mod outlines;
 mod wearers;
 mod world;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::whereabouts::BadArea;
+use crate::whereabouts::{BadArea, Line, Mended, mended};
 
 fn ring(points: &[(f64, f64)]) -> Vec<Position> {
     points.iter().map(|(east, north)| spot(home(), *east, *north)).collect()
@@ -90,4 +90,37 @@ fn circles_and_ways_have_sizes_that_mean_something() {
     }
     assert!(Area::corridor(vec![home(), home()], Metres(30.0)).is_err());
     assert!(Area::corridor(way(), Metres(30.0)).is_ok());
+}
+
+#[test]
+fn what_was_put_right_is_told_with_its_place_and_the_rest_stays_to_the_last_digit() {
+    let [a, b, c, d] =
+        [(0.0, 0.0), (400.0, 0.0), (400.0, 400.0), (0.0, 400.0)].map(|(east, north)| spot(home(), east, north));
+    // A slip of the hand at the third corner: 8 m there and back across itself.
+    let slip = [(406.0, 392.0), (392.0, 406.0)].map(|(east, north)| spot(home(), east, north));
+    let drawn = vec![a, b, b, c, slip[0], slip[1], d];
+    let (rings, mends) = mended(std::slice::from_ref(&drawn)).unwrap();
+    let told: Vec<Mended> = mends.iter().map(|mend| mend.what).collect();
+    assert_eq!(told, [Mended::Doubled, Mended::Uncurled]);
+    assert_eq!(mends[0].at.distance(b).0.round(), 0.0);
+    assert!(mends[1].at.distance(c).0 < 12.0, "{mends:?}");
+    assert_eq!((rings[0][0], rings[0][1], rings[0].last()), (a, b, Some(&a)));
+    assert!(Area::polygon(&rings).is_ok());
+    // Drawn the other way around it is turned, and once only.
+    let turned: Vec<Position> = [a, d, c, b].to_vec();
+    let (rings, mends) = mended(&[turned]).unwrap();
+    assert_eq!((&rings[0], mends.len(), mends[0].what), (&vec![a, b, c, d, a], 1, Mended::Turned));
+    assert_eq!(mended(&rings).unwrap(), (rings, Vec::new()));
+}
+
+#[test]
+fn a_hole_goes_around_the_other_way() {
+    let square = |size: f64| {
+        [(-size, -size), (size, -size), (size, size), (-size, size)]
+            .map(|(east, north)| spot(home(), east, north))
+            .to_vec()
+    };
+    let (rings, mends) = mended(&[square(300.0), square(50.0)]).unwrap();
+    assert_eq!((mends.len(), mends[0].what, mends[0].line), (1, Mended::Turned, Line::Hole(1)));
+    assert_eq!(mended(&rings).unwrap().1, []);
 }

@@ -10,6 +10,8 @@ use super::super::framing::Cut;
 pub(crate) const FRAME_MAX: usize = 0x1_0000 + 8;
 /// What ends every frame.
 const STOP: [u8; 2] = [0x0d, 0x0a];
+/// Bytes that begin every frame.
+const START_LEN: usize = 2;
 /// Protocol number, serial number and checksum.
 const LEN_MIN: usize = 5;
 /// What clones count wrongly is short.
@@ -103,8 +105,8 @@ pub(crate) fn cut(bytes: &[u8]) -> Cut {
         return Cut::junk(start(bytes), "shorter than a frame can be");
     }
     // Where it says that it ends, or before that where its checksum says so, or where the next one follows.
-    let limit = bytes.len().min(head.end.max(CLONE_MAX));
-    for at in head.proto_at + 1..limit {
+    let end_max = head.end.max(CLONE_MAX);
+    for at in head.proto_at + 1..bytes.len().min(end_max).saturating_sub(STOP.len() - 1) {
         if bytes.get(at..at + 2) != Some(&STOP) {
             continue;
         }
@@ -117,7 +119,8 @@ pub(crate) fn cut(bytes: &[u8]) -> Cut {
             return Cut::frame(end);
         }
     }
-    if bytes.len() < head.end.max(CLONE_MAX) { Cut::More } else { Cut::junk(start(bytes), "without an end") }
+    // How the next one begins can tell where the last place to end is one.
+    if bytes.len() < end_max + START_LEN { Cut::More } else { Cut::junk(start(bytes), "without an end") }
 }
 
 /// Where a frame begins whose length and checksum are right, and which ends at `end`, behind another beginning.

@@ -9,6 +9,7 @@ use wire::topics::Lane;
 
 use super::super::captured::hex;
 use super::super::conversation::{CannotSay, Context, Conversation, Strictness, When};
+use super::super::framing::{Piece, Stream};
 use super::super::told::Kind;
 
 const LENIENT: Context<'static> =
@@ -96,4 +97,37 @@ fn orders_are_the_words_of_text_messages() {
     assert_eq!(conversation.write(&order(Command::Find, 1), None), Err(CannotSay::NoWord));
     let too_often = Command::ReportEvery { every_s: 1 };
     assert!(matches!(conversation.write(&order(too_often, 1), None), Err(CannotSay::Unfit(_))));
+}
+
+/// What the stream gives, cut into pieces of this length.
+fn frames(stream: &[u8], len: usize) -> Vec<Vec<u8>> {
+    let mut cutting = Stream::new(super::frame::cut, super::frame::FRAME_MAX);
+    let mut frames = Vec::new();
+    for piece in stream.chunks(len) {
+        cutting.push(piece);
+        while let Some(piece) = cutting.next() {
+            if let Piece::Frame(frame) = piece {
+                frames.push(frame.to_vec());
+            }
+        }
+    }
+    frames
+}
+
+#[test]
+fn where_a_clones_frame_can_end_at_last_it_makes_no_difference_how_the_network_cut_it() {
+    for head in [&b"\x78\x78\x46\x17"[..], b"\x79\x79\x02\x80\x17"] {
+        let last = if head[0] == 0x78 { 512 } else { 4 + 0x280 + 2 };
+        for end in last - 3..=last + 3 {
+            for next in [&[][..], &sos()] {
+                let filled = [head, &vec![7; end - 2 - head.len()], b"\r\n"].concat();
+                let stream = [&filled, next, &[7; 8]].concat();
+                let whole = frames(&stream, stream.len());
+                for len in [1, 2, 3, 511, 512, 513] {
+                    assert_eq!(frames(&stream, len), whole, "ends at {end}, cut into pieces of {len}");
+                }
+                assert!(next.is_empty() || whole.last().is_some_and(|frame| frame == next), "the next is read");
+            }
+        }
+    }
 }

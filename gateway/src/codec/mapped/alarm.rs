@@ -56,10 +56,7 @@ impl TryFrom<String> for Wanted {
             "check_in" => Some(Event::CheckIn),
             "fence_enter" => Some(Event::Transition { entered: true, region: String::new() }),
             kind => match AlertKind::parse(kind) {
-                // These two are ours to give, not a terminal's.
-                Ok(kind) if !matches!(kind, AlertKind::Telephone | AlertKind::Unreadable) => {
-                    Some(Event::Alert { kind })
-                }
+                Ok(kind) if !kind.is_ours() => Some(Event::Alert { kind }),
                 _ => {
                     return Err(format!(
                         "{kind:?} is nothing that can be raised: a kind of alert (sos, fall, smoke, gas, heart_rate, removed, \
@@ -154,7 +151,7 @@ fn gravity(event: &Event) -> u8 {
             AlertKind::General | AlertKind::Telephone | AlertKind::Unreadable => 5,
             AlertKind::Removed => 6,
             AlertKind::FenceExit => 7,
-            AlertKind::LowBattery => 8,
+            AlertKind::LowBattery | AlertKind::Silent | AlertKind::MissedCheckIn => 8,
         },
         Event::Request { .. } => 9,
         Event::Cancel => 10,

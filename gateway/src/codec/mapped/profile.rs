@@ -1,8 +1,10 @@
 //! Profiles as they are loaded: checked once, so that reading a message never finds a mistake in them.
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, LazyLock};
 
 use jiff::tz::Offset;
+use wire::directory::Terminal;
 use wire::topics::{Clash, Mapping, Mappings, Template};
 
 use super::around;
@@ -31,17 +33,25 @@ pub struct Profile {
     rules: Rules,
     mapping: Mapping,
     offset: Offset,
+    is_shipped: bool,
 }
 
 /// Why a settings file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProfileError {
     /// It is no TOML, or says something that no profile has.
-    #[error("{0}")]
-    Unreadable(String),
+    #[error("{}{why}", line_of(*.line))]
+    Unreadable {
+        /// Where, from 1.
+        line: Option<usize>,
+        /// Why.
+        why: String,
+    },
     /// One profile contradicts itself.
-    #[error("profile {profile:?}, {what}: {why}")]
+    #[error("line {line}: profile {profile:?}, {what}: {why}")]
     Unfit {
+        /// Where, from 1: the line of that part, else the first of the profile.
+        line: usize,
         /// Which.
         profile: String,
         /// Which part of it.
@@ -50,8 +60,17 @@ pub enum ProfileError {
         why: String,
     },
     /// Profiles contradict each other.
-    #[error("{0}")]
-    Clash(#[from] Clash),
+    #[error("{}{clash}", line_of(*.line))]
+    Clash {
+        /// Where the later of them says it, from 1.
+        line: Option<usize>,
+        /// How.
+        clash: Clash,
+    },
+}
+
+fn line_of(line: Option<usize>) -> String {
+    line.map(|line| format!("line {line}: ")).unwrap_or_default()
 }
 
 impl Profile {
@@ -82,8 +101,18 @@ impl Profile {
         self.offset
     }
 
-    fn check(rules: Rules) -> Result<Self, ProfileError> {
-        let unfit = |what, why: String| ProfileError::Unfit { profile: rules.name.clone(), what, why };
+    /// Our own word for the command that a terminal of this profile answers with `word`; `None` when it may be several.
+    pub fn answered_command(&self, word: &str) -> Option<&str> {
+        let mut answered = self.rules.command.iter().filter(|(_, rules)| rules.is_answered && rules.word == word);
+        answered.next().map(|(name, _)| name.as_str()).filter(|_| answered.next().is_none())
+    }
+
+    /// `text` is the file, and `span` where the profile stands in it.
+    fn check(rules: Rules, text: &str, span: &Range<usize>) -> Result<Self, ProfileError> {
+        let unfit = |what, why: String| {
+            let (line, profile) = (line_within(text, span, what), rules.name.clone());
+            ProfileError::Unfit { line, profile, what, why }
+        };
         if rules.name.trim().is_empty() {
             return Err(unfit("name", "it has none".to_owned()));
         }
@@ -118,8 +147,32 @@ impl Profile {
             return Err(unfit("topics", "it has commands, and nowhere to say them (down)".to_owned()));
         }
         let mapping = rules.topics.mapping(&rules.name);
-        Ok(Self { rules, mapping, offset })
+        Ok(Self { rules, mapping, offset, is_shipped: false })
     }
+}
+
+/// The line, from 1, at which a profile says `what`; where it does not say it, the line at which it begins.
+fn line_within(text: &str, span: &Range<usize>, what: &str) -> usize {
+    let first = text.get(..span.start).unwrap_or_default().matches('\n').count();
+    // A table's span may end with its own keys, before the tables in it.
+    let lines = text.lines().enumerate().skip(first).map(|(at, line)| (at, line.trim_start()));
+    let mut own = lines.enumerate().take_while(|(nth, (_, line))| *nth == 0 || !line.starts_with("[[profile]]"));
+    let says = |line: &str| {
+        let key = line.trim_start_matches('[').trim_start_matches("profile.");
+        key.strip_prefix(what).is_some_and(|rest| rest.starts_with([' ', '=', ']', '.']))
+    };
+    own.find(|(_, (_, line))| says(line)).map_or(first, |(_, (at, _))| at) + 1
+}
+
+/// The line, from 1, of the later of two that clash.
+fn line_of_clash(text: &str, clash: &Clash) -> Option<usize> {
+    let said = match clash {
+        Clash::Name { name } => name,
+        Clash::Topic { template, .. } | Clash::Taken { template, .. } => template,
+    };
+    let said = format!("\"{said}\"");
+    // The later of two stands below.
+    text.lines().collect::<Vec<_>>().iter().rposition(|line| line.contains(&said)).map(|at| at + 1)
 }
 
 fn utc_offset(text: &str) -> Option<Offset> {
@@ -147,7 +200,13 @@ const SHIPPED: &[&str] = &[include_str!("../../../profiles/g616.toml")];
 impl Profiles {
     /// Those that come with the product.
     pub fn shipped() -> Self {
-        Self::from_tomls(SHIPPED.iter().copied()).unwrap_or_else(|why| unreachable!("a test reads them: {why}"))
+        static READ: LazyLock<Profiles> = LazyLock::new(|| {
+            let read = Profiles::from_tomls(SHIPPED.iter().copied());
+            let mut shipped = read.unwrap_or_else(|why| unreachable!("a test reads them: {why}"));
+            shipped.all.iter_mut().for_each(|profile| Arc::make_mut(profile).is_shipped = true);
+            shipped
+        });
+        READ.clone()
     }
 
     /// Reads a settings file's text.
@@ -157,15 +216,37 @@ impl Profiles {
 
     /// Reads the texts of several settings files as one.
     pub fn from_tomls<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Self, ProfileError> {
-        let mut all = Vec::new();
-        for text in texts {
-            let file: File = toml::from_str(text).map_err(|error| ProfileError::Unreadable(error.to_string()))?;
-            for rules in file.profiles {
-                all.push(Arc::new(Profile::check(rules)?));
-            }
+        texts.into_iter().try_fold(Self::default(), |profiles, text| profiles.and(text))
+    }
+
+    /// These and those of a settings file's text. One that is called as one that is shipped takes its place.
+    pub fn and(mut self, text: &str) -> Result<Self, ProfileError> {
+        let unreadable = |error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map(|before| before.matches('\n').count() + 1);
+            ProfileError::Unreadable { line, why: error.message().to_owned() }
+        };
+        let file: File = toml::from_str(text).map_err(unreadable)?;
+        for rules in file.profiles {
+            let span = rules.span();
+            let profile = Profile::check(rules.into_inner(), text, &span)?;
+            self.all.retain(|held| !held.is_shipped || held.name() != profile.name());
+            self.all.push(Arc::new(profile));
         }
-        let mappings = all.iter().map(|profile| profile.mapping.clone()).collect();
-        Ok(Self { all, mappings: Arc::new(Mappings::new(mappings)?) })
+        let mappings = Mappings::new(self.all.iter().map(|profile| profile.mapping.clone()).collect());
+        self.mappings =
+            Arc::new(mappings.map_err(|clash| ProfileError::Clash { line: line_of_clash(text, &clash), clash })?);
+        Ok(self)
+    }
+
+    /// The profile of a mapped terminal, to tell it something: the one that it is listed with, else the only one that
+    /// there is.
+    pub fn of_terminal(&self, terminal: &Terminal) -> Option<&Arc<Profile>> {
+        match (terminal.profile.as_deref(), &self.all[..]) {
+            (Some(name), _) => self.named(name),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
     }
 
     /// The profile of this name.

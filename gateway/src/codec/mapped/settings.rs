@@ -7,6 +7,7 @@ use domain::place::Source;
 use domain::word::Word as _;
 use serde::Deserialize;
 use serde_json::Value;
+use toml::Spanned;
 use wire::topics::Mapping;
 
 use super::alarm;
@@ -18,7 +19,7 @@ use super::rule::{Flag, Number, Pointer, Time, short};
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     #[serde(default, rename = "profile")]
-    pub(super) profiles: Vec<Rules>,
+    pub(super) profiles: Vec<Spanned<Rules>>,
 }
 
 /// One profile.

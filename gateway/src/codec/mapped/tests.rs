@@ -18,61 +18,7 @@ use crate::codec::ManualPublish;
 const G616: &str = include_str!("../../../profiles/g616.toml");
 
 /// A maker who does everything differently.
-const OTHER: &str = r#"
-[[profile]]
-name = "other"
-datum = "bd09"
-utc_offset = "+08:00"
-seq = "/n"
-drill = "/test"
-charging = { from = "/power", yes = ["AC"], no = ["BAT"] }
-battery = { from = "/level", factor = 25 }
-[profile.topics]
-up = ["/dev/{serial}/report/#"]
-down = "/dev/{serial}/set"
-[profile.position]
-list = "/track"
-lat = "/p/0"
-lon = "/p/1"
-factor = 1e-6
-time = "/t"
-accuracy = { from = "/r", unit = "ft" }
-speed = { from = "/v", unit = "m/s", unknown = [-1] }
-valid = { from = "/fix", yes = ["A"], no = ["V"] }
-stored = "/old"
-source = { from = "/by", gnss = ["gps"], wifi = ["wlan"], cell = [1, 2], otherwise = "unknown" }
-[profile.vitals]
-temperature = { from = "/body", unit = "fahrenheit" }
-[profile.cells]
-from = "/cells"
-columns = { lac = "/a", cid = "/c", signal = "/s" }
-common = { mcc = "/mcc", mnc = "/mnc" }
-hex = true
-[profile.wifi]
-from = "/aps"
-fields = ["ssid", "mac", "-", "rssi"]
-[[profile.alarm]]
-from = "/code"
-separator = "|"
-kinds = { E1 = "sos", E2 = "fall", E3 = "request:meal", E4 = "check_in", E5 = "cancel", E9 = "nothing" }
-[[profile.alarm]]
-from = "/bits"
-bit = 3
-kind = "removed"
-[[profile.alarm]]
-from = "/pulse"
-above = 150
-kind = "heart_rate"
-[profile.command.locate]
-payload = { id = "{number}", cmd = "GPS", to = "{serial}" }
-[profile.command.fence]
-payload = { lat = "{lat}", lon = "{lon}", r = "{radius_m}" }
-[profile.command.contacts]
-payload = { book = "{contacts}" }
-[profile.command.report_every]
-payload = { s = "every {every_s} seconds, {not a name}" }
-limits = { every_s = [60, 3600] }
-"#;
+const OTHER: &str = include_str!("../../../profiles/tests/other.toml");
 
 fn profile(text: &str) -> std::sync::Arc<Profile> {
     std::sync::Arc::clone(Profiles::from_toml(text).unwrap().iter().next().unwrap())
@@ -291,10 +237,51 @@ fn a_mistake_in_a_profile_is_told_before_anything_is_read() {
     ] {
         let error = Profiles::from_toml(&minimal(more)).unwrap_err().to_string();
         assert!(error.contains(why), "{more}: {error}");
+        let line = if more.contains("locate") { "line 4: " } else { "line 3: " };
+        assert!(error.starts_with(line), "{more}: {error}");
     }
-    assert!(matches!(Profiles::from_tomls([G616, G616]), Err(ProfileError::Clash(_))));
+    assert!(matches!(Profiles::from_tomls([G616, G616]), Err(ProfileError::Clash { .. })));
     let both = Profiles::from_tomls([G616, OTHER]).unwrap();
     assert_eq!(both.of("/dev/77/report/x/y").map(|(profile, serial)| (profile.name(), serial)), Some(("other", "77")));
+}
+
+#[test]
+fn the_line_of_a_mistake_is_told_wherever_it_stands() {
+    let first = "[[profile]]\nname = \"one\"\ndatum = \"gcj02\"\n[profile.topics]\nup = [\"one/{serial}\"]\n";
+    let second = "\n[[profile]]\nname = \"two\"\n\n[profile.topics]\nup = [\"two/{serial}\"]\n";
+    let said = |more: &str| Profiles::from_toml(&format!("{first}{second}{more}")).unwrap_err().to_string();
+    assert!(said("\n[profile.command.dance]\npayload = \"x\"\n").starts_with("line 13: profile \"two\", command: "));
+    assert!(said("\n[profile.position]\nlat = \"/lat\"\n").starts_with("line 13: "));
+    assert!(said("\n[profile.vitals]\nsteps = \"steps\"\n").starts_with("line 14: "));
+    assert!(
+        said("\n[[profile]]\nname = \"one\"\n[profile.topics]\nup = [\"three/{serial}\"]\n").starts_with("line 14: ")
+    );
+    assert!(
+        said("\n[[profile]]\nname = \"three\"\n[profile.topics]\nup = [\"{serial}/{word}\"]\n")
+            .starts_with("line 16: ")
+    );
+    assert!(said("no = equals").starts_with("line 12: "));
+}
+
+#[test]
+fn a_profile_of_ones_own_takes_the_place_of_a_shipped_one_by_its_name() {
+    let own = G616.replace("\"gcj02\"", "\"wgs84\"");
+    let profiles = Profiles::shipped().and(&own).unwrap();
+    assert_eq!(profiles.iter().count(), Profiles::shipped().iter().count());
+    assert!(matches!(profiles.named("g616").unwrap().rules().datum, domain::datum::Datum::Wgs84));
+    assert!(profiles.clone().and(&own).is_err(), "two of one's own are one too many");
+    let renamed = own.replace("name = \"g616\"", "name = \"mine\"");
+    let clash = Profiles::shipped().and(&renamed).unwrap_err().to_string();
+    assert!(clash.starts_with("line 15: ") && clash.contains("\"g616\""), "{clash}");
+}
+
+#[test]
+fn a_makers_word_is_ours_again_where_it_can_be_of_one_command_only() {
+    let g616 = profile(G616);
+    assert_eq!((g616.answered_command("MESSAGE"), g616.answered_command("PHL")), (Some("text"), Some("contacts")));
+    assert_eq!(g616.answered_command("STEPS"), None);
+    let both = format!("{G616}\n[profile.command.sos_numbers]\nword = \"PHL\"\npayload = \"\"\nis_answered = true\n");
+    assert_eq!(profile(&both).answered_command("PHL"), None);
 }
 
 proptest! {

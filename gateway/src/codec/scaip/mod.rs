@@ -16,15 +16,19 @@ use wire::notice::Notice;
 use wire::topics::Lane;
 
 use super::conversation::{CannotSay, Context, Reply, Speaker, Strictness, Turn, When, Written};
+use super::reading::printable;
 use super::told::{Kind, Told};
 
 pub use codes::Purpose;
 pub use request::{Request, Taken};
-pub(super) use sip::{FRAME_MAX, cut};
+pub(super) use sip::{FRAME_MAX, cut, whole};
 use sip::{Message, Start};
 
 /// What these messages are called in `Content-Type` (registered with IANA).
 pub const CONTENT_TYPE: &str = "application/scaip+xml";
+
+/// The longest name of a SIP user that is taken for a controller's.
+const USER_MAX: usize = 64;
 
 /// Where the answer travels: receivers differ, and so do units.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -45,7 +49,7 @@ pub struct Settings {
     pub answer: AnswerMode,
     /// The number that a unit with a voice is told to call after an alarm.
     pub call: Option<String>,
-    /// Host and port at which units reach us, for messages of our own.
+    /// Host and port at which units reach us, for messages of our own. Empty where whoever owns the socket knows better.
     pub local: String,
     /// Where the messages of this conversation come from.
     pub source: Option<SocketAddr>,
@@ -111,10 +115,15 @@ impl Session {
         }
         let looks_like_xml =
             message.body.trim_ascii_start().first() == Some(&b'<') || message.body.starts_with(b"\xef\xbb\xbf<");
-        if !looks_like_xml {
+        // What calls itself an alarm is not refused for what it looks like.
+        if !looks_like_xml && !message.is_social_alarm() {
             return refuse(self, (415, "Unsupported Media Type"), Kind::Other, "MESSAGE");
         }
         let (request, mut told) = self.request(message.body, context);
+        if self.controller.is_none() {
+            // Of what cannot be read nobody else tells whose it is.
+            self.controller = message.from_user().filter(|user| !user.is_empty()).map(|user| printable(user, USER_MAX));
+        }
         if message.is_cut_short() {
             told.damaged("shorter than it says");
         }
@@ -147,6 +156,11 @@ impl Session {
 fn when(told: &Told) -> When {
     let rings = told.lane() == Lane::Alert || told.kind == Kind::Unreadable;
     if rings { When::Durable } else { When::Now }
+}
+
+/// Whether `frame` may be a call for help of which nothing can be read.
+pub(crate) fn may_be_press(frame: &[u8], told: &Told) -> bool {
+    told.kind == Kind::Unreadable && frame.trim_ascii_start().starts_with(b"MESSAGE ")
 }
 
 /// An answer to a MESSAGE of ours.

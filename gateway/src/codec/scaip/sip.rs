@@ -121,9 +121,25 @@ impl<'m> Message<'m> {
         Some(rest.split_once('@').map_or(rest, |(user, _)| user).split([';', ':']).next().unwrap_or(rest))
     }
 
+    /// Whether it says of itself that it is a social alarm.
+    pub fn is_social_alarm(&self) -> bool {
+        let told = self.header("content-type").unwrap_or_default();
+        told.get(..super::CONTENT_TYPE.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(super::CONTENT_TYPE))
+    }
+
     /// Whether everything is there that an answer needs.
     pub fn is_answerable(&self) -> bool {
         ["via", "from", "to", "call-id", "cseq"].into_iter().all(|name| self.header(name).is_some())
+    }
+
+    /// What makes its transaction this one (RFC 3261, 17.1.3 and 17.2.3): the same in a request, in the same request
+    /// again, and in its answers.
+    pub fn transaction(&self) -> String {
+        let via = self.header("via").unwrap_or_default();
+        let mut parameters = via.split([';', ',']).map(str::trim);
+        let branch = parameters.find_map(|parameter| parameter.strip_prefix("branch=")).unwrap_or_default();
+        let part = |name| self.header(name).unwrap_or_default();
+        [branch, part("call-id"), part("cseq"), part("from")].join("\n")
     }
 
     /// A digest of what makes this transaction this one.
@@ -201,6 +217,25 @@ pub(in super::super) fn cut(bytes: &[u8]) -> Cut {
     };
     let end = head + gap + len;
     if rest.len() < end { Cut::More } else { Cut::Frame { range: filling..filling + end, taken: filling + end } }
+}
+
+/// A datagram is one message, whatever length it tells.
+pub(in super::super) fn whole(bytes: &[u8]) -> Cut {
+    let filling = bytes.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0).count();
+    let line = bytes.get(filling..).unwrap_or_default().split(|byte| *byte == b'\n').next().unwrap_or_default();
+    match std::str::from_utf8(line).ok().map(str::trim_end).and_then(start) {
+        Some(_) => Cut::Frame { range: filling..bytes.len(), taken: bytes.len() },
+        None => Cut::junk(bytes.len(), "no SIP message begins there"),
+    }
+}
+
+/// What a message is about: its body, which stays the same when a unit sends it again in another transaction; else all
+/// of it.
+pub(crate) fn content(bytes: &[u8]) -> &[u8] {
+    match Message::read(bytes.trim_ascii_start()) {
+        Ok(Message { start: Start::Request { method: "MESSAGE", .. }, body, .. }) if !body.is_empty() => body,
+        _ => bytes,
+    }
 }
 
 fn content_length(head: &[u8]) -> Option<usize> {

@@ -7,7 +7,7 @@ use wire::report::{Doubt, Event};
 
 use super::*;
 use crate::codec::conversation::{Conversation, framing};
-use crate::codec::framing::{Piece, Stream};
+use crate::codec::framing::{Cut, Piece, Stream};
 use crate::codec::told::{Alarm, Alarms};
 
 const ME: &str = "<mrq><ref>k1</ref><cid>26000017</cid><dty>0003</dty><mty>ME</mty><stc>0010</stc><crd>gsm:+8613000000001</crd></mrq>";
@@ -189,12 +189,43 @@ fn what_is_no_alarm_is_answered_politely() {
     };
     assert_eq!(first_line("MESSAGE sip", "OPTIONS sip").as_deref(), Some("SIP/2.0 200 OK"));
     assert_eq!(first_line("MESSAGE sip", "INVITE sip").as_deref(), Some("SIP/2.0 405 Method Not Allowed"));
-    assert_eq!(first_line("<mrq>", "hello").as_deref(), Some("SIP/2.0 415 Unsupported Media Type"));
     assert_eq!(first_line("MESSAGE sip", "ACK sip"), None);
     assert_eq!(first_line("MESSAGE sip:alarm@192.0.2.10 SIP/2.0", "SIP/2.0 202 Accepted"), None);
+    let chat = sip("hello").replace("application/scaip+xml", "text/plain");
+    let turn = conversation.read(chat.as_bytes(), &context());
+    assert!(text(&turn.replies[0]).starts_with("SIP/2.0 415 ") && turn.lane() == Lane::Telemetry);
     let other = sip(ME).replace("sip:26000017@", "sip:99@");
     let turn = conversation.read(other.as_bytes(), &context());
     assert_eq!((turn.told.alarms(), turn.told.doubts), (Alarm::Sos.into(), vec![Doubt::Field { name: "cid".into() }]));
+}
+
+#[test]
+fn what_calls_itself_a_social_alarm_and_cannot_be_read_may_be_a_press() {
+    for (body, controller) in [("<mrq><re", "26000017"), ("hello", "26000017"), ("", "26000017")] {
+        let mut conversation = Conversation::scaip(settings(AnswerMode::InBody));
+        let bytes = sip(body);
+        let turn = conversation.read(bytes.as_bytes(), &context());
+        assert!(may_be_press(bytes.as_bytes(), &turn.told), "{body}");
+        assert_eq!(turn.identity.as_deref(), Some(controller), "the SIP user tells whose it is");
+        assert_eq!((turn.replies.len(), turn.replies[0].when), (1, When::Durable));
+    }
+    let mut conversation = Conversation::scaip(settings(AnswerMode::InBody));
+    let torn = "MESSAGE sip:a@b SIP/2.0\r\nno header\r\n\r\n";
+    assert!(may_be_press(torn.as_bytes(), &conversation.read(torn.as_bytes(), &context()).told));
+    let scan = torn.replace("MESSAGE", "INVITE");
+    assert!(!may_be_press(scan.as_bytes(), &conversation.read(scan.as_bytes(), &context()).told));
+}
+
+#[test]
+fn a_datagram_is_one_message_and_what_is_kept_of_it_is_its_content() {
+    let bytes = sip(ME).replace("Content-Length", "X-Length");
+    let Cut::Frame { range, taken } = whole(format!("\r\n{bytes}").as_bytes()) else { panic!("no frame") };
+    assert_eq!((range.start, taken), (2, bytes.len() + 2));
+    assert_eq!(sip::content(bytes.as_bytes()), ME.as_bytes());
+    for none in ["", "<mrq>", "GET / HTTP/1.1\r\n\r\n", "\u{1}\u{2}"] {
+        assert!(!matches!(whole(none.as_bytes()), Cut::Frame { .. }), "{none}");
+        assert_eq!(sip::content(none.as_bytes()), none.as_bytes());
+    }
 }
 
 #[test]

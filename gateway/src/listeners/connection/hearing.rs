@@ -5,19 +5,20 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
-use wire::directory::Lookup;
+use wire::directory::{Dialect, Lookup};
 use wire::report::{Event, Report};
 use wire::topics::Lane;
 
 use super::super::STRANGERS_ALARMS;
 use super::super::limits::{Rate, network};
 use super::super::reports::{Frame, Source, is_empty};
+use super::super::transactions::Came;
 use super::{Connection, Ended, Who};
 use crate::clock;
-use crate::codec::conversation::{Context, Conversation, Reply, Turn, When};
+use crate::codec::conversation::{Context, Reply, Turn, When};
 use crate::codec::framing::Piece;
 use crate::codec::told::Told;
-use crate::codec::{Decoded, printable};
+use crate::codec::{Decoded, printable, scaip};
 use crate::handover::sleep_until;
 
 /// Pieces of one connection that belong to no frame and are kept for whoever looks into it.
@@ -39,7 +40,32 @@ impl Connection {
                 Err((bytes, why)) => self.hear_junk(bytes, why)?,
             }
         }
+        // What a datagram does not bring whole never comes.
+        if self.socket.is_udp() && self.has_room() && self.stream.leave_rest() > 0 {
+            self.intake.counters.junk.one();
+        }
         Ok(())
+    }
+
+    /// Takes note of a request over SIP. One that came before is answered as it was, and not read.
+    async fn has_come_before(&mut self, frame: &[u8]) -> Result<bool, Ended> {
+        let Some(transactions) = &mut self.transactions else { return Ok(false) };
+        match transactions.came(frame, Instant::now()) {
+            Came::New => Ok(false),
+            Came::Answer { is_first } => {
+                if is_first {
+                    self.intake.counters.requests_answered.one();
+                }
+                Ok(true)
+            }
+            Came::Again(answer) => {
+                self.intake.counters.requests_repeated.one();
+                if let Some(answer) = answer {
+                    self.write(&answer).await?;
+                }
+                Ok(true)
+            }
+        }
     }
 
     fn hear_junk(&mut self, bytes: Vec<u8>, why: Cow<'static, str>) -> Result<(), Ended> {
@@ -61,6 +87,9 @@ impl Connection {
         self.spoke = Instant::now();
         self.handle.heard(received_at);
         self.intake.counters.frames.one();
+        if self.has_come_before(&frame).await? {
+            return Ok(());
+        }
         let (mut told, replies) = self.read(&frame, received_at)?;
         if let Some(answer) = &mut told.answer
             && let Some(notice) = self.asked.match_answer(answer)
@@ -68,7 +97,10 @@ impl Connection {
             self.intake.sessions.delivered(notice);
             told.answer = None;
         }
-        let (lane, word) = (told.lane(), told.word.clone());
+        let is_scaip = self.config.dialect == Dialect::Scaip;
+        let may_be_press = is_scaip && scaip::may_be_press(&frame, &told);
+        let (lane, word) = (if may_be_press { Lane::Alert } else { told.lane() }, told.word.clone());
+        let raw = if is_scaip { scaip::sip::content(&frame).to_vec() } else { frame };
         let decoded = Turn { identity: None, told, replies: Vec::new() }.into_decoded(received_at);
         let waits = |reply: &Reply| lane == Lane::Alert && reply.when == When::Durable;
         let (later, now): (Vec<Reply>, Vec<Reply>) = replies.into_iter().partition(waits);
@@ -80,7 +112,7 @@ impl Connection {
             Lane::Telemetry if !is_listed && self.config.only_listed => self.intake.counters.strangers_telemetry.one(),
             Lane::Telemetry if is_empty(&decoded) => {}
             Lane::Telemetry => {
-                let report = self.report((lane, &*word), frame, received_at, decoded);
+                let report = self.report((lane, &*word), raw, received_at, decoded);
                 self.intake.telemetry.push(report);
             }
             Lane::Alert => {
@@ -88,7 +120,7 @@ impl Connection {
                     self.intake.counters.strangers_alerts.one();
                     self.slow_down().await?;
                 }
-                let report = self.report((lane, &*word), frame, received_at, decoded);
+                let report = self.report((lane, &*word), raw, received_at, decoded);
                 self.hand_over(report, later).await?;
             }
         }
@@ -105,7 +137,8 @@ impl Connection {
         if real == profile {
             return Ok((told, replies));
         }
-        if let Some(anew) = Conversation::begin(self.config.dialect) {
+        let local = self.socket.local().unwrap_or(self.config.listen);
+        if let Some(anew) = self.config.conversation(self.peer, local) {
             self.conversation = anew;
         }
         let (_, told, replies) = self.read_as(frame, real.as_deref(), received_at);
@@ -186,10 +219,10 @@ impl Connection {
         let (dialect, now) = (self.config.dialect.as_str(), Instant::now());
         let strangers = &self.counted.shared.strangers;
         match says {
-            Some(says) if strangers.lock().is_own_source(network(self.from), says, now) => {
+            Some(says) if strangers.lock().is_own_source(network(self.from()), says, now) => {
                 format!("{dialect}:{}", printable(says, 32))
             }
-            _ => format!("{dialect}@{}", self.from.to_canonical()),
+            _ => format!("{dialect}@{}", self.from().to_canonical()),
         }
     }
 
@@ -198,7 +231,7 @@ impl Connection {
         let Some(rate) = Rate::new(STRANGERS_ALARMS.0, STRANGERS_ALARMS.1) else { return Ok(()) };
         loop {
             let paces = &self.counted.shared.strangers_alarms;
-            let Err(wait) = paces.lock().take(network(self.from), rate, Instant::now()) else { return Ok(()) };
+            let Err(wait) = paces.lock().take(network(self.from()), rate, Instant::now()) else { return Ok(()) };
             let until = Instant::now() + wait;
             tokio::select! {
                 () = self.stop.cancelled() => return Err(Ended::Stopping),

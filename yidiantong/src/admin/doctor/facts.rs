@@ -28,6 +28,8 @@ pub(super) struct Facts {
     pub(super) settings_error: Option<String>,
     pub(super) settings_from: String,
     pub(super) unknown_variables: Vec<String>,
+    /// The profiles of mapped terminals, by name, or why they cannot be used.
+    pub(super) profiles: Result<Vec<String>, String>,
     pub(super) data: PathBuf,
     pub(super) disk: Option<Disk>,
     pub(super) mqtt: Port,
@@ -100,6 +102,7 @@ impl Facts {
             settings,
             settings_error,
             unknown_variables: unknown_variables(&environment).into_iter().map(str::to_owned).collect(),
+            profiles: profiles(&held),
             disk: disk(&held.data),
             mqtt: port(held.mqtt_listen),
             http: port(held.http_listen),
@@ -158,6 +161,11 @@ impl Facts {
         self.standing = Some(standing);
         Ok(())
     }
+}
+
+fn profiles(settings: &Settings) -> Result<Vec<String>, String> {
+    let profiles = settings.read_profiles().map_err(|error| whole(&error))?;
+    Ok(profiles.iter().map(|profile| profile.name().to_owned()).collect())
 }
 
 fn disk(data: &Path) -> Option<Disk> {

@@ -120,6 +120,11 @@ impl Wanted {
         }
     }
 
+    /// The profile by which it is to be read, where it is a mapped terminal that names one.
+    pub(super) fn mapped_by(&self) -> Option<&str> {
+        self.kind.profile.as_deref().filter(|_| self.kind.dialect == Dialect::Mapped)
+    }
+
     /// What is said of it, with the line where it stands.
     fn said(&self, what: impl std::fmt::Display) -> String {
         self.line.map_or_else(|| what.to_string(), |line| format!("line {line}: {what}"))

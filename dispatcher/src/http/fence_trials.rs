@@ -1,0 +1,241 @@
+//! A fence tried against the last days of its wearer before it is saved, and the fences of their community to begin with.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use domain::fence::Shape;
+use domain::id::FenceId;
+use domain::place::Metres;
+use domain::whereabouts::{BadArea, Fix, Kind, Standing, Wearer, Zone};
+use domain::word::Word as _;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Api;
+use super::caller::May;
+use super::errors::{ApiError, Cause};
+use super::fences::{Purpose, shape};
+use super::input::{At, Told, maybe_whole};
+use super::openapi::Unprocessable;
+use crate::access::Administer;
+use crate::store::fence_trials::{self as store, CommonFence, History};
+use crate::store::fences::{self, Drawn, MendView};
+use crate::store::{StoreError, facts, residents};
+
+/// So far back it is looked.
+const DAYS: i64 = 30;
+/// So many positions are judged at most, the newest: a month of one a minute, in some tenths of a second.
+const FIXES_MAX: usize = 50_000;
+/// So many alerts are told one by one.
+const ALERTS_MAX: usize = 100;
+/// For how long somebody may be away, unless it is said.
+const GRACE_S: i64 = 180;
+
+#[derive(Deserialize, ToSchema)]
+#[schema(as = FenceTrial)]
+pub(super) struct Trial {
+    shape: Drawn,
+    /// The fence that is drawn anew, when it is one that is there already.
+    #[serde(default)]
+    fence: Option<Uuid>,
+    /// What it is for; none: a corridor if it is drawn as one, else a safe area.
+    #[serde(default)]
+    kind: Option<Purpose>,
+    /// For how many seconds they may be away without anybody being told; none: 180.
+    #[serde(default, deserialize_with = "maybe_whole")]
+    #[schema(minimum = 0, maximum = 86_400)]
+    grace_s: Option<i64>,
+}
+
+/// An alert that would have been raised.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+struct TriedAlert {
+    /// When they left, most likely.
+    left_at: Timestamp,
+    /// When somebody would have been told.
+    told_at: Timestamp,
+    /// When they were seen back; none: not until the end.
+    back_at: Option<Timestamp>,
+    /// How far beyond the edge they were by then, metres.
+    beyond_m: f64,
+    /// How sure that was, from 0 to 1.
+    chance: f64,
+    /// Which fixes, how far, how sure.
+    why: String,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TriedView {
+    /// The days that were looked at.
+    days: i64,
+    since: Timestamp,
+    until: Timestamp,
+    /// How many positions there were.
+    fixes: usize,
+    /// Whether there were more than can be judged in a trial; the oldest are left out then.
+    is_cut: bool,
+    /// How many alerts there would have been.
+    count: usize,
+    /// How often they would have been suspected, and were not gone for long or not at all.
+    suspicions: usize,
+    /// The newest of them, oldest first.
+    alerts: Vec<TriedAlert>,
+    /// What would be put right in the drawing.
+    mended: Vec<MendView>,
+}
+
+/// What alerts a fence would have raised in the last 30 days
+///
+/// Nothing is saved. The resident's other fences count: who was in one of them was where they should be. Where they were is
+/// not told; that it was looked at is written down.
+#[utoipa::path(
+    post, path = "/api/v1/residents/{id}/fences/try", tag = "fences",
+    request_body = Trial,
+    responses((status = 200, body = TriedView), Unprocessable),
+    security(("session" = ["administer"])),
+)]
+pub(super) async fn attempt(
+    State(api): State<Api>,
+    who: May<Administer>,
+    At(resident): At<Uuid>,
+    Told(trial): Told<Trial>,
+) -> Result<Json<TriedView>, ApiError> {
+    let permit = api.trial_permit().await?;
+    let bad = |field, why: String| ApiError::BadField { field, why };
+    let grace_s = trial.grace_s.unwrap_or(GRACE_S);
+    if !(0..=86_400).contains(&grace_s) {
+        return Err(bad("grace_s", "a number of seconds from 0 to 86400".into()));
+    }
+    let mut tx = api.begin().await?;
+    let whose = fences::whose(&mut tx, Some(resident), None, &who.scope).await?;
+    let whose = whose.ok_or(ApiError::NotFound("resident"))?;
+    let (drawn, mended) = shape(trial.shape, &whose)?;
+    store::write_down(&mut tx, who.id(), resident, trial.fence.map(FenceId)).await?;
+    let now = facts::now(&mut tx).await?;
+    let since = now - SignedDuration::from_hours(24 * DAYS);
+    let grace = SignedDuration::from_secs(grace_s);
+    let usual = if matches!(drawn, Shape::Way(_)) { Kind::Corridor } else { Kind::Safe };
+    let kind = trial.kind.map_or(usual, Kind::from);
+    let mut zones = vec![zone(FenceId(Uuid::nil()), kind, &drawn, grace)?];
+    zones.extend(others(&mut tx, resident, trial.fence, grace).await?);
+    tx.commit().await.map_err(StoreError::from)?;
+    let history = store::history(&mut *api.conn().await?, resident, since, FIXES_MAX).await?;
+    let home = whose.lives_at;
+    let (fixes, is_cut) = (history.fixes(), history.is_cut);
+    let tried = tokio::task::spawn_blocking(move || {
+        let home = home.unwrap_or_else(|| zones[0].area.middle());
+        play(history, &zones, home)
+    });
+    let Tried { mut alerts, suspicions } = tried.await.map_err(|error| ApiError::Internal(Cause::from(error)))?;
+    drop(permit);
+    let count = alerts.len();
+    alerts.drain(..count.saturating_sub(ALERTS_MAX));
+    Ok(Json(TriedView { days: DAYS, since, until: now, fixes, is_cut, count, suspicions, alerts, mended }))
+}
+
+fn zone(id: FenceId, kind: Kind, shape: &Shape, grace: SignedDuration) -> Result<Zone, ApiError> {
+    let bad = |why: BadArea| {
+        let places = why.places().iter().map(|place| [place.lon_deg(), place.lat_deg()]).collect();
+        ApiError::BadDrawing { why: why.to_string(), places }
+    };
+    Ok(Zone { id, kind, area: Arc::new(shape.area().map_err(bad)?), grace })
+}
+
+/// The other places where they are well.
+async fn others(
+    conn: &mut PgConnection,
+    resident: Uuid,
+    but: Option<Uuid>,
+    grace: SignedDuration,
+) -> Result<Vec<Zone>, ApiError> {
+    let all = fences::of_resident(conn, resident).await?;
+    let others = all.into_iter().filter(|fence| {
+        fence.active && Some(fence.id) != but && fence.by_rules != "hazard" && fence.kind != Kind::Forbidden.as_str()
+    });
+    // What lies in the table is a shape.
+    let shapes = others.filter_map(|fence| Some((fence.id, Shape::try_from(fence.shape).ok()?)));
+    shapes.map(|(id, shape)| zone(FenceId(id), Kind::Safe, &shape, grace)).collect()
+}
+
+/// What a trial comes to.
+#[derive(Debug, Default, PartialEq)]
+struct Tried {
+    alerts: Vec<TriedAlert>,
+    suspicions: usize,
+}
+
+/// Plays what each terminal told, and counts when its wearer would have been missed. The first zone is the one that is
+/// tried.
+fn play(history: History, zones: &[Zone], home: domain::place::Position) -> Tried {
+    let mut tried = Tried::default();
+    for fixes in history.of_each.into_values() {
+        play_one(&fixes, zones, home, &mut tried);
+    }
+    tried.alerts.sort_by_key(|alert| alert.told_at);
+    tried
+}
+
+fn play_one(fixes: &[Fix], zones: &[Zone], home: domain::place::Position, tried: &mut Tried) {
+    // One forbidden area is judged by itself; of safe ones they are well in any.
+    let zones = if zones[0].kind == Kind::Forbidden { &zones[..1] } else { zones };
+    let mut wearer = Wearer::new(home, Metres(200.0), zones.to_vec());
+    let mut open: Option<usize> = None;
+    for fix in fixes {
+        let turns = wearer.see(fix);
+        if turns.is_empty() {
+            continue;
+        }
+        let is_out = wearer.standings().all(|(_, standing, _)| standing == Standing::Confirmed);
+        let suspected = turns.iter().filter(|turn| turn.zone == zones[0].id && turn.to == Standing::Suspected);
+        tried.suspicions += suspected.count();
+        match (open, is_out) {
+            (None, true) => {
+                // Of several edges the one that was crossed last.
+                let Some(turn) = turns.iter().rev().find(|turn| turn.to == Standing::Confirmed) else { continue };
+                open = Some(tried.alerts.len());
+                tried.alerts.push(TriedAlert {
+                    left_at: turn.since,
+                    told_at: turn.decided_at,
+                    back_at: None,
+                    beyond_m: turn.beyond.0.round(),
+                    chance: (turn.chance * 1000.0).round() / 1000.0,
+                    why: turn.to_string(),
+                });
+            }
+            (Some(alert), false) => {
+                tried.alerts[alert].back_at = Some(fix.at());
+                open = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct CommonView {
+    fences: Vec<CommonFence>,
+}
+
+/// The fences of a resident's community, to be copied
+///
+/// Each shape once, and not whose it is.
+#[utoipa::path(
+    get, path = "/api/v1/residents/{id}/fences/common", tag = "fences",
+    responses((status = 200, body = CommonView)),
+    security(("session" = ["administer"])),
+)]
+pub(super) async fn common(
+    State(api): State<Api>,
+    who: May<Administer>,
+    At(resident): At<Uuid>,
+) -> Result<Json<CommonView>, ApiError> {
+    let mut moment = api.moment().await?;
+    if !residents::exists(&mut moment, resident, &who.scope).await? {
+        return Err(ApiError::NotFound("resident"));
+    }
+    Ok(Json(CommonView { fences: store::of_community(&mut moment, resident).await? }))
+}
