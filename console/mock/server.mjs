@@ -4,7 +4,7 @@
 //   npm run mock              http://127.0.0.1:8470, serves dist/ too, under the product's policy
 //   YDT_MOCK_PORT=0           any free port; the address is printed
 //
-// POST /mock/<what> makes things happen: press, drill, doubtful, unstored, stored, cut, forget,
+// POST /mock/<what> makes things happen: press, unproved, drill, doubtful, unstored, stored, cut, forget,
 // refuse-120, ask-me, refence, reedit, expire. `npm run look` drives them.
 
 import { createHash, randomUUID } from 'node:crypto'
@@ -175,6 +175,7 @@ function derive(incident) {
   else incident.headline = ['help_asked', 'accepted', 'on_the_way', 'on_scene'][at] ?? 'claimed'
   incident.tasks = [
     ...(incident.handovers.some((handover) => handover.voice_due) ? ['call_by_voice'] : []),
+    ...(incident.handovers.some((handover) => handover.state === 'proposed') ? ['decide_centre'] : []),
     ...(incident.nobody_left ? ['nobody_left_to_ask'] : []),
     ...(incident.cancelled ? ['cancelled_by_wearer'] : []),
   ]
@@ -259,7 +260,10 @@ function press(resident, more = {}) {
     return already
   }
   const incident = open({ resident, ...more })
-  if (!incident.drill) {
+  if (incident.unproved) {
+    handOver(incident, '120', 'proposed')
+    write(incident, 'centre_proposed', { centre: '120' })
+  } else if (!incident.drill) {
     const handover = handOver(incident, '120')
     write(incident, 'handed_over', { centre: '120' })
     climb(incident, handover)
@@ -313,6 +317,8 @@ const FENCES = new Map([
   ['f2', { id: 'f2', of: 'p3', kind: 'safe', name: '银盆公园', active: true, version: 3, state: 'doubtful', shape: { type: 'polygon', coordinates: [[[112.946, 28.2422], [112.9495, 28.2436], [112.9502, 28.2463], [112.9466, 28.2459], [112.946, 28.2422]]] } }],
   ['f3', { id: 'f3', of: 'p1', kind: 'safe', name: '小区', active: true, version: 1, state: 'inside', shape: { type: 'circle', center: [112.93874, 28.22813], radius_m: 260 } }],
 ])
+/** The access points of homes that somebody wrote down; each home has one that was learnt, too. */
+const POINTS = new Map()
 const COMMANDS = new Map()
 /** What the terminal of a case or a resident was told; it does at once what it is told. */
 function commandsOf(of, told, by) {
@@ -441,7 +447,8 @@ const ACTS = {
     write(incident, 'answered', { offer: id, responder: found.responder, state: 'withdrawn' }, user.name)
   },
   'hand-over'(incident, user, { centre }) {
-    const handover = handOver(incident, centre)
+    const proposed = incident.handovers.find((each) => each.centre === centre && each.state === 'proposed')
+    const handover = proposed ? Object.assign(proposed, { state: 'prepared' }) : handOver(incident, centre)
     write(incident, 'handed_over', { centre }, user.name)
     climb(incident, handover)
   },
@@ -468,6 +475,7 @@ const ACTS = {
 
 const MOCK = {
   press: () => press(RESIDENTS[0]),
+  unproved: () => press({ ...RESIDENTS[0], id: 'p-unproved', name: '手表用户', serial: '8800000015' }, { extra: { unproved: true } }),
   drill: () => press({ ...RESIDENTS[2], id: 'p-drill', name: '演练用户' }, { drill: true }),
   doubtful: () => {
     const incident = open({
@@ -638,6 +646,14 @@ async function answer(request, response, url) {
       return request.method === 'POST' ? json(201, checkIns(id)) : json(204)
     }
     if (act === 'check-ins') return json(request.method === 'POST' ? 201 : 200, checkIns(id))
+    if (act === 'set-up') {
+      if (body.setting.do === 'report_every' && body.setting.every_s < 10) raise(new Wrong(422, 'unprocessable', `every_s: ${body.setting.every_s} does not lie between 10 and 86400`))
+      return json(201, commandsOf(id, { command: body.setting }, session.user))
+    }
+    if (act === 'access-points') {
+      if (request.method === 'PUT') POINTS.set(id, body.access_points.map((mac) => ({ mac, entered: true, counts: true, seen_at: inSeconds(0) })))
+      return json(200, { access_points: [...(POINTS.get(id) ?? []), { mac: 'c8:3a:35:00:10:02', entered: false, counts: true, seen_at: inSeconds(-86_400) }] })
+    }
     if (act === 'refusals') return json(200, { refusals: [], visitors: [] })
     if (act === 'fence-rules') {
       const held = RULES.get(id) ?? { version: 0, time_zone: 'Asia/Shanghai', rules: [], pauses: [] }

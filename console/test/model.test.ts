@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Entry, Handover, Offer } from '../src/api/types'
 import { zh } from '../src/i18n/zh'
-import { coordinates, doubtSentence, ladder, voiceDue } from '../src/model/incident'
+import { coordinates, doubtSentence, isProposed, isRunning, ladder, voiceDue } from '../src/model/incident'
 import { somebodyThere } from '../src/model/presence'
 import { clockOffset, inWords, stopwatch } from '../src/model/time'
 import { sentence } from '../src/model/timeline'
@@ -71,10 +71,10 @@ describe('a line of the timeline', () => {
 
   it('has a message for every sentence', () => {
     const states = ['asked', 'accepted', 'on_the_way', 'on_scene', 'done', 'declined', 'silent', 'lost', 'withdrawn']
-    const rungs = ['prepared', 'sent', 'acknowledged', 'dispatched', 'arrived', 'closed', 'refused', 'failed', 'stood_down', 'by_voice']
+    const rungs = ['proposed', 'prepared', 'sent', 'acknowledged', 'dispatched', 'arrived', 'closed', 'refused', 'failed', 'stood_down', 'by_voice']
     const entries = [
       ...['opened', 'pressed', 'press', 'telephoned', 'cancel', 'check_in', 'unreadable', 'reported', 'requested', 'located', 'rung', 'claimed'],
-      ...['released', 'owner_gone', 'asked', 'waits', 'nobody_left', 'handed_over', 'voice_due', 'voice_done', 'noted', 'redelivered', 'closed'],
+      ...['released', 'owner_gone', 'asked', 'waits', 'nobody_left', 'handed_over', 'centre_proposed', 'centre_updated', 'voice_due', 'voice_done', 'noted', 'redelivered', 'closed'],
       ...['operator_decides', 'notified', 'notice_acknowledged', 'left_fence', 'returned', 'not_heard', 'heard_again', 'missed_check_in'],
     ].map((what) => entry(what))
     entries.push(entry('pressed', { kind: 'sos' }), entry('requested', { category: 'meal' }), entry('asked', {}, 'x'), entry('handed_over', {}, 'x'))
@@ -125,6 +125,12 @@ describe('a hand-over', () => {
       'done', 'done', 'now', 'ahead', 'ahead', 'ahead',
     ])
     expect(new Set(ladder(handover('refused')).map((rung) => rung.state))).toEqual(new Set(['skipped']))
+  })
+
+  it('that is only proposed is on no rung and sends nobody', () => {
+    expect(isProposed(handover('proposed'))).toBe(true)
+    expect(isRunning(handover('proposed'))).toBe(false)
+    expect(new Set(ladder(handover('proposed')).map((rung) => rung.state))).toEqual(new Set(['skipped']))
   })
 
   it('that needs the telephone is named once', () => {

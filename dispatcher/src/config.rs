@@ -30,6 +30,9 @@ use self::map::MapConfig;
 /// How many days positions are kept when nobody says otherwise.
 pub const FIXES_KEPT_DAYS: NonZeroU16 = NonZeroU16::new(90).expect("ninety is not zero");
 
+/// How many days commands to terminals are kept when nobody says otherwise.
+pub const COMMANDS_KEPT_DAYS: NonZeroU16 = NonZeroU16::new(90).expect("ninety is not zero");
+
 /// Settings of the dispatcher. Secrets are never logged: [`Secret`] does not print.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -67,6 +70,8 @@ pub struct Config {
     pub follow_emergencies: bool,
     /// Whether an operator may have a terminal call a number and let it hear what its microphone hears.
     pub allow_listen_in: bool,
+    /// How many days commands to terminals are kept once they are over; those of an open case longer.
+    pub commands_kept_days: NonZeroU16,
     /// The canary, if it is on.
     pub canary: Option<CanaryConfig>,
     /// How maps are drawn.
@@ -139,6 +144,7 @@ impl Default for Config {
             fixes_kept_days: FIXES_KEPT_DAYS,
             follow_emergencies: true,
             allow_listen_in: false,
+            commands_kept_days: COMMANDS_KEPT_DAYS,
             canary: None,
             map: MapConfig::default(),
         }

@@ -151,12 +151,30 @@ enum Fences {
 /// What a press asks for.
 #[derive(Debug, Clone, PartialEq)]
 enum Wish {
-    /// Opens an incident or is appended to the open one.
-    Press { class: Class, kind: Option<AlertKind>, what: &'static str, category: Option<String> },
+    /// Opens an incident or is appended to the open one. The gravest kind comes first.
+    Press { class: Class, kinds: Vec<AlertKind>, what: &'static str, category: Option<String> },
     /// Is appended to every open incident of the subject, and opens none.
     Remark { what: &'static str },
     /// Touches no incident.
     Nothing,
+}
+
+impl Wish {
+    /// What is remarked, if that is all.
+    fn remark(&self) -> Option<&'static str> {
+        match self {
+            Self::Remark { what } => Some(*what),
+            Self::Press { .. } | Self::Nothing => None,
+        }
+    }
+
+    /// The class of what is pressed for.
+    fn class(&self) -> Option<Class> {
+        match self {
+            Self::Press { class, .. } => Some(*class),
+            Self::Remark { .. } | Self::Nothing => None,
+        }
+    }
 }
 
 /// Reports on their way into the database.
@@ -181,7 +199,7 @@ struct Call {
     /// The row that tells of it.
     row: usize,
     class: Class,
-    kind: Option<AlertKind>,
+    kinds: Vec<AlertKind>,
     category: Option<String>,
     line: Line,
 }
@@ -192,6 +210,8 @@ struct Row<'r> {
     wearer: Option<Wearer>,
     subject: Subject,
     wish: Wish,
+    /// What is asked for in the same message besides.
+    besides: Vec<Wish>,
     doubts: Vec<Doubt>,
     places: Vec<PlacedFix>,
     /// The earlier report that this is a repetition of, and its incident.
@@ -289,7 +309,8 @@ impl<'r> Batch<'r> {
                 continue;
             }
             row.wish = wish(row.report);
-            if row.wish != Wish::Nothing {
+            row.besides = besides(row.report);
+            if row.wishes().any(|wish| *wish != Wish::Nothing) {
                 self.concerns_incidents = true;
             }
         }
@@ -343,7 +364,7 @@ impl<'r> Batch<'r> {
         let mut openings: Vec<Opening> = Vec::new();
         let mut places: HashMap<(Subject, Class, bool), usize> = HashMap::new();
         let mut lines: Vec<(usize, usize, Line)> = Vec::new();
-        for Call { row: index, class, kind, category, line } in self.calls() {
+        for Call { row: index, class, kinds, category, line } in self.calls() {
             let row = &self.rows[index];
             let place = row.places.last().cloned();
             // A real press among exercises is a case of its own.
@@ -369,10 +390,11 @@ impl<'r> Batch<'r> {
             places.insert(key, slot);
             let opening = &mut openings[slot];
             opening.presses += 1;
-            if let Some(kind) = kind
-                && !opening.kinds.contains(&kind)
-            {
-                opening.kinds.push(kind);
+            opening.origin = opening.origin.or(row.origin());
+            for kind in kinds {
+                if !opening.kinds.contains(&kind) {
+                    opening.kinds.push(kind);
+                }
             }
             opening.place = place.or(opening.place.take());
             opening.doubts.clone_from(&row.doubts);
@@ -386,7 +408,7 @@ impl<'r> Batch<'r> {
         for (slot, index, line) in lines {
             let row = &mut self.rows[index];
             // A press that also shows that somebody left belongs to what was pressed for.
-            if matches!(&row.wish, Wish::Press { class, .. } if *class == openings[slot].class) {
+            if row.wishes().find_map(Wish::class) == Some(openings[slot].class) {
                 row.incident = Some(opened[slot].0);
             }
             written[slot].push(line);
@@ -403,16 +425,22 @@ impl<'r> Batch<'r> {
     /// What opens incidents or is appended to open ones: presses, and people who left where they should be.
     /// In the order of the rows.
     fn calls(&self) -> Vec<Call> {
-        let pressed = self.rows.iter().enumerate().filter_map(|(index, row)| match &row.wish {
-            Wish::Press { class, kind, category, .. } => {
-                Some(Call { row: index, class: *class, kind: *kind, category: category.clone(), line: row.line() })
-            }
+        let wishes =
+            self.rows.iter().enumerate().flat_map(|(index, row)| row.wishes().map(move |wish| (index, row, wish)));
+        let pressed = wishes.filter_map(|(index, row, wish)| match wish {
+            Wish::Press { class, kinds, what, category } => Some(Call {
+                row: index,
+                class: *class,
+                kinds: kinds.clone(),
+                category: category.clone(),
+                line: row.line_called(what),
+            }),
             Wish::Remark { .. } | Wish::Nothing => None,
         });
         let left = self.judged.crossed.iter().filter(|crossed| crossed.way == Way::Out).map(|crossed| Call {
             row: crossed.row,
             class: Class::Wandering,
-            kind: Some(AlertKind::FenceExit),
+            kinds: vec![AlertKind::FenceExit],
             category: None,
             line: crossed.line.clone(),
         });
@@ -447,11 +475,13 @@ impl<'r> Batch<'r> {
 
     async fn remark(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
         for row in &mut self.rows {
-            let Wish::Remark { what } = row.wish else { continue };
-            let open = store::open_incidents(tx, &row.subject, what == "cancelled").await?;
-            row.incident = open.first().copied();
-            for incident in open {
-                timeline::append(tx, incident, self.now, &[row.line_called(what)]).await?;
+            let remarks: Vec<&'static str> = row.wishes().filter_map(Wish::remark).collect();
+            for what in remarks {
+                let open = store::open_incidents(tx, &row.subject, what == "cancelled").await?;
+                row.incident = row.incident.or(open.first().copied());
+                for incident in open {
+                    timeline::append(tx, incident, self.now, &[row.line_called(what)]).await?;
+                }
             }
         }
         Ok(())
@@ -575,6 +605,7 @@ impl<'r> Row<'r> {
             wearer,
             subject,
             wish: Wish::Nothing,
+            besides: Vec::new(),
             doubts,
             places,
             same_as: None,
@@ -587,11 +618,15 @@ impl<'r> Row<'r> {
         Stamp { boot_seq: stamp.boot.zip(stamp.seq), device_at: stamp.device_at }
     }
 
-    /// An unlisted or unauthenticated source opens its incident, and never calls 120 by itself. A listed terminal whose
-    /// dialect proves nothing rings as its wearer's press all the same, and so does whoever calls itself by its name: a
+    /// An unlisted or unauthenticated source opens its incident, and never calls 120 by itself. A worn terminal whose
+    /// dialect knows no proof sends for those near by all the same, and so does whoever calls itself by its name: a
     /// person looks before an ambulance is sent.
     fn origin(&self) -> Origin {
-        if self.wearer.is_some() && self.report.authenticated { Origin::Listed } else { Origin::Unlisted }
+        match &self.wearer {
+            Some(_) if self.report.authenticated => Origin::Listed,
+            Some(Wearer { resident: Some(_), .. }) if !self.report.dialect.proves_itself() => Origin::Unproved,
+            _ => Origin::Unlisted,
+        }
     }
 
     /// A press of our own terminal, which proved that it is.
@@ -638,11 +673,9 @@ impl<'r> Row<'r> {
         })
     }
 
-    fn line(&self) -> Line {
-        match &self.wish {
-            Wish::Press { what, .. } | Wish::Remark { what } => self.line_called(what),
-            Wish::Nothing => self.line_called("reported"),
-        }
+    /// Everything that it asks for.
+    fn wishes(&self) -> impl Iterator<Item = &Wish> {
+        std::iter::once(&self.wish).chain(&self.besides)
     }
 
     fn line_called(&self, what: &'static str) -> Line {
@@ -652,11 +685,20 @@ impl<'r> Row<'r> {
             "received_at": self.report.received_at,
             "doubts": self.doubts,
         });
-        match &self.report.event {
-            Some(Event::Alert { kind }) => data["kind"] = json!(kind.as_str()),
-            Some(Event::Request { category }) => data["category"] = json!(category),
-            Some(Event::Unreadable { why }) => data["why"] = json!(why),
-            _ => {}
+        let mut kinds = alerts(self.report).map(AlertKind::as_str);
+        if let Some(kind) = kinds.next() {
+            data["kind"] = json!(kind);
+        }
+        let also: Vec<&str> = kinds.collect();
+        if !also.is_empty() {
+            data["also"] = json!(also);
+        }
+        for event in self.report.event.iter().chain(&self.report.also) {
+            match event {
+                Event::Request { category } => data["category"] = json!(category),
+                Event::Unreadable { why } => data["why"] = json!(why),
+                _ => {}
+            }
         }
         if let Some(battery_pct) = self.report.status.and_then(|status| status.battery_pct) {
             data["battery_pct"] = json!(battery_pct);
@@ -677,25 +719,47 @@ fn is_kept(report: &Report) -> bool {
     report.lane == Lane::Alert || matches!(report.event, Some(Event::Unreadable { .. } | Event::Transition { .. }))
 }
 
+/// Every alarm in a message, the gravest first.
+fn alerts(report: &Report) -> impl Iterator<Item = AlertKind> {
+    report.event.iter().chain(&report.also).filter_map(|event| match event {
+        Event::Alert { kind } => Some(*kind),
+        _ => None,
+    })
+}
+
+/// What a message asks for. However many alarms are in it, it is one press, of the gravest class.
 fn wish(report: &Report) -> Wish {
-    match &report.event {
-        Some(Event::Alert { kind }) => {
-            Wish::Press { class: Class::of(*kind), kind: Some(*kind), what: "pressed", category: None }
-        }
-        Some(Event::Unreadable { .. }) if report.lane == Lane::Alert => Wish::Press {
+    let kinds: Vec<AlertKind> = alerts(report).collect();
+    if let Some(class) = kinds.iter().map(|kind| Class::of(*kind)).min() {
+        return Wish::Press { class, kinds, what: "pressed", category: None };
+    }
+    report.event.as_ref().map_or(Wish::Nothing, |event| wish_of(report, event))
+}
+
+/// What it asks for beside its alarms, or beside the first thing.
+fn besides(report: &Report) -> Vec<Wish> {
+    let first = usize::from(alerts(report).next().is_none());
+    let events = report.event.iter().chain(&report.also).skip(first);
+    events.map(|event| wish_of(report, event)).filter(|wish| *wish != Wish::Nothing).collect()
+}
+
+/// What an event asks for that is no alarm.
+fn wish_of(report: &Report, event: &Event) -> Wish {
+    match event {
+        Event::Unreadable { .. } if report.lane == Lane::Alert => Wish::Press {
             class: Class::Emergency,
-            kind: Some(AlertKind::Unreadable),
+            kinds: vec![AlertKind::Unreadable],
             what: "unreadable",
             category: None,
         },
-        Some(Event::Request { category }) => Wish::Press {
+        Event::Request { category } => Wish::Press {
             class: Class::Service,
-            kind: None,
+            kinds: Vec::new(),
             what: "requested",
             category: Some(clean_text(category.clone())),
         },
-        Some(Event::Cancel) => Wish::Remark { what: "cancelled" },
-        Some(Event::CheckIn) => Wish::Remark { what: "checked_in" },
+        Event::Cancel => Wish::Remark { what: "cancelled" },
+        Event::CheckIn => Wish::Remark { what: "checked_in" },
         _ => Wish::Nothing,
     }
 }

@@ -35,6 +35,9 @@ pub(crate) fn line(entry: &Entry) -> Line {
         Entry::HandedOver { handover, centre, by } => {
             ("handed_over", by.map(|by| by.0), json!({ "handover": handover.0, "centre": centre.as_str() }))
         }
+        Entry::CentreProposed { handover, centre } => {
+            ("centre_proposed", None, json!({ "handover": handover.0, "centre": centre.as_str() }))
+        }
         Entry::HandoverMoved { handover, centre, state, reference } => {
             let mut data = json!({ "handover": handover.0, "centre": centre.as_str(), "state": handover_word(state) });
             match state {

@@ -144,10 +144,11 @@ async fn look_up_one(desk: &Desk, resolvers: &[Box<dyn Resolver>], one: &Unresol
 
 async fn keep(desk: &Desk, one: &Unresolved, resolved: &Resolved) -> Result<bool, StoreError> {
     let mut tx = desk.begin().await?;
-    let is_better = store::keep(&mut tx, one, resolved).await?;
+    let is_better = store::keep(&mut tx, one, resolved, &desk.config).await?;
     tx.commit().await?;
     if is_better && one.incident.is_some() {
         desk.wake();
+        desk.unsent.notify_waiters();
     }
     Ok(is_better)
 }

@@ -29,7 +29,8 @@ words! {
         /// are, and every one of them before the incident is closed.
         PressesAnswered = "INV-4",
         /// An emergency of somebody we know that nobody owns has gone to 120, or the rung of its ladder that
-        /// calls it lies ahead and the next one comes in its time. At once, where the policy says so.
+        /// calls it lies ahead and the next one comes in its time. At once, where the policy says so. Where nobody
+        /// proved who calls, it has been proposed instead.
         AmbulanceCalled = "INV-5",
         /// The same of 119, for smoke and gas.
         FireCalled = "INV-6",
@@ -157,7 +158,7 @@ fn presses_answered(incident: &Incident, since: Timestamp) -> bool {
 fn is_in_the_policys_hands(incident: &Incident) -> bool {
     incident.is_open()
         && incident.class == Class::Emergency
-        && incident.origin == Origin::Listed
+        && incident.origin.is_known()
         && incident.owner().is_none()
         && incident.presses_answered == incident.presses
 }
@@ -183,7 +184,13 @@ fn centre_called(incident: &Incident, policy: &Policy, centre: Centre, now: Time
     if !is_in_the_policys_hands(incident) || !wants(incident, centre) {
         return true;
     }
-    let is_called = incident.handovers.iter().any(|handover| handover.centre == centre && !handover.outlived);
+    // Where anybody may have pressed, a proposal is what there can be; where it is proved who did, it is nothing.
+    let may_only_propose = incident.origin == Origin::Unproved;
+    let counts = |state: &HandoverState| may_only_propose || *state != HandoverState::Proposed;
+    let is_called = incident
+        .handovers
+        .iter()
+        .any(|handover| handover.centre == centre && !handover.outlived && counts(&handover.state));
     is_called || (policy.handover == HandoverPolicy::OperatorFirst && is_on_the_ladder(incident, policy, now))
 }
 
@@ -322,6 +329,15 @@ mod tests {
         check(|it| it.presses_answered = 2, &[Invariant::PressesAnswered]);
         check(|it| it.handovers.clear(), &[Invariant::AmbulanceCalled]);
         check(|it| it.handovers[0].outlived = true, &[Invariant::AmbulanceCalled]);
+        check(|it| it.handovers[0].state = HandoverState::Proposed, &[Invariant::AmbulanceCalled]);
+        check(|it| (it.origin, it.handovers[0].state) = (Origin::Unproved, HandoverState::Proposed), &[]);
+        check(
+            |it| {
+                it.origin = Origin::Unproved;
+                it.handovers.clear();
+            },
+            &[Invariant::AmbulanceCalled],
+        );
         check(|it| it.kinds = [AlertKind::Smoke].into(), &[Invariant::FireCalled]);
         check(|it| it.offers.push(it.offers[0].clone()), &[Invariant::EngagedOnce]);
         check(|it| it.offers[0].state = OfferState::Silent, &[Invariant::SomebodyAsked]);

@@ -140,6 +140,9 @@ pub struct Case {
     pub times_received: u32,
     /// How often a stand-down was taken, copies included.
     pub times_stood_down: u32,
+    /// How often an update was taken, copies included.
+    #[serde(default)]
+    pub times_updated: u32,
     /// An exercise.
     pub drill: bool,
     /// The centre's own number for it.
@@ -336,12 +339,14 @@ impl Book {
         let times = match purpose {
             Purpose::Help => &mut case.times_received,
             Purpose::StandDown => &mut case.times_stood_down,
+            Purpose::Update => &mut case.times_updated,
         };
         *times += 1;
         let first = *times == 1;
         // A copy of the request that overtakes its withdrawal does not call the vehicle back.
         if purpose == Purpose::StandDown || case.times_stood_down == 0 {
-            case.purpose = purpose;
+            // Who hears more of a case still goes.
+            case.purpose = if purpose == Purpose::Update { Purpose::Help } else { purpose };
             case.drill = message.drill;
             case.message = message;
         }
@@ -352,6 +357,7 @@ impl Book {
         let begins = match purpose {
             Purpose::Help => first && case.times_stood_down == 0,
             Purpose::StandDown => first,
+            Purpose::Update => false,
         };
         if begins && purpose == Purpose::StandDown {
             entry.story.cancel();
@@ -368,6 +374,7 @@ impl Book {
             purpose: message.purpose,
             times_received: 0,
             times_stood_down: 0,
+            times_updated: 0,
             drill: message.drill,
             reference: format!("120-{:06}", self.last_number),
             idempotency_keys: Vec::new(),
@@ -570,6 +577,7 @@ fn steps(behaviour: &Behaviour, purpose: Purpose, reference: &str) -> Vec<(Durat
     let minutes = Some(delays.minutes);
     let story = match purpose {
         Purpose::StandDown => vec![(delays.acknowledged_s, status(Progress::Closed))],
+        Purpose::Update => Vec::new(),
         Purpose::Help => vec![
             (delays.acknowledged_s, status(Progress::Acknowledged)),
             (delays.dispatched_s, Status { minutes, ..status(Progress::Dispatched) }),
@@ -603,6 +611,7 @@ mod tests {
             drill: false,
             written_at: Timestamp::UNIX_EPOCH,
             requested_at: None,
+            update: None,
             not_after: Timestamp::MAX,
             kinds: vec!["sos".into()],
             called_at: Timestamp::UNIX_EPOCH,

@@ -82,6 +82,7 @@ impl Town {
             drill: true,
             written_at: now,
             requested_at: None,
+            update: None,
             not_after: now + SignedDuration::from_mins(10),
             kinds: vec!["sos".into()],
             called_at: now,

@@ -309,12 +309,17 @@ const fn business(centre: Centre) -> Category {
 }
 
 /// The identifier of a message: the same in every repetition of it.
-fn identifier(handover: Uuid, purpose: Purpose) -> String {
-    let purpose = match purpose {
-        Purpose::Help => "help",
-        Purpose::StandDown => "stand_down",
-    };
-    format!("{handover}.{purpose}")
+fn identifier(message: &Message) -> String {
+    let handover = message.handover;
+    match message.purpose {
+        Purpose::Help => identifier_of_help(handover),
+        Purpose::Update => format!("{handover}.update.{}", message.update.unwrap_or_default()),
+        Purpose::StandDown => format!("{handover}.stand_down"),
+    }
+}
+
+fn identifier_of_help(handover: Uuid) -> String {
+    format!("{handover}.help")
 }
 
 /// Who we are to others: a name at the host at which we are reached. Neither may hold what separates references.
@@ -327,13 +332,14 @@ fn sender(message: &Message) -> String {
 /// A message in CAP, to a centre.
 pub fn write(message: &Message, centre: Centre) -> String {
     let sender = sender(message);
-    let reference = |purpose, sent| format!("{sender},{},{}", identifier(message.handover, purpose), Moment(sent));
+    let help = || {
+        let requested_at = message.requested_at.unwrap_or(message.written_at);
+        Some(format!("{sender},{},{}", identifier_of_help(message.handover), Moment(requested_at)))
+    };
     let (msg_type, references, reason) = match message.purpose {
         Purpose::Help => (MsgType::Alert, None, None),
-        Purpose::StandDown => {
-            let requested_at = message.requested_at.unwrap_or(message.written_at);
-            (MsgType::Cancel, Some(reference(Purpose::Help, requested_at)), Some(message.briefing.clone()))
-        }
+        Purpose::Update => (MsgType::Update, help(), None),
+        Purpose::StandDown => (MsgType::Cancel, help(), Some(message.briefing.clone())),
     };
     let (status, note) = if message.drill {
         (Status::Exercise, Some(format!("演练 {}", message.incident)))
@@ -343,7 +349,7 @@ pub fn write(message: &Message, centre: Centre) -> String {
     let alert = Alert {
         xmlns: NAMESPACE.to_owned(),
         xmlns_cap: String::new(),
-        identifier: identifier(message.handover, message.purpose),
+        identifier: identifier(message),
         sender: sender.clone(),
         sent: Moment(message.written_at),
         status,
@@ -376,7 +382,7 @@ fn info(message: &Message, centre: Centre) -> Info {
     }
     let said: Vec<&str> = message.kinds.iter().map(|kind| kind_in_zh(kind)).collect();
     let (urgency, response_type) = match message.purpose {
-        Purpose::Help => (Urgency::Immediate, None),
+        Purpose::Help | Purpose::Update => (Urgency::Immediate, None),
         Purpose::StandDown => (Urgency::Past, Some(ResponseType::AllClear)),
     };
     Info {
@@ -422,8 +428,8 @@ fn description(message: &Message) -> String {
 fn instruction(message: &Message) -> Option<String> {
     match message.purpose {
         Purpose::StandDown => Some("无需出动".to_owned()),
-        Purpose::Help if message.drill => Some("演练，请勿出动".to_owned()),
-        Purpose::Help => message.door_access.as_ref().map(|access| format!("进门方式：{access}")),
+        Purpose::Help | Purpose::Update if message.drill => Some("演练，请勿出动".to_owned()),
+        Purpose::Help | Purpose::Update => message.door_access.as_ref().map(|access| format!("进门方式：{access}")),
     }
 }
 
@@ -452,6 +458,7 @@ fn parameters(message: &Message) -> Vec<Pair> {
     let all = [
         ("handover", Some(message.handover.to_string())),
         ("incident", Some(message.incident.to_string())),
+        ("update", message.update.map(|nth| nth.to_string())),
         ("status_url", Some(message.status_url.clone())),
         ("briefing", Some(message.briefing.clone())),
         ("person.name", person.map(|person| person.name.clone())),
@@ -510,6 +517,7 @@ pub fn read(xml: &[u8]) -> Result<Message, CapError> {
     require_namespace(&alert.xmlns, &alert.xmlns_cap)?;
     let purpose = match alert.msg_type {
         MsgType::Alert => Purpose::Help,
+        MsgType::Update => Purpose::Update,
         MsgType::Cancel => Purpose::StandDown,
         other => return Err(CapError::NoAnswer(other)),
     };
@@ -543,6 +551,7 @@ pub fn read(xml: &[u8]) -> Result<Message, CapError> {
         drill: alert.status == Status::Exercise,
         written_at: alert.sent.0,
         requested_at: requested_at.and_then(|sent| sent.parse().ok()).map(|Moment(at)| at),
+        update: text("update").and_then(|nth| nth.parse().ok()),
         not_after: info.expires.0,
         kinds: info.event_code.iter().map(|code| code.value.clone()).collect(),
         called_at: info.onset.0,
@@ -624,7 +633,7 @@ pub fn read_answer(xml: &[u8]) -> Result<Answer, CapError> {
 /// An answer to `message` as a centre called `sender` writes it at a time: taken under a number, or, with a reason, not.
 pub fn answer(message: &Message, sender: &str, at: Timestamp, number: &str, refused: Option<&str>) -> String {
     let (msg_type, word) = if refused.is_some() { (MsgType::Error, "error") } else { (MsgType::Ack, "ack") };
-    let ours = identifier(message.handover, message.purpose);
+    let ours = identifier(message);
     spell(&Alert {
         xmlns: NAMESPACE.to_owned(),
         xmlns_cap: String::new(),

@@ -24,15 +24,18 @@ pub struct Message {
     pub handover: Uuid,
     /// Our incident.
     pub incident: Uuid,
-    /// A request for help, or its withdrawal.
+    /// A request for help, what is known better since, or its withdrawal.
     pub purpose: Purpose,
     /// An exercise: nobody is to drive.
     pub drill: bool,
     /// When this version of the message was written.
     pub written_at: Timestamp,
-    /// In a withdrawal: when the request that it takes back was written.
+    /// In a withdrawal or an update: when the request that it is about was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_at: Option<Timestamp>,
+    /// In an update: which one of this hand-over, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update: Option<u16>,
     /// After this it is worth nothing.
     pub not_after: Timestamp,
     /// What raised the alert, most urgent first: `sos`, `fall`, `smoke` …
@@ -58,12 +61,14 @@ pub struct Message {
     pub briefing: String,
 }
 
-/// Whether help is wanted or no longer wanted.
+/// Whether help is wanted, still wanted or no longer wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// Please come.
     Help,
+    /// Please come, and take this for what you were told before: the place is known better.
+    Update,
     /// Please stand down: the reason is in the briefing.
     StandDown,
 }

@@ -245,7 +245,8 @@ fn message(purpose: Purpose) -> Message {
         purpose,
         drill: false,
         written_at: at(1_772_352_000),
-        requested_at: (purpose == Purpose::StandDown).then(|| at(1_772_351_000)),
+        requested_at: (purpose != Purpose::Help).then(|| at(1_772_351_000)),
+        update: (purpose == Purpose::Update).then_some(2),
         not_after: at(1_772_352_600),
         kinds: vec!["sos".into(), "smoke".into()],
         called_at: at(1_772_350_000),
@@ -331,6 +332,23 @@ fn a_withdrawal_cancels_the_very_message_that_asked() {
 }
 
 #[test]
+fn an_update_replaces_the_very_message_that_asked_and_each_has_its_own_name() {
+    let help = Message { written_at: at(1_772_351_000), ..message(Purpose::Help) };
+    let asked = Element::read(&cap::write(&help, Centre::Ambulance));
+    let xml = cap::write(&message(Purpose::Update), Centre::Ambulance);
+    let update = Element::read(&xml);
+    assert_eq!(faults(&update), Vec::<String>::new(), "{xml}");
+    assert_eq!(update.one("msgType").text, "Update");
+    let named = ["sender", "identifier", "sent"].map(|name| asked.one(name).text.as_str()).join(",");
+    assert_eq!(update.one("references").text, named);
+    let next = Element::read(&cap::write(&Message { update: Some(3), ..message(Purpose::Update) }, Centre::Ambulance));
+    let names: std::collections::BTreeSet<&str> =
+        [&asked, &update, &next].map(|alert| alert.one("identifier").text.as_str()).into();
+    assert_eq!(names.len(), 3);
+    assert_eq!(update.one("info").all("urgency"), ["Immediate"], "help is wanted as before");
+}
+
+#[test]
 fn an_exercise_says_so_where_the_standard_looks_for_it() {
     let alert = Element::read(&cap::write(&Message { drill: true, ..message(Purpose::Help) }, Centre::Police));
     assert_eq!((alert.one("status").text.as_str(), alert.all("addresses")), ("Exercise", vec!["110"]));
@@ -345,7 +363,8 @@ fn words() -> impl Strategy<Value = String> {
 
 prop_compose! {
     fn any_message()(
-        ids in any::<(u128, u128)>(), is_help in any::<bool>(), drill in any::<bool>(),
+        ids in any::<(u128, u128)>(), drill in any::<bool>(),
+        purpose in prop::sample::select(vec![Purpose::Help, Purpose::Update, Purpose::StandDown]), nth in 1_u16..,
         seconds in prop::array::uniform4(0_i64..4_000_000_000),
         kinds in prop::sample::subsequence(AlertKind::ALL.to_vec(), 0..4),
         person in prop::option::of((words(), prop::option::of(1900_i16..2030), prop::option::of(words()), prop::option::of(words()), prop::option::of(words()))),
@@ -353,7 +372,6 @@ prop_compose! {
         place in prop::option::of((-90.0..90.0_f64, -180.0..180.0_f64, prop::option::of(0.0..50_000.0_f64), 0_i64..100_000, prop::sample::select(Source::ALL))),
         call_back in words(), briefing in words(),
     ) -> Message {
-        let purpose = if is_help { Purpose::Help } else { Purpose::StandDown };
         Message {
             version: VERSION,
             handover: Uuid::from_u128(ids.0),
@@ -361,7 +379,8 @@ prop_compose! {
             purpose,
             drill,
             written_at: at(seconds[0]),
-            requested_at: (!is_help).then(|| at(seconds[1])),
+            requested_at: (purpose != Purpose::Help).then(|| at(seconds[1])),
+            update: (purpose == Purpose::Update).then_some(nth),
             not_after: at(seconds[2]),
             kinds: kinds.iter().map(ToString::to_string).collect(),
             called_at: at(seconds[3]),

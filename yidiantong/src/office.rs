@@ -138,6 +138,7 @@ pub(crate) fn desk(
         fixes_kept_days: settings.fixes_kept_days,
         follow_emergencies: settings.commands.follow_emergencies,
         allow_listen_in: settings.commands.allow_listen_in,
+        commands_kept_days: settings.commands.kept_days,
         ..Config::default()
     };
     let urgent = dispatcher::start::connect(database.options()?, URGENT_CONNECTIONS_MAX);

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use dispatcher::config::map::MapConfig;
 use dispatcher::config::{
-    CentreConfig, CentreError, CentreFormat, Certificates, FIXES_KEPT_DAYS, MailConfig, MailError, PositionSettings,
-    RouterSettings, Secret, SmsSettings,
+    COMMANDS_KEPT_DAYS, CentreConfig, CentreError, CentreFormat, Certificates, FIXES_KEPT_DAYS, MailConfig, MailError,
+    PositionSettings, RouterSettings, Secret, SmsSettings,
 };
 use domain::incident::Centre;
 use schemars::JsonSchema;
@@ -128,6 +128,10 @@ pub struct CommandSettings {
     /// Whether an operator may, in an open emergency and with a reason, have the terminal call a number and let it hear
     /// what the microphone hears.
     pub allow_listen_in: bool,
+    /// How many days what terminals were told to do is kept once it is over; what belongs to an open case longer. That a
+    /// person asked for it stays in the audit trail.
+    #[schemars(example = 90)]
+    pub kept_days: NonZeroU16,
 }
 
 /// The bus between broker and gateways.
@@ -287,7 +291,7 @@ impl Default for CanarySettings {
 
 impl Default for CommandSettings {
     fn default() -> Self {
-        Self { follow_emergencies: true, allow_listen_in: false }
+        Self { follow_emergencies: true, allow_listen_in: false, kept_days: COMMANDS_KEPT_DAYS }
     }
 }
 

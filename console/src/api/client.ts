@@ -1,6 +1,7 @@
 // Calls to the dispatcher: one typed function a call, one kind of error, the CSRF token and the
 // server's clock on the side. Knows nothing of pages.
 
+import type { Setting } from '../model/setup'
 import { learnClock } from '../model/time'
 import type {
   Abilities,
@@ -30,6 +31,7 @@ import type {
   FenceRule,
   FenceRules,
   FenceTrial,
+  HomePoint,
   Ledger,
   Floors,
   HolidayDraft,
@@ -299,6 +301,13 @@ export const commands = (told: Told) => call<Commands>(commandsOf(told))
 export const tellTerminal = (told: Told, command: Wish, reason: string, key: string) =>
   post<Command>(commandsOf(told), reason ? { command, reason } : { command }, key)
 export const cancelCommand = (id: string) => post<Command>(`/commands/${encodeURIComponent(id)}/cancel`)
+export const setUpTerminal = (resident: string, setting: Setting, serial: string, key: string) =>
+  post<Command>(`/residents/${encodeURIComponent(resident)}/set-up`, { setting, serial }, key)
+export const homePoints = (resident: string) =>
+  call<{ access_points: HomePoint[] }>(`/residents/${encodeURIComponent(resident)}/access-points`)
+/** These, instead of those that were written down before. */
+export const saveHomePoints = (resident: string, access_points: string[]) =>
+  call<{ access_points: HomePoint[] }>(`/residents/${encodeURIComponent(resident)}/access-points`, { method: 'PUT', body: { access_points } })
 export const listenIn = (incident: string, number: string, reason: string, key: string) =>
   post<Command>(`/incidents/${encodeURIComponent(incident)}/listen-in`, { number, reason }, key)
 

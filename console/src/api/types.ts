@@ -68,7 +68,7 @@ export interface Subject {
 export interface Handover {
   id: string
   centre: Word<Centre>
-  state: Word<(typeof RUNGS)[number] | 'refused' | 'failed' | 'by_voice' | 'stood_down'>
+  state: Word<(typeof RUNGS)[number] | 'refused' | 'failed' | 'by_voice' | 'stood_down' | 'proposed'>
   /** A person has to telephone the centre, and has not done so yet. */
   voice_due: boolean
   reference?: string | null
@@ -235,6 +235,16 @@ export interface Commands {
   commands: Command[]
   /** Whether the settings allow to listen in. */
   may_listen_in: boolean
+}
+
+/** An access point of a home. */
+export interface HomePoint {
+  mac: string
+  /** Somebody wrote it down; otherwise it was learnt. */
+  entered: boolean
+  /** Whoever hears it is taken to be at home. */
+  counts: boolean
+  seen_at: string
 }
 
 /** Longitude first, as in GeoJSON. */

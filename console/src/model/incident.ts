@@ -57,6 +57,11 @@ export function isRunning(handover: Handover): boolean {
   return ['prepared', 'sent', 'acknowledged', 'dispatched', 'arrived'].includes(handover.state)
 }
 
+/** Whether the system wants a centre and a person has to say so. */
+export function isProposed(handover: Handover): boolean {
+  return handover.state === 'proposed'
+}
+
 /** The centres that somebody has to telephone now. */
 export function voiceDue(summary: Summary): string[] {
   const due = summary.handovers.filter((handover) => handover.voice_due).map((handover) => handover.centre)

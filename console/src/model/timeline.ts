@@ -32,6 +32,7 @@ const SAME_AS: Record<string, string> = {
 
 const OFFER_STATES = ['asked', 'accepted', 'on_the_way', 'on_scene', 'done', 'declined', 'silent', 'lost', 'withdrawn']
 const HANDOVER_STATES = [
+  'proposed',
   'prepared',
   'sent',
   'acknowledged',
@@ -155,6 +156,8 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
       const state = word(data.state)
       return state !== null && HANDOVER_STATES.includes(state) ? moved('handover_moved', state, { centre }) : null
     }
+    case 'centre_proposed':
+    case 'centre_updated':
     case 'voice_due':
       return say(what, { centre })
     case 'grid_officer_due':

@@ -31,7 +31,7 @@ pub async fn terminal_serials(
     Ok(rows.into_iter().map(|row| (row.id, row.serial)).collect())
 }
 
-/// The message that hands an incident over, or takes it back.
+/// The message that hands an incident over, says what is known better since, or takes it back.
 pub async fn for_centre(
     conn: &mut PgConnection,
     incident: &Incident,
@@ -58,7 +58,11 @@ pub async fn for_centre(
     .await?;
     let requested_at = match purpose {
         Purpose::Help => None,
-        Purpose::StandDown => requested_at(conn, handover.id).await?,
+        Purpose::Update | Purpose::StandDown => requested_at(conn, handover.id).await?,
+    };
+    let update = match purpose {
+        Purpose::Update => Some(next_update(conn, handover.id).await?),
+        Purpose::Help | Purpose::StandDown => None,
     };
     let place = row.lat.zip(row.lon).map(|(lat_deg, lon_deg)| Place {
         lat_deg,
@@ -76,7 +80,10 @@ pub async fn for_centre(
     });
     let kinds: Vec<String> = incident.kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
     let place_in_words = whereabouts(row.address.as_deref(), row.home_address.as_deref());
-    let briefing = brief(handover, &kinds, person.as_ref(), &place_in_words, incident.drill);
+    let mut briefing = brief(handover, &kinds, person.as_ref(), &place_in_words, incident.drill);
+    if purpose == Purpose::Update {
+        briefing.insert_str(0, "位置更新。");
+    }
     Ok(Message {
         version: VERSION,
         handover: handover.id.0,
@@ -85,6 +92,7 @@ pub async fn for_centre(
         drill: incident.drill,
         written_at: now,
         requested_at,
+        update,
         not_after,
         kinds,
         called_at: incident.opened_at,
@@ -105,6 +113,17 @@ async fn requested_at(conn: &mut PgConnection, handover: HandoverId) -> Result<O
         .fetch_optional(conn)
         .await?;
     Ok(at.map(jiff_sqlx::Timestamp::to_jiff))
+}
+
+/// Which update of a hand-over the next one is, from 1.
+async fn next_update(conn: &mut PgConnection, handover: HandoverId) -> Result<u16, StoreError> {
+    let before = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from outbox where about = $1 and channel = 'centre' and what = 'update'"#,
+        handover.0
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(u16::try_from(before + 1).unwrap_or(u16::MAX))
 }
 
 /// Where to go, in words.

@@ -35,7 +35,7 @@ pub struct DeliveryView {
     pub channel: String,
     /// The responder's, contact's or centre's name, or the terminal's serial.
     pub to: String,
-    /// `ask`, `dismiss`, `help`, `stand_down`, `alert`, `all_clear`, `received`, `claimed`, `coming`, `arrived`.
+    /// `ask`, `dismiss`, `help`, `update`, `stand_down`, `alert`, `all_clear`, `received`, `claimed`, `coming`, `arrived`.
     pub what: String,
     /// `queued`, `sent`, `accepted`, `delivered`, `read`, `failed`, `expired`, or `withdrawn`: no longer wanted.
     pub state: String,

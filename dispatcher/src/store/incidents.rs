@@ -287,6 +287,7 @@ async fn handovers(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<HashMa
             || row.acknowledge_by.map(jiff_sqlx::Timestamp::to_jiff).ok_or(impossible("acknowledge_by"));
         let reason = || row.reason.clone().unwrap_or_default();
         let state = match row.state.as_str() {
+            "proposed" => HandoverState::Proposed,
             "prepared" => HandoverState::Prepared { acknowledge_by: acknowledge_by()? },
             "sent" => HandoverState::Sent { acknowledge_by: acknowledge_by()? },
             "acknowledged" => HandoverState::Acknowledged,
@@ -358,6 +359,7 @@ pub const fn offer_word(state: &OfferState) -> &'static str {
 /// The spelling of a hand-over's state.
 pub const fn handover_word(state: &HandoverState) -> &'static str {
     match state {
+        HandoverState::Proposed => "proposed",
         HandoverState::Prepared { .. } => "prepared",
         HandoverState::Sent { .. } => "sent",
         HandoverState::Acknowledged => "acknowledged",

@@ -293,7 +293,7 @@ async fn open(conn: &mut PgConnection, opening: &Opening, now: Timestamp) -> Res
             cancelled = false,
             returned = false,
             -- Known now is known: a press that proves who it is counts for the whole case.
-            origin = case when excluded.origin = 'listed' then 'listed' else i.origin end,
+            origin = better_origin(i.origin, excluded.origin),
             wake_at = excluded.wake_at
          returning id, entries, chain_head",
         opening.id,

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use domain::id::{HandoverId, IncidentId, OfferId, ResponderId};
-use domain::incident::{ContactNews, Effect, Helper, Incident, News, Rank};
+use domain::incident::{ContactNews, Effect, HandoverState, Helper, Incident, News, Rank};
 use domain::word::Word;
 use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx as _;
@@ -14,7 +14,8 @@ use uuid::Uuid;
 use wire::centre::Purpose;
 
 use super::contacts::Address;
-use super::{StoreError, briefing, commands, contacts};
+use super::timeline::{self, Line};
+use super::{StoreError, briefing, commands, contacts, incidents};
 use crate::clock;
 use crate::config::{Config, Fate};
 use crate::lines::clean_text;
@@ -24,7 +25,7 @@ use crate::lines::clean_text;
 pub(super) fn good_for(channel: Channel, what: &str) -> SignedDuration {
     match (channel, what) {
         // Whoever is still waiting has been telephoned about long before.
-        (Channel::Centre, "help") => SignedDuration::from_mins(10),
+        (Channel::Centre, "help" | "update") => SignedDuration::from_mins(10),
         // The last news may wait for a terminal that is out of reach; the others are soon overtaken.
         (Channel::Terminal, what) if what != "all_clear" => SignedDuration::from_mins(10),
         // To be told that one is not needed, or what has happened when the mail server was away for a while.
@@ -49,7 +50,7 @@ pub struct Message {
     pub channel: Channel,
     /// To whom: a centre, a responder's id, a terminal's serial, a contact's address.
     pub target: String,
-    /// The word for it: `ask`, `dismiss`, `help`, `stand_down`, or the news.
+    /// The word for it: `ask`, `dismiss`, `help`, `update`, `stand_down`, or the news.
     pub what: String,
     /// The offer or hand-over.
     pub about: Option<Uuid>,
@@ -258,6 +259,7 @@ async fn draft_for_centre(
     let Some(handover) = incident.handovers.iter().find(|held| held.id == handover) else { return Ok(None) };
     let what = match purpose {
         Purpose::Help => "help",
+        Purpose::Update => "update",
         Purpose::StandDown => "stand_down",
     };
     let not_after = now + good_for(Channel::Centre, what);
@@ -265,7 +267,7 @@ async fn draft_for_centre(
     Ok(Some(Draft {
         key: match purpose {
             Purpose::Help => handover.id.0,
-            Purpose::StandDown => clock::fresh_id(),
+            Purpose::Update | Purpose::StandDown => clock::fresh_id(),
         },
         incident: incident.id,
         channel: Channel::Centre,
@@ -276,6 +278,25 @@ async fn draft_for_centre(
         not_after,
         contact: None,
     }))
+}
+
+/// Tells every centre that was called and is not there yet that the place is known better.
+pub async fn update_centres(
+    conn: &mut PgConnection,
+    incident: IncidentId,
+    config: &Config,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(incident) = incidents::lock(conn, incident).await? else { return Ok(()) };
+    let is_under_way = |state: &HandoverState| state.is_live() && *state != HandoverState::Arrived;
+    let (mut drafts, mut lines) = (Vec::new(), Vec::new());
+    for handover in incident.handovers.iter().filter(|handover| is_under_way(&handover.state)) {
+        drafts.extend(draft_for_centre(conn, &incident, handover.id, Purpose::Update, config, now).await?);
+        let data = json!({ "handover": handover.id.0, "centre": handover.centre.as_str() });
+        lines.push(Line { what: "centre_updated", who: None, data });
+    }
+    timeline::append(conn, incident.id, now, &lines).await?;
+    insert(conn, drafts, now).await
 }
 
 async fn draft_news(
@@ -474,9 +495,10 @@ pub async fn still(conn: &mut PgConnection, messages: &[i64]) -> Result<HashMap<
         .map(|row| {
             let is_wanted = match (channel(&row.channel)?, row.what.as_str()) {
                 (Channel::Responder, "ask") => row.offer.as_deref() == Some("asked"),
-                (Channel::Centre, "help") => {
-                    row.is_open
-                        && matches!(row.handover.as_deref(), Some("prepared" | "sent" | "acknowledged" | "dispatched"))
+                (Channel::Centre, what @ ("help" | "update")) => {
+                    let under_way = ["prepared", "sent", "acknowledged", "dispatched"];
+                    let is_under_way = row.handover.is_some_and(|handover| under_way.contains(&handover.as_str()));
+                    row.is_open && is_under_way && (what == "help" || row.was_called)
                 }
                 // Nobody need be told to stay at home who was never called.
                 (Channel::Centre, _) => row.was_called,

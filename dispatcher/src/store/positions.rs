@@ -13,8 +13,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use wire::report::{AccessPoint, Cell, Surroundings};
 
-use super::StoreError;
 use super::timeline::{self, Line};
+use super::{StoreError, outbox};
+use crate::config::Config;
 use crate::lines::clean;
 
 /// How long a look-up may take before another dispatcher tries it.
@@ -25,6 +26,8 @@ const LEARNT_AFTER: i32 = 3;
 const AT_HOME_WITHIN: Metres = Metres(50.0);
 /// The table's cells reach this far at least: it tells where masts were heard, not where they stand.
 const CELL_AT_LEAST_M: f64 = 200.0;
+/// Two places that are no further apart are one.
+const SAME_PLACE_M: f64 = 1.0;
 
 /// A place that was reckoned from what a terminal hears.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -184,15 +187,28 @@ pub async fn settle(
 }
 
 /// Keeps a place that was reckoned, if it says more than what is known; the case that it belongs to hears of it, and is
-/// decided again. Whether it does.
-pub async fn keep(conn: &mut PgConnection, one: &Unresolved, resolved: &Resolved) -> Result<bool, StoreError> {
+/// decided again, and so do the centres that were called. Whether it does.
+pub async fn keep(
+    conn: &mut PgConnection,
+    one: &Unresolved,
+    resolved: &Resolved,
+    config: &Config,
+) -> Result<bool, StoreError> {
     let known = sqlx::query!(
-        "select place_received_at as at, place_accuracy_m
-         from terminal_state where terminal_id = $1 and place is not null for update",
-        one.terminal.0
+        r#"select place_received_at as at, place_accuracy_m,
+            st_distance(place, st_setsrid(st_makepoint($2, $3), 4326)::geography) as "moved_m!"
+         from terminal_state where terminal_id = $1 and place is not null for update"#,
+        one.terminal.0,
+        resolved.position.lon_deg(),
+        resolved.position.lat_deg(),
     )
     .fetch_optional(&mut *conn)
     .await?;
+    // The same place come again is fresher, and tells nobody who is on the way anything.
+    let is_new = known.as_ref().is_none_or(|known| {
+        let is_closer = known.place_accuracy_m.is_none_or(|accuracy| resolved.accuracy.0 < accuracy);
+        known.moved_m > SAME_PLACE_M || is_closer
+    });
     let is_better = known.is_none_or(|known| {
         let Some(age) = known.at.map(|at| one.at.duration_since(at.to_jiff())) else { return true };
         // What came after it is where they have been since.
@@ -231,7 +247,11 @@ pub async fn keep(conn: &mut PgConnection, one: &Unresolved, resolved: &Resolved
             "heard_at": one.at,
             "place": { "lat": resolved.position.lat_deg(), "lon": resolved.position.lon_deg() },
         });
-        timeline::append(conn, incident, now.to_jiff(), &[Line { what: "place_resolved", who: None, data }]).await?;
+        let now = now.to_jiff();
+        timeline::append(conn, incident, now, &[Line { what: "place_resolved", who: None, data }]).await?;
+        if is_new {
+            outbox::update_centres(conn, incident, config, now).await?;
+        }
     }
     Ok(true)
 }

@@ -1,4 +1,5 @@
-//! How long positions are kept: days that are over are given up whole, but for what open cases reach back to.
+//! How long positions and commands are kept. Positions: days that are over are given up whole, but for what open cases
+//! reach back to. Commands: by when they were over, but for those of open cases.
 
 use sqlx::PgConnection;
 
@@ -31,4 +32,23 @@ pub async fn drop_oldest(tx: &mut PgConnection, kept_days: i32) -> Result<GivenU
     .await?
     .rows_affected();
     Ok(GivenUp { partition, fixes })
+}
+
+/// Deletes commands that were over more than `kept_days` ago and belong to no open case, the oldest first and at most
+/// `count_max`; how many. What a person asked for stays in the audit trail.
+pub async fn forget_commands(conn: &mut PgConnection, kept_days: i32, count_max: i64) -> Result<u64, StoreError> {
+    let forgotten = sqlx::query!(
+        "with old as (
+            select c.seq from command c
+            where c.ended_at < now() - make_interval(days => $1) and not exists (
+                select from incident i where i.id = c.incident_id and i.closed_at is null)
+            order by c.ended_at limit $2)
+         delete from command using old where command.seq = old.seq",
+        kept_days,
+        count_max,
+    )
+    .execute(conn)
+    .await?
+    .rows_affected();
+    Ok(forgotten)
 }

@@ -304,7 +304,11 @@ impl<'h> HandoverRow<'h> {
             }
             HandoverState::Dispatched { expected_at } => expected = *expected_at,
             HandoverState::Refused { reason } | HandoverState::StoodDown { reason } => because = Some(reason.as_str()),
-            HandoverState::Acknowledged | HandoverState::Arrived | HandoverState::Closed | HandoverState::Failed => {}
+            HandoverState::Proposed
+            | HandoverState::Acknowledged
+            | HandoverState::Arrived
+            | HandoverState::Closed
+            | HandoverState::Failed => {}
         }
         let (voice, voice_ring_at, voice_by) = voice_columns(handover.voice);
         Self {

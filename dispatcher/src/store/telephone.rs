@@ -78,7 +78,7 @@ pub async fn open(conn: &mut PgConnection, call: &Call, by: UserId, node: Uuid) 
             place_in_words = coalesce(excluded.place_in_words, i.place_in_words),
             caller_phone = coalesce(excluded.caller_phone, i.caller_phone),
             cancelled = false,
-            origin = case when excluded.origin = 'listed' then 'listed' else i.origin end,
+            origin = better_origin(i.origin, excluded.origin),
             wake_at = excluded.wake_at
          returning id",
         fresh,

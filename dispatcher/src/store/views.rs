@@ -64,7 +64,8 @@ pub struct HandoverView {
     pub id: Uuid,
     /// `120`, `119`, `110`.
     pub centre: &'static str,
-    /// Where it stands; `by_voice` when somebody telephoned because the data link did not do.
+    /// Where it stands; `proposed` while a person has to decide whether it is called, `by_voice` when somebody telephoned
+    /// because the data link did not do.
     pub state: &'static str,
     /// Somebody has to telephone now.
     pub voice_due: bool,

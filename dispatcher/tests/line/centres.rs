@@ -2,13 +2,17 @@
 
 use dispatcher::config::{CentreConfig, CentreFormat, Certificates, Config, Secret};
 use dispatcher::http::{self, Api, Surroundings};
+use dispatcher::store::positions::{self, Tower};
 use domain::id::IncidentId;
 use domain::incident::{Authority, Centre, HandoverState, Incident, Input, Voice};
+use domain::place::{Metres, Position, Source};
+use domain::press::AlertKind;
 use domain::word::Word as _;
 use firmware_sim::centre::{self, Behaviour, Delays, Down, Format};
 use sqlx::PgPool;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::centre::{Progress, Purpose};
+use wire::report::{Cell, Event, Report};
 
 use crate::district::District;
 use crate::faults::{execute, run_until};
@@ -197,6 +201,45 @@ async fn called_off_after(pool: PgPool, format: CentreFormat) {
     }
 }
 
+async fn hears_of_a_better_place(pool: PgPool, format: CentreFormat) {
+    let town = Town::open(pool, format, only_acknowledges()).await;
+    town.all("each has taken it", "select count(*) = 3 from handover where state = 'acknowledged'").await;
+    let cell = Cell { mcc: 460, mnc: 0, lac: 9720, cid: 28_373_001, signal: None };
+    let position = Position::new(28.2300, 112.9400).unwrap();
+    let mut conn = town.district.desk_pool.acquire().await.unwrap();
+    positions::put_towers(&mut conn, &[Tower { cell, position, range: Metres(800.0) }]).await.unwrap();
+    drop(conn);
+    // Twice the same place: better only once.
+    for seq in [2, 3] {
+        let surroundings = wire::report::Surroundings { cells: vec![cell], ..Default::default() };
+        let sos = Event::Alert { kind: AlertKind::Sos };
+        town.district.take_one(Report { surroundings, ..District::report("P1", sos, seq) }).await;
+    }
+    town.all(
+        "each hears of the place",
+        "select (select count(*) = 3 from outbox where what = 'update' and state = 'accepted')
+            and (select count(*) = 0 from unresolved)",
+    )
+    .await;
+    for (&number, centre) in Centre::ALL.iter().zip(&town.centres) {
+        assert_eq!(town.told(number).await.last().map(String::as_str), Some("centre_updated"), "{number}");
+        let case = &centre.cases().cases[0];
+        assert_eq!((case.purpose, case.times_received, case.times_updated), (Purpose::Help, 1, 1), "{number}");
+        let message = &case.message;
+        assert_eq!((message.purpose, message.update), (Purpose::Update, Some(1)));
+        assert_eq!(
+            message.place.as_ref().map(|place| (place.source, place.accuracy_m)),
+            Some((Source::Cell, Some(800.0)))
+        );
+        assert!(
+            message.requested_at.is_some_and(|at| at <= message.written_at) && message.briefing.contains("位置更新")
+        );
+    }
+    for handover in town.handovers().await {
+        assert_eq!(handover.state, HandoverState::Acknowledged, "an update moves nothing");
+    }
+}
+
 /// Each story in both formats.
 macro_rules! in_both {
     ($($story:ident: $in_json:ident, $in_cap:ident;)+) => {$(
@@ -213,6 +256,7 @@ macro_rules! in_both {
 }
 
 in_both! {
+    hears_of_a_better_place: a_better_place_is_told_in_json_once, a_better_place_is_told_in_cap_once;
     all_the_way: every_centre_goes_all_the_way, every_centre_goes_all_the_way_in_cap;
     refused: every_centre_may_refuse_and_is_telephoned, every_centre_may_refuse_in_cap_and_is_telephoned;
     taken_in_silence: every_centre_that_stays_silent_is_telephoned, every_centre_that_stays_silent_in_cap_is_telephoned;

@@ -295,3 +295,38 @@ async fn numbers_go_round_and_no_more_wait_for_a_terminal_than_make_sense(pool: 
     }
     assert_eq!(try_ask(&district, Command::Locate, None).await, None);
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn commands_that_are_over_are_kept_for_so_many_days_and_those_of_an_open_case_longer(pool: PgPool) {
+    let district = District::new(pool).await;
+    let incident = district.press("P1", 1).await;
+    let (old, of_case) =
+        (ask(&district, Command::Find, None).await, ask(&district, Command::Find, Some(incident)).await);
+    let (recent, waits) = (ask(&district, Command::Locate, None).await, ask(&district, Command::Restart, None).await);
+    for (id, days) in [(old, 91), (of_case, 91), (recent, 89)] {
+        sqlx::query(
+            "update command set state = 'expired', next_try_at = null, ended_at = now() - make_interval(days => $2)
+             where id = $1",
+        )
+        .bind(id)
+        .bind(days)
+        .execute(&district.desk_pool)
+        .await
+        .unwrap();
+    }
+    let forget = async || {
+        let mut conn = district.desk_pool.acquire().await.unwrap();
+        dispatcher::store::retention::forget_commands(&mut conn, 90, 100).await.unwrap();
+        let left: Vec<Uuid> =
+            sqlx::query_scalar("select id from command order by seq").fetch_all(&district.desk_pool).await.unwrap();
+        left
+    };
+    // The press itself has its terminal followed only once it is decided about.
+    assert_eq!(forget().await, [of_case, recent, waits]);
+    sqlx::query("update incident set closed_at = now(), outcome = 'test', closed_by = $1, wake_at = null")
+        .bind(district.operator.0)
+        .execute(&district.desk_pool)
+        .await
+        .unwrap();
+    assert_eq!(forget().await, [recent, waits]);
+}

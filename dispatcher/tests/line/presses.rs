@@ -8,7 +8,7 @@ use dispatcher::desk::DeskError;
 use dispatcher::outbox::Terminals;
 use dispatcher::store::timeline;
 use domain::id::{IncidentId, OfferId, UserId};
-use domain::incident::{Authority, Input, OfferState};
+use domain::incident::{Authority, Centre, HandoverState, Input, OfferState, Origin};
 use domain::press::AlertKind;
 use parking_lot::Mutex;
 use sqlx::PgPool;
@@ -50,9 +50,39 @@ async fn a_press_that_proves_nothing_rings_as_its_wearers_and_calls_no_ambulance
         where i.id = $1";
     let opened: (String, String, String) =
         sqlx::query_as(opened).bind(incident).fetch_one(&district.desk_pool).await.unwrap();
-    assert_eq!(opened, ("resident".into(), "陈秀英".into(), "unlisted".into()));
+    assert_eq!(opened, ("resident".into(), "陈秀英".into(), "unproved".into()));
     let decided = district.desk.apply(IncidentId(incident), Input::Wake).await.unwrap();
-    assert_eq!(decided.handovers, []);
+    let [proposed] = &decided.handovers[..] else { panic!("{:?}", decided.handovers) };
+    assert_eq!((proposed.centre, &proposed.state), (Centre::Ambulance, &HandoverState::Proposed));
+    assert_eq!(decided.offers.len(), 1, "the nearest is asked");
+    let left = "select count(*) from outbox where channel = 'centre'";
+    let left: i64 = sqlx::query_scalar(left).fetch_one(&district.desk_pool).await.unwrap();
+    assert_eq!(left, 0, "120 hears nothing");
+
+    // The same wearer presses what proves who it is.
+    district.press("P1", 2).await;
+    let decided = district.desk.apply(IncidentId(incident), Input::Wake).await.unwrap();
+    assert_eq!((decided.origin, decided.handovers[0].id), (Origin::Listed, proposed.id));
+    assert!(decided.handovers[0].state.is_live(), "what was proposed is called: {:?}", decided.handovers);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_name_that_is_only_claimed_is_as_good_as_none(pool: PgPool) {
+    let district = District::new(pool).await;
+    // A pager has a secret, and whoever speaks in its name showed none.
+    district.take_one(Report { authenticated: false, ..District::report("P1", SOS, 1) }).await;
+    // A watch that nobody wears.
+    sqlx::query("delete from terminal_assignment where terminal_id = (select id from terminal where serial = 'P2')")
+        .execute(&district.desk_pool)
+        .await
+        .unwrap();
+    let unworn = Report { authenticated: false, dialect: Dialect::Watch, ..District::report("P2", SOS, 1) };
+    district.take_one(unworn).await;
+    let origins: Vec<String> = sqlx::query_scalar("select origin from incident order by opened_at")
+        .fetch_all(&district.desk_pool)
+        .await
+        .unwrap();
+    assert_eq!(origins, ["unlisted", "unlisted"]);
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -137,6 +167,50 @@ async fn nothing_doubtful_keeps_a_press_out(pool: PgPool) {
             ("source", "unlisted", Some("unknown_terminal")),
         ]
     );
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn several_alarms_in_one_message_are_one_press_of_all_their_kinds(pool: PgPool) {
+    let district = District::new(pool).await;
+    let alarm = |kind| Event::Alert { kind };
+    let low = alarm(AlertKind::LowBattery);
+    let fell = Report { also: vec![SOS, low.clone()], ..District::report("P1", alarm(AlertKind::Fall), 1) };
+    let Outcome::Committed { incident: Some(incident) } = district.take_one(fell.clone()).await else {
+        panic!("the press is committed");
+    };
+    // The same message come again, and another with one kind more.
+    let again = Report { id: dispatcher::clock::fresh_id(), ..fell };
+    assert!(matches!(district.take_one(again).await, Outcome::Same { .. }));
+    district.take_one(Report { also: vec![low, SOS], ..District::report("P1", alarm(AlertKind::Smoke), 2) }).await;
+    let rows: Vec<(String, Vec<String>, i32)> =
+        sqlx::query_as("select class, array(select unnest(kinds) order by 1), presses from incident")
+            .fetch_all(&district.desk_pool)
+            .await
+            .unwrap();
+    let kinds = ["fall", "low_battery", "smoke", "sos"].map(str::to_owned).to_vec();
+    assert_eq!(rows, [("emergency".into(), kinds, 2)]);
+    let decided = district.desk.apply(IncidentId(incident), Input::Wake).await.unwrap();
+    let centres: Vec<Centre> = decided.handovers.iter().map(|handover| handover.centre).collect();
+    assert_eq!(centres, [Centre::Ambulance, Centre::Fire]);
+    let also: Vec<serde_json::Value> =
+        sqlx::query_scalar("select data -> 'also' from incident_entry where what = 'pressed' order by seq")
+            .fetch_all(&district.desk_pool)
+            .await
+            .unwrap();
+    assert_eq!(also, [serde_json::json!(["sos", "low_battery"]), serde_json::json!(["low_battery", "sos"])]);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_a_message_asks_for_besides_its_alarm_is_heard_too(pool: PgPool) {
+    let district = District::new(pool).await;
+    let meal = Event::Request { category: "meal".into() };
+    let report = Report { also: vec![meal, Event::Cancel], ..District::report("P1", SOS, 1) };
+    district.take_one(report).await;
+    let rows: Vec<(String, bool)> = sqlx::query_as("select class, cancelled from incident order by class")
+        .fetch_all(&district.desk_pool)
+        .await
+        .unwrap();
+    assert_eq!(rows, [("emergency".into(), true), ("service".into(), false)]);
 }
 
 #[sqlx::test(migrations = "./migrations")]

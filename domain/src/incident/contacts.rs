@@ -5,12 +5,12 @@
 
 use super::draft::Draft;
 use super::ladder::Act;
-use super::{Class, ContactNews, Effect, Entry, Origin, Rank, Reach, Told, ToldState};
+use super::{Class, ContactNews, Effect, Entry, Rank, Reach, Told, ToldState};
 
 /// Whether contacts are told of it by itself: of a call for help by somebody we know. Daily help wakes
-/// no family, and whoever only claims to be somebody alarms none.
+/// no family, and nobody knows whose to alarm for a stranger.
 fn is_told(draft: &Draft<'_>) -> bool {
-    draft.next.class != Class::Service && draft.next.origin == Origin::Listed && draft.next.presses_answered > 0
+    draft.next.class != Class::Service && draft.next.origin.is_known() && draft.next.presses_answered > 0
 }
 
 /// Tells whose turn it is.

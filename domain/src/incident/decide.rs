@@ -3,8 +3,7 @@
 use super::draft::Draft;
 use super::{
     Category, Centre, Class, ClosedBy, Considered, Effect, Entry, Facts, Following, HandoverPolicy, HandoverState,
-    Helper, Incident, News, OfferState, Origin, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts,
-    offers,
+    Helper, Incident, News, OfferState, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts, offers,
 };
 use crate::id::{HandoverId, OfferId, ResponderId, UserId};
 use jiff::{SignedDuration, Timestamp};
@@ -331,16 +330,19 @@ pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, 
         }
         Input::StandDown { by, centre, reason } => {
             act_as_owner(&mut draft, by)?;
-            let id = draft
+            let (id, was_called) = draft
                 .next
                 .handovers
                 .iter()
-                .find(|handover| handover.centre == centre && handover.state.is_live())
-                .map(|handover| handover.id)
+                .find(|handover| handover.centre == centre && may_be_stood_down(&handover.state))
+                .map(|handover| (handover.id, handover.state.is_live()))
                 .ok_or(Refusal::NoSuchHandover)?;
             settle_voice(&mut draft, id);
             draft.move_handover(id, HandoverState::StoodDown { reason }, None);
-            draft.emit(Effect::StandCentreDown(id));
+            // A centre that was only proposed has heard nothing that could be taken back.
+            if was_called {
+                draft.emit(Effect::StandCentreDown(id));
+            }
         }
         Input::VoiceDone { by, centre, reference } => finish_voice(&mut draft, by, centre, reference)?,
         Input::GridOfficerCalled { by } => finish_officer(&mut draft, by)?,
@@ -426,7 +428,7 @@ fn disown(draft: &mut Draft<'_>) {
         draft.ring_anew();
     }
     if draft.facts.policy.handover == HandoverPolicy::AtOnce {
-        draft.call_centres(None);
+        draft.want_centres();
     }
     // Who was asked before the last press and has finished may have finished before it, too.
     let round = draft.next.round;
@@ -479,7 +481,7 @@ fn answer_presses(draft: &mut Draft<'_>) {
         draft.ring_operators();
     }
     if draft.next.class == Class::Emergency && draft.facts.policy.handover == HandoverPolicy::AtOnce {
-        draft.call_centres(None);
+        draft.want_centres();
     }
     draft.begin_anew_for_centres();
     if asks_by_itself(draft) {
@@ -504,7 +506,7 @@ pub(super) fn asks_by_itself(draft: &Draft<'_>) -> bool {
         Class::Service => draft.next.category.is_some(),
         Class::Emergency | Class::Wandering | Class::Welfare => !draft.next.centres_wanted().is_empty(),
     };
-    draft.next.origin == Origin::Listed && is_clear
+    draft.next.origin.is_known() && is_clear
 }
 
 /// Who has finished an order that nobody else is still seeing to.
@@ -599,6 +601,10 @@ pub(super) fn expected(draft: &Draft<'_>, minutes: u16) -> Timestamp {
     draft.after(SignedDuration::from_mins(i64::from(minutes)))
 }
 
+fn may_be_stood_down(state: &HandoverState) -> bool {
+    state.is_live() || *state == HandoverState::Proposed
+}
+
 fn settle_voice(draft: &mut Draft<'_>, id: HandoverId) {
     if let Some(handover) = draft.next.handovers.iter_mut().find(|handover| handover.id == id)
         && matches!(handover.voice, Voice::Due { .. })
@@ -617,7 +623,7 @@ fn hear_centre(draft: &mut Draft<'_>, input: Input) -> Result<(), Refusal> {
             return Ok(());
         }
         Input::CentreUnreachable { handover } => {
-            if find_handover(draft, handover)?.rank() <= 1 {
+            if matches!(find_handover(draft, handover)?, HandoverState::Prepared { .. } | HandoverState::Sent { .. }) {
                 draft.move_handover(handover, HandoverState::Failed, None);
                 if draft.next.is_open() {
                     draft.require_voice(handover);

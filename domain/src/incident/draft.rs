@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Centre, Class, ClosedBy, Closure, Considered, ContactNews, Effect, Entry, Facts, Handover, HandoverState, Incident,
-    News, OfferState, Outcome, Ownership, Ring, Step, ToldState, Voice,
+    News, OfferState, Origin, Outcome, Ownership, Ring, Step, ToldState, Voice,
 };
 use crate::id::{HandoverId, UserId};
 
@@ -115,34 +115,54 @@ impl<'f> Draft<'f> {
 
     // ---- hand-overs ---------------------------------------------------------------------------
 
-    /// Hands over to every centre that the alerts call for and that is not on it already.
-    pub(super) fn call_centres(&mut self, by: Option<UserId>) {
-        if self.next.origin == super::Origin::Unlisted && by.is_none() {
-            return;
-        }
+    /// The policy wants every centre that the alerts call for.
+    pub(super) fn want_centres(&mut self) {
         for centre in self.next.centres_wanted() {
-            if !self.is_on_it(centre) {
-                self.call_centre(centre, by);
-            }
+            self.want_centre(centre);
         }
     }
 
-    /// Whether it was handed to a centre since the last press.
-    pub(super) fn is_on_it(&self, centre: Centre) -> bool {
-        self.next.handovers.iter().any(|handover| handover.centre == centre && !handover.outlived)
+    /// The policy wants a centre that is not on it already: it is called, where it is proved who calls for help. Where
+    /// anybody may have used the name, a person is to say so; and of nobody we know, it is for a person to think of it.
+    pub(super) fn want_centre(&mut self, centre: Centre) {
+        match self.next.origin {
+            _ if self.is_on_it(centre) => {}
+            Origin::Listed => self.call_centre(centre, None),
+            Origin::Unproved => {
+                let handover = self.hand_over(centre, HandoverState::Proposed);
+                self.write(Entry::CentreProposed { handover, centre });
+            }
+            Origin::Unlisted => {}
+        }
     }
 
+    /// Whether it was handed to a centre since the last press, or proposed to be where it may only be proposed.
+    pub(super) fn is_on_it(&self, centre: Centre) -> bool {
+        let may_call = self.next.origin == Origin::Listed;
+        let counts = |handover: &Handover| !(may_call && handover.state == HandoverState::Proposed);
+        let mut handovers = self.next.handovers.iter();
+        handovers.any(|handover| handover.centre == centre && !handover.outlived && counts(handover))
+    }
+
+    /// Hands over to a centre, as was proposed if it was.
     pub(super) fn call_centre(&mut self, centre: Centre, by: Option<UserId>) {
-        let handover = Handover {
-            id: HandoverId(self.fresh()),
-            centre,
-            state: HandoverState::Prepared { acknowledge_by: self.after(self.facts.policy.acknowledge_within) },
-            voice: Voice::NotNeeded,
-            outlived: false,
+        let prepared = HandoverState::Prepared { acknowledge_by: self.after(self.facts.policy.acknowledge_within) };
+        let mut handovers = self.next.handovers.iter_mut();
+        let handover = match handovers.find(|held| held.centre == centre && held.state == HandoverState::Proposed) {
+            Some(proposed) => {
+                proposed.state = prepared;
+                proposed.id
+            }
+            None => self.hand_over(centre, prepared),
         };
-        self.write(Entry::HandedOver { handover: handover.id, centre, by });
-        self.emit(Effect::CallCentre(handover.id));
-        self.next.handovers.push(handover);
+        self.write(Entry::HandedOver { handover, centre, by });
+        self.emit(Effect::CallCentre(handover));
+    }
+
+    fn hand_over(&mut self, centre: Centre, state: HandoverState) -> HandoverId {
+        let id = HandoverId(self.fresh());
+        self.next.handovers.push(Handover { id, centre, state, voice: Voice::NotNeeded, outlived: false });
+        id
     }
 
     /// A press has come: what ended before it is no answer to it.

@@ -346,9 +346,11 @@ impl Draft<'_> {
         let ladder = self.ladder();
         let mut sounds = false;
         if let Ring::Ringing { climbed, .. } = self.next.ring {
+            let level = self.next.ring.level();
             for rung in ladder.rungs().iter().filter(|rung| rung.after <= climbed && rung.act.calls_from_outside()) {
                 self.climb_on(*rung);
             }
+            sounds = self.next.ring.level() > level;
         }
         while let Ring::Ringing { level, since, climbed, next_at } = self.next.ring {
             let again_at = self.after(ladder.every());
@@ -398,15 +400,17 @@ impl Draft<'_> {
             }
             // They have their turns in their own time.
             Act::Contacts => {}
-            Act::Centres => self.call_centres(None),
+            Act::Centres => {
+                self.want_centres();
+                return self.raise_for_proposals();
+            }
             Act::Ambulance | Act::Fire | Act::Police => {
-                let may_call = self.next.origin == Origin::Listed && rung.act.fits(self.next.class);
                 if let Some(centre) = rung.act.centre()
-                    && may_call
-                    && !self.is_on_it(centre)
+                    && rung.act.fits(self.next.class)
                 {
-                    self.call_centre(centre, None);
+                    self.want_centre(centre);
                 }
+                return self.raise_for_proposals();
             }
             Act::GridOfficer => {
                 if self.next.grid_officer == Voice::NotNeeded {
@@ -416,6 +420,13 @@ impl Draft<'_> {
             }
         }
         false
+    }
+
+    /// What the ladder may only propose has to be heard by somebody who decides it, so that the supervisors ring too;
+    /// whether they do.
+    fn raise_for_proposals(&mut self) -> bool {
+        let is_proposed = self.next.handovers.iter().any(|handover| handover.state == HandoverState::Proposed);
+        is_proposed && self.raise(Level::Supervisors)
     }
 
     fn raise(&mut self, to: Level) -> bool {

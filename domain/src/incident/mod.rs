@@ -149,16 +149,35 @@ words! {
         Returned = "returned",
         /// The ladder wants the grid officer of the community to be telephoned.
         CallGridOfficer = "call_grid_officer",
+        /// A centre is wanted and nobody proved who calls for help: call it, or say that it is not needed.
+        DecideCentre = "decide_centre",
     }
 }
 
 words! {
-    /// Whether the source of a press is known to us.
+    /// Whether the source of a press is known to us. What is declared first counts for more.
     pub enum Origin ("origin") {
-        /// A terminal or caller in the directory.
+        /// A terminal that proved who it is, or a caller who is a resident.
         Listed = "listed",
+        /// The terminal of somebody we know, in a dialect that proves nothing: people near by are sent for as for
+        /// anybody, but a centre is proposed, and called by a person.
+        Unproved = "unproved",
         /// Nobody we know: an operator looks first, 120 is never called by itself.
         Unlisted = "unlisted",
+    }
+}
+
+impl Origin {
+    /// Whether responders and contacts may hear of it without a person: it is known whom it is about.
+    pub const fn is_known(self) -> bool {
+        matches!(self, Self::Listed | Self::Unproved)
+    }
+
+    /// What holds for a case with presses of both kinds: known now is known, and a press that proves who it is
+    /// counts for the whole case.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        self.min(other)
     }
 }
 
@@ -396,6 +415,8 @@ pub struct Handover {
 /// Where a hand-over stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HandoverState {
+    /// The policy wants the centre, and a person has to say so: it has heard nothing yet.
+    Proposed,
     /// In the outbox.
     Prepared {
         /// Without an acknowledgement by then, somebody telephones.
@@ -435,18 +456,19 @@ impl HandoverState {
     /// How far along it is; progress never goes back.
     const fn rank(&self) -> u8 {
         match self {
-            Self::Prepared { .. } => 0,
-            Self::Sent { .. } => 1,
-            Self::Acknowledged => 2,
-            Self::Dispatched { .. } => 3,
-            Self::Arrived => 4,
-            Self::Closed | Self::Refused { .. } | Self::Failed | Self::StoodDown { .. } => 5,
+            Self::Proposed => 0,
+            Self::Prepared { .. } => 1,
+            Self::Sent { .. } => 2,
+            Self::Acknowledged => 3,
+            Self::Dispatched { .. } => 4,
+            Self::Arrived => 5,
+            Self::Closed | Self::Refused { .. } | Self::Failed | Self::StoodDown { .. } => 6,
         }
     }
 
     /// Whether the centre may still come.
     pub const fn is_live(&self) -> bool {
-        self.rank() < 5
+        !matches!(self, Self::Proposed) && self.rank() < 6
     }
 }
 
@@ -770,6 +792,13 @@ pub enum Entry {
         /// By an operator, or by the policy.
         by: Option<UserId>,
     },
+    /// A centre is wanted, and a person has to say so.
+    CentreProposed {
+        /// The hand-over that it would be.
+        handover: HandoverId,
+        /// Which centre.
+        centre: Centre,
+    },
     /// A hand-over moved on.
     HandoverMoved {
         /// The hand-over.
@@ -997,6 +1026,7 @@ impl Incident {
     /// What only a person can do now.
     pub fn tasks(&self) -> Vec<Task> {
         let voice = self.handovers.iter().any(|handover| matches!(handover.voice, Voice::Due { .. }));
+        let is_proposed = self.handovers.iter().any(|handover| handover.state == HandoverState::Proposed);
         [
             (voice, Task::CallByVoice),
             (self.operator_decides, Task::OperatorDecides),
@@ -1005,6 +1035,7 @@ impl Incident {
             (self.class == Class::Service && self.category.is_none(), Task::CategoryUnknown),
             (self.returned, Task::Returned),
             (matches!(self.grid_officer, Voice::Due { .. }), Task::CallGridOfficer),
+            (is_proposed, Task::DecideCentre),
         ]
         .into_iter()
         .filter_map(|(stands, task)| (stands && self.is_open()).then_some(task))

@@ -189,6 +189,82 @@ fn an_unlisted_source_rings_and_nothing_more() {
 }
 
 #[test]
+fn where_nobody_proved_who_pressed_the_nearest_is_asked_and_a_person_decides_about_120() {
+    let world = World::new();
+    let mut incident = world.press();
+    incident.origin = Origin::Unproved;
+    let step = world.apply(&incident, Input::Wake);
+    let [proposed] = &step.next.handovers[..] else { panic!("{:?}", step.next.handovers) };
+    assert_eq!((proposed.centre, &proposed.state), (Centre::Ambulance, &HandoverState::Proposed));
+    assert_eq!(last_offer(&step.next).responder, WEI);
+    let called = |step: &Step| step.effects.iter().any(|effect| matches!(effect, Effect::CallCentre(_)));
+    assert!(!called(&step) && step.next.tasks().contains(&Task::DecideCentre));
+    assert!(step.entries.contains(&Entry::CentreProposed { handover: proposed.id, centre: Centre::Ambulance }));
+
+    let owned = world.apply(&step.next, claim(OPERATOR)).next;
+    assert!(owned.tasks().contains(&Task::DecideCentre), "a claim decides nothing");
+    let handed = world.apply(&owned, Input::HandOver { by: OPERATOR, centre: Centre::Ambulance });
+    assert_eq!(handed.effects, [Effect::CallCentre(proposed.id)]);
+    assert!(!handed.next.tasks().contains(&Task::DecideCentre) && handed.next.handovers.len() == 1);
+
+    let reason = String::from("she pressed by mistake");
+    let down = world.apply(&owned, Input::StandDown { by: OPERATOR, centre: Centre::Ambulance, reason });
+    assert_eq!(down.effects, [], "a centre that heard nothing is told nothing");
+    assert!(!down.next.tasks().contains(&Task::DecideCentre));
+    // What was decided holds until the next press.
+    let mut again = world.wake(&down.next);
+    assert_eq!(again.handovers.len(), 1);
+    again.presses += 1;
+    assert_eq!(world.wake(&again).handovers[1].state, HandoverState::Proposed);
+    let close = Input::Close { by: OPERATOR, outcome: Outcome::FalsePress, note: None };
+    assert!(!world.apply(&owned, close).next.is_open(), "nobody is on their way who would have to be stood down");
+}
+
+#[test]
+fn where_nobody_proved_who_pressed_the_ladder_rings_the_supervisors_instead_of_calling_120() {
+    let mut world = World::new();
+    world.policy.handover = HandoverPolicy::OperatorFirst;
+    let rung =
+        |seconds, act| ladder::Rung { after: SignedDuration::from_secs(seconds), act, when: ladder::When::Always };
+    let rungs = [
+        rung(0, ladder::Act::Operators),
+        rung(20, ladder::Act::Centres),
+        rung(30, ladder::Act::Police),
+        rung(300, ladder::Act::Everybody),
+    ];
+    world.policy.ladder = Some(Ladder::new(Class::Emergency, &rungs, SignedDuration::from_secs(60)).unwrap());
+    let mut incident = world.press();
+    incident.origin = Origin::Unproved;
+    let mut incident = world.wake(&incident);
+    assert!(incident.handovers.is_empty() && incident.ring.level() == Level::Operators);
+    world.later(20);
+    let step = world.apply(&incident, Input::Wake);
+    assert_eq!(step.next.ring.level(), Level::Supervisors);
+    assert!(step.entries.contains(&Entry::Rung { level: Level::Supervisors }), "{:?}", step.entries);
+    incident = step.next;
+    for _ in 0..20 {
+        world.later(60);
+        incident = world.wake(&incident);
+    }
+    let states: Vec<_> = incident.handovers.iter().map(|handover| (handover.centre, &handover.state)).collect();
+    let proposed = &HandoverState::Proposed;
+    assert_eq!(states, [(Centre::Ambulance, proposed), (Centre::Police, proposed)]);
+}
+
+#[test]
+fn what_was_proposed_is_called_once_a_press_proves_who_it_is() {
+    let world = World::new();
+    let mut incident = world.press();
+    incident.origin = Origin::Unproved;
+    let mut incident = world.wake(&incident);
+    let proposed = incident.handovers[0].id;
+    (incident.origin, incident.presses) = (incident.origin.or(Origin::Listed), 2);
+    let step = world.apply(&incident, Input::Wake);
+    assert!(step.effects.contains(&Effect::CallCentre(proposed)));
+    assert!(step.next.handovers.len() == 1 && step.next.handovers[0].state.is_live());
+}
+
+#[test]
 fn with_operator_first_nobody_claiming_means_supervisors_then_120() {
     let mut world = World::new();
     world.policy.handover = HandoverPolicy::OperatorFirst;

@@ -359,8 +359,8 @@ async fn news_and_orders_reach_the_connection_and_answers_find_what_they_answer(
     line.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_is_struck_from_the_directory_is_dismissed() {
+/// A watch that is known, and has just been struck from the directory.
+async fn struck() -> (Line, Watch) {
     let bus = super::bus::Bus::start();
     let listener = ListenerConfig::new(Dialect::Watch, SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let config = gateway::Config { listeners: vec![listener], ..super::config("g1", bus.addr) };
@@ -371,7 +371,24 @@ async fn whoever_is_struck_from_the_directory_is_dismissed() {
     let line = Line { bus, door, dispatcher, gateway, stop };
     let watch = Watch::known(&line).await;
     listed.apply(Update { from: Some(1), to: 2, removed: vec![WATCH.into()], ..Update::default() }).unwrap();
+    (line, watch)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_struck_from_the_directory_is_dismissed() {
+    let (line, watch) = struck().await;
     watch.is_dismissed().await;
+    line.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_struck_is_dismissed_also_when_they_say_something_before_that_is_noticed() {
+    let (line, mut watch) = struck().await;
+    watch.presses(1).await;
+    watch.is_dismissed().await;
+    let seen = line.dispatcher.until(|seen| !alerts(&seen.taken).is_empty()).await;
+    let serials: Vec<&str> = alerts(&seen.taken).iter().map(|report| report.serial.as_str()).collect();
+    assert_eq!(serials, ["watch:8800000015"], "heard, as a stranger's");
     line.end().await;
 }
 

@@ -299,7 +299,11 @@ fn wearer(dice: &mut Dice, quarter: usize) -> Wearer {
         reach: if dice.chance(80) { Reach::Addressed } else { Reach::Unaddressed },
     };
     Wearer {
-        origin: if dice.chance(98) { Origin::Listed } else { Origin::Unlisted },
+        origin: match dice.below(100) {
+            0..78 => Origin::Listed,
+            78..98 => Origin::Unproved,
+            _ => Origin::Unlisted,
+        },
         rules: quarter,
         is_located: dice.chance(97),
         distances: Vec::new(),

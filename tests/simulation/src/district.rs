@@ -274,7 +274,11 @@ fn wearer(dice: &mut Dice, index: usize, responders: usize) -> (Wearer, Rules) {
         service_wait_max: seconds(dice.pick(&[60, 120])),
         following: Policy::default().following,
     };
-    let origin = if dice.chance(85) { Origin::Listed } else { Origin::Unlisted };
+    let origin = match dice.below(100) {
+        0..80 => Origin::Listed,
+        80..92 => Origin::Unproved,
+        _ => Origin::Unlisted,
+    };
     let rules = Rules { policy, ladders: Class::ALL.iter().map(|class| (*class, ladder(dice, *class))).collect() };
     let wearer = Wearer {
         origin,

@@ -21,8 +21,9 @@ use uuid::Uuid;
 /// Something that does not hold of a story.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Property {
-    /// Of an unlisted source no centre and no responder hears unless a person says so; else a centre hears
-    /// only of emergencies, a responder of these and of daily help that is known.
+    /// Of an unlisted source no centre and no responder hears unless a person says so; of one that proves nothing no
+    /// centre does, and it is proposed; else a centre hears only of emergencies, a responder of these and of daily
+    /// help that is known.
     NothingByItself = 1,
     /// After a decision the next deadline lies ahead: the ticker never turns on the spot.
     Progress,
@@ -262,7 +263,7 @@ impl History {
         self.new_ladder_at = self.new_ladder_at.filter(|_| goes_on || rings_on);
         self.alone_since = is_alone.then(|| self.alone_since.filter(|_| goes_on).unwrap_or(facts.now));
         for (since, centre) in self.wanted_since.iter_mut().zip(CENTRES) {
-            let is_wanted = is_automatic(next)
+            let is_wanted = is_the_policys(next)
                 && next.is_open()
                 && next.owner().is_none()
                 && wants(next, centre)
@@ -388,11 +389,16 @@ pub(crate) fn is_automatic(incident: &Incident) -> bool {
     incident.class == Class::Emergency && incident.origin == Origin::Listed
 }
 
+/// Whether the policy may hand over, or at least propose it.
+fn is_the_policys(incident: &Incident) -> bool {
+    incident.class == Class::Emergency && incident.origin != Origin::Unlisted
+}
+
 /// Whether the policy has somebody to ask for without a person.
 pub(crate) fn asks_by_itself(incident: &Incident) -> bool {
     let is_known_order = incident.class == Class::Service && incident.category.is_some();
-    let is_emergency = is_automatic(incident) && CENTRES.iter().any(|centre| wants(incident, *centre));
-    incident.origin == Origin::Listed && (is_known_order || is_emergency)
+    let is_emergency = is_the_policys(incident) && CENTRES.iter().any(|centre| wants(incident, *centre));
+    incident.origin != Origin::Unlisted && (is_known_order || is_emergency)
 }
 
 /// Whom the policy asked in this step, in the order of the entries: nobody told it to.
@@ -422,12 +428,14 @@ fn has_ended(handover: &Handover) -> bool {
     matches!(handover.state, HandoverState::StoodDown { .. } | HandoverState::Closed)
 }
 
-/// Whether a centre has been called since the last press that came after it was last done.
+/// Whether a centre has been called since the last press that came after it was last done, or proposed where that is all
+/// that may be.
 fn is_on_it(ended_after: &BTreeMap<HandoverId, u32>, incident: &Incident, centre: Centre) -> bool {
     incident
         .handovers
         .iter()
         .filter(|handover| handover.centre == centre)
+        .filter(|handover| incident.origin != Origin::Listed || handover.state != HandoverState::Proposed)
         .any(|handover| ended_after.get(&handover.id).is_none_or(|answered| *answered >= incident.presses_answered))
 }
 
@@ -439,7 +447,10 @@ fn nothing_by_itself(decision: &Decision<'_>) -> Result<(), Broken> {
     for entry in &decision.step.entries {
         let may_be = match entry {
             Entry::HandedOver { by: None, centre, .. } => {
-                is_automatic(decision.before) && wants(&decision.step.next, *centre) || is_named(decision, *centre)
+                decision.before.origin == Origin::Listed && is_called_for(decision, *centre)
+            }
+            Entry::CentreProposed { centre, .. } => {
+                decision.before.origin == Origin::Unproved && is_called_for(decision, *centre)
             }
             Entry::Asked { by: None, .. } => is_automatic(decision.before) || asks_by_itself(&decision.step.next),
             _ => true,
@@ -449,17 +460,23 @@ fn nothing_by_itself(decision: &Decision<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Whether the ladder says by name that a centre is called in a case of somebody we know.
+/// Whether the alerts call for a centre, or the ladder.
+fn is_called_for(decision: &Decision<'_>, centre: Centre) -> bool {
+    let is_emergency = decision.before.class == Class::Emergency;
+    is_emergency && wants(&decision.step.next, centre) || is_named(decision, centre)
+}
+
+/// Whether the ladder says by name that a centre is called in a case of this class.
 fn is_named(decision: &Decision<'_>, centre: Centre) -> bool {
     let act = match centre {
         Centre::Ambulance => Act::Ambulance,
         Centre::Fire => Act::Fire,
         Centre::Police => Act::Police,
     };
-    let is_known = decision.before.origin == Origin::Listed && decision.before.class != Class::Service;
+    let is_fit = decision.before.class != Class::Service;
     let rung = decision.facts.policy.ladder(decision.before.class).rung(act);
     let was_so = |rung: Rung| holds(rung.when, decision.before) || holds(rung.when, &decision.step.next);
-    is_known && rung.is_some_and(was_so)
+    is_fit && rung.is_some_and(was_so)
 }
 
 fn progress(decision: &Decision<'_>) -> Result<(), Broken> {
@@ -478,7 +495,7 @@ fn at_once_is_at_once(history: &History, decision: &Decision<'_>) -> Result<(), 
     hold(is_asked, Property::AtOnceIsAtOnce, || "a press, and nobody is asked".into())?;
     for centre in CENTRES {
         let is_due =
-            decision.facts.policy.handover == HandoverPolicy::AtOnce && is_automatic(next) && wants(next, centre);
+            decision.facts.policy.handover == HandoverPolicy::AtOnce && is_the_policys(next) && wants(next, centre);
         let is_called = is_on_it(&history.ended_after, next, centre);
         hold(!is_due || is_called, Property::AtOnceIsAtOnce, || format!("a press, and {centre} is not called"))?;
     }
@@ -594,12 +611,17 @@ fn change_written(decision: &Decision<'_>) -> Result<(), Broken> {
         let was = before.handovers.iter().find(|was| was.id == handover.id);
         let voice_was = was.map_or(Voice::NotNeeded, |was| was.voice);
         written(
-            was.is_none(),
+            is_new(was, handover),
             handover,
             &|entry| matches!(entry, Entry::HandedOver { handover: id, centre, .. } if (*id, *centre) == (handover.id, handover.centre)),
         )?;
         written(
-            was.is_some_and(|was| was.state != handover.state),
+            was.is_none() && handover.state == HandoverState::Proposed,
+            handover,
+            &|entry| matches!(entry, Entry::CentreProposed { handover: id, centre } if (*id, *centre) == (handover.id, handover.centre)),
+        )?;
+        written(
+            was.is_some_and(|was| was.state != handover.state) && !is_new(was, handover),
             handover,
             &|entry| matches!(entry, Entry::HandoverMoved { handover: id, state, .. } if *id == handover.id && *state == handover.state),
         )?;
@@ -658,6 +680,12 @@ fn change_written(decision: &Decision<'_>) -> Result<(), Broken> {
     written(!step.effects.is_empty(), &"what was done", &|_| true)
 }
 
+/// Whether a centre is called that had not been, if it was proposed before or not.
+fn is_new(was: Option<&Handover>, handover: &Handover) -> bool {
+    let was_called = was.is_some_and(|was| was.state != HandoverState::Proposed);
+    !was_called && matches!(handover.state, HandoverState::Prepared { .. })
+}
+
 fn closed_stays_closed(decision: &Decision<'_>) -> Result<(), Broken> {
     let Decision { before, step, .. } = decision;
     if before.is_open() {
@@ -681,7 +709,7 @@ fn no_deaf_rung(history: &History, decision: &Decision<'_>) -> Result<(), Broken
         return Ok(());
     }
     for centre in CENTRES {
-        let is_due = is_automatic(next) && wants(next, centre);
+        let is_due = is_the_policys(next) && wants(next, centre);
         let is_called = is_on_it(&history.ended_after, next, centre);
         hold(!is_due || is_called, Property::NoDeafRung, || format!("nobody is there, and {centre} is not called"))?;
     }
@@ -717,7 +745,7 @@ fn is_climbed(history: &History, incident: &Incident, act: Act, when: When, prop
     }
     let is_called = |centre| {
         let was_handed_over = incident.handovers.iter().any(|handover| handover.centre == centre);
-        incident.origin != Origin::Listed || was_handed_over
+        incident.origin == Origin::Unlisted || was_handed_over
     };
     let is_so = match act {
         Act::Operators => incident.ring.level() != Level::Quiet,
@@ -728,7 +756,7 @@ fn is_climbed(history: &History, incident: &Incident, act: Act, when: When, prop
         Act::Police => is_called(Centre::Police),
         Act::Centres => CENTRES
             .iter()
-            .filter(|centre| is_automatic(incident) && wants(incident, **centre))
+            .filter(|centre| is_the_policys(incident) && wants(incident, **centre))
             .all(|centre| is_on_it(&history.ended_after, incident, *centre) || history.has_failed),
         Act::Responders | Act::Contacts => true,
     };
@@ -828,11 +856,14 @@ fn effects_match(decision: &Decision<'_>) -> Result<(), Broken> {
     }
     for handover in &step.next.handovers {
         match before.handovers.iter().find(|was| was.id == handover.id) {
-            None => expected.push(Effect::CallCentre(handover.id)),
+            was if is_new(was, handover) => expected.push(Effect::CallCentre(handover.id)),
             Some(was) if was.state != handover.state && matches!(handover.state, HandoverState::StoodDown { .. }) => {
-                expected.push(Effect::StandCentreDown(handover.id));
+                // Who was only proposed never heard of it.
+                if was.state != HandoverState::Proposed {
+                    expected.push(Effect::StandCentreDown(handover.id));
+                }
             }
-            Some(_) => {}
+            _ => {}
         }
     }
     for told in &step.next.told {
@@ -863,10 +894,14 @@ fn effects_match(decision: &Decision<'_>) -> Result<(), Broken> {
 }
 
 fn fresh_identity(history: &mut History, decision: &Decision<'_>) -> Result<(), Broken> {
-    let Decision { facts, step, .. } = decision;
+    let Decision { before, facts, step, .. } = decision;
     let made = step.entries.iter().filter_map(|entry| match entry {
         Entry::Asked { offer, .. } => Some(offer.0),
-        Entry::HandedOver { handover, .. } => Some(handover.0),
+        Entry::CentreProposed { handover, .. } => Some(handover.0),
+        // What was proposed has its identity from then.
+        Entry::HandedOver { handover, .. } => {
+            (!before.handovers.iter().any(|was| was.id == *handover)).then_some(handover.0)
+        }
         _ => None,
     });
     let mut count = 0;
@@ -950,7 +985,7 @@ fn contacts_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
     let Decision { before, input, facts, step } = decision;
     let next = &step.next;
     let broken = || format!("{:?}, next at {:?}", next.told, next.tell_next_at);
-    let are_told = next.class != Class::Service && next.origin == Origin::Listed && next.presses_answered > 0;
+    let are_told = next.class != Class::Service && next.origin != Origin::Unlisted && next.presses_answered > 0;
     if !are_told {
         let nobody = next.told.is_empty() && next.tell_next_at.is_none();
         return hold(nobody, Property::ContactsInOrder, broken);
@@ -1094,13 +1129,14 @@ fn everybody_has_a_reason(decision: &Decision<'_>) -> Result<(), Broken> {
 /// A message that failed is no further than one that was sent: the centre may have it all the same.
 const fn how_far(state: &HandoverState) -> u8 {
     match state {
-        HandoverState::Prepared { .. } => 0,
-        HandoverState::Sent { .. } => 1,
-        HandoverState::Failed => 2,
-        HandoverState::Acknowledged => 3,
-        HandoverState::Dispatched { .. } => 4,
-        HandoverState::Arrived => 5,
-        HandoverState::Closed | HandoverState::Refused { .. } | HandoverState::StoodDown { .. } => 6,
+        HandoverState::Proposed => 0,
+        HandoverState::Prepared { .. } => 1,
+        HandoverState::Sent { .. } => 2,
+        HandoverState::Failed => 3,
+        HandoverState::Acknowledged => 4,
+        HandoverState::Dispatched { .. } => 5,
+        HandoverState::Arrived => 6,
+        HandoverState::Closed | HandoverState::Refused { .. } | HandoverState::StoodDown { .. } => 7,
     }
 }
 

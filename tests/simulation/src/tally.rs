@@ -2,8 +2,8 @@
 
 use domain::id::ResponderId;
 use domain::incident::{
-    Centre, Class, Closure, Entry, Facts, Incident, Input, LostBy, Offer, OfferState, Origin, Outcome, Ring, Step,
-    ToldState,
+    Centre, Class, Closure, Entry, Facts, HandoverState, Incident, Input, LostBy, Offer, OfferState, Origin, Outcome,
+    Ring, Step, ToldState,
 };
 
 use crate::property;
@@ -89,6 +89,26 @@ impl World {
         }
         if before.origin == Origin::Unlisted {
             self.count("unlisted source");
+        }
+        for entry in &step.entries {
+            match entry {
+                Entry::CentreProposed { .. } => self.count("centre proposed"),
+                Entry::HandedOver { handover, by, .. } if before.handovers.iter().any(|was| was.id == *handover) => {
+                    self.count(if by.is_some() { "proposal confirmed" } else { "proposal proved" });
+                }
+                Entry::HandoverMoved { handover, .. }
+                    if before
+                        .handovers
+                        .iter()
+                        .any(|was| was.id == *handover && was.state == HandoverState::Proposed) =>
+                {
+                    self.count("proposal not needed");
+                }
+                _ => {}
+            }
+        }
+        if before.origin == Origin::Unproved && property::asked_by_itself(step).next().is_some() {
+            self.count("asked for a source that proves nothing");
         }
         if !before.is_open() {
             self.count("report after the end");

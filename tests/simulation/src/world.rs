@@ -335,6 +335,10 @@ impl World {
             held.incident.presses += 1;
             held.incident.kinds.extend(kind);
             held.incident.returned = false;
+            // Who wears a watch may press a pager, too.
+            if held.incident.origin == Origin::Unproved && self.dice.chance(20) {
+                held.incident.origin = held.incident.origin.or(Origin::Listed);
+            }
             held.history.unanswered_since.get_or_insert(self.now);
         }
         self.count("press");

@@ -8,13 +8,15 @@ use simulation::{Failure, Keep, Outcome, Size, play, play_all};
 const SEEDS: u64 = 6_000;
 
 /// What must have happened somewhere, or the simulation proves less than it says.
-const MUST_HAPPEN: [&str; 51] = [
+const MUST_HAPPEN: [&str; 56] = [
     "110 by the ladder",
     "119 by itself",
     "120 anew",
     "120 by the ladder",
+    "asked for a source that proves nothing",
     "capacity held by the database",
     "category said by an operator",
+    "centre proposed",
     "claim",
     "close",
     "close after a return",
@@ -45,6 +47,9 @@ const MUST_HAPPEN: [&str; 51] = [
     "outage",
     "owner gone",
     "press",
+    "proposal confirmed",
+    "proposal not needed",
+    "proposal proved",
     "refusal",
     "release",
     "report after the end",

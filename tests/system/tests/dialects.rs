@@ -6,7 +6,7 @@ use std::time::Duration;
 use firmware_sim::ground::Point;
 use firmware_sim::terminal::{Config, Event, Press, Terminal};
 use serde_json::{Value, json};
-use system::console::{Console, doubts, list, text};
+use system::console::{Console, doubts, has_task, list, text};
 use system::responder::Application;
 use system::scene::{Scene, sends_a_vehicle};
 use system::server::Setup;
@@ -129,19 +129,16 @@ async fn terminals_of_every_dialect_call_for_help_and_hear_in_their_own_words_th
         assert_eq!(text(&card["subject"]["name"]), home.wearer, "{card:#}");
         assert!(!doubts(&card).contains(&"unknown_terminal"), "{:?}", card["doubts"]);
 
-        // What proves nothing asks nobody by itself: an operator takes it and asks, and whoever is asked comes.
-        operator.act(&incident, "claim", json!({})).await;
-        if dialect != Dialect::Gt06 {
-            reads(terminal, "坐席已受理您的求助").await;
-        }
-        let candidates = operator.get(&format!("/incidents/{incident}/candidates")).await;
-        let nearest = &candidates["candidates"][0]["responder"];
-        operator.act(&incident, "ask", json!({ "responder": nearest })).await;
-        let asked = |card: &Value| card["offers"][0]["state"] == "asked";
-        let card = operator.card_when(&incident, "somebody is asked", SOON, asked).await;
-        let comes = Application::of(scene.ready(), text(&card["offers"][0]["name"]));
+        // It proves nothing, and the nearest is asked all the same; an ambulance is for a person to call.
+        let asked = |card: &Value| list(&card["offers"]).iter().any(|offer| offer["state"] == "asked");
+        let card = operator.card_when(&incident, "somebody is asked by itself", SOON, asked).await;
+        assert_eq!(card["handovers"][0]["state"], "proposed", "{:#}", card["handovers"]);
+        assert!(has_task(&card, "decide_centre"), "{:#}", card["tasks"]);
+        let asked = list(&card["offers"]).iter().find(|offer| offer["state"] == "asked").expect("somebody is asked");
+        let comes = Application::of(scene.ready(), text(&asked["name"]));
         let offer = comes.asked(SOON).await;
         comes.says(&offer, "accept", json!({ "minutes": 4 })).await;
+        operator.act(&incident, "claim", json!({})).await;
 
         // It is asked where it is, again and again, in the words that it has for that.
         let burst = over(&operator, &incident, "burst").await;
@@ -153,12 +150,20 @@ async fn terminals_of_every_dialect_call_for_help_and_hear_in_their_own_words_th
             _ => {
                 assert_eq!((&burst["state"], &located["state"]), (&json!("done"), &json!("done")));
                 reads(terminal, &format!("{}正在赶来，约4分钟", comes.who.name)).await;
+                reads(terminal, "坐席已受理您的求助").await;
             }
         }
-        // What proves nothing calls no ambulance by itself.
-        assert_eq!(operator.card(&incident).await["handovers"], json!([]));
+        assert!(scene.case_now(&incident).is_none(), "no ambulance came by itself");
+        if dialect == Dialect::Watch {
+            operator.act(&incident, "hand-over", json!({ "centre": "120" })).await;
+            assert_eq!(scene.case_of(&incident).await.incident.to_string(), incident);
+        } else {
+            let why = json!({ "centre": "120", "reason": "本人接听：误按" });
+            operator.act(&incident, "stand-down", why).await;
+        }
+        assert!(!has_task(&operator.card(&incident).await, "decide_centre"));
     }
-    assert!(scene.cases().cases.is_empty());
+    assert_eq!(scene.cases().cases.len(), 1, "one was called, by a person");
     let placed =
         "select count(distinct t.serial) from fix f join terminal t on t.id = f.terminal_id where t.serial = any($1)";
     let serials = WORN.map(|(_, serial, _)| serial.to_owned()).to_vec();

@@ -81,6 +81,14 @@ fn everybody_who_was_told_hears_that_it_is_over_and_nobody_is_told_after() {
 }
 
 #[test]
+fn the_contacts_of_whoever_did_not_prove_who_they_are_are_told_all_the_same() {
+    let world = with_contacts([Reach::Addressed; 2]);
+    let mut unproved = world.press();
+    unproved.origin = Origin::Unproved;
+    assert_eq!(told(&world.apply(&unproved, Input::Wake)), [(FIRST, ContactNews::Alert)]);
+}
+
+#[test]
 fn neither_an_unlisted_source_nor_daily_help_alarms_a_contact() {
     let world = with_contacts([Reach::Addressed; 2]);
     let mut unlisted = world.press();

@@ -174,6 +174,11 @@ impl Connection {
                 if !self.config.only_listed {
                     self.counted.identified();
                 }
+                // It was listed a moment ago. Once it is a stranger it has no seat by which it would be found and ended:
+                // what it says now is still heard, as a stranger's, and nothing after it.
+                if matches!(&self.who, Who::Listed { says, .. } if *says == identity) {
+                    self.handle.end.cancel();
+                }
                 self.who = Who::Stranger(identity);
                 return Ok(());
             }
