@@ -108,12 +108,10 @@ impl Chapter {
         self.at = seen.at;
         self.last[by] = seen.x;
         let heard = Heard { seen: *seen, voice, again };
-        let right = if self.stays_at_ease(dt, &heard) {
-            1.0
-        } else {
+        if !self.stays_at_ease(dt, &heard) {
             self.judge(dt, &heard, before, zones, ground);
-            if by == GNSS { 0.0 } else { self.mind.bears_out(seen) }
-        };
+        }
+        let right = if by == GNSS { 0.0 } else { self.mind.bears_out(seen) };
         self.proven[by] = again.map_or(right, |again| again.proven.max(right));
     }
 

@@ -9,7 +9,7 @@
 
 use jiff::Timestamp;
 
-use super::chapter::Chapter;
+use super::chapter::{Chapter, to_f32};
 use super::ground::Ground;
 use super::guess::{Guess, Story};
 use super::mind::{GUESSES_MAX, Mind};
@@ -31,6 +31,10 @@ const WITH_WINDOW: u8 = 1;
 const WITH_MIDDLE: u8 = 2;
 /// Enough for who is at home with two fences.
 const USUAL_BYTES: usize = 128;
+/// How likely somebody of whom nothing is known yet is at home.
+const AT_HOME: f32 = 0.9;
+/// Who is not at home may be anywhere in town, metres.
+const ANYWHERE_M: f32 = 5_000.0;
 /// Bytes of the sum at the end.
 const SUM_BYTES: usize = 4;
 
@@ -125,6 +129,15 @@ impl Wearer {
             let mark = Mark { standing: Standing::Confirmed, chance: 1.0, since: since.as_millisecond(), ..Mark::NEW };
             (wearer.now.marks[number], wearer.start.marks[number]) = (mark, mark);
             (wearer.said[number], wearer.is_calm) = (Standing::Confirmed, false);
+        }
+        if wearer.is_calm {
+            // Side by side: as one, they would be a doubt of a mile or two, and the first mast would carry them off.
+            let near = to_f32(within.0.clamp(30.0, 50_000.0) / 2.0);
+            let mind = Mind::recalled(&[
+                Guess::rests([0.0; 2], near, AT_HOME.ln()),
+                Guess::rests([0.0; 2], ANYWHERE_M, (1.0 - AT_HOME).ln()),
+            ]);
+            (wearer.now.mind, wearer.start.mind) = (mind.clone(), mind);
         }
         wearer
     }

@@ -135,6 +135,22 @@ fn who_was_away_before_is_not_missed_again_and_comes_back_once() {
 }
 
 #[test]
+fn a_mast_carries_nobody_off_of_whom_nothing_is_known_yet() {
+    let safe = || zones()[..1].to_vec();
+    let mut wearer = Wearer::resume(home(), WITHIN, safe(), |_| None);
+    for step in 0..10 {
+        let mast = spot(home(), f64::from(step % 7), 1_400.0);
+        let fix = Fix { source: Source::Cell, accuracy: None, ..fix(mast, i64::from(step) * 60) };
+        assert!(!steps(&wearer.watch(&fix)).contains(&Step::Left), "fix {step}");
+    }
+    // Who really is elsewhere is found all the same.
+    let mut elsewhere = Wearer::resume(home(), WITHIN, safe(), |_| None);
+    let fixes = (0..20).map(|step| fix(spot(home(), f64::from(step % 4), 1_400.0), i64::from(step) * 60));
+    let said: Vec<Step> = fixes.flat_map(|fix| steps(&elsewhere.watch(&fix))).collect();
+    assert_eq!(said.last(), Some(&Step::Left));
+}
+
+#[test]
 fn any_of_several_places_will_do_and_a_river_counts_by_itself() {
     let fixes = told(&mut Random::new(3), home(), 0..28_000, 60.0, wanders);
     let mut wearer = fresh();
