@@ -27,7 +27,7 @@ const PAUSE_DAYS_MAX: i64 = 366;
 
 /// What is expected of a resident by the calendar
 #[utoipa::path(
-    get, path = "/api/v1/residents/{id}/fence-rules", tag = "fences",
+    get, path = "/api/v1/residents/{id}/fence-rules", tag = "fence_rules",
     responses((status = 200, body = RulesView)),
     security(("session" = ["see"])),
 )]
@@ -61,7 +61,7 @@ pub(super) struct Draft {
 ///
 /// A fence that has rules is judged by them, and no longer always. Rules that cannot be kept together are refused.
 #[utoipa::path(
-    put, path = "/api/v1/residents/{id}/fence-rules", tag = "fences",
+    put, path = "/api/v1/residents/{id}/fence-rules", tag = "fence_rules",
     request_body = Draft,
     responses((status = 200, body = RulesView), Conflict, Unprocessable),
     security(("session" = ["administer"])),
@@ -127,7 +127,7 @@ pub(super) struct PauseDraft {
 
 /// Expects nothing of a resident for a time: a stay in hospital, a holiday
 #[utoipa::path(
-    post, path = "/api/v1/residents/{id}/fence-pauses", tag = "fences",
+    post, path = "/api/v1/residents/{id}/fence-pauses", tag = "fence_rules",
     request_body = PauseDraft,
     responses((status = 201, body = RulesView), Unprocessable),
     security(("session" = ["administer"])),
@@ -164,7 +164,7 @@ pub(super) async fn pause(
 
 /// Takes a pause back
 #[utoipa::path(
-    delete, path = "/api/v1/fence-pauses/{id}", tag = "fences",
+    delete, path = "/api/v1/fence-pauses/{id}", tag = "fence_rules",
     responses((status = 200, body = RulesView)),
     security(("session" = ["administer"])),
 )]
