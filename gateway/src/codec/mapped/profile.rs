@@ -216,7 +216,7 @@ impl Profiles {
 
     /// Reads the texts of several settings files as one.
     pub fn from_tomls<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Self, ProfileError> {
-        texts.into_iter().try_fold(Self::default(), |profiles, text| profiles.and(text))
+        texts.into_iter().try_fold(Self::default(), Self::and)
     }
 
     /// These and those of a settings file's text. One that is called as one that is shipped takes its place.
