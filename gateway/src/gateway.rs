@@ -1,47 +1,42 @@
 //! The running gateway: its settings, its tasks, and how they end.
 
 mod listening;
+mod ways;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 use uuid::Uuid;
-use wire::bus::{self, Alive, Downlink, Uplink};
+use wire::bus::{self, Downlink};
 use wire::command::{Carried, Order};
 use wire::directory::{Dialect, Directory, Lookup};
 use wire::internal::Key;
 use wire::notice::Notice;
-use wire::topics::Lane;
 
-use crate::alerts::{self, Alerts};
+use crate::Dispatcher;
+use crate::alerts::Alerts;
 use crate::codec::mapped::Profiles;
 use crate::codec::{Ordered, Outgoing};
 use crate::counters::Counters;
 use crate::handover::{self, Backoff, Handover, Shard};
 use crate::ledger::Ledger;
-use crate::line::{self, FarEnd, Line};
 use crate::listeners::{ListenerConfig, ListensAt, Said};
 use crate::outside::{self, Outside};
 use crate::reports::Reader;
 use crate::speech::Speech;
 use crate::telemetry::{self, Telemetry};
-use crate::voices::{BusNumber, Voices};
-use crate::{Dispatcher, presence};
-use listening::{Inside, Reached};
+use crate::voices::Voices;
+use listening::Reached;
 
 /// Answers between the shards and the bus.
 const ANSWERS_MAX: usize = 4096;
 /// Messages between a broker outside and what takes them in.
 const OUTSIDE_MAX: usize = 1024;
-/// How long the last receipts may take to leave when the gateway stops.
-const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a gateway needs to know, and its limits. Begin with [`Config::new`].
 #[derive(Debug, Clone)]
@@ -222,7 +217,7 @@ pub async fn start(
     let room = Arc::new(Semaphore::new(config.alerts_waiting_max));
     // One for each bus, one for the broker outside, and the last for the listeners.
     let (answers, mut answer_queues): (Vec<_>, Vec<_>) =
-        (0..config.buses.len() + usize::from(config.outside.is_some()) + 1).map(|_| mpsc::channel(ANSWERS_MAX)).unzip();
+        (0..=config.buses.len() + usize::from(config.outside.is_some())).map(|_| mpsc::channel(ANSWERS_MAX)).unzip();
     let (listeners_number, listener_answers) = (answers.len() - 1, answer_queues.pop());
     let (shards, shard_queues): (Vec<_>, Vec<_>) = (0..config.shards).map(|_| mpsc::unbounded_channel()).unzip();
     let (apart, apart_queue) = mpsc::unbounded_channel();
@@ -257,77 +252,50 @@ pub async fn start(
         tasks.add("telemetry", Arc::clone(&telemetry).hand_over(lot, handover.clone(), telemetry_limits, end()));
     }
 
-    let (mut voices, mut buses) = (Vec::new(), Vec::new());
-    let mut answer_queues = answer_queues.into_iter();
-    for ((number, &address), answers) in config.buses.iter().enumerate().zip(answer_queues.by_ref()) {
-        let far_end = FarEnd { gateway: &config.id, bus: address, key: &config.bus_key };
-        let open = |name, topic| line::open(name, far_end, topic, Arc::clone(&counters));
-        let (voice, voice_driver, _) = open("voice", None);
-        let (alert_line, alert_driver, alert_messages) = open("alerts", Some(bus::up(&config.id, Lane::Alert)));
-        let (telemetry_line, telemetry_driver, telemetry_messages) =
-            open("telemetry", Some(bus::up(&config.id, Lane::Telemetry)));
-        let (presence_line, presence_driver, presence_messages) = open("presence", Some(bus::presence(&config.id)));
-        // The voice ends last: it still carries the receipts of the calls under way.
-        let silenced = CancellationToken::new();
-        tasks.add("voice", voice_driver.run(silenced.clone()));
-        tasks.add("answers", say_last_words(voice.clone(), answers, Arc::clone(&counters), silenced));
-        tasks.add("alert line", alert_driver.run(end()));
-        tasks.add("telemetry line", telemetry_driver.run(end()));
-        tasks.add("presence line", presence_driver.run(end()));
-        let sorting = (number, reader.clone(), Arc::clone(&alerts));
-        tasks.add("telemetry intake", Arc::clone(&telemetry).take_in(telemetry_messages, sorting, end()));
-        tasks.add("presence", presence::pass_on(handover.clone(), presence_messages, telemetry_tries, end()));
-        let taking = take_in_alerts((number, Arc::clone(&alerts)), alert_messages, Arc::clone(&counters), end());
-        tasks.add("alert intake", taking);
-        let signs = (alert_line.up(), Arc::clone(&room));
-        let saying = (config.id.clone(), config.alive_every);
-        tasks.add("sign of life", say_alive(voice.clone(), saying, signs, end()));
-        let lines = vec![voice.up(), alert_line.up(), telemetry_line.up(), presence_line.up()];
-        buses.push(BusState { address: address.to_string(), lines });
-        voices.push(voice);
-    }
-    let mut voice_outside = None;
-    if let (Some(outside), Some(answers)) = (&config.outside, answer_queues.next()) {
-        let number = config.buses.len();
-        let (alerts_in, alert_messages) = mpsc::channel(OUTSIDE_MAX);
-        let (telemetry_in, telemetry_messages) = mpsc::channel(OUTSIDE_MAX);
-        let owed = outside::Owed::default();
-        let ears = outside::Ears {
-            directory: Arc::clone(&directory),
-            alerts: alerts_in,
-            telemetry: telemetry_in,
-            owed: owed.clone(),
-        };
-        let who = (config.id.as_str(), &**config.profiles.mappings());
-        let lines = outside::open(outside, who, &config.bus_key, ears, &counters);
-        tasks.add("outside voice", lines.speaking.run(end()));
-        tasks.add("outside alerts", lines.alerts.run(end()));
-        tasks.add("outside telemetry", lines.telemetry.run(end()));
-        tasks.add("outside answers", outside::answer(lines.voice.clone(), owed, answers, Arc::clone(&counters)));
-        let taking = take_in_alerts((number, Arc::clone(&alerts)), alert_messages, Arc::clone(&counters), end());
-        tasks.add("outside alert intake", taking);
-        let sorting = (number, reader, Arc::clone(&alerts));
-        tasks.add("outside telemetry intake", Arc::clone(&telemetry).take_in(telemetry_messages, sorting, end()));
-        let address = format!("{}:{}", outside.host, outside.port);
-        buses.push(BusState { address, lines: lines.up.into() });
-        voice_outside = Some(lines.voice);
-    }
-
     let inside = Inside {
         alerts,
         telemetry,
+        reader,
         directory: Arc::clone(&directory),
-        counters: Arc::clone(&counters),
+        room,
         handover,
         tries: telemetry_tries,
+        counters: Arc::clone(&counters),
     };
+    let mut answer_queues = answer_queues.into_iter();
+    let (mut voices, mut buses) = (Vec::new(), Vec::new());
+    for (bus, answers) in (0..config.buses.len()).zip(answer_queues.by_ref()) {
+        let (voice, state) = ways::open_bus(&config, &inside, (bus, answers), &mut tasks);
+        voices.push(voice);
+        buses.push(state);
+    }
+    let mut voice_outside = None;
+    if let (Some(outside), Some(answers)) = (&config.outside, answer_queues.next()) {
+        let (voice, state) = ways::open_outside((&config, outside), &inside, answers, &mut tasks);
+        voice_outside = Some(voice);
+        buses.push(state);
+    }
     let answered = (listeners_number, listener_answers);
-    let (reached, listens_at) = listening::open(config.listeners, inside, answered, &mut tasks).await?;
+    let (reached, listens_at) = listening::open(config.listeners, &inside, answered, &mut tasks).await?;
 
     let (voices, speech) = (Voices::new(voices), Speech::new(Arc::clone(&directory), config.profiles));
     let counted = Arc::clone(&counters);
     let notifier = Notifier { voices, outside: voice_outside, reached, directory, speech, counters: counted };
     Ok(Gateway { notifier, buses, listens_at, tasks: tasks.set, stop, ending, counters })
+}
+
+/// What stands behind every way in.
+struct Inside {
+    alerts: Arc<Alerts>,
+    telemetry: Arc<Telemetry>,
+    reader: Reader,
+    directory: Arc<Directory>,
+    /// For alerts in memory.
+    room: Arc<Semaphore>,
+    handover: Handover,
+    /// How often presence is tried.
+    tries: u32,
+    counters: Arc<Counters>,
 }
 
 struct Tasks {
@@ -459,59 +427,4 @@ impl Notifier {
         let said = self.voices.say(bus::DOWN, &bus::encode(&downlink)).await.is_ok();
         if said || said_outside || is_left { Ok(()) } else { Err(GatewayError::BusAway) }
     }
-}
-
-async fn take_in_alerts(
-    (bus, alerts): (BusNumber, Arc<Alerts>),
-    mut messages: mpsc::Receiver<Bytes>,
-    counters: Arc<Counters>,
-    stop: CancellationToken,
-) {
-    while let Some(message) = tokio::select! { () = stop.cancelled() => None, message = messages.recv() => message } {
-        match bus::decode::<Uplink<'_>>(&message) {
-            Ok(uplink) => tokio::select! {
-                () = stop.cancelled() => return,
-                () = alerts.admit(uplink, bus) => {}
-            },
-            Err(error) => {
-                counters.bus_garbled.one();
-                warn!(%error, "a message on the alert lane is not an uplink");
-            }
-        }
-    }
-}
-
-/// Says each while that we are here, while alerts can reach us and there is room for them: a gateway
-/// that cannot take an alert must not be sent one.
-async fn say_alive(
-    voice: Line,
-    (gateway, every): (String, Duration),
-    (mut listening, room): (watch::Receiver<bool>, Arc<Semaphore>),
-    stop: CancellationToken,
-) {
-    let alive = bus::encode(&Alive { gateway });
-    let mut speaking = voice.up();
-    loop {
-        if *listening.borrow_and_update() && *speaking.borrow_and_update() && room.available_permits() > 0 {
-            // When the bus goes away, doors hear it by our silence.
-            let _ = voice.publish(bus::GATEWAYS, alive.clone()).await;
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(every) => {}
-            Ok(()) = listening.changed() => {}
-            Ok(()) = speaking.changed() => {}
-        }
-    }
-}
-
-async fn say_last_words(
-    voice: Line,
-    answers: mpsc::Receiver<crate::ledger::Answer>,
-    counters: Arc<Counters>,
-    silenced: CancellationToken,
-) {
-    alerts::send_answers(voice.clone(), answers, counters).await;
-    let _ = tokio::time::timeout(CLOSE_WITHIN, voice.close()).await;
-    silenced.cancel();
 }
