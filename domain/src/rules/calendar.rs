@@ -60,8 +60,7 @@ impl Calendar {
             day = day.yesterday().unwrap_or(day);
         }
         let mut spans: Vec<Span> = Vec::new();
-        loop {
-            let Some(span) = span(zone, day, asks.hours) else { break };
+        while let Some(span) = span(zone, day, asks.hours) {
             if span.from >= before {
                 break;
             }

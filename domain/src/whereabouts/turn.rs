@@ -68,7 +68,7 @@ impl std::fmt::Display for Turn {
             self.beyond.0.abs(),
             side(self.beyond.0),
             100.0 * if self.is_breach() { self.chance } else { 1.0 - self.chance },
-            if self.is_breach() != self.kind.is_kept_off() { "outside" } else { "inside" },
+            if self.is_breach() ^ self.kind.is_kept_off() { "outside" } else { "inside" },
         )?;
         if self.is_breach() {
             write!(f, ", since {}", self.since.strftime("%H:%M:%S"))?;

@@ -53,20 +53,19 @@ pub(super) async fn receive(desk: Desk, socket: Arc<UdpSocket>, stop: Cancellati
             continue;
         }
         let inbox = inboxes.get(&peer).filter(|inbox| !inbox.is_closed());
-        let inbox = match inbox {
-            Some(inbox) => inbox.clone(),
-            None => {
-                let Some(counted) = desk.let_in(peer.ip()) else { continue };
-                let (inbox, inbox_end) = mpsc::channel(WAITING_MAX);
-                let own = Socket::Udp { socket: Arc::clone(&socket), peer, inbox: inbox_end };
-                let Some(connection) = desk.connection((own, peer), counted, &stop) else { continue };
-                connections.spawn(async move {
-                    connection.run().await;
-                    peer
-                });
-                inboxes.insert(peer, inbox.clone());
-                inbox
-            }
+        let inbox = if let Some(inbox) = inbox {
+            inbox.clone()
+        } else {
+            let Some(counted) = desk.let_in(peer.ip()) else { continue };
+            let (inbox, inbox_end) = mpsc::channel(WAITING_MAX);
+            let own = Socket::Udp { socket: Arc::clone(&socket), peer, inbox: inbox_end };
+            let Some(connection) = desk.connection((own, peer), counted, &stop) else { continue };
+            connections.spawn(async move {
+                connection.run().await;
+                peer
+            });
+            inboxes.insert(peer, inbox.clone());
+            inbox
         };
         if inbox.try_send(datagram.to_vec()).is_err() {
             desk.shared.intake.counters.datagrams_dropped.one();

@@ -102,7 +102,7 @@ fn what_was_put_right_is_told_with_its_place_and_the_rest_stays_to_the_last_digi
     let (rings, mends) = mended(std::slice::from_ref(&drawn)).unwrap();
     let told: Vec<Mended> = mends.iter().map(|mend| mend.what).collect();
     assert_eq!(told, [Mended::Doubled, Mended::Uncurled]);
-    assert_eq!(mends[0].at.distance(b).0.round(), 0.0);
+    assert!(mends[0].at.distance(b).0 < 0.5, "{mends:?}");
     assert!(mends[1].at.distance(c).0 < 12.0, "{mends:?}");
     assert_eq!((rings[0][0], rings[0][1], rings[0].last()), (a, b, Some(&a)));
     assert!(Area::polygon(&rings).is_ok());
