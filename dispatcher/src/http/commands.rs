@@ -442,7 +442,7 @@ impl Asking {
         let Self { by, what, incident, why } = self;
         let why = why.map(Words::into_inner);
         let now = facts::now(tx).await?;
-        let word = command.word();
+        let told = command.word();
         let wanted = Wanted {
             terminal: worn.terminal,
             resident: worn.resident,
@@ -454,7 +454,7 @@ impl Asking {
         let id = commands::ask(tx, wanted, now).await?.ok_or(Refusal::TooMany)?;
         audit::told_terminal(tx, (by, what), (incident, worn.resident), (id, why.as_deref())).await?;
         if let Some(incident) = incident {
-            let data = json!({ "command": id, "do": word, "why": why });
+            let data = json!({ "command": id, "do": told, "why": why });
             timeline::append(tx, incident, now, &[Line { what, who: Some(by.0), data }]).await?;
         }
         Ok(id)

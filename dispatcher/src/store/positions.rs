@@ -281,8 +281,8 @@ pub async fn at_home(
 
 /// The place of the first of these cells that the table knows: the one that serves the terminal, if it does.
 pub async fn tower(conn: &mut PgConnection, heard: &[Cell]) -> Result<Option<Resolved>, StoreError> {
-    let mccs: Vec<i32> = heard.iter().map(|cell| i32::from(cell.mcc)).collect();
-    let mncs: Vec<i32> = heard.iter().map(|cell| i32::from(cell.mnc)).collect();
+    let countries: Vec<i32> = heard.iter().map(|cell| i32::from(cell.mcc)).collect();
+    let networks: Vec<i32> = heard.iter().map(|cell| i32::from(cell.mnc)).collect();
     let lacs: Vec<i64> = heard.iter().map(|cell| i64::from(cell.lac)).collect();
     // Identities of cells have 36 bits at most.
     let cids: Vec<i64> = heard.iter().map(|cell| i64::try_from(cell.cid).unwrap_or(-1)).collect();
@@ -292,8 +292,8 @@ pub async fn tower(conn: &mut PgConnection, heard: &[Cell]) -> Result<Option<Res
             with ordinality as h (mcc, mnc, lac, cid, nth)
          join cell_tower t on (t.mcc, t.mnc, t.lac, t.cid) = (h.mcc, h.mnc, h.lac, h.cid)
          order by h.nth limit 1",
-        &mccs,
-        &mncs,
+        &countries,
+        &networks,
         &lacs,
         &cids,
     )

@@ -857,11 +857,13 @@ fn effects_match(decision: &Decision<'_>) -> Result<(), Broken> {
     for handover in &step.next.handovers {
         match before.handovers.iter().find(|was| was.id == handover.id) {
             was if is_new(was, handover) => expected.push(Effect::CallCentre(handover.id)),
-            Some(was) if was.state != handover.state && matches!(handover.state, HandoverState::StoodDown { .. }) => {
-                // Who was only proposed never heard of it.
-                if was.state != HandoverState::Proposed {
-                    expected.push(Effect::StandCentreDown(handover.id));
-                }
+            // Who was only proposed never heard of it.
+            Some(was)
+                if was.state != handover.state
+                    && was.state != HandoverState::Proposed
+                    && matches!(handover.state, HandoverState::StoodDown { .. }) =>
+            {
+                expected.push(Effect::StandCentreDown(handover.id));
             }
             _ => {}
         }

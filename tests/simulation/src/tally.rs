@@ -10,6 +10,7 @@ use crate::property;
 use crate::world::World;
 
 impl World {
+    #[expect(clippy::too_many_lines, reason = "a list of what is counted")]
     pub(crate) fn tally_up(&mut self, before: &Incident, facts: &Facts, input: &Input, step: &Step) {
         let next = &step.next;
         if let (Input::Accept { offer, .. }, true) = (input, !step.effects.is_empty()) {
