@@ -82,7 +82,7 @@ impl Watch {
     }
 
     /// The server hangs up without another word.
-    async fn is_dismissed(mut self) {
+    async fn hears_no_more(mut self) {
         let mut heard = Vec::new();
         let reading = tokio::time::timeout(PATIENCE, self.socket.read_to_end(&mut heard)).await;
         // Being cut off is being dismissed, too.
@@ -157,10 +157,10 @@ async fn a_frame_that_comes_in_pieces_and_one_that_comes_with_another_are_both_r
     let line = listening(Mood::Well, |_| {}).await;
     let mut watch = Watch::connect(&line).await;
     let both = [watch.frame(&sos(1)), watch.frame("LK")].concat();
-    let (head, tail) = both.split_at(33);
-    watch.writes(head).await;
+    let (begin, rest) = both.split_at(33);
+    watch.writes(begin).await;
     counts(&line, "connections", 1).await;
-    watch.writes(tail).await;
+    watch.writes(rest).await;
     let heard = watch.hears_frames(2).await;
     assert!(heard.contains("*LK]") && heard.contains("*AL]"), "{heard}");
     line.end().await;
@@ -171,7 +171,7 @@ async fn without_a_receipt_nothing_is_answered_and_the_terminal_is_sent_away_to_
     let line = listening(Mood::Away, |listener| listener.receipt_within = Duration::from_secs(1)).await;
     let mut watch = Watch::known(&line).await;
     watch.presses(1).await;
-    watch.is_dismissed().await;
+    watch.hears_no_more().await;
     counts(&line, "connections_no_receipt", 1).await;
     // What it had said is not lost for that, and what it repeats is answered.
     line.dispatcher.set(Mood::Well);
@@ -212,7 +212,7 @@ async fn the_newest_connection_of_a_terminal_wins() {
     let line = listening(Mood::Well, |_| {}).await;
     let old = Watch::known(&line).await;
     let mut new = Watch::known(&line).await;
-    old.is_dismissed().await;
+    old.hears_no_more().await;
     counts(&line, "connections_replaced", 1).await;
     new.presses(1).await;
     new.hears("AL").await;
@@ -260,7 +260,7 @@ async fn a_terminal_of_another_dialect_is_a_stranger_here() {
 async fn there_are_so_many_connections_and_no_more() {
     let line = listening(Mood::Well, |listener| listener.connections_max = 1).await;
     let mut first = Watch::known(&line).await;
-    Watch::connect(&line).await.is_dismissed().await;
+    Watch::connect(&line).await.hears_no_more().await;
     counts(&line, "connections_refused_full", 1).await;
     first.presses(1).await;
     first.hears("AL").await;
@@ -281,11 +281,11 @@ async fn those_who_do_not_say_who_they_are_take_no_place_of_those_who_do() {
     let mut known = Watch::known(&line).await;
     let mut silent = Watch::connect(&line).await;
     counts(&line, "connections_unidentified", 1).await;
-    Watch::connect(&line).await.is_dismissed().await;
+    Watch::connect(&line).await.hears_no_more().await;
     counts(&line, "connections_refused_unidentified", 1).await;
     // A byte now and then is no frame.
     silent.writes(b"[3G*88").await;
-    silent.is_dismissed().await;
+    silent.hears_no_more().await;
     counts(&line, "connections_never_identified", 1).await;
     known.presses(1).await;
     known.hears("AL").await;
@@ -296,7 +296,7 @@ async fn those_who_do_not_say_who_they_are_take_no_place_of_those_who_do() {
 async fn an_address_that_comes_too_often_is_turned_away() {
     let line = listening(Mood::Well, |listener| listener.address_rate = Rate::new(1, 1)).await;
     let _first = Watch::connect(&line).await;
-    Watch::connect(&line).await.is_dismissed().await;
+    Watch::connect(&line).await.hears_no_more().await;
     counts(&line, "connections_refused_address", 1).await;
     line.end().await;
 }
@@ -306,7 +306,7 @@ async fn who_says_nothing_or_never_ends_a_frame_is_dismissed() {
     let line = listening(Mood::Well, |listener| listener.idle = Duration::from_secs(1)).await;
     let mut slow = Watch::known(&line).await;
     slow.writes(b"[3G*8800000015*00").await;
-    slow.is_dismissed().await;
+    slow.hears_no_more().await;
     counts(&line, "connections_idle", 1).await;
     line.end().await;
 }
@@ -318,7 +318,7 @@ async fn a_frame_that_is_longer_than_it_may_be_ends_the_connection_and_is_kept()
     watch.writes(b"[3G*8800000015*FFFF*TK,").await;
     // The rest may find the door closed.
     let _ = watch.socket.write_all(&[b'x'; 300]).await;
-    watch.is_dismissed().await;
+    watch.hears_no_more().await;
     counts(&line, "connections_oversized", 1).await;
     let kept = |report: &Report| matches!(report.event, Some(Event::Unreadable { .. })) && report.serial == WATCH;
     line.dispatcher.until(|seen| seen.taken.iter().any(kept)).await;
@@ -377,7 +377,7 @@ async fn struck() -> (Line, Watch) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_struck_from_the_directory_is_dismissed() {
     let (line, watch) = struck().await;
-    watch.is_dismissed().await;
+    watch.hears_no_more().await;
     line.end().await;
 }
 
@@ -385,7 +385,7 @@ async fn whoever_is_struck_from_the_directory_is_dismissed() {
 async fn whoever_is_struck_is_dismissed_also_when_they_say_something_before_that_is_noticed() {
     let (line, mut watch) = struck().await;
     watch.presses(1).await;
-    watch.is_dismissed().await;
+    watch.hears_no_more().await;
     let seen = line.dispatcher.until(|seen| !alerts(&seen.taken).is_empty()).await;
     let serials: Vec<&str> = alerts(&seen.taken).iter().map(|report| report.serial.as_str()).collect();
     assert_eq!(serials, ["watch:8800000015"], "heard, as a stranger's");
@@ -404,7 +404,7 @@ async fn a_gateway_that_stops_says_what_has_become_durable_and_takes_nobody_in()
     line.stop.cancel();
     dispatcher.set(Mood::Well);
     watch.hears("AL").await;
-    watch.is_dismissed().await;
+    watch.hears_no_more().await;
     line.end().await;
     assert!(TcpStream::connect(address).await.is_err());
 }

@@ -63,10 +63,10 @@ async fn a_pendants_press_is_acknowledged_when_it_is_durable() {
     eventually(|| line.count("alerts_taken") == 1).await;
     // Its battery is acknowledged meanwhile.
     socket.write_all(&pendant(8, &[2, 0x14, 80])).await.unwrap();
-    let mut heard = [0; 11];
+    let mut frame = [0; 11];
     let mut hears = async |seq: u16| {
-        tokio::time::timeout(PATIENCE, socket.read_exact(&mut heard)).await.expect("it hears nothing").unwrap();
-        assert_eq!((heard[0], u16::from_le_bytes([heard[6], heard[7]]), &heard[8..]), (0xab, seq, &[0x7f, 1, 0][..]));
+        tokio::time::timeout(PATIENCE, socket.read_exact(&mut frame)).await.expect("it hears nothing").unwrap();
+        assert_eq!((frame[0], u16::from_le_bytes([frame[6], frame[7]]), &frame[8..]), (0xab, seq, &[0x7f, 1, 0][..]));
     };
     hears(8).await;
     line.dispatcher.set(Mood::Well);

@@ -64,8 +64,8 @@ async fn asks(line: &Line, request: &str) -> (u16, String) {
     let mut heard = String::new();
     let reading = tokio::time::timeout(Duration::from_mins(2), socket.read_to_string(&mut heard)).await;
     reading.expect("it is not answered").unwrap();
-    let (head, body) = heard.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    let (start, body) = heard.split_once("\r\n\r\n").unwrap();
+    (start.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

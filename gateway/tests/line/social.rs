@@ -216,10 +216,10 @@ async fn over_tcp_the_answer_comes_on_the_same_connection_once() {
     let line = listening(Mood::Well, Transport::Tcp, AnswerMode::Separate, |_| {}).await;
     let mut unit = TcpStream::connect(address(&line)).await.unwrap();
     let asked = message(UNIT, "t1", &alarm("k1"));
-    let (head, tail) = asked.as_bytes().split_at(200);
-    unit.write_all(head).await.unwrap();
+    let (begin, rest) = asked.as_bytes().split_at(200);
+    unit.write_all(begin).await.unwrap();
     eventually(|| line.count("connections") == 1).await;
-    unit.write_all(tail).await.unwrap();
+    unit.write_all(rest).await.unwrap();
     let mut heard = Vec::new();
     while !heard.ends_with(b"</mrs>") {
         let reading = tokio::time::timeout(PATIENCE, unit.read_buf(&mut heard)).await;
@@ -325,7 +325,7 @@ impl Sipp {
     }
 
     /// It has heard what it wanted.
-    async fn is_content(self) {
+    async fn ends_well(self) {
         let output = tokio::time::timeout(PATIENCE, self.child.wait_with_output()).await;
         let output = output.expect("sipp does not end").unwrap();
         assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
@@ -346,7 +346,7 @@ async fn somebody_elses_client_hears_what_it_expects_over_udp_and_tcp() {
     for transport in [Transport::Udp, Transport::Tcp] {
         let line = listening(Mood::Well, transport, AnswerMode::InBody, |_| {}).await;
         for says in &said {
-            Sipp::start(&line, transport, AnswerMode::InBody, says).is_content().await;
+            Sipp::start(&line, transport, AnswerMode::InBody, says).ends_well().await;
         }
         let seen = line.dispatcher.until(|seen| alerts(&seen.taken).len() == 2).await;
         let events: Vec<_> = alerts(&seen.taken).iter().map(|report| report.event.clone().unwrap()).collect();
@@ -377,7 +377,7 @@ async fn somebody_elses_client_that_repeats_itself_has_called_once() {
     let sipp = Sipp::start(&line, Transport::Udp, AnswerMode::InBody, &says);
     eventually(|| line.count("requests_repeated") >= 2).await;
     line.dispatcher.set(Mood::Well);
-    sipp.is_content().await;
+    sipp.ends_well().await;
     assert_eq!(alerts(&line.dispatcher.taken()).len(), 1);
     assert_eq!(line.count("alerts_taken"), 1);
     line.end().await;
