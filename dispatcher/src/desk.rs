@@ -1,5 +1,6 @@
 //! The shell around the decision: plan, lock, facts, decide, write, commit.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
@@ -196,11 +197,12 @@ impl Desk {
         let (mut first, mut left) = (HashMap::new(), Vec::new());
         let mut ids: Vec<Uuid> = Vec::new();
         for (id, input) in inputs {
-            if first.contains_key(&id.0) {
-                left.push((id, input));
-            } else {
-                ids.push(id.0);
-                first.insert(id.0, input);
+            match first.entry(id.0) {
+                Entry::Occupied(_) => left.push((id, input)),
+                Entry::Vacant(place) => {
+                    ids.push(id.0);
+                    place.insert(input);
+                }
             }
         }
         let advised = Advised::default();

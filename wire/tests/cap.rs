@@ -342,9 +342,9 @@ fn an_update_replaces_the_very_message_that_asked_and_each_has_its_own_name() {
     let named = ["sender", "identifier", "sent"].map(|name| asked.one(name).text.as_str()).join(",");
     assert_eq!(update.one("references").text, named);
     let next = Element::read(&cap::write(&Message { update: Some(3), ..message(Purpose::Update) }, Centre::Ambulance));
-    let names: std::collections::BTreeSet<&str> =
+    let different: std::collections::BTreeSet<&str> =
         [&asked, &update, &next].map(|alert| alert.one("identifier").text.as_str()).into();
-    assert_eq!(names.len(), 3);
+    assert_eq!(different.len(), 3);
     assert_eq!(update.one("info").all("urgency"), ["Immediate"], "help is wanted as before");
 }
 

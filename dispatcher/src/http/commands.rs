@@ -157,7 +157,7 @@ impl Setting {
     }
 }
 
-fn within<T: PartialOrd + std::fmt::Display>(
+fn within<T: Copy + PartialOrd + std::fmt::Display>(
     field: &'static str,
     told: T,
     range: std::ops::RangeInclusive<T>,

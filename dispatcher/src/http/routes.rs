@@ -31,6 +31,7 @@ pub struct Route {
 /// Where probes and Prometheus look by habit, besides the paths that the description names.
 const HABITS: [&str; 2] = ["/health", "/metrics"];
 
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn all() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::empty())
         .routes(routes!(sessions::log_in))

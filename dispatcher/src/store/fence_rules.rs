@@ -501,8 +501,7 @@ fn farthest_out(one: Belief, other: Belief) -> Belief {
     match (one, other) {
         (Belief::Outside { since: one }, Belief::Outside { since: other }) => Belief::Outside { since: one.min(other) },
         (out @ Belief::Outside { .. }, _) | (_, out @ Belief::Outside { .. }) => out,
-        (Belief::Unknown, known) => known,
-        (known, _) => known,
+        (Belief::Unknown, known) | (known, _) => known,
     }
 }
 
@@ -544,7 +543,7 @@ pub async fn look_later(
     let residents: Vec<Uuid> = looked.iter().map(|(resident, ..)| *resident).collect();
     let was: Vec<jiff_sqlx::Timestamp> = looked.iter().map(|(_, was, _)| was.to_sqlx()).collect();
     let next: Vec<Option<jiff_sqlx::Timestamp>> =
-        looked.iter().map(|(.., next)| next.map(|next| next.to_sqlx())).collect();
+        looked.iter().map(|(.., next)| next.map(jiff_sqlx::ToSqlx::to_sqlx)).collect();
     sqlx::query!(
         "with looked as (
             select resident_id, was, next
@@ -567,7 +566,7 @@ pub async fn set_next(conn: &mut PgConnection, resident: Uuid, next: Option<Time
     sqlx::query!(
         "update rule_watch set wake_at = coalesce($2::timestamptz, 'infinity') where resident_id = $1",
         resident,
-        next.map(|next| next.to_sqlx()) as Option<jiff_sqlx::Timestamp>,
+        next.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
     )
     .execute(conn)
     .await?;

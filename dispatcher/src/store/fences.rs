@@ -96,9 +96,8 @@ impl BadDrawing {
     /// Where on the map something is wrong, longitude first. Empty when it is about a number.
     pub fn places(&self) -> Vec<[f64; 2]> {
         match self {
-            Self::NoPlace { .. } => Vec::new(),
             Self::Shape(BadShape::Way(why)) | Self::Area(why) => why.places().iter().copied().map(point).collect(),
-            Self::Shape(_) => Vec::new(),
+            Self::NoPlace { .. } | Self::Shape(_) => Vec::new(),
         }
     }
 }

@@ -208,7 +208,7 @@ impl<'i> From<&'i Incident> for IncidentRow<'i> {
             officer_ring_at,
             officer_by,
             round: next.round,
-            shortfall: next.shortfall.map(|shortfall| shortfall.as_str()),
+            shortfall: next.shortfall.map(domain::word::Word::as_str),
             waits_until: next.waits_until,
             operator_decides: next.operator_decides,
             closed_at,
@@ -254,7 +254,7 @@ impl<'o> OfferRow<'o> {
         match &offer.state {
             OfferState::Asked { answer_by: until } => answer_by = Some(*until),
             OfferState::Accepted { expected_at } | OfferState::OnTheWay { expected_at } => {
-                expected = Some(*expected_at)
+                expected = Some(*expected_at);
             }
             OfferState::Declined { reason } => because = Some(reason.as_str()),
             OfferState::Lost { by } => because = Some(by.as_str()),

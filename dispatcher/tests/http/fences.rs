@@ -216,7 +216,7 @@ async fn a_drawing_is_put_right_or_refused_with_the_place(pool: PgPool) {
     let crossing = at(&places["coordinates"][0]);
     assert!((crossing[0] - 112.935).abs() < 1e-5 && (crossing[1] - 28.225).abs() < 1e-5, "{crossing:?}");
     let far = draw(&house, &admin, circle(2.35, 48.85, 300.0)).await;
-    assert_eq!(at(&far.body["error"]["where"]["coordinates"][0]), [2.35, 48.85]);
+    assert_eq!(far.body["error"]["where"]["coordinates"][0], json!([2.35, 48.85]));
     // Drawn clockwise and with a corner told twice.
     let careless = polygon(&[[112.93, 28.22], [112.95, 28.24], [112.95, 28.24], [112.95, 28.22]]);
     let saved = draw(&house, &admin, careless).await;

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use crate::house::House;
 
-fn plan(version: i32, times: Value) -> Value {
+fn plan(version: i32, times: &Value) -> Value {
     json!({
         "version": version, "times": times, "days": [1, 2, 3, 4, 5, 6, 7], "time_zone": null, "grace_min": 60,
         "quiet": { "from": "22:00", "until": "06:00" }, "ways": ["key", "voice"],
@@ -31,25 +31,25 @@ async fn a_plan_is_made_shown_changed_paused_and_deleted(pool: PgPool) {
         (json!([]), "there must be one time of day at least, and 12 at most"),
         (json!(["23:00"]), "23:00 lies in the quiet hours: nobody is asked in their sleep"),
     ] {
-        let refused = put(plan(0, times)).await;
+        let refused = put(plan(0, &times)).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert!(refused.body["error"]["message"].as_str().unwrap().contains(why), "{refused:?}");
     }
-    let mut nowhere = plan(0, json!(["08:00"]));
+    let mut nowhere = plan(0, &json!(["08:00"]));
     nowhere["time_zone"] = json!("Moon/Crater");
     assert_eq!(put(nowhere).await.status, StatusCode::UNPROCESSABLE_ENTITY);
 
-    let saved = put(plan(0, json!(["20:00", "08:00"]))).await;
+    let saved = put(plan(0, &json!(["20:00", "08:00"]))).await;
     assert_eq!(saved.status, StatusCode::OK, "{saved:?}");
     let kept = &saved.body["plan"];
     assert_eq!((&kept["times"], &kept["version"]), (&json!(["08:00", "20:00"]), &json!(1)));
     assert_eq!((&kept["time_zone"], &kept["quiet"]["until"]), (&json!("Asia/Shanghai"), &json!("06:00")));
     assert!(kept["due_at"].is_string() && kept["deadline"].is_string(), "{kept}");
     for version in [0, 7] {
-        let conflict = put(plan(version, json!(["09:00"]))).await;
+        let conflict = put(plan(version, &json!(["09:00"]))).await;
         assert_eq!((conflict.status, conflict.code()), (StatusCode::CONFLICT, "edited_meanwhile"));
     }
-    assert_eq!(put(plan(1, json!(["09:00"]))).await.body["plan"]["version"], 2);
+    assert_eq!(put(plan(1, &json!(["09:00"]))).await.body["plan"]["version"], 2);
 
     let told = house.post(&operator, &format!("{of}/check-ins"), json!({})).await;
     assert_eq!(told.status, StatusCode::CREATED);

@@ -58,9 +58,9 @@ fn goes(from: i64, begin_m: f64, end_m: f64) -> Steps {
         let gone_m = PACE * f64::from(i32::try_from(minute).unwrap());
         begin_m + (end_m - begin_m).signum() * gone_m.min(away_m)
     };
-    (0..)
+    (0..=i32::MAX)
         .take_while(|minute| PACE * f64::from(*minute - 1) < away_m)
-        .map(|minute| i64::from(minute))
+        .map(i64::from)
         .map(|minute| (from - minute, place(minute)))
         .collect()
 }
@@ -148,7 +148,7 @@ async fn a_wandering_incident_says_which_fixes_how_far_how_sure_and_which_way(po
     );
     let number = |value: &Value| value.as_f64().unwrap();
     assert!(number(&data["chance"]) >= 0.995 && number(&data["stories"]["walks"]) > 0.9, "{data:#}");
-    assert!((100.0..400.0).contains(&number(&data["distance_m"])) && number(&data["accuracy_m"]) == 8.0, "{data:#}");
+    assert!((100.0..400.0).contains(&number(&data["distance_m"])) && data["accuracy_m"] == 8.0, "{data:#}");
     // North, on foot.
     let heading = number(&data["heading_deg"]);
     assert!(!(20.0..340.0).contains(&heading) && (2.0..7.0).contains(&number(&data["speed_kmh"])), "{data:#}");

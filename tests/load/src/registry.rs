@@ -83,7 +83,8 @@ async fn begin_anew(pool: &PgPool) -> anyhow::Result<()> {
     // The server goes on with the cases of the run before and holds their tables in another order: whichever of the two is
     // told that they would wait for each other for ever, once the other is done it goes.
     while let Err(error) = sqlx::raw_sql("truncate incident cascade; truncate fix").execute(pool).await {
-        let is_deadlock = error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "40P01");
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        let is_deadlock = code.is_some_and(|code| code == "40P01");
         anyhow::ensure!(is_deadlock, error);
     }
     sqlx::raw_sql("update responder_position set at = clock_timestamp()").execute(pool).await?;

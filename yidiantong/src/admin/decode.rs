@@ -1,7 +1,7 @@
 //! `yidiantong decode`: what a terminal's bytes mean.
 
 use std::io::{BufRead, BufReader, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use gateway::codec::inspect::{self, Specimen};
@@ -44,7 +44,8 @@ struct Line {
 impl Decode {
     /// Says it.
     pub fn run(mut self) -> anyhow::Result<()> {
-        if let Some(path) = self.profile.as_deref().filter(|profile| profile.ends_with(".toml")) {
+        let is_file = |profile: &&str| Path::new(profile).extension().is_some_and(|ending| ending == "toml");
+        if let Some(path) = self.profile.as_deref().filter(is_file) {
             self.profile = Some(std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?);
         }
         match &self.dialect {

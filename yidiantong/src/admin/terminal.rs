@@ -146,7 +146,7 @@ impl Terminal {
                         match secret {
                             Some(secret) => show(&wanted.serial, Some(&wanted.login), secret),
                             None => {
-                                say(format_args!("terminal {}: listed; its dialect knows no secret", wanted.serial))
+                                say(format_args!("terminal {}: listed; its dialect knows no secret", wanted.serial));
                             }
                         }
                     }
