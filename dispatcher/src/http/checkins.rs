@@ -7,10 +7,11 @@ use domain::checkin::{Plan, Quiet, Way};
 use domain::hours::TimeOfDay;
 use domain::word::Word as _;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use uuid::Uuid;
 
 use super::Api;
@@ -84,6 +85,18 @@ pub(super) struct CheckInsView {
     pauses: Vec<PauseView>,
     /// The last first.
     past: Vec<PastView>,
+}
+
+/// From 1, Monday.
+fn days_schema() -> utoipa::openapi::schema::Array {
+    let day = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(7));
+    utoipa::openapi::schema::Array::new(day)
+}
+
+fn days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i16>, D::Error> {
+    #[derive(Deserialize)]
+    struct Day(#[serde(deserialize_with = "whole")] i16);
+    Ok(Vec::<Day>::deserialize(deserializer)?.into_iter().map(|Day(day)| day).collect())
 }
 
 fn ways_schema() -> utoipa::openapi::schema::Array {
@@ -160,6 +173,8 @@ pub(super) struct Draft {
     /// Such as `08:00`; at most 12, half an hour apart.
     times: Vec<String>,
     /// From 1, Monday.
+    #[serde(deserialize_with = "days")]
+    #[schema(schema_with = days_schema)]
     days: Vec<i16>,
     /// Such as `Asia/Shanghai`; none: the one of where they are served.
     #[serde(default, deserialize_with = "maybe_words")]

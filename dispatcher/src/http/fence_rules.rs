@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
-use super::input::{At, Told, Words, whole};
+use super::input::{At, Told, Words, maybe_id_schema, maybe_whole, whole};
 use super::openapi::{Conflict, Unprocessable};
 use crate::access::{Administer, See};
 use crate::clock;
@@ -54,7 +54,41 @@ pub(super) struct Draft {
     #[serde(deserialize_with = "whole")]
     version: i32,
     /// All of them: those that are left out are gone.
-    rules: Vec<RuleView>,
+    rules: Vec<RuleDraft>,
+}
+
+/// A rule as it is drawn up: see `FenceRule`.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = FenceRuleDraft)]
+struct RuleDraft {
+    /// Its identity; none: a new one.
+    #[serde(default)]
+    #[schema(schema_with = maybe_id_schema)]
+    id: Option<Uuid>,
+    fence: Uuid,
+    expect: String,
+    days: String,
+    #[serde(default, deserialize_with = "maybe_whole")]
+    #[schema(minimum = 0, maximum = 127)]
+    weekdays: Option<i16>,
+    #[serde(deserialize_with = "whole")]
+    from_minute: i32,
+    #[serde(deserialize_with = "whole")]
+    until_minute: i32,
+    #[serde(default)]
+    time_zone: Option<String>,
+    #[serde(default, deserialize_with = "whole")]
+    allowed_s: i32,
+    #[serde(deserialize_with = "whole")]
+    grace_s: i32,
+}
+
+impl From<RuleDraft> for RuleView {
+    fn from(draft: RuleDraft) -> Self {
+        let RuleDraft { id, fence, expect, days, weekdays, from_minute, until_minute, time_zone, allowed_s, grace_s } =
+            draft;
+        Self { id, fence, expect, days, weekdays, from_minute, until_minute, time_zone, allowed_s, grace_s }
+    }
 }
 
 /// Puts these rules in the place of a resident's
@@ -75,8 +109,9 @@ pub(super) async fn change(
     let mut tx = api.begin().await?;
     let whose = fences::whose(&mut tx, Some(resident), None, &who.scope).await?;
     let whose = whose.ok_or(ApiError::NotFound("resident"))?;
-    check(&mut tx, &whose, &draft.rules).await?;
-    if !store::replace(&mut tx, whose.resident, draft.version, &draft.rules, who.id()).await? {
+    let rules: Vec<RuleView> = draft.rules.into_iter().map(RuleView::from).collect();
+    check(&mut tx, &whose, &rules).await?;
+    if !store::replace(&mut tx, whose.resident, draft.version, &rules, who.id()).await? {
         return Err(ApiError::EditedMeanwhile(json!(shown(&mut tx, resident).await?)));
     }
     let view = shown(&mut tx, resident).await?;
@@ -119,6 +154,7 @@ async fn check(conn: &mut PgConnection, whose: &Whose, drafts: &[RuleView]) -> R
 pub(super) struct PauseDraft {
     /// Of one fence; none: of all of them.
     #[serde(default)]
+    #[schema(schema_with = maybe_id_schema)]
     fence: Option<Uuid>,
     from: Timestamp,
     until: Timestamp,

@@ -19,7 +19,7 @@ use super::Api;
 use super::caller::May;
 use super::errors::{ApiError, Cause};
 use super::fences::{Purpose, shape};
-use super::input::{At, Told, maybe_whole};
+use super::input::{At, Told, maybe_id_schema, maybe_whole};
 use super::openapi::Unprocessable;
 use crate::access::Administer;
 use crate::store::fence_trials::{self as store, CommonFence, History};
@@ -41,6 +41,7 @@ pub(super) struct Trial {
     shape: Drawn,
     /// The fence that is drawn anew, when it is one that is there already.
     #[serde(default)]
+    #[schema(schema_with = maybe_id_schema)]
     fence: Option<Uuid>,
     /// What it is for; none: a corridor if it is drawn as one, else a safe area.
     #[serde(default)]

@@ -167,6 +167,7 @@ fn month<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Date>, D::
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = TestPressesView)]
 pub(super) struct LedgerView {
     /// `2026-11`.
     month: String,
@@ -244,8 +245,10 @@ pub(super) struct HeartbeatDraft {
     #[serde(deserialize_with = "whole")]
     charging_s: i32,
     #[serde(deserialize_with = "whole")]
+    #[schema(minimum = 0, maximum = 32_767)]
     late_beats: i16,
     #[serde(deserialize_with = "whole")]
+    #[schema(minimum = 0, maximum = 32_767)]
     silent_beats: i16,
     /// Seconds.
     #[serde(deserialize_with = "whole")]

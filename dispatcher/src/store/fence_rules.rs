@@ -13,7 +13,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx as _;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -32,11 +32,10 @@ const PAUSES_BACK_DAYS: i32 = 40;
 // ---- rules -------------------------------------------------------------------------------------
 
 /// A rule as it is told and kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = FenceRule)]
 pub struct RuleView {
     /// Its identity; none: a new one.
-    #[serde(default)]
     pub id: Option<Uuid>,
     /// Of which fence.
     pub fence: Uuid,
@@ -45,17 +44,14 @@ pub struct RuleView {
     /// `every`, `working`, `off`, `weekdays`. A night belongs to the day on which it begins.
     pub days: String,
     /// For `weekdays`: a bit for each day, the lowest Monday's.
-    #[serde(default)]
     pub weekdays: Option<i16>,
     /// The minute of the day from which it holds, 0 to 1439…
     pub from_minute: i32,
     /// …and up to which, 1 to 1440; a night goes over midnight.
     pub until_minute: i32,
     /// By the clock of the fence's place, such as `Asia/Urumqi`; none: of where the resident lives.
-    #[serde(default)]
     pub time_zone: Option<String>,
     /// For `not_away`: for how many seconds they may be away. Else 0.
-    #[serde(default)]
     pub allowed_s: i32,
     /// How many seconds it may be otherwise before anybody is told.
     pub grace_s: i32,

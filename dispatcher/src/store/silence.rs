@@ -54,6 +54,7 @@ impl Trouble {
 
 /// A terminal and what is known of it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = TroubledTerminalView)]
 pub struct TerminalView {
     /// For the next page.
     pub id: i64,

@@ -87,11 +87,11 @@ async fn reads(terminal: &mut Terminal, words: &str) {
 }
 
 /// Waits until everybody on a line of their own is known for who they are.
-async fn all_known(scene: &Scene) {
+async fn all_known(scene: &Scene, count: usize) {
     let console = Console::log_in(scene.ready(), "supervisor").await;
     until_so("everybody is known", SOON, async || {
         let number = async |name: &str| console.metric(&format!("ydt_gateway_connections{name}")).await;
-        (number("").await, number("_unidentified").await) == (WORN.len().to_string(), "0".into())
+        (number("").await, number("_unidentified").await) == (count.to_string(), "0".into())
     })
     .await;
 }
@@ -112,7 +112,7 @@ async fn terminals_of_every_dialect_call_for_help_and_hear_in_their_own_words_th
     let operator = scene.operator().await;
     let mut records = scene.records().await;
     let mut terminals = WORN.map(|worn| switched_on(&scene, worn));
-    all_known(&scene).await;
+    all_known(&scene, WORN.len()).await;
 
     for ((dialect, serial, pager), (terminal, _on)) in WORN.into_iter().zip(&mut terminals) {
         terminal.press(Press::Sos).await;
@@ -175,10 +175,11 @@ async fn those_that_have_no_words_hear_that_their_call_is_stored() {
     let scene = open(&WORDLESS).await;
     let operator = scene.operator().await;
     let mut records = scene.records().await;
-    for (dialect, serial, pager) in WORDLESS {
-        let (mut terminal, _on) = switched_on(&scene, (dialect, serial, pager));
+    let mut terminals = WORDLESS.map(|worn| switched_on(&scene, worn));
+    all_known(&scene, WORDLESS.len()).await;
+    for ((_, serial, pager), (terminal, _on)) in WORDLESS.into_iter().zip(&mut terminals) {
         terminal.press(Press::Fall).await;
-        hears(&mut terminal, "that its call is stored", |event| matches!(event, Event::Acknowledged { .. })).await;
+        hears(terminal, "that its call is stored", |event| matches!(event, Event::Acknowledged { .. })).await;
         let stored = "select count(*) from report r join incident i on i.id = r.incident_id where r.serial = $1";
         assert_eq!(records.count(stored, &[serial]).await, 1, "acknowledged, but not on disk");
         let incident = operator.incident(format!("{serial} rings"), SOON, |it| it["serial"] == serial).await;
