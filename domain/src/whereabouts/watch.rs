@@ -142,7 +142,8 @@ impl Wearer {
     pub fn heading(&self) -> Option<Heading> {
         let best = self.now.mind.guesses().first()?;
         let speed = best.u[0].hypot(best.u[1]);
-        let is_going = matches!(best.story, Story::Walks | Story::Rides) && speed > SLOWEST;
+        let goes = matches!(best.story, Story::Walks | Story::Rides | Story::PhantomWalks);
+        let is_going = goes && speed > SLOWEST;
         is_going.then(|| Heading {
             degrees: f64::from(best.u[0].atan2(best.u[1]).to_degrees()).rem_euclid(360.0),
             speed: f64::from(speed),
