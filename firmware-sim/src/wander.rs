@@ -19,6 +19,8 @@ const BLOCK_M: (f64, f64) = (90.0, 200.0);
 /// An old person's walk.
 const PACE_M_S: f64 = 1.1;
 const ACCURACY_M: f64 = 8.0;
+/// Who is home again tells so as often as this before their pager is switched off: one position proves nothing.
+const RESTS_FOR: f64 = 36.0;
 
 /// What somebody does who has gone as far as they wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub enum Then {
     /// Stands there until they are found.
     #[default]
     Stays,
-    /// Walks home again, and then the walk is over.
+    /// Walks home again and rests there for a while; then the walk is over.
     Returns,
 }
 
@@ -109,7 +111,7 @@ pub async fn run(config: Config, events: mpsc::Sender<Event>, stop: Cancellation
             },
             _ = looks.tick() => {
                 pager.put(Input::Located(look(&mut dice, &walk, along_m))).await;
-                if config.then == Then::Returns && along_m > 2.0 * out_m + ACCURACY_M {
+                if config.then == Then::Returns && along_m > 2.0 * out_m + RESTS_FOR * step_m {
                     pager.put(Input::SwitchedOff).await;
                 }
                 along_m += step_m;
