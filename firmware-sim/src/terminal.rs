@@ -378,6 +378,13 @@ impl Driver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ground::Point;
+
+    /// A moment, and a place in the district.
+    pub(super) fn saying() -> Saying {
+        let at: Timestamp = "2026-03-05T08:09:10Z".parse().unwrap();
+        Saying { at, place: Some(Point { lat: 28.228_2, lon: 112.938_8 }) }
+    }
 
     #[test]
     fn a_number_that_a_dialect_cannot_write_is_refused() {

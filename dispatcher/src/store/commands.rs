@@ -106,13 +106,7 @@ pub struct Wanted {
 
 /// Puts a command into the queue; `None` when too many wait there already.
 pub async fn ask(conn: &mut PgConnection, wanted: Wanted, now: Timestamp) -> Result<Option<Uuid>, StoreError> {
-    // One at a time for each terminal: they are numbered.
-    sqlx::query!(
-        r#"select pg_advisory_xact_lock(hashtextextended('command', $1)) as "locked!: sqlx::types::JsonValue""#,
-        wanted.terminal.0
-    )
-    .execute(&mut *conn)
-    .await?;
+    lock_queues(conn, &[wanted.terminal.0]).await?;
     let id = clock::fresh_id();
     let command = clean(serde_json::to_value(&wanted.command).unwrap_or_default());
     let asked = sqlx::query_scalar!(
@@ -142,44 +136,94 @@ pub async fn ask(conn: &mut PgConnection, wanted: Wanted, now: Timestamp) -> Res
     Ok((asked > 0).then_some(id))
 }
 
+/// One batch at a time for each of these terminals: their commands are numbered. Locked in one order, so that two batches
+/// cannot wait for each other.
+async fn lock_queues(conn: &mut PgConnection, terminals: &[i64]) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"select pg_advisory_xact_lock(hash) as "locked!: sqlx::types::JsonValue"
+           from (select distinct hashtextextended('command', terminal) as hash from unnest($1::bigint[]) terminal order by 1)
+            ordered"#,
+        terminals
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What a rule wants of a terminal.
+struct ByRule {
+    terminal: i64,
+    resident: Uuid,
+    incident: Option<Uuid>,
+    why: Option<String>,
+}
+
+/// Puts a command that a rule wants into the queues of several terminals. Whoever was asked for the same `since` then, or
+/// has too much to do, is left out. Tells how many were asked.
+async fn ask_by_rule(
+    conn: &mut PgConnection,
+    wanted: Vec<ByRule>,
+    command: &Command,
+    since: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    if wanted.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<Uuid> = wanted.iter().map(|_| clock::fresh_id()).collect();
+    let terminals: Vec<i64> = wanted.iter().map(|wanted| wanted.terminal).collect();
+    let residents: Vec<Uuid> = wanted.iter().map(|wanted| wanted.resident).collect();
+    let incidents: Vec<Option<Uuid>> = wanted.iter().map(|wanted| wanted.incident).collect();
+    let whys: Vec<Option<String>> = wanted.into_iter().map(|wanted| wanted.why).collect();
+    lock_queues(conn, &terminals).await?;
+    let asked = sqlx::query!(
+        "insert into command (id, terminal_id, resident_id, incident_id, number, command, why, asked_at, not_after,
+            next_try_at)
+         select w.id, w.terminal_id, w.resident_id, w.incident_id,
+            (coalesce((select number from command where terminal_id = w.terminal_id order by seq desc limit 1), 0)
+                + w.place - 1) % 65535 + 1,
+            $6, w.why, $7, $8, $7
+         from (
+            select *, row_number() over (partition by terminal_id order by id) as place
+            from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[])
+                as wanted (id, terminal_id, resident_id, incident_id, why)) w
+         where not exists (select from command c where c.terminal_id = w.terminal_id and c.word = $9
+                and c.asked_at > $10 and c.state in ('queued', 'sent', 'done'))
+            and (select count(*) from command where terminal_id = w.terminal_id and ended_at is null) + w.place <= $11",
+        &ids,
+        &terminals,
+        &residents,
+        &incidents as &[Option<Uuid>],
+        &whys as &[Option<String>],
+        clean(serde_json::to_value(command).unwrap_or_default()),
+        now.to_sqlx(),
+        (now + good_for(command)).to_sqlx(),
+        command.word(),
+        since.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
+        WAITING_MAX,
+    )
+    .execute(conn)
+    .await?;
+    Ok(asked.rows_affected())
+}
+
 /// Has the terminals of those who called for help tell where they are, again and again. Nothing happens where nobody is known
 /// to wear one, or it has too much to do.
 pub async fn follow(conn: &mut PgConnection, incidents: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
     if incidents.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = incidents.iter().map(|_| clock::fresh_id()).collect();
-    sqlx::query!(
-        r#"select pg_advisory_xact_lock(hashtextextended('command', terminal_id)) as "locked!: sqlx::types::JsonValue"
-         from (select distinct worn_in(i.id) as terminal_id from unnest($1::uuid[]) i (id)) worn
-         where terminal_id is not null order by terminal_id"#,
+    let worn = sqlx::query!(
+        r#"select id, resident_id as "resident_id!", worn_in(id) as terminal_id from incident
+         where id = any($1) and resident_id is not null"#,
         incidents
     )
-    .execute(&mut *conn)
+    .fetch_all(&mut *conn)
     .await?;
-    sqlx::query!(
-        "insert into command (id, terminal_id, resident_id, incident_id, number, command, asked_at, not_after, next_try_at)
-         select wanted.id, wanted.terminal_id, wanted.resident_id, wanted.incident_id,
-            (coalesce((select number from command last where last.terminal_id = wanted.terminal_id
-                order by seq desc limit 1), 0) + wanted.place - 1) % 65535 + 1, $3, $4, $5, $4
-         from (
-            select asked.id, asked.incident_id, i.resident_id, worn.terminal_id,
-                row_number() over (partition by worn.terminal_id order by asked.id) as place
-            from unnest($1::uuid[], $2::uuid[]) asked (id, incident_id)
-            join incident i on i.id = asked.incident_id and i.resident_id is not null
-            cross join lateral (select worn_in(i.id) as terminal_id) worn
-            where worn.terminal_id is not null) wanted
-         where (select count(*) from command waiting
-            where waiting.terminal_id = wanted.terminal_id and waiting.ended_at is null) + wanted.place <= $6",
-        &ids,
-        incidents,
-        serde_json::to_value(FOLLOWED).unwrap_or_default(),
-        now.to_sqlx(),
-        (now + good_for(&FOLLOWED)).to_sqlx(),
-        WAITING_MAX,
-    )
-    .execute(conn)
-    .await?;
+    let wanted = worn.into_iter().filter_map(|row| {
+        Some(ByRule { terminal: row.terminal_id?, resident: row.resident_id, incident: Some(row.id), why: None })
+    });
+    ask_by_rule(conn, wanted.collect(), &FOLLOWED, None, now).await?;
     Ok(())
 }
 
@@ -197,45 +241,13 @@ pub struct Suspected {
 /// Has the terminals of those who may have wandered off tell more, before anybody is woken. Whoever was asked lately, or
 /// has too much to do, is not asked again. Tells how many were.
 pub async fn watch(conn: &mut PgConnection, suspected: &[Suspected], now: Timestamp) -> Result<u64, StoreError> {
-    if suspected.is_empty() {
-        return Ok(0);
-    }
-    let ids: Vec<Uuid> = suspected.iter().map(|_| clock::fresh_id()).collect();
-    let terminals: Vec<i64> = suspected.iter().map(|suspected| suspected.terminal.0).collect();
-    let residents: Vec<Uuid> = suspected.iter().map(|suspected| suspected.resident.0).collect();
-    let whys: Vec<String> = suspected.iter().map(|suspected| clean_text(suspected.why.clone())).collect();
-    // As in `ask`, in order, so that two batches cannot wait for each other.
-    sqlx::query!(
-        r#"select pg_advisory_xact_lock(hash) as "locked!: sqlx::types::JsonValue"
-           from (select distinct hashtextextended('command', terminal) as hash from unnest($1::bigint[]) terminal order by 1)
-            ordered"#,
-        &terminals
-    )
-    .execute(&mut *conn)
-    .await?;
-    let asked = sqlx::query!(
-        "insert into command (id, terminal_id, resident_id, number, command, why, asked_at, not_after, next_try_at)
-         select s.id, s.terminal_id, s.resident_id,
-            coalesce((select number from command where terminal_id = s.terminal_id order by seq desc limit 1), 0) % 65535 + 1,
-            $5, s.why, $6, $7, $6
-         from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[]) as s (id, terminal_id, resident_id, why)
-         where not exists (select from command c where c.terminal_id = s.terminal_id and c.word = $8
-                and c.asked_at > $9 and c.state in ('queued', 'sent', 'done'))
-            and (select count(*) from command where terminal_id = s.terminal_id and ended_at is null) < $10",
-        &ids,
-        &terminals,
-        &residents,
-        &whys,
-        clean(serde_json::to_value(&WATCHED).unwrap_or_default()),
-        now.to_sqlx(),
-        (now + good_for(&WATCHED)).to_sqlx(),
-        WATCHED.word(),
-        (now - WATCHED_AGAIN_AFTER).to_sqlx(),
-        WAITING_MAX,
-    )
-    .execute(conn)
-    .await?;
-    Ok(asked.rows_affected())
+    let wanted = suspected.iter().map(|suspected| ByRule {
+        terminal: suspected.terminal.0,
+        resident: suspected.resident.0,
+        incident: None,
+        why: Some(clean_text(suspected.why.clone())),
+    });
+    ask_by_rule(conn, wanted.collect(), &WATCHED, Some(now - WATCHED_AGAIN_AFTER), now).await
 }
 
 /// A terminal and whoever wears it.

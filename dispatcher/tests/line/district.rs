@@ -10,7 +10,8 @@ use dispatcher::desk::Desk;
 use dispatcher::store::registry::{self, NewResident, NewResponder};
 use domain::id::{IncidentId, ResponderId, UserId};
 use domain::place::{Position, Source};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 use wire::directory::{Dialect, Terminal, hash_secret};
 use wire::receipt::Outcome;
 use wire::report::{Event, Fix, Freshness, Report, Stamp, Surroundings, VERSION};
@@ -33,37 +34,7 @@ impl District {
         let mut conn = pool.acquire().await.unwrap();
         let node = registry::name_root(&mut conn, "district", "开福区").await.unwrap();
         for (serial, name) in [("P1", "陈秀英"), ("P2", "王建国"), ("P3", "刘玉兰"), ("P4", "周德明")] {
-            let resident = registry::add_resident(
-                &mut conn,
-                &NewResident {
-                    name,
-                    sex: "female",
-                    born_in: 1941,
-                    phone: "0731-80000001",
-                    category: "空巢",
-                    address: "湘雅路 1 号",
-                    door_access: "钥匙在邻居家",
-                    home: Position::new(28.228, 112.938).unwrap(),
-                    node,
-                    handover_policy: None,
-                    medical_card: "高血压",
-                    contacts: &[("陈明", "儿子", "13800000000")],
-                },
-            )
-            .await
-            .unwrap();
-            let terminal = Terminal {
-                serial: serial.into(),
-                login: serial.into(),
-                secret_sha256: hash_secret(b"secret"),
-                dialect: Dialect::Ydt,
-                manual_publish_means_help: false,
-                profile: None,
-                drill: false,
-                concentrator: None,
-                certificate: None,
-            };
-            registry::put_terminal(&mut conn, &terminal, "sim", Some(resident)).await.unwrap();
+            move_in(&mut conn, node, serial, name).await;
         }
         let provider =
             registry::add_provider(&mut conn, "康乐家政", "0731-80000002", node, &["emergency".into()]).await.unwrap();
@@ -142,4 +113,35 @@ impl District {
             other => panic!("the press is committed: {other:?}"),
         }
     }
+}
+
+/// Somebody with a pager.
+pub(crate) async fn move_in(conn: &mut PgConnection, node: Uuid, serial: &str, name: &str) {
+    let resident = NewResident {
+        name,
+        sex: "female",
+        born_in: 1941,
+        phone: "0731-80000001",
+        category: "空巢",
+        address: "湘雅路 1 号",
+        door_access: "钥匙在邻居家",
+        home: Position::new(28.228, 112.938).unwrap(),
+        node,
+        handover_policy: None,
+        medical_card: "高血压",
+        contacts: &[("陈明", "儿子", "13800000000")],
+    };
+    let resident = registry::add_resident(conn, &resident).await.unwrap();
+    let terminal = Terminal {
+        serial: serial.into(),
+        login: serial.into(),
+        secret_sha256: hash_secret(b"secret"),
+        dialect: Dialect::Ydt,
+        manual_publish_means_help: false,
+        profile: None,
+        drill: false,
+        concentrator: None,
+        certificate: None,
+    };
+    registry::put_terminal(conn, &terminal, "sim", Some(resident)).await.unwrap();
 }

@@ -1,56 +1,22 @@
 //! Many incidents at once: decided together, and each as if it were alone.
 
-use domain::place::Position;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use wire::directory::{Dialect, Terminal, hash_secret};
 
-use dispatcher::store::registry::{self, NewResident};
-
-use crate::district::District;
+use crate::district::{District, move_in};
 
 /// More than are decided one by one, and no multiple of what is decided together.
 const MANY: usize = 150;
 
-async fn move_in(district: &District) {
-    let mut conn = district.desk_pool.acquire().await.unwrap();
-    let node = sqlx::query_scalar("select root_node()").fetch_one(&mut *conn).await.unwrap();
-    for number in 0..MANY {
-        let resident = NewResident {
-            name: "何桂芳",
-            sex: "female",
-            born_in: 1943,
-            phone: "0731-80000003",
-            category: "空巢",
-            address: "湘雅路 2 号",
-            door_access: "",
-            home: Position::new(28.228, 112.938).unwrap(),
-            node,
-            handover_policy: None,
-            medical_card: "",
-            contacts: &[("何明", "儿子", "13800000000")],
-        };
-        let resident = registry::add_resident(&mut conn, &resident).await.unwrap();
-        let serial = format!("M{number}");
-        let terminal = Terminal {
-            serial: serial.as_str().into(),
-            login: serial.as_str().into(),
-            secret_sha256: hash_secret(b"secret"),
-            dialect: Dialect::Ydt,
-            manual_publish_means_help: false,
-            profile: None,
-            drill: false,
-            concentrator: None,
-            certificate: None,
-        };
-        registry::put_terminal(&mut conn, &terminal, "sim", Some(resident)).await.unwrap();
-    }
-}
-
 #[sqlx::test(migrations = "./migrations")]
 async fn many_at_once_are_decided_as_each_alone_would_be(pool: PgPool) {
     let district = District::new(pool).await;
-    move_in(&district).await;
+    let mut conn = district.desk_pool.acquire().await.unwrap();
+    let node = sqlx::query_scalar("select root_node()").fetch_one(&mut *conn).await.unwrap();
+    for number in 0..MANY {
+        move_in(&mut conn, node, &format!("M{number}"), "何桂芳").await;
+    }
+    drop(conn);
     // Of the two who could go, the contract lets one go at a time.
     sqlx::query("update contract set capacity = 1").execute(&district.desk_pool).await.unwrap();
     for number in 0..MANY {

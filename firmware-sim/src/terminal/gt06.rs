@@ -154,15 +154,8 @@ fn crc(bytes: &[u8]) -> u16 {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::ground::Point;
-
-    fn saying() -> Saying {
-        let at: Timestamp = "2026-03-05T08:09:10Z".parse().unwrap();
-        Saying { at, place: Some(Point { lat: 28.228_2, lon: 112.938_8 }) }
-    }
+    use crate::terminal::tests::saying;
 
     #[test]
     fn the_checksum_is_the_one_of_the_catalogue() {

@@ -172,15 +172,8 @@ impl Model for Terminal {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::ground::Point;
-
-    fn saying() -> Saying {
-        let at: Timestamp = "2026-03-05T08:09:10Z".parse().unwrap();
-        Saying { at, place: Some(Point { lat: 28.228_2, lon: 112.938_8 }) }
-    }
+    use crate::terminal::tests::saying;
 
     #[test]
     fn a_frame_has_its_number_its_length_and_its_checksum() {

@@ -96,15 +96,8 @@ fn utf16(digits: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
-    use crate::ground::Point;
-
-    fn saying() -> Saying {
-        let at: Timestamp = "2026-03-05T08:09:10Z".parse().unwrap();
-        Saying { at, place: Some(Point { lat: 28.228_2, lon: 112.938_8 }) }
-    }
+    use crate::terminal::tests::saying;
 
     #[test]
     fn it_says_who_it_is_and_where() {
