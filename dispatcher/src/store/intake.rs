@@ -9,7 +9,8 @@ use domain::press::AlertKind;
 use domain::word::Word;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use wire::report::{Doubt, Event, Heard, Report, Session};
@@ -247,39 +248,85 @@ pub struct Opening {
     pub canary: bool,
 }
 
-/// Opens incidents or appends to open ones; their rows are locked from here on. The answer is in the
-/// order of the openings.
+/// An opening as it is written.
+#[derive(Debug, Serialize)]
+struct OpeningRow<'o> {
+    id: Uuid,
+    class: &'static str,
+    origin: &'static str,
+    subject_kind: &'static str,
+    subject_key: String,
+    resident_id: Option<Uuid>,
+    terminal_id: Option<i64>,
+    node_id: Option<Uuid>,
+    kinds: Vec<&'static str>,
+    category: Option<&'o str>,
+    presses: i32,
+    lon: Option<f64>,
+    lat: Option<f64>,
+    accuracy_m: Option<f64>,
+    source: Option<&'static str>,
+    place_at: Option<Timestamp>,
+    doubts: &'o [Doubt],
+    drill: bool,
+    canary: bool,
+}
+
+impl<'o> From<&'o Opening> for OpeningRow<'o> {
+    fn from(opening: &'o Opening) -> Self {
+        let place = opening.place.as_ref();
+        Self {
+            id: opening.id,
+            class: opening.class.as_str(),
+            origin: opening.origin.as_str(),
+            subject_kind: opening.subject.kind(),
+            subject_key: opening.subject.key(),
+            resident_id: match opening.subject {
+                Subject::Resident(resident) => Some(resident.0),
+                _ => None,
+            },
+            terminal_id: opening.wearer.as_ref().map(|wearer| wearer.terminal.0),
+            node_id: opening.wearer.as_ref().and_then(|wearer| wearer.node),
+            kinds: opening.kinds.iter().map(|kind| kind.as_str()).collect(),
+            category: opening.category.as_deref(),
+            presses: opening.presses,
+            lon: place.map(|place| place.position.lon_deg()),
+            lat: place.map(|place| place.position.lat_deg()),
+            accuracy_m: place.and_then(|place| place.accuracy_m),
+            source: place.map(|place| place.source.as_str()),
+            place_at: place.map(|place| place.was_at),
+            doubts: &opening.doubts,
+            drill: opening.drill,
+            canary: opening.canary,
+        }
+    }
+}
+
+/// Opens incidents or appends to open ones; their rows are locked from here on, in the order of their subjects, so that
+/// two batches cannot wait for each other. Of one subject, class and seriousness there is one opening at most, but for
+/// services. The answer is in the order of the openings.
 pub async fn open_or_append(
     conn: &mut PgConnection,
     openings: &[Opening],
     now: Timestamp,
 ) -> Result<Vec<(IncidentId, Head)>, StoreError> {
-    // One statement each: a batch seldom holds presses of more than a few subjects, and rows are locked
-    // in the order of the subjects, so that two batches cannot wait for each other.
-    let mut order: Vec<usize> = (0..openings.len()).collect();
-    order.sort_by_key(|index| {
-        let opening = &openings[*index];
-        (opening.subject.kind(), opening.subject.key(), opening.class, opening.drill)
-    });
-    let mut opened: Vec<Option<(IncidentId, Head)>> = vec![None; openings.len()];
-    for index in order {
-        opened[index] = Some(open(conn, &openings[index], now).await?);
-    }
-    Ok(opened.into_iter().flatten().collect())
-}
-
-async fn open(conn: &mut PgConnection, opening: &Opening, now: Timestamp) -> Result<(IncidentId, Head), StoreError> {
-    let kinds: Vec<String> = opening.kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
-    let place = opening.place.as_ref();
-    let row = sqlx::query!(
+    let rows: Vec<OpeningRow<'_>> = openings.iter().map(OpeningRow::from).collect();
+    let opened = sqlx::query!(
         "insert into incident as i (id, class, origin, subject_kind, subject_key, resident_id, terminal_id, node_id, kinds,
             category, service, opened_at, presses, last_press_at, place, place_accuracy_m, place_source, place_at, doubts,
             drill, wake_at, canary)
-         values ($1, $2, $3, $4, $5, $6, $7,
-            coalesce(case when coalesce($15::float8, $20) <= $20
-                then node_at(st_setsrid(st_makepoint($13, $14), 4326)::geography) end, $8, root_node()),
-            $9, $10, case when $2 = 'service' then category_meant($10) end, $11, $12, $11,
-            st_setsrid(st_makepoint($13, $14), 4326)::geography, $15, $16, $17, $18, $19, $11, $21)
+         select id, class, origin, subject_kind, subject_key, resident_id, terminal_id,
+            coalesce(case when coalesce(accuracy_m, $3) <= $3 then node_at(place) end, node_id, root_node()),
+            kinds, category, case when class = 'service' then category_meant(category) end, $2, presses, $2, place,
+            accuracy_m, source, place_at, doubts, drill, $2, canary
+         from (
+            select told.*, st_setsrid(st_makepoint(lon, lat), 4326)::geography as place
+            from jsonb_to_recordset($1) as told (id uuid, class text, origin text, subject_kind text, subject_key text,
+                resident_id uuid, terminal_id bigint, node_id uuid, kinds text[], category text, presses integer,
+                lon float8, lat float8, accuracy_m float8, source text, place_at timestamptz, doubts jsonb,
+                drill boolean, canary boolean)
+            order by subject_kind, subject_key, class, drill
+            offset 0) o
          on conflict (subject_kind, subject_key, class, drill) where closed_at is null and class <> 'service' do update set
             presses = i.presses + excluded.presses,
             kinds = (select array_agg(distinct kind) from unnest(i.kinds || excluded.kinds) kind),
@@ -295,35 +342,29 @@ async fn open(conn: &mut PgConnection, opening: &Opening, now: Timestamp) -> Res
             -- Known now is known: a press that proves who it is counts for the whole case.
             origin = better_origin(i.origin, excluded.origin),
             wake_at = excluded.wake_at
-         returning id, entries, chain_head",
-        opening.id,
-        opening.class.as_str(),
-        opening.origin.as_str(),
-        opening.subject.kind(),
-        opening.subject.key(),
-        match opening.subject {
-            Subject::Resident(resident) => Some(resident.0),
-            _ => None,
-        },
-        opening.wearer.as_ref().map(|wearer| wearer.terminal.0),
-        opening.wearer.as_ref().and_then(|wearer| wearer.node),
-        &kinds,
-        opening.category,
+         returning id, class, subject_kind, subject_key, drill, entries, chain_head",
+        json!(rows),
         now.to_sqlx(),
-        opening.presses,
-        place.map(|place| place.position.lon_deg()),
-        place.map(|place| place.position.lat_deg()),
-        place.and_then(|place| place.accuracy_m),
-        place.map(|place| place.source.as_str()),
-        place.map(|place| place.was_at.to_sqlx()) as Option<jiff_sqlx::Timestamp>,
-        serde_json::to_value(&opening.doubts).unwrap_or_default(),
-        opening.drill,
         PLACED_WITHIN_M,
-        opening.canary,
     )
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?;
-    Ok((IncidentId(row.id), Head { entries: row.entries, hash: row.chain_head }))
+    // Of services there may be several for one subject; they are always new.
+    let key = |kind: &str, key: &str, class: &str, drill: bool, id: Uuid| {
+        let own = (class == Class::Service.as_str()).then_some(id);
+        (kind.to_owned(), key.to_owned(), class.to_owned(), drill, own)
+    };
+    let mut heads = HashMap::with_capacity(opened.len());
+    for row in opened {
+        let of = key(&row.subject_kind, &row.subject_key, &row.class, row.drill, row.id);
+        heads.insert(of, (IncidentId(row.id), Head { entries: row.entries, hash: row.chain_head }));
+    }
+    let mut head_of = |row: &OpeningRow<'_>| {
+        heads
+            .remove(&key(row.subject_kind, &row.subject_key, row.class, row.drill, row.id))
+            .ok_or(sqlx::Error::RowNotFound)
+    };
+    Ok(rows.iter().map(&mut head_of).collect::<Result<_, _>>()?)
 }
 
 /// The open incidents of a subject, locked; marks them as taken back by the wearer when asked to.
