@@ -13,7 +13,8 @@ use wire::command::{Carried, Order, VERSION};
 use crate::desk::Desk;
 use crate::outbox::{Terminals, half_done};
 use crate::store::StoreError;
-use crate::store::commands::{self, Came, Due, Still};
+use crate::store::commands::{self, Came, Due, Looked, Still};
+use crate::together::{Book, Writing, writing};
 
 /// How often it is looked for commands when nobody says that there are some.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -27,6 +28,25 @@ const REPEAT_AFTER_S: [i64; 4] = [5, 15, 30, 60];
 
 /// Sends until told to stop.
 pub(crate) async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationToken) {
+    let (record, recorder) = writing(LEASED_MAX);
+    tokio::join!(send_all(&desk, terminals, record, stop), recorder.write_into(Record(desk.clone())));
+}
+
+/// Where it is recorded what came of commands.
+struct Record(Desk);
+
+impl Book for Record {
+    type Line = Looked;
+
+    async fn write(&self, looked: &[Looked]) -> Result<(), StoreError> {
+        let Self(desk) = self;
+        commands::record(&mut *desk.conn().await?, looked).await?;
+        desk.live.nudge();
+        Ok(())
+    }
+}
+
+async fn send_all(desk: &Desk, terminals: Arc<dyn Terminals>, record: Writing<Looked>, stop: CancellationToken) {
     let mut sending = JoinSet::new();
     loop {
         let unsent = desk.unsent.notified();
@@ -34,11 +54,11 @@ pub(crate) async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: Cancell
         unsent.as_mut().enable();
         while sending.try_join_next().is_some() {}
         let room = LEASED_MAX.saturating_sub(sending.len());
-        let due = if room > 0 { lease(&desk, room).await } else { Vec::new() };
+        let due = if room > 0 { lease(desk, room).await } else { Vec::new() };
         let is_more = due.len() == room;
         for due in due {
-            let (desk, terminals) = (desk.clone(), Arc::clone(&terminals));
-            sending.spawn(async move { deliver(&desk, &*terminals, due).await });
+            let (record, terminals) = (record.clone(), Arc::clone(&terminals));
+            sending.spawn(async move { deliver(&record, &*terminals, due).await });
         }
         tokio::select! {
             () = stop.cancelled() => break,
@@ -59,19 +79,14 @@ async fn lease(desk: &Desk, room: usize) -> Vec<Due> {
     })
 }
 
-async fn deliver(desk: &Desk, terminals: &dyn Terminals, due: Due) {
+async fn deliver(record: &Writing<Looked>, terminals: &dyn Terminals, due: Due) {
     let came = match due.still {
         Still::Expired => Came::Expired,
         Still::Cancelled => Came::Cancelled,
         Still::Wanted => send(terminals, &due).await,
     };
     debug!(command.id = %due.id, terminal.serial = due.serial, came = word(&came), "a command was looked at");
-    let recording = async {
-        commands::record(&mut *desk.conn().await?, &due, came).await?;
-        desk.live.nudge();
-        Ok::<_, StoreError>(())
-    };
-    if let Err(cause) = recording.await {
+    if let Err(cause) = record.write(Looked { seq: due.seq, came }).await {
         // The lease runs out and it is tried again.
         warn!(command.id = %due.id, %cause, "what came of a command could not be recorded");
     }

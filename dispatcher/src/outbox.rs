@@ -32,8 +32,9 @@ use wire::signature;
 
 use crate::clock;
 use crate::desk::Desk;
-use crate::store::outbox::{self, Attempt, Channel, Message, Said, Still};
+use crate::store::outbox::{self, Attempt, Channel, Message, Said, Still, Tried};
 use crate::store::{StoreError, contacts};
+use crate::together::{Book, Writing, writing};
 
 /// How often it is looked for messages when nobody says that there are some.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -69,6 +70,22 @@ struct Channels {
     http: reqwest::Client,
     terminals: Arc<dyn Terminals>,
     clerk: mpsc::Sender<(IncidentId, Input)>,
+    record: Writing<Tried>,
+}
+
+/// Where it is recorded what came of messages.
+struct Record(Desk);
+
+impl Book for Record {
+    type Line = Tried;
+
+    async fn write(&self, tried: &[Tried]) -> Result<(), StoreError> {
+        let Self(desk) = self;
+        if outbox::record(&mut *desk.conn().await?, tried).await? {
+            desk.unsent.notify_waiters();
+        }
+        Ok(())
+    }
 }
 
 /// What the far end made of a message.
@@ -90,10 +107,11 @@ pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationTo
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
     let (clerk, news) = mpsc::channel(TOLD_MAX);
-    let channels = Channels { desk: desk.clone(), http, terminals, clerk };
+    let (record, recorder) = writing(LEASED_MAX);
+    let channels = Channels { desk: desk.clone(), http, terminals, clerk, record };
     // Each channel has its own room: a mail server that hangs holds up no ambulance.
     let sending = async move { join_all(Channel::ALL.map(|channel| send_all(&channels, channel, &stop))).await };
-    tokio::join!(sending, tell_desk(&desk, news));
+    tokio::join!(sending, tell_desk(&desk, news), recorder.write_into(Record(desk.clone())));
     Ok(())
 }
 
@@ -177,9 +195,9 @@ impl Channels {
 
     async fn try_deliver(&self, message: &Message, still: Still) -> Result<(), StoreError> {
         match still {
-            Still::Withdrawn => return self.record(message, Attempt::Withdrawn, &"no longer wanted".into()).await,
+            Still::Withdrawn => return self.record(message, Attempt::Withdrawn, "no longer wanted".into()).await,
             Still::Expired => {
-                self.record(message, Attempt::Expired, &"too late".into()).await?;
+                self.record(message, Attempt::Expired, "too late".into()).await?;
                 return self.report_unreachable(message).await;
             }
             Still::Wanted => {}
@@ -194,10 +212,10 @@ impl Channels {
         };
         match answer {
             Answer::HandedOn(said) => {
-                self.record(message, Attempt::HandedOn(step(&REPEAT_AFTER_S, message.tries)), &said).await
+                self.record(message, Attempt::HandedOn(step(&REPEAT_AFTER_S, message.tries)), said).await
             }
             Answer::Taken(said) => {
-                self.record(message, Attempt::Taken, &said).await?;
+                self.record(message, Attempt::Taken, said).await?;
                 info!(incident.id = %message.incident, outbox.id = message.id, what = message.what, "a message was taken");
                 match (message.channel, message.what.as_str(), message.about, message.contact) {
                     (Channel::Centre, "help", Some(about), _) => {
@@ -214,20 +232,17 @@ impl Channels {
                 warn!(incident.id = %message.incident, outbox.id = message.id, what = message.what, answer = said.brief, "a message was not taken");
                 let waits: &[i64] =
                     if message.channel.is_to_contact() { &RETRY_LETTER_AFTER_S } else { &RETRY_AFTER_S };
-                self.record(message, Attempt::RetryIn(step(waits, message.tries)), &said).await
+                self.record(message, Attempt::RetryIn(step(waits, message.tries)), said).await
             }
             Answer::NoWay(said) => {
-                self.record(message, Attempt::Failed, &said).await?;
+                self.record(message, Attempt::Failed, said).await?;
                 self.report_unreachable(message).await
             }
         }
     }
 
-    async fn record(&self, message: &Message, attempt: Attempt, said: &Said) -> Result<(), StoreError> {
-        if outbox::record(&mut *self.desk.conn().await?, message, attempt, said).await? {
-            self.desk.unsent.notify_waiters();
-        }
-        Ok(())
+    async fn record(&self, message: &Message, attempt: Attempt, said: Said) -> Result<(), StoreError> {
+        self.record.write(Tried { id: message.id, attempt, said }).await
     }
 
     /// A centre that cannot be reached by data is telephoned; a contact who cannot be reached in any way

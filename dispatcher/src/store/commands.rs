@@ -415,46 +415,83 @@ pub enum Came {
     Cancelled,
 }
 
-/// Records it. What is known of its end meanwhile stays known.
-pub async fn record(conn: &mut PgConnection, due: &Due, came: Came) -> Result<(), StoreError> {
-    let (state, wait, is_answered, ends, answer) = match came {
-        Came::Sent(wait) => ("sent", Some(wait), Some(true), false, None),
-        Came::SentForGood => ("sent", None, Some(true), false, None),
-        Came::Posted(wait) => ("sent", Some(wait), Some(false), false, None),
-        Came::Left => ("sent", None, Some(false), true, None),
-        Came::RetryIn(wait) => ("queued", Some(wait), None, false, None),
-        Came::Refused(why) => ("refused", None, None, true, Some(why)),
-        Came::Expired => ("expired", None, None, true, None),
-        Came::Cancelled => ("cancelled", None, None, true, None),
-    };
-    let answer = answer.map(|answer| clean_text(answer).chars().take(ANSWER_MAX).collect::<String>());
+/// A look at a command, and what came of it.
+#[derive(Debug)]
+pub struct Looked {
+    /// Its row.
+    pub seq: i64,
+    /// What came of it.
+    pub came: Came,
+}
+
+/// How a row changes.
+struct Change {
+    state: &'static str,
+    wait: Option<SignedDuration>,
+    is_answered: Option<bool>,
+    ends: bool,
+    answer: Option<String>,
+}
+
+impl From<&Came> for Change {
+    fn from(came: &Came) -> Self {
+        let (state, wait, is_answered, ends, why) = match came {
+            Came::Sent(wait) => ("sent", Some(*wait), Some(true), false, None),
+            Came::SentForGood => ("sent", None, Some(true), false, None),
+            Came::Posted(wait) => ("sent", Some(*wait), Some(false), false, None),
+            Came::Left => ("sent", None, Some(false), true, None),
+            Came::RetryIn(wait) => ("queued", Some(*wait), None, false, None),
+            Came::Refused(why) => ("refused", None, None, true, Some(why)),
+            Came::Expired => ("expired", None, None, true, None),
+            Came::Cancelled => ("cancelled", None, None, true, None),
+        };
+        let answer = why.map(|why| clean_text(why.clone()).chars().take(ANSWER_MAX).collect());
+        Self { state, wait, is_answered, ends, answer }
+    }
+}
+
+/// Records what came of commands. What is known of their end meanwhile stays known.
+pub async fn record(conn: &mut PgConnection, looked: &[Looked]) -> Result<(), StoreError> {
+    let seqs: Vec<i64> = looked.iter().map(|looked| looked.seq).collect();
+    let changes: Vec<Change> = looked.iter().map(|looked| Change::from(&looked.came)).collect();
+    let states: Vec<String> = changes.iter().map(|change| change.state.to_owned()).collect();
+    let waits_s: Vec<Option<f64>> = changes.iter().map(|change| change.wait.map(|wait| wait.as_secs_f64())).collect();
+    let are_answered: Vec<Option<bool>> = changes.iter().map(|change| change.is_answered).collect();
+    let end: Vec<bool> = changes.iter().map(|change| change.ends).collect();
+    let answers: Vec<Option<String>> = changes.into_iter().map(|change| change.answer).collect();
     sqlx::query!(
-        "with before as (
-            select seq, state from command where seq = $1 and ended_at is null for update
-        ), recorded as (
+        "with told as (
+            select * from unnest($1::bigint[], $2::text[], $3::float8[], $4::boolean[], $5::boolean[], $6::text[])
+                as told (seq, state, wait_s, is_answered, ends, answer)),
+         before as (
+            select seq, state from command where seq = any($1) and ended_at is null order by seq for update),
+         recorded as (
             update command c set
                 -- What was sent once stays sent.
-                state = case when $4 is false and delivered_at is not null then 'done'
-                    when $2 = 'queued' then c.state else $2 end,
-                next_try_at = case when $5 or $4 is false and delivered_at is not null then null
+                state = case when told.is_answered is false and delivered_at is not null then 'done'
+                    when told.state = 'queued' then c.state else told.state end,
+                next_try_at = case when told.ends or told.is_answered is false and delivered_at is not null then null
                     -- Whoever has it need not be sent it again.
-                    when $3::float8 is null or delivered_at is not null then not_after
-                    else least(clock_timestamp() + make_interval(secs => $3), not_after) end,
-                sent_at = case when $2 = 'sent' then coalesce(sent_at, clock_timestamp()) else sent_at end,
-                sends = sends + ($2 = 'sent')::integer,
-                is_answered = coalesce($4, is_answered),
-                ended_at = case when $5 or $4 is false and delivered_at is not null then clock_timestamp() end,
-                answer = coalesce($6, answer)
-            from before where c.seq = before.seq
+                    when told.wait_s is null or delivered_at is not null then not_after
+                    else least(clock_timestamp() + make_interval(secs => told.wait_s), not_after) end,
+                sent_at = case when told.state = 'sent' then coalesce(sent_at, clock_timestamp()) else sent_at end,
+                sends = sends + (told.state = 'sent')::integer,
+                is_answered = coalesce(told.is_answered, c.is_answered),
+                ended_at = case when told.ends or told.is_answered is false and delivered_at is not null
+                    then clock_timestamp() end,
+                answer = coalesce(told.answer, c.answer)
+            from before join told on told.seq = before.seq
+            where c.seq = before.seq
             returning c.incident_id, c.state <> before.state or c.ended_at is not null as is_news)
          -- That it is tried again is no news.
-         insert into live_event (incident_id) select incident_id from recorded where incident_id is not null and is_news",
-        due.seq,
-        state,
-        wait.map(|wait| wait.as_secs_f64()),
-        is_answered,
-        ends,
-        answer,
+         insert into live_event (incident_id)
+         select distinct incident_id from recorded where incident_id is not null and is_news",
+        &seqs,
+        &states,
+        &waits_s as &[Option<f64>],
+        &are_answered as &[Option<bool>],
+        &end,
+        &answers as &[Option<String>],
     )
     .execute(conn)
     .await?;
@@ -465,13 +502,17 @@ pub async fn record(conn: &mut PgConnection, due: &Due, came: Came) -> Result<()
 /// more is done with that.
 pub async fn delivered(conn: &mut PgConnection, ids: &[Uuid]) -> Result<(), StoreError> {
     sqlx::query!(
-        "with delivered as (
-            update command set
+        "with held as (
+            select seq from command
+            where id = any($1) and delivered_at is null and state in ('queued', 'sent')
+            order by seq for update),
+         delivered as (
+            update command c set
                 delivered_at = clock_timestamp(),
                 state = case when is_answered is false then 'done' else state end,
                 ended_at = case when is_answered is false then clock_timestamp() else ended_at end,
                 next_try_at = case when is_answered is false or ended_at is not null then null else not_after end
-            where id = any($1) and delivered_at is null and state in ('queued', 'sent')
+            from held where c.seq = held.seq
             returning incident_id)
          insert into live_event (incident_id) select distinct incident_id from delivered where incident_id is not null",
         ids

@@ -596,14 +596,20 @@ impl std::fmt::Display for Said {
 /// The longest answer that is kept, in characters.
 const ANSWER_MAX: usize = 500;
 
-/// Records what came of an attempt, and what the far end said. Tells whether another message has waited for this one.
-pub async fn record(
-    conn: &mut PgConnection,
-    message: &Message,
-    attempt: Attempt,
-    said: &Said,
-) -> Result<bool, StoreError> {
-    let (state, wait) = match attempt {
+/// What came of an attempt, and what the far end said.
+#[derive(Debug)]
+pub struct Tried {
+    /// The row of the message.
+    pub id: i64,
+    /// How it ended.
+    pub attempt: Attempt,
+    /// What was said.
+    pub said: Said,
+}
+
+/// Records what came of attempts. Tells whether another message has waited for one of these.
+pub async fn record(conn: &mut PgConnection, tried: &[Tried]) -> Result<bool, StoreError> {
+    let outcome = |tried: &Tried| match tried.attempt {
         Attempt::Taken => ("accepted", SignedDuration::ZERO),
         Attempt::HandedOn(wait) => ("sent", wait),
         Attempt::RetryIn(wait) => ("queued", wait),
@@ -611,29 +617,40 @@ pub async fn record(
         Attempt::Withdrawn => ("withdrawn", SignedDuration::ZERO),
         Attempt::Expired => ("expired", SignedDuration::ZERO),
     };
-    let answer: String = clean_text(said.to_string()).chars().take(ANSWER_MAX).collect();
+    let answer = |tried: &Tried| clean_text(tried.said.to_string()).chars().take(ANSWER_MAX).collect::<String>();
+    let ids: Vec<i64> = tried.iter().map(|tried| tried.id).collect();
+    let states: Vec<String> = tried.iter().map(|tried| outcome(tried).0.to_owned()).collect();
+    let waits_s: Vec<f64> = tried.iter().map(|tried| outcome(tried).1.as_secs_f64()).collect();
+    let far_ids: Vec<Option<String>> = tried.iter().map(|tried| tried.said.far_id.clone()).collect();
+    let answers: Vec<String> = tried.iter().map(answer).collect();
+    let ways: Vec<Option<String>> =
+        tried.iter().map(|tried| tried.said.way.map(|way| way.as_str().to_owned())).collect();
     // What is known of its end meanwhile stays known. That a terminal is told again is no news.
     let is_waited_for = sqlx::query_scalar!(
-        r#"with recorded as (
-            update outbox set next_try_at = clock_timestamp() + make_interval(secs => $3), far_id = coalesce($4, far_id),
-                state = case when state in ('delivered', 'read') or (state = 'failed' and $2 = 'accepted')
-                    then state else $2 end
-            where id = $1),
-         told as (insert into live_event (incident_id) select $7 where $8)
-         insert into delivery (outbox_id, state, answer, way) values ($1, $2, $5, $6)
-         returning exists (select from outbox later
-            where later.incident_id = $7 and later.channel = $9 and later.target = $10 and later.state = 'queued'
-                and later.id > $1) as "waited_for!""#,
-        message.id,
-        state,
-        wait.as_secs_f64(),
-        said.far_id,
-        answer,
-        said.way.map(Way::as_str),
-        message.incident.0,
-        message.channel != Channel::Terminal,
-        message.channel.as_str(),
-        message.target,
+        r#"with told as (
+            select * from unnest($1::bigint[], $2::text[], $3::float8[], $4::text[], $5::text[], $6::text[])
+                as told (id, state, wait_s, far_id, answer, way)),
+         held as (
+            select id, incident_id, channel, target from outbox where id = any($1) order by id for update),
+         recorded as (
+            update outbox o set next_try_at = clock_timestamp() + make_interval(secs => told.wait_s),
+                far_id = coalesce(told.far_id, o.far_id),
+                state = case when o.state in ('delivered', 'read') or (o.state = 'failed' and told.state = 'accepted')
+                    then o.state else told.state end
+            from held join told on told.id = held.id
+            where o.id = held.id),
+         written as (
+            insert into delivery (outbox_id, state, answer, way) select id, state, answer, way from told),
+         news as (insert into live_event (incident_id) select distinct incident_id from held where channel <> 'terminal')
+         select exists (select from held join outbox later on later.incident_id = held.incident_id
+                and later.channel = held.channel and later.target = held.target and later.state = 'queued'
+            where later.id > held.id) as "waited_for!""#,
+        &ids,
+        &states,
+        &waits_s,
+        &far_ids as &[Option<String>],
+        &answers,
+        &ways as &[Option<String>],
     )
     .fetch_one(conn)
     .await?;
@@ -643,10 +660,13 @@ pub async fn record(
 /// Terminals have acknowledged notices. The consoles of their incidents are told.
 pub async fn acknowledge(conn: &mut PgConnection, notices: &[Uuid]) -> Result<(), StoreError> {
     sqlx::query!(
-        "with acknowledged as (
-            update outbox set state = 'delivered'
+        "with held as (
+            select id from outbox
             where key = any($1) and channel = 'terminal' and state in ('queued', 'sent', 'expired')
-            returning id, incident_id),
+            order by id for update),
+         acknowledged as (
+            update outbox set state = 'delivered' from held where outbox.id = held.id
+            returning outbox.id, incident_id),
          written as (
             insert into delivery (outbox_id, state, answer) select id, 'delivered', 'acknowledged' from acknowledged)
          insert into live_event (incident_id) select distinct incident_id from acknowledged",

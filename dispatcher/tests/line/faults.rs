@@ -6,8 +6,7 @@ use std::time::Duration;
 use crate::district::District;
 use async_trait::async_trait;
 use dispatcher::outbox::Terminals;
-use dispatcher::store::outbox;
-use dispatcher::store::outbox::{Attempt, Channel, Message, Still};
+use dispatcher::store::outbox::{self, Attempt, Channel, Message, Still, Tried};
 use dispatcher::store::watch::{self, Jump};
 use dispatcher::watchdog;
 use domain::id::{IncidentId, OfferId};
@@ -147,7 +146,8 @@ async fn order_is_kept_for_each_target_and_a_deaf_one_holds_up_no_other(pool: Pg
     assert!(lease_all(&mut conn).await.is_empty(), "leased messages are nobody else's");
     let received = leased.iter().find(|message| message.channel == Channel::Terminal).unwrap();
     let later = Attempt::HandedOn(SignedDuration::from_secs(60));
-    outbox::record(&mut conn, received, later, &"told".into()).await.unwrap();
+    let told = Tried { id: received.id, attempt: later, said: "told".into() };
+    outbox::record(&mut conn, &[told]).await.unwrap();
     assert_eq!(words(&lease_all(&mut conn).await), ["claimed"]);
 }
 

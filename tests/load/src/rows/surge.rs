@@ -9,7 +9,8 @@ use crate::table::{Commits, Quantiles, Row};
 
 /// So long is waited for decisions.
 const CATCHES_UP_WITHIN: Duration = Duration::from_mins(15);
-const LOOKS_EVERY: Duration = Duration::from_millis(500);
+/// To count them takes the database some fifty milliseconds.
+const LOOKS_EVERY: Duration = Duration::from_secs(2);
 
 /// Presses on top of positions.
 #[derive(Debug, clap::Args)]
