@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use domain::aftercare::Policy;
 use domain::id::{IncidentId, ResponderId};
-use domain::incident::{Effect, Incident, Input, Refusal, Step, decide};
+use domain::incident::{Effect, Facts, Incident, Input, Refusal, Step, decide};
 use jiff::Timestamp;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
@@ -18,7 +18,8 @@ use crate::fences::Remembered;
 use crate::lines::line;
 use crate::live::Hub;
 use crate::planner::{Advised, Planner};
-use crate::store::facts::{Case, Gathered};
+use crate::store::choice::Found;
+use crate::store::facts::Case;
 use crate::store::saving::{Change, SaveError};
 use crate::store::timeline::{Head, Line};
 use crate::store::{self, StoreError, aftercare, choice, facts, incidents, outbox, saving, timeline};
@@ -167,13 +168,18 @@ impl Desk {
         };
         let case = Case { incident: &incident, category, advised: &advised };
         let gathered = facts::gather(&mut tx, &[case], &self.config).await?;
-        let Some(Gathered { facts, .. }) = gathered.into_iter().next() else { return Err(DeskError::NoIncident) };
+        let Some(mut facts) = gathered.into_iter().next() else { return Err(DeskError::NoIncident) };
 
         let reference = match &input {
             Input::CentreSays { handover, reference: Some(reference), .. } => Some((*handover, reference.clone())),
             _ => None,
         };
-        let step = decide(&incident, input, &facts)?;
+        let mut step = decide(&incident, input.clone(), &facts)?;
+        if step.lacks_candidates {
+            let found = choice::candidates(&mut tx, &[case], &self.config).await?.remove(&id.0).unwrap_or_default();
+            facts.candidates = found.candidates.into();
+            step = decide(&incident, input, &facts)?;
+        }
         if is_idle(&incident, &step) {
             return Ok(incident);
         }
@@ -210,27 +216,41 @@ impl Desk {
         let incidents = incidents::lock_free(&mut tx, &ids).await?;
         let case = |incident| Case { incident, category: incident.category.as_ref(), advised: &advised };
         let cases: Vec<Case<'_>> = incidents.iter().map(case).collect();
-        let gathered = facts::gather(&mut tx, &cases, &self.config).await?;
-
+        let mut facts = facts::gather(&mut tx, &cases, &self.config).await?;
+        let decide = |incident: &Incident, facts: &Facts| match first.get(&incident.id.0) {
+            Some(input) => decide(incident, input.clone(), facts).ok(),
+            None => None,
+        };
+        let mut steps: Vec<Option<Step>> =
+            incidents.iter().zip(&facts).map(|(incident, facts)| decide(incident, facts)).collect();
+        let lacks = |step: &Option<Step>| step.as_ref().is_some_and(|step| step.lacks_candidates);
+        let choosing: Vec<Case<'_>> =
+            cases.iter().zip(&steps).filter(|(_, step)| lacks(step)).map(|(case, _)| *case).collect();
+        let mut found = choice::candidates(&mut tx, &choosing, &self.config).await?;
         let mut asked = Asked::default();
-        let mut decided = Vec::new();
-        for (incident, Gathered { facts, free }) in incidents.iter().zip(&gathered) {
-            if asked.concern(free) {
+        for ((incident, facts), step) in incidents.iter().zip(&mut facts).zip(&mut steps) {
+            if !lacks(step) {
                 continue;
             }
-            let Some(input) = first.remove(&incident.id.0) else { continue };
-            match decide(incident, input.clone(), facts) {
-                Ok(step) => {
-                    asked.add(&step, free);
-                    if !is_idle(incident, &step) {
-                        decided.push((incident, step));
-                    }
-                }
-                Err(_) => left.push((incident.id, input)),
+            let Found { candidates, free } = found.remove(&incident.id.0).unwrap_or_default();
+            *step = None;
+            if !asked.concern(&free) {
+                facts.candidates = candidates.into();
+                *step = decide(incident, facts);
+            }
+            if let Some(step) = step {
+                asked.add(step, &free);
             }
         }
+        let steps: Vec<(&Incident, Step)> =
+            incidents.iter().zip(steps).filter_map(|(incident, step)| Some((incident, step?))).collect();
+        for (incident, _) in &steps {
+            first.remove(&incident.id.0);
+        }
         left.extend(first.into_iter().map(|(id, input)| (IncidentId(id), input)));
-        let Some(now) = gathered.first().map(|first| first.facts.now).filter(|_| !decided.is_empty()) else {
+        let decided: Vec<(&Incident, Step)> =
+            steps.into_iter().filter(|(incident, step)| !is_idle(incident, step)).collect();
+        let Some(now) = facts.first().map(|first| first.now).filter(|_| !decided.is_empty()) else {
             return Ok(left);
         };
         let steps: Vec<(&Incident, &Step)> = decided.iter().map(|(incident, step)| (*incident, step)).collect();

@@ -25,27 +25,32 @@ const CANDIDATES_MAX: i64 = 60;
 
 /// Who was looked at for one incident.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// In the order in which they would be asked. `None` when nobody knows where the person is.
-    pub(super) candidates: Option<Vec<Candidate>>,
+    pub(crate) candidates: Option<Vec<Candidate>>,
     /// Those whom nothing keeps from being asked, and their providers.
-    pub(super) free: HashMap<ResponderId, Uuid>,
+    pub(crate) free: HashMap<ResponderId, Uuid>,
 }
 
 /// Of each incident everybody who might be asked, in the order in which they would be, by the ways that somebody knows and
 /// else by the line that the crow flies.
-pub(super) async fn candidates(
+pub(crate) async fn candidates(
     conn: &mut PgConnection,
     cases: &[Case<'_>],
     config: &Config,
 ) -> Result<HashMap<Uuid, Found>, StoreError> {
+    if cases.is_empty() {
+        return Ok(HashMap::new());
+    }
     let incidents: Vec<Uuid> = cases.iter().map(|case| case.incident.id.0).collect();
     let wanted: Vec<Option<String>> = cases.iter().map(|case| case.wanted().map(str::to_owned)).collect();
     let rows = sqlx::query!(
         r#"select t.incident as "incident!", w.responder_id as "responder_id!", w.provider_id as "provider_id!", w.unfit,
             w.distance_m, w.mode as "mode!", w.grade, coalesce(s.handicap_s, 0) as "handicap_s!",
-            (select count(*) from offer o where o.responder_id = w.responder_id
-                and o.asked_at > statement_timestamp() - interval '12 hours' and o.accepted_at is not null) as "jobs!"
+            -- What somebody has done today puts them back among those who may be asked.
+            case when w.unfit is null then (select count(*) from offer o where o.responder_id = w.responder_id
+                and o.asked_at > statement_timestamp() - interval '12 hours' and o.accepted_at is not null)
+                else 0 end as "jobs!"
          from unnest($1::uuid[], $2::text[]) t (incident, wanted)
          cross join lateral (
             select * from who_might_go(t.incident, t.wanted, $3, make_interval(secs => $4)) w

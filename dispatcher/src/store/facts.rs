@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use domain::dispatch::way;
 use domain::id::ResponderId;
 use domain::incident::{
-    Category, Class, Contact, Facts, Following, HandoverPolicy, Incident, Policy, Presence, Rank, Reach, Whereabouts,
+    Category, Class, Contact, Facts, Following, HandoverPolicy, Incident, Looked, Policy, Presence, Rank, Reach,
+    Whereabouts,
 };
 use domain::place::Metres;
 use domain::word::Word;
@@ -51,21 +52,13 @@ impl Case<'_> {
     }
 }
 
-/// What a decision needs.
-#[derive(Debug)]
-pub(crate) struct Gathered {
-    /// For the rules.
-    pub(crate) facts: Facts,
-    /// Whom nothing keeps from being asked, and their providers.
-    pub(crate) free: HashMap<ResponderId, Uuid>,
-}
-
-/// Gathers what decisions about incidents need, in the order of the incidents.
+/// Gathers what decisions about incidents need, in the order of the incidents; but not who might be asked, which few of
+/// them need ([`choice::candidates`]).
 pub(crate) async fn gather(
     conn: &mut PgConnection,
     cases: &[Case<'_>],
     config: &Config,
-) -> Result<Vec<Gathered>, StoreError> {
+) -> Result<Vec<Facts>, StoreError> {
     let (gone_after, idle_after) = (config.gone_after, config.idle_after);
     let presence = |is_there| if is_there { Presence::Present } else { Presence::Gone };
     let ids: Vec<Uuid> = cases.iter().map(|case| case.incident.id.0).collect();
@@ -75,7 +68,6 @@ pub(crate) async fn gather(
     let hears_for = users::SESSION_LASTS;
     let at_consoles = users::anybody_present(conn, &ids, [OPERATORS, SUPERVISORS], gone_after, hears_for).await?;
     let mut policies = policies(conn, &ids).await?;
-    let mut found = choice::candidates(conn, cases, config).await?;
     let mut contacts = contacts(conn, &ids, config).await?;
     let mut whereabouts = whereabouts(conn, cases).await?;
     // Read last, after every lock has been waited for.
@@ -85,20 +77,18 @@ pub(crate) async fn gather(
         let policy = policies.remove(&id).unwrap_or_default();
         let following = if config.follow_emergencies { policy.following } else { Following::Nobody };
         let [operators, supervisors] = at_consoles.get(&id).copied().unwrap_or_default().map(presence);
-        let found = found.remove(&id).unwrap_or_default();
-        let facts = Facts {
+        Facts {
             now,
             policy: Policy { following, ..policy },
             owner: presence(incident.owner().is_some_and(|owner| owners.contains(&owner.0))),
             operators,
             supervisors,
-            candidates: found.candidates,
+            candidates: Looked::NotYet,
             advice: advised.advice,
             whereabouts: whereabouts.remove(&id).unwrap_or_default(),
             contacts: contacts.remove(&id).unwrap_or_default(),
             fresh: std::array::from_fn(|_| clock::fresh_id()),
-        };
-        Gathered { facts, free: found.free }
+        }
     });
     Ok(gathered.collect())
 }

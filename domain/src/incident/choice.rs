@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::draft::Draft;
-use super::{Class, Offer, OfferState};
+use super::{Class, Looked, Offer, OfferState};
 use crate::id::ResponderId;
 use crate::place::Metres;
 use crate::word::{Word as _, words};
@@ -185,7 +185,7 @@ impl Draft<'_> {
 
     /// Why there is nobody: how far whoever got furthest came.
     fn shortfall(&self) -> Shortfall {
-        let Some(candidates) = &self.facts.candidates else { return Shortfall::PlaceUnknown };
+        let Looked::Found(candidates) = &self.facts.candidates else { return Shortfall::PlaceUnknown };
         if candidates.iter().any(|candidate| candidate.unfit.is_none()) {
             return Shortfall::AllAsked;
         }
@@ -194,7 +194,7 @@ impl Draft<'_> {
     }
 
     fn fit(&self) -> impl Iterator<Item = &Candidate> {
-        self.facts.candidates.iter().flatten().filter(|candidate| candidate.unfit.is_none())
+        self.facts.candidates.found().iter().filter(|candidate| candidate.unfit.is_none())
     }
 
     fn offers_to(&self, responder: ResponderId) -> impl Iterator<Item = &Offer> {
@@ -222,7 +222,7 @@ impl Draft<'_> {
     /// Writes down what is thought of everybody: `asked` is about to be, or nobody is.
     pub(super) fn consider(&mut self, asked: Option<Candidate>) {
         let is_waiting = asked.is_none() && self.next.waits_until.is_some();
-        let considered = self.facts.candidates.iter().flatten().map(|candidate| Considered {
+        let considered = self.facts.candidates.found().iter().map(|candidate| Considered {
             candidate: *candidate,
             verdict: match candidate.unfit {
                 _ if asked.is_some_and(|asked| asked.responder == candidate.responder) => Verdict::Asked,

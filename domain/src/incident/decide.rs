@@ -195,6 +195,8 @@ pub struct Step {
     pub effects: Vec<Effect>,
     /// Who was looked at, when it was decided whom to ask, in the order in which they would be asked.
     pub considered: Vec<Considered>,
+    /// Somebody was to be chosen, and nobody had looked who there is: this is no decision, but the need of those facts.
+    pub lacks_candidates: bool,
 }
 
 /// Why an input is not accepted. Nothing has changed.
@@ -272,6 +274,8 @@ impl Refusal {
 /// who was the first to notice.
 pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, Refusal> {
     let mut draft = Draft::new(incident, facts);
+    // What a machine says of a message is no news of who might go.
+    draft.looks_again = !matches!(input, Input::CentreHasIt { .. } | Input::ContactReached { .. });
     if !incident.is_open() {
         // A centre or responder may still report what became of a case that an operator closed.
         return match input {

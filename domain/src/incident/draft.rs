@@ -15,6 +15,9 @@ pub(super) struct Draft<'f> {
     entries: Vec<Entry>,
     effects: Vec<Effect>,
     pub(super) considered: Vec<Considered>,
+    pub(super) lacks_candidates: bool,
+    /// Whether it is looked again for somebody while there is nobody.
+    pub(super) looks_again: bool,
     used: usize,
 }
 
@@ -26,12 +29,20 @@ impl<'f> Draft<'f> {
             entries: Vec::new(),
             effects: Vec::new(),
             considered: Vec::new(),
+            lacks_candidates: false,
+            looks_again: true,
             used: 0,
         }
     }
 
     pub(super) fn finish(self) -> Step {
-        Step { next: self.next, entries: self.entries, effects: self.effects, considered: self.considered }
+        Step {
+            next: self.next,
+            entries: self.entries,
+            effects: self.effects,
+            considered: self.considered,
+            lacks_candidates: self.lacks_candidates,
+        }
     }
 
     pub(super) fn now(&self) -> Timestamp {

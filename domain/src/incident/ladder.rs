@@ -13,8 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::{
-    Advice, Candidate, Centre, Class, Contact, Entry, FRESH, Facts, HandoverState, Incident, Input, Level, Origin,
-    Policy, Presence, Rank, Reach, Ring, Shortfall, Voice, decide,
+    Advice, Candidate, Centre, Class, Contact, Entry, FRESH, Facts, HandoverState, Incident, Input, Level, Looked,
+    Origin, Policy, Presence, Rank, Reach, Ring, Shortfall, Voice, decide,
 };
 use crate::id::{IncidentId, ResponderId};
 use crate::incident::decide::asks_by_itself;
@@ -488,7 +488,7 @@ pub fn rehearse(class: Class, policy: Policy, consoles: Presence) -> Vec<(Signed
             owner: Presence::Gone,
             operators: consoles,
             supervisors: consoles,
-            candidates: Some(vec![Candidate {
+            candidates: Looked::Found(vec![Candidate {
                 responder: ResponderId(Uuid::nil()),
                 distance: Some(Metres(300.0)),
                 reckoned: Some(SignedDuration::from_mins(1)),

@@ -695,6 +695,34 @@ pub enum Presence {
     Gone,
 }
 
+/// Whether somebody has looked who might be asked, which costs more than everything else that a decision needs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Looked {
+    /// Nobody has. A decision that comes to choose somebody says so ([`Step::lacks_candidates`]) and is made anew.
+    NotYet,
+    /// There is nowhere to look: the place is not known.
+    PlaceUnknown,
+    /// Who was looked at, in the order in which they would be asked.
+    Found(Vec<Candidate>),
+}
+
+impl From<Option<Vec<Candidate>>> for Looked {
+    /// `None`: the place is not known.
+    fn from(found: Option<Vec<Candidate>>) -> Self {
+        found.map_or(Self::PlaceUnknown, Self::Found)
+    }
+}
+
+impl Looked {
+    /// Everybody who was looked at.
+    pub fn found(&self) -> &[Candidate] {
+        match self {
+            Self::NotYet | Self::PlaceUnknown => &[],
+            Self::Found(candidates) => candidates,
+        }
+    }
+}
+
 /// What is true at the moment of a decision. Gathered by the shell, never looked up in here.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -708,8 +736,8 @@ pub struct Facts {
     pub operators: Presence,
     /// Whether any supervisor is there.
     pub supervisors: Presence,
-    /// Who was looked at, in the order in which they would be asked; `None` when the place is not known.
-    pub candidates: Option<Vec<Candidate>>,
+    /// Who might be asked.
+    pub candidates: Looked,
     /// What is best for everybody.
     pub advice: Advice,
     /// Where those are who were asked or go, as far as that is known.

@@ -8,7 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::decide::{act_as_owner, asks_by_itself, expected};
 use super::draft::Draft;
-use super::{Class, Effect, Entry, Helper, Input, LostBy, News, Offer, OfferState, Refusal, Ring, Watch, Whereabouts};
+use super::{
+    Class, Effect, Entry, Helper, Input, Looked, LostBy, News, Offer, OfferState, Refusal, Ring, Watch, Whereabouts,
+};
 use crate::id::{OfferId, ResponderId, UserId};
 
 /// An arrival that is expected this much sooner or later is news to a wearer.
@@ -49,6 +51,11 @@ impl Draft<'_> {
     /// first and has neither declined nor been asked in this round. When nobody is left, says so loudly.
     pub(super) fn ask_next(&mut self) {
         if self.has_asked() {
+            return;
+        }
+        let is_chosen = self.facts.advice.ask.is_some() || !self.is_anybody_engaged();
+        if is_chosen && self.facts.candidates == Looked::NotYet {
+            self.lacks_candidates = true;
             return;
         }
         if let Some(named) = self.named() {
@@ -232,9 +239,11 @@ pub(super) fn heed_advice(draft: &mut Draft<'_>) {
         draft.next.waits_until = None;
         return;
     }
+    let has_waited = draft.next.waits_until.is_some_and(|until| until <= draft.now());
     let is_alone = draft.next.shortfall.is_some() || draft.next.waits_until.is_some();
+    let is_looked_for = has_waited || is_alone && draft.looks_again;
     let is_named = draft.facts.advice.ask.is_some() && wants_somebody(draft);
-    if is_alone || is_named {
+    if is_looked_for || is_named {
         draft.ask_next();
     }
 }

@@ -68,7 +68,7 @@ impl World {
             owner: self.owner,
             operators: self.operators,
             supervisors: self.supervisors,
-            candidates: self.candidates.clone(),
+            candidates: self.candidates.clone().into(),
             advice: self.advice,
             whereabouts: self.whereabouts.clone(),
             contacts: self.contacts.clone(),
@@ -586,6 +586,35 @@ fn who_comes_near_later_is_asked_and_so_is_somebody_once_the_place_is_known() {
     world.candidates = everybody;
     let asked = world.wake(&nobody);
     assert_eq!((asked.shortfall, last_offer(&asked).responder), (None, WEI));
+}
+
+#[test]
+fn who_chooses_somebody_needs_to_know_who_there_is_and_who_does_not_needs_no_look() {
+    let world = World::new();
+    let unseen = |incident: &Incident, input| {
+        decide(incident, input, &Facts { candidates: Looked::NotYet, ..world.facts() }).unwrap()
+    };
+    let pressed = world.press();
+    assert!(unseen(&pressed, Input::Wake).lacks_candidates);
+    let seen = world.apply(&pressed, Input::Wake);
+    assert!(!seen.lacks_candidates && !seen.next.offers.is_empty());
+    // Somebody is asked already: nobody is chosen, and it makes no difference whether anybody has looked.
+    let again = unseen(&seen.next, Input::Wake);
+    assert!(!again.lacks_candidates);
+    assert_eq!(again.next, world.wake(&seen.next));
+}
+
+#[test]
+fn that_a_message_has_arrived_is_no_reason_to_look_again_for_somebody() {
+    let mut world = World::new();
+    let everybody = world.candidates.replace(Vec::new());
+    let nobody = world.wake(&world.press());
+    assert_eq!(nobody.shortfall, Some(Shortfall::NoneContracted));
+    world.candidates = everybody;
+    let has_it = Input::CentreHasIt { handover: nobody.handovers[0].id };
+    let sent = decide(&nobody, has_it, &Facts { candidates: Looked::NotYet, ..world.facts() }).unwrap();
+    assert!(!sent.lacks_candidates && matches!(sent.next.handovers[0].state, HandoverState::Sent { .. }));
+    assert_eq!(last_offer(&world.wake(&sent.next)).responder, WEI, "the next deadline looks again");
 }
 
 #[test]

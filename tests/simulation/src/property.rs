@@ -818,7 +818,7 @@ fn asked_in_order(decision: &Decision<'_>) -> Result<(), Broken> {
         let in_vain = |state: &OfferState| matches!(state, OfferState::Silent | OfferState::Lost { .. });
         offers_to(candidate).filter(|offer| in_vain(&offer.state)).map(|offer| offer.asked_at).max()
     };
-    let candidates = facts.candidates.as_deref().unwrap_or_default();
+    let candidates = facts.candidates.found();
     if is_named {
         let may_be = candidates.iter().filter(may_be_asked).any(|candidate| candidate.responder == responder);
         return hold(may_be, Property::AskedInOrder, || format!("{responder}, named and not to be asked"));
@@ -946,7 +946,7 @@ fn hole_rings(decision: &Decision<'_>) -> Result<(), Broken> {
             || is_needed_elsewhere(decision, candidate)
             || theirs.into_iter().any(|offer| matches!(offer.state, OfferState::Declined { .. }))
     };
-    let candidates = decision.facts.candidates.as_deref().unwrap_or_default();
+    let candidates = decision.facts.candidates.found();
     let next_to_ask = candidates.iter().find(|candidate| !cannot_be_asked(candidate));
     let asks = asks_by_itself(&step.next);
     let is_filled = step.next.waits_until.is_some() || step.next.offers.iter().any(|offer| offer.state.is_live());
@@ -1063,7 +1063,7 @@ fn advice_heeded(decision: &Decision<'_>) -> Result<(), Broken> {
     }
     let Some(named) = facts.advice.ask else { return Ok(()) };
     let is_fit = |candidate: &Candidate| candidate.responder == named && candidate.unfit.is_none();
-    let may_be_asked = facts.candidates.iter().flatten().any(is_fit)
+    let may_be_asked = facts.candidates.found().iter().any(is_fit)
         && !next.offers.iter().any(|offer| {
             offer.responder == named
                 && (offer.round == next.round || matches!(offer.state, OfferState::Declined { .. }))
@@ -1117,7 +1117,7 @@ fn everybody_has_a_reason(decision: &Decision<'_>) -> Result<(), Broken> {
     if asked.is_empty() && !step.entries.iter().any(is_choice) {
         return hold(step.considered.is_empty(), Property::EverybodyHasAReason, || "nobody was to be asked".to_owned());
     }
-    let candidates = facts.candidates.as_deref().unwrap_or_default();
+    let candidates = facts.candidates.found();
     let told: Vec<Candidate> = step.considered.iter().map(|considered| considered.candidate).collect();
     hold(told == candidates, Property::EverybodyHasAReason, || format!("{told:?}"))?;
     for Considered { candidate, verdict } in &step.considered {
