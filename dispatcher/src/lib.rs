@@ -33,4 +33,5 @@ pub mod rules;
 pub mod start;
 pub mod store;
 pub mod ticker;
+pub mod usual;
 pub mod watchdog;

@@ -165,7 +165,11 @@ struct Distance(Metres);
 impl fmt::Display for Distance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let metres = self.0.0;
-        if metres < 1_000.0 { write!(f, "{:.0} m", (metres / 10.0).round() * 10.0) } else { write!(f, "{:.1} km", metres / 1_000.0) }
+        if metres < 1_000.0 {
+            write!(f, "{:.0} m", (metres / 10.0).round() * 10.0)
+        } else {
+            write!(f, "{:.1} km", metres / 1_000.0)
+        }
     }
 }
 

@@ -120,7 +120,8 @@ fn home(grounds: usize, stays: &[Stay]) -> Option<usize> {
     for stay in stays {
         let quarters = stay.quarters().filter(|quarter| *quarter < NIGHT_UNTIL).count();
         if quarters > 0 {
-            *nights.entry(stay.day).or_default().entry(stay.ground).or_default() += u32::try_from(quarters).unwrap_or(0);
+            *nights.entry(stay.day).or_default().entry(stay.ground).or_default() +=
+                u32::try_from(quarters).unwrap_or(0);
         }
     }
     let mut slept = vec![0_usize; grounds];
@@ -191,12 +192,5 @@ fn place(ground: &Ground, there: &[&Stay], days: &BTreeMap<Date, Day>) -> Option
             seen.count(day.is_off, hour);
         }
     }
-    Some(Place {
-        middle: ground.middle,
-        radius: ground.radius,
-        first_day: *first,
-        last_day: *last,
-        days: count,
-        seen,
-    })
+    Some(Place { middle: ground.middle, radius: ground.radius, first_day: *first, last_day: *last, days: count, seen })
 }

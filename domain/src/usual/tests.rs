@@ -24,10 +24,7 @@ fn north(metres: f64) -> Position {
 }
 
 fn grounds() -> Vec<Ground> {
-    vec![
-        Ground { middle: north(0.0), radius: Metres(80.0) },
-        Ground { middle: north(900.0), radius: Metres(80.0) },
-    ]
+    vec![Ground { middle: north(0.0), radius: Metres(80.0) }, Ground { middle: north(900.0), radius: Metres(80.0) }]
 }
 
 /// Days from a Monday on.
@@ -40,7 +37,7 @@ fn days(count: u16) -> impl Iterator<Item = (Date, bool)> {
 }
 
 fn stay(day: (Date, bool), hours: (f64, f64), ground: Option<usize>) -> Stay {
-    let quarter = |hour: f64| u8::try_from((hour * 4.0) as i64).unwrap();
+    let quarter = |hour: f64| (0..=QUARTERS).find(|quarter| f64::from(*quarter) >= hour * 4.0).unwrap();
     Stay { day: day.0, is_off: day.1, begins: quarter(hours.0), ends: quarter(hours.1) - 1, ground }
 }
 
@@ -93,11 +90,7 @@ fn days_are_counted_once_for_each_hour_with_half_an_hour_on_either_side() {
 fn what_is_seen_around_midnight_counts_for_both_days() {
     let stays: Vec<Stay> = days(14)
         .flat_map(|day| {
-            [
-                stay(day, (0.0, 20.0), Some(HOME)),
-                stay(day, (20.0, 23.75), Some(MARKET)),
-                stay(day, (23.75, 24.0), None),
-            ]
+            [stay(day, (0.0, 20.0), Some(HOME)), stay(day, (20.0, 23.75), Some(MARKET)), stay(day, (23.75, 24.0), None)]
         })
         .collect();
     let habits = learn(&grounds(), &stays);
@@ -130,9 +123,9 @@ fn nobody_is_missed_when_they_are_usually_out_or_where_they_usually_are() {
         assert_eq!(unusual(&habits, &shanghai(), &absence, None, now), None);
     }
     // Three nights at their daughter's: seldom, and still no stranger there.
-    let nights = days(80).enumerate().map(|(number, day)| {
-        stay(day, (0.0, 24.0), Some(if number % 30 == 0 { MARKET } else { HOME }))
-    });
+    let nights = days(80)
+        .enumerate()
+        .map(|(number, day)| stay(day, (0.0, 24.0), Some(if number % 30 == 0 { MARKET } else { HOME })));
     let habits = learn(&grounds(), &nights.collect::<Vec<_>>());
     let now = at("2026-11-10T18:00:00Z");
     let there = away(&habits, &out(now, 40, 900.0), now);
@@ -253,9 +246,8 @@ fn a_home_is_where_the_nights_are_and_without_one_nobody_is_missed() {
 
 #[test]
 fn a_search_begins_where_they_are_at_that_hour_and_near() {
-    let grounds: Vec<Ground> = [0.0, 900.0, 1_000.0, 9_000.0]
-        .map(|metres| Ground { middle: north(metres), radius: Metres(80.0) })
-        .to_vec();
+    let grounds: Vec<Ground> =
+        [0.0, 900.0, 1_000.0, 9_000.0].map(|metres| Ground { middle: north(metres), radius: Metres(80.0) }).to_vec();
     // The market in the mornings, the park in the afternoons, far relatives on each seventh day.
     let stays: Vec<Stay> = days(60)
         .enumerate()
