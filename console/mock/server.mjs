@@ -72,7 +72,7 @@ function likely({ class: of, subject }) {
   return usual(subject.id).places.map(({ lat, lon, radius_m, home, days, last_day }, n) => ({
     lat, lon, radius_m, home, distance_m: [420, 310, 1_240][n], days, of_days: 60, last_day, hour: 10, hour_of: 'working', hour_days: [3, 38, 0][n],
     hour_known: 42, weight: [0.28, 0.64, 0.08][n],
-  }))
+  })).sort((one, other) => other.weight - one.weight)
 }
 
 function troubled(trouble) {
