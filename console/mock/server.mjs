@@ -33,6 +33,48 @@ function silence() {
   }
 }
 
+/** What somebody chose for a resident, of what is usual of them. */
+const USUAL = new Map()
+const SUSPICION = {
+  id: 's1', since: new Date(Date.now() - 1_500_000).toISOString(), raised_at: new Date(Date.now() - 300_000).toISOString(), distance_m: 900,
+  hour: 2, of_days: 'working', home_days: 42, known_days: 42, why: '', acknowledged_at: null, acknowledged_by: null, note: null,
+}
+
+function suspicions() {
+  const kept = RESIDENTS[1]
+  return [{ ...SUSPICION, resident: kept.id, name: kept.name, phone: kept.phone ?? null, node: '湘雅路社区' }]
+}
+
+/** At home, at a market in the mornings, and with a daughter on Sundays. */
+function usual(id) {
+  const { lat, lon } = RESIDENTS.find((one) => one.id === id) ?? RESIDENTS[0]
+  const { chosen = null, version = 0 } = USUAL.get(id) ?? {}
+  const by = (of) => Array.from({ length: 24 }, (_, hour) => of(hour))
+  const place = (number, north, east, days, working, off) => ({
+    number, lat: lat + north, lon: lon + east, radius_m: 80 + 20 * number, home: number === 0, first_day: '2026-09-01', last_day: '2026-11-20', days,
+    working: by(working), off: by(off),
+  })
+  const places = [
+    place(0, 0, 0, 60, (hour) => (hour >= 9 && hour < 11 ? 3 : 42), (hour) => (hour >= 10 && hour < 18 ? 9 : 17)),
+    place(1, 0.004, 0.003, 44, (hour) => (hour >= 9 && hour < 11 ? 38 : 0), () => 1),
+    place(2, -0.006, 0.005, 9, () => 0, (hour) => (hour >= 10 && hour < 18 ? 8 : 0)),
+  ]
+  const learnt = chosen !== false
+  const counts = (n) => (learnt ? by(() => n) : [])
+  return {
+    installation: true, on: learnt, chosen, version, learnt_at: learnt ? new Date(Date.now() - 7_200_000).toISOString() : null, days: learnt ? 60 : 0,
+    days_min: 14, known_working: counts(42), known_off: counts(18), away_working: counts(0), away_off: counts(0), places: learnt ? places : [],
+  }
+}
+
+function likely({ class: of, subject }) {
+  if (of !== 'wandering') return []
+  return usual(subject.id).places.map(({ lat, lon, radius_m, home, days, last_day }, n) => ({
+    lat, lon, radius_m, home, distance_m: [420, 310, 1_240][n], days, of_days: 60, last_day, hour: 10, hour_of: 'working', hour_days: [3, 38, 0][n],
+    hour_known: 42, weight: [0.28, 0.64, 0.08][n],
+  })).sort((one, other) => other.weight - one.weight)
+}
+
 function troubled(trouble) {
   const ago = (s) => new Date(Date.now() - s * 1_000).toISOString()
   const row = (id, which, rest) => {
@@ -584,6 +626,11 @@ async function answer(request, response, url) {
     return
   }
   if (path === '/silence') return json(200, silence())
+  if (path === '/suspicions') return json(200, { suspicions: suspicions() })
+  if (/^\/suspicions\/.*\/acknowledge$/.test(path)) {
+    Object.assign(SUSPICION, { acknowledged_at: inSeconds(0), acknowledged_by: session.user, note: body.note })
+    return json(200, { suspicions: suspicions() })
+  }
   if (path.startsWith('/silence/terminals')) return json(200, troubled(new URL(request.url, 'http://x').searchParams.get('trouble')))
   if (path.startsWith('/test-presses')) {
     const untested = RESIDENTS.slice(0, 3).map((one, n) => ({ id: n + 1, serial: `P10${n}`, resident: one.id, name: one.name, node: '湘雅路社区', tested_at: n ? null : inSeconds(-86_400 * 40), stage: 'heard' }))
@@ -638,6 +685,10 @@ async function answer(request, response, url) {
       const next = body.active ? { due_at: inSeconds(20_000), deadline: inSeconds(20_000 + body.grace_min * 60) } : { due_at: null, deadline: null }
       CHECK_INS.set(id, { ...CHECK_INS.get(id), plan: { ...body, time_zone: body.time_zone ?? 'Asia/Shanghai', version: body.version + 1, ...next } })
       return json(200, checkIns(id))
+    }
+    if (act === 'usual') {
+      if (request.method === 'PUT') USUAL.set(id, { chosen: body.chosen, version: body.version + 1 })
+      return json(200, usual(id))
     }
     if (act === 'check-in-pauses') {
       const kept = CHECK_INS.get(id) ?? {}
@@ -698,6 +749,7 @@ async function answer(request, response, url) {
   if (!act) return json(200, { ...incident, fences: fencesOf(incident.subject.id) })
   if (act === 'commands') return json(200, commandsOf(id, request.method === 'POST' ? body : null, session.user))
   if (act === 'map') return json(200, caseMap(incident))
+  if (act === 'likely-places') return json(200, { places: likely(incident) })
   if (act === 'candidates') return json(200, { candidates: RESPONDERS, shortfall: null })
   const does = ACTS[act] ?? raise(new Wrong(404, 'not_found', 'no such act'))
   if (act !== 'claim' && act !== 'note' && incident.claimed_by?.id !== session.user.id) raise(new Wrong(409, 'refused', 'claim it first', 'not_claimed'))

@@ -72,6 +72,8 @@ pub struct Config {
     pub allow_listen_in: bool,
     /// How many days commands to terminals are kept once they are over; those of an open case longer.
     pub commands_kept_days: NonZeroU16,
+    /// Whether it is learnt what is usual of residents; off: what was learnt is deleted.
+    pub learn_usual: bool,
     /// The canary, if it is on.
     pub canary: Option<CanaryConfig>,
     /// How maps are drawn.
@@ -145,6 +147,7 @@ impl Default for Config {
             follow_emergencies: true,
             allow_listen_in: false,
             commands_kept_days: COMMANDS_KEPT_DAYS,
+            learn_usual: true,
             canary: None,
             map: MapConfig::default(),
         }

@@ -34,4 +34,5 @@ pub mod start;
 pub mod store;
 pub mod ticker;
 mod together;
+pub mod usual;
 pub mod watchdog;

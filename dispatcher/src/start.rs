@@ -14,7 +14,7 @@ use crate::desk::Desk;
 use crate::outbox::{self, Terminals};
 use crate::store::retention::{self, GivenUp};
 use crate::store::{self, StoreError, canary as canary_store, live, once, schema, users, watch};
-use crate::{canary, commands, planner, positions, rules, ticker, watchdog};
+use crate::{canary, commands, planner, positions, rules, ticker, usual, watchdog};
 
 /// How often what nobody needs any longer is deleted.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
@@ -105,6 +105,7 @@ pub async fn run(
     }
     running.spawn(ticker::run(desk.clone(), stop.clone()));
     running.spawn(rules::run(desk.clone(), stop.clone()));
+    running.spawn(usual::run(desk.clone(), stop.clone()));
     running.spawn(planner::run(desk.clone(), stop.clone()));
     running.spawn(watchdog::run(desk.clone(), stop.clone()));
     running.spawn(forget_old(desk.clone(), stop.clone()));

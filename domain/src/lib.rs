@@ -23,5 +23,6 @@ pub mod presence;
 pub mod press;
 pub mod rules;
 pub mod score;
+pub mod usual;
 pub mod whereabouts;
 pub mod word;

@@ -139,6 +139,7 @@ pub(crate) fn desk(
         follow_emergencies: settings.commands.follow_emergencies,
         allow_listen_in: settings.commands.allow_listen_in,
         commands_kept_days: settings.commands.kept_days,
+        learn_usual: settings.usual.learn,
         ..Config::default()
     };
     let urgent = dispatcher::start::connect(database.options()?, URGENT_CONNECTIONS_MAX);

@@ -64,6 +64,8 @@ pub struct Settings {
     pub backups_kept: NonZeroUsize,
     /// How many whole days positions are kept; longer as far as an open case reaches back to them.
     pub fixes_kept_days: NonZeroU16,
+    /// What is learnt of residents (docs/usual.md).
+    pub usual: UsualSettings,
     /// How maps are drawn on the consoles.
     pub map: MapConfig,
     /// A URL that is POSTed to when an alert cannot be stored. When the roles run apart, gateways tell it as well as
@@ -132,6 +134,21 @@ pub struct CommandSettings {
     /// person asked for it stays in the audit trail.
     #[schemars(example = 90)]
     pub kept_days: NonZeroU16,
+}
+
+/// What is usual of residents: where they stay, and when.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UsualSettings {
+    /// Whether it is learnt of residents who have a safe area, or for whom somebody asked. Switched off, what was learnt of
+    /// anybody is deleted within minutes.
+    pub learn: bool,
+}
+
+impl Default for UsualSettings {
+    fn default() -> Self {
+        Self { learn: true }
+    }
 }
 
 /// The bus between broker and gateways.
@@ -235,6 +252,7 @@ impl Default for Settings {
             alarm_hook: None,
             map: MapConfig::default(),
             fixes_kept_days: FIXES_KEPT_DAYS,
+            usual: UsualSettings::default(),
             backups: None,
             backups_kept: NonZeroUsize::new(14).unwrap_or(NonZeroUsize::MIN),
             name: None,

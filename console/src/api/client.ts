@@ -33,6 +33,7 @@ import type {
   FenceTrial,
   HomePoint,
   Ledger,
+  LikelyPlace,
   Floors,
   HolidayDraft,
   LadderDraft,
@@ -57,10 +58,12 @@ import type {
   Shift,
   Silence,
   Summary,
+  Suspicion,
   TelephoneCall,
   TestPresses,
   Trouble,
   TroubledTerminal,
+  Usual,
   Wish,
 } from './types'
 
@@ -400,6 +403,14 @@ export const doors = () => call<Doors>('/doors')
 export const silence = () => call<Silence>('/silence')
 export const troubled = (trouble: Trouble, after = 0) =>
   call<{ terminals: TroubledTerminal[]; next: number | null }>(`/silence/terminals?trouble=${trouble}&after=${after}`)
+export const usual = (resident: string) => call<Usual>(`/residents/${encodeURIComponent(resident)}/usual`)
+export const chooseUsual = (resident: string, chosen: boolean | null, version: number) =>
+  call<Usual>(`/residents/${encodeURIComponent(resident)}/usual`, { method: 'PUT', body: { chosen, version } })
+export const likelyPlaces = (incident: string) =>
+  call<{ places: LikelyPlace[] }>(`/incidents/${encodeURIComponent(incident)}/likely-places`)
+export const suspicions = () => call<{ suspicions: Suspicion[] }>('/suspicions')
+export const acknowledgeSuspicion = (id: string, note: string | null) =>
+  post<{ suspicions: Suspicion[] }>(`/suspicions/${encodeURIComponent(id)}/acknowledge`, { note })
 export const outageMembers = (outage: string, after = 0) =>
   call<{ members: OutageMember[]; next: number | null }>(`/outages/${encodeURIComponent(outage)}/members?after=${after}`)
 export const testPresses = (after = 0) => call<TestPresses>(`/test-presses?after=${after}`)

@@ -534,6 +534,8 @@ export interface OwnOffer extends Offer {
     note?: string | null
     phone?: string | null
     drill?: boolean
+    /** Told once the offer is accepted. */
+    likely_places?: LikelyPlace[]
   }
 }
 
@@ -982,6 +984,76 @@ export interface TroubledTerminal {
   frozen_since: string | null
   outage: string | null
   incident: string | null
+}
+
+/** A place where a resident stays again and again. */
+export interface UsualPlace {
+  number: number
+  lat: number
+  lon: number
+  radius_m: number
+  /** Where they are at night. */
+  home: boolean
+  first_day: string
+  last_day: string
+  days: number
+  /** On how many days that are worked they were there around each hour. */
+  working: number[]
+  off: number[]
+}
+
+/** What is usual of a resident, and whether it is learnt. */
+export interface Usual {
+  installation: boolean
+  on: boolean
+  /** Null: it is learnt while they have a safe area. */
+  chosen: boolean | null
+  version: number
+  learnt_at: string | null
+  days: number
+  days_min: number
+  known_working: number[]
+  known_off: number[]
+  away_working: number[]
+  away_off: number[]
+  places: UsualPlace[]
+}
+
+/** A place where somebody who is missing may be, and why. */
+export interface LikelyPlace {
+  lat: number
+  lon: number
+  radius_m: number
+  home: boolean
+  distance_m: number | null
+  days: number
+  of_days: number
+  last_day: string
+  hour: number | null
+  hour_of: Word<'working' | 'off' | 'both'> | null
+  hour_days: number | null
+  hour_known: number | null
+  weight: number
+}
+
+/** Somebody who is out when they never are. */
+export interface Suspicion {
+  id: string
+  resident: string
+  name: string
+  phone: string | null
+  node: string
+  since: string
+  raised_at: string
+  distance_m: number
+  hour: number
+  of_days: Word<'working' | 'off' | 'both'>
+  home_days: number
+  known_days: number
+  why: string
+  acknowledged_at: string | null
+  acknowledged_by: { id: string; name: string } | null
+  note: string | null
 }
 
 /** Many that fell silent together. */

@@ -43,6 +43,7 @@ mod script;
 mod sessions;
 mod silence;
 mod site;
+mod usual;
 
 use std::fmt;
 use std::future::Future;

@@ -65,6 +65,7 @@ fn problem(why: &str) -> Answer {
         (name = "presence", description = "Terminals that are not heard, or are no help"),
         (name = "fences", description = "Where they should be"),
         (name = "fence_rules", description = "When they should be there, and pauses"),
+        (name = "usual", description = "Where residents usually are, and who is out when they never are"),
         (name = "map", description = "What has a place"),
         (name = "clocks", description = "How fast help comes"),
         (name = "ladders", description = "Who is called in while nobody answers"),

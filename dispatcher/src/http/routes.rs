@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use super::{
     Api, access_points, aftercare, appointments, centre, checkins, clocks, commands, contracts, deliveries, doors,
     drills, fence_rules, fence_trials, fences, health, incidents, ladders, live, map, offers, openapi, orders, push,
-    records, refusals, residents, responders, scores, sessions, silence, site,
+    records, refusals, residents, responders, scores, sessions, silence, site, usual,
 };
 use crate::photo;
 
@@ -115,6 +115,10 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(fence_rules::list, fence_rules::change))
         .routes(routes!(fence_rules::pause))
         .routes(routes!(fence_rules::resume))
+        .routes(routes!(usual::show, usual::choose))
+        .routes(routes!(usual::likely))
+        .routes(routes!(usual::suspicions))
+        .routes(routes!(usual::acknowledge))
         .routes(routes!(live::follow))
         .routes(routes!(offers::list))
         .routes(routes!(offers::follow))

@@ -43,6 +43,23 @@ pub async fn opened_resident(conn: &mut PgConnection, user: UserId, resident: Uu
     Ok(())
 }
 
+/// Writes down that somebody saw where a resident usually is.
+pub async fn saw_usual(conn: &mut PgConnection, user: UserId, resident: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into audit (user_id, what, about, resident_id)
+         select $1, 'saw_usual', $2::uuid::text, $2
+         where not exists (select from audit
+            where about = $2::uuid::text and at > now() - make_interval(secs => $3)
+                and user_id = $1 and what = 'saw_usual')",
+        user.0,
+        resident,
+        SAME_LOOK_S,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Writes down that somebody asked where a resident without an open case is, and why. Each time.
 pub async fn located(conn: &mut PgConnection, user: UserId, resident: Uuid, why: &str) -> Result<(), StoreError> {
     sqlx::query!(

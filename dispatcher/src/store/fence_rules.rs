@@ -531,6 +531,23 @@ pub async fn calendar(conn: &mut PgConnection, resident: Uuid) -> Result<Option<
     Ok(read(conn, &[resident]).await?.remove(&resident).map(|watched| watched.calendar))
 }
 
+/// The days around today that are not what their place in the week says, and the clock, for each of these residents.
+pub async fn calendars(conn: &mut PgConnection, residents: &[Uuid]) -> Result<HashMap<Uuid, Calendar>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select r.id, r.serving_node, zone_of(r.serving_node) as "time_zone!" from resident r where r.id = any($1)"#,
+        residents
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let nodes: Vec<Uuid> = rows.iter().map(|row| row.serving_node).collect();
+    let exceptions = exceptions(conn, &nodes).await?;
+    let calendar = |row: &str, node| Calendar {
+        resident: zone(row).unwrap_or(TimeZone::UTC),
+        exceptions: exceptions.get(node).cloned().unwrap_or_default(),
+    };
+    Ok(rows.iter().map(|row| (row.id, calendar(&row.time_zone, &row.serving_node))).collect())
+}
+
 /// When these residents are looked at next, unless somebody has set that anew since it was read.
 pub async fn look_later(
     conn: &mut PgConnection,

@@ -61,6 +61,7 @@ pub mod terminals;
 pub mod timeline;
 pub mod tree;
 pub mod users;
+pub mod usual;
 pub mod views;
 pub mod vitals;
 pub mod watch;

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::usual::{self, LikelyPlace};
 use super::views::{CategoryName, OfferView, PlaceView, answer_by, minutes_until};
 
 /// How many who could be asked are shown.
@@ -51,6 +52,8 @@ pub struct OwnIncident {
     pub phone: Option<String>,
     /// An exercise.
     pub drill: bool,
+    /// Where to look first for somebody who is missing, the likeliest first; told once the offer is accepted.
+    pub likely_places: Vec<LikelyPlace>,
 }
 
 /// An offer to the responder who reads it.
@@ -79,6 +82,7 @@ impl OwnOffers {
         let mut timeless = self.clone();
         for own in &mut timeless.offers {
             own.offer.minutes = None;
+            own.incident.likely_places.clear();
             if let Some(place) = &mut own.incident.place {
                 place.age_s = 0;
             }
@@ -124,7 +128,7 @@ pub async fn own(conn: &mut PgConnection, responder: ResponderId) -> Result<OwnO
             i.class as "class!", coalesce(i.service, i.category) as category, c.zh as "category_zh?", c.en as "category_en?",
             i.kinds as "kinds!", i.drill as "drill!", p.address, p.home_address, i.caller_phone,
             st_y(p.place::geometry) as lat, st_x(p.place::geometry) as lon, p.accuracy_m, p.source, p.at as placed_at,
-            who.name as "name?", who.door_access as "door_access?", who.phone as "phone?",
+            i.id as "incident_id!", who.name as "name?", who.door_access as "door_access?", who.phone as "phone?",
             (select e.data ->> 'text' from incident_entry e
              where e.incident_id = i.id and e.what in ('telephoned', 'requested')
              order by e.seq desc limit 1) as note,
@@ -140,8 +144,10 @@ pub async fn own(conn: &mut PgConnection, responder: ResponderId) -> Result<OwnO
          order by o.asked_at, o.id"#,
         responder.0
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
+    let missing = rows.iter().filter(|row| row.state != "asked" && Class::parse(&row.class) == Ok(Class::Wandering));
+    let mut likely = usual::likely(conn, &missing.map(|row| row.incident_id).collect::<Vec<_>>()).await?;
     let offers = rows
         .into_iter()
         .map(|row| {
@@ -162,6 +168,7 @@ pub async fn own(conn: &mut PgConnection, responder: ResponderId) -> Result<OwnO
                 note: row.note,
                 phone: row.phone.or(row.caller_phone).filter(|_| is_coming),
                 drill: row.drill,
+                likely_places: likely.remove(&IncidentId(row.incident_id)).unwrap_or_default(),
             };
             let offer = OfferView {
                 id: row.id,

@@ -201,6 +201,11 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         (Method::PUT, "/api/v1/residents/{id}/fence-rules", May::Administrators, json!({ "version": 0, "rules": [] })),
         post("/api/v1/residents/{id}/fence-pauses", May::Administrators, pause),
         (Method::DELETE, "/api/v1/fence-pauses/{id}", May::Administrators, Value::Null),
+        get("/api/v1/residents/{id}/usual", May::Seers),
+        (Method::PUT, "/api/v1/residents/{id}/usual", May::Administrators, json!({ "chosen": true, "version": 0 })),
+        get("/api/v1/incidents/{id}/likely-places", May::Seers),
+        get("/api/v1/suspicions", May::Seers),
+        post("/api/v1/suspicions/{id}/acknowledge", May::Operators, json!({})),
         get("/api/v1/live", May::Seers),
         get("/api/v1/offers", May::Responders),
         get("/api/v1/offers/live", May::Responders),
@@ -337,6 +342,7 @@ fn thing(path: &str, things: &Things) -> String {
         Some("shifts") => things.shift,
         Some("commands") => things.command,
         Some("outages") => things.outage,
+        Some("suspicions") => things.suspicion,
         other => panic!("{path}: say here what {other:?} is"),
     };
     path.replace("{id}", &id.to_string())
@@ -362,6 +368,7 @@ struct Things {
     shift: uuid::Uuid,
     command: uuid::Uuid,
     outage: uuid::Uuid,
+    suspicion: uuid::Uuid,
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -402,6 +409,10 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
             values (gen_random_uuid(), 'cell', 'x', now(), now(), 9) returning id)
         insert into outage_member (outage_id, terminal_id, heard_at)
         select began.id, terminal_id, now() from wearer, began where resident_id is not null limit 1 returning outage_id";
+    let suspicion = "insert into usual_suspicion (id, resident_id, since, raised_at, place, distance_m, fixes, hour, of_days, away_days,
+            known_days, why)
+        select gen_random_uuid(), resident_id, now(), now(), 'point(112.938 28.228)', 900, 5, 2, 'both', 0, 58, 'x'
+        from usual limit 1 returning id";
     let things = Things {
         incident: incident.0,
         resident: house.resident.0,
@@ -421,6 +432,7 @@ async fn what_lies_outside_somebodys_subtree_does_not_exist_for_them(pool: PgPoo
         // An emergency is followed from the beginning.
         command: house.scalar("select id from command").await,
         outage: house.scalar(outage).await,
+        suspicion: house.scalar(suspicion).await,
     };
     let insider = house.log_in("operator2").await;
     let outsiders = ["operator elsewhere", "supervisor elsewhere", "admin elsewhere", "grid officer elsewhere"];

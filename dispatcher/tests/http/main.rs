@@ -33,3 +33,4 @@ mod sessions;
 mod shifts;
 mod silence;
 mod site;
+mod usual;

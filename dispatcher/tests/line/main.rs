@@ -19,4 +19,5 @@ mod positions;
 mod presence;
 mod presses;
 mod retention;
+mod usual;
 mod who_can_go;
