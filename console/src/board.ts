@@ -159,10 +159,10 @@ export type Board = ReturnType<typeof useBoard>
 /** The part of a detail that a queue holds. */
 export function summaryOf(detail: Summary): Summary {
   const { id, kinds, category, category_name, headline, urgency, priority, ring, subject, serial, opened_at, last_press_at, presses } = detail
-  const { claimed_by, handovers, doubts, drill, tasks, closed, rating, aftercare, cursor } = detail
+  const { claimed_by, handovers, doubts, drill, tasks, closed, rating, aftercare, closes_at, cursor } = detail
   return {
     id, class: detail.class, kinds, category, category_name, headline, urgency, priority, ring, subject, serial, opened_at,
     last_press_at, presses,
-    claimed_by, handovers, doubts, drill, tasks, closed, rating, aftercare, cursor,
+    claimed_by, handovers, doubts, drill, tasks, closed, rating, aftercare, closes_at, cursor,
   }
 }

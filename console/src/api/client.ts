@@ -420,6 +420,8 @@ export const makeLadder = (node: string, draft: LadderDraft) => post<Ladders>(la
 export const changeLadder = (id: string, version: number, draft: LadderDraft) =>
   call<Ladders>(`/ladders/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
 export const removeLadder = (id: string) => call<void>(`/ladders/${encodeURIComponent(id)}`, { method: 'DELETE' })
+export const setReturned = (node: string, own_s: number | null) =>
+  call<Ladders>(`/nodes/${encodeURIComponent(node)}/returned`, { method: 'PUT', body: { own_s } })
 export const setHolidays = (node: string, holidays: HolidayDraft[]) =>
   call<Ladders>(`/nodes/${encodeURIComponent(node)}/holidays`, { method: 'PUT', body: { holidays } })
 export const endClockTarget = (id: string) => call<void>(`/targets/${encodeURIComponent(id)}`, { method: 'DELETE' })

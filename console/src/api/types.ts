@@ -90,6 +90,8 @@ export interface Closing {
   outcome: Word<Outcome>
   at: string
   by?: { id: string; name: string } | string | null
+  /** By which rule it closed by itself: `returned`. */
+  rule?: string | null
 }
 
 /** What daily help of a category is called. */
@@ -168,6 +170,8 @@ export interface Summary {
   doubts: Doubt[]
   drill: boolean
   tasks: string[]
+  /** When it closes by itself, because they are back and nobody has a hand in it. */
+  closes_at?: string | null
   closed?: Closing | null
   rating?: Rating | null
   aftercare?: Aftercare | null
@@ -935,6 +939,8 @@ export interface Ladders {
   ladders: Ladder[]
   standard: Ladder[]
   holidays: (HolidayDraft & { node: string })[]
+  /** Whether a wandering case closes by itself once its wearer is back: what the node says (0: never, null: nothing), and what holds. */
+  returned: { own_s: number | null; after_s: number | null }
 }
 
 /** A terminal said something that it may not say. */

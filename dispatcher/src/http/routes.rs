@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use super::{
     Api, access_points, aftercare, appointments, centre, checkins, clocks, commands, contracts, deliveries, doors,
     drills, fence_rules, fence_trials, fences, health, incidents, ladders, live, map, offers, openapi, orders, push,
-    records, refusals, residents, responders, scores, sessions, silence, site,
+    records, refusals, residents, responders, returned, scores, sessions, silence, site,
 };
 use crate::photo;
 
@@ -78,6 +78,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(ladders::preview))
         .routes(routes!(ladders::change, ladders::remove))
         .routes(routes!(ladders::set_holidays))
+        .routes(routes!(returned::set))
         .routes(routes!(incidents::grid_officer_called))
         .routes(routes!(drills::start))
         .routes(routes!(incidents::candidates))

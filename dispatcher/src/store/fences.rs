@@ -384,11 +384,18 @@ pub async fn open_wanderings(
         .collect())
 }
 
-/// Says of these incidents whether those who wandered off are back.
+/// Says of these incidents whether those who wandered off are back, and has it decided what follows. Of whom it was told
+/// that a rule is not kept, they are not back until it is.
 pub async fn note_returned(conn: &mut PgConnection, incidents: &[Uuid], returned: &[bool]) -> Result<(), StoreError> {
     sqlx::query!(
-        "update incident i set returned = n.returned
-         from unnest($1::uuid[], $2::boolean[]) as n (id, returned) where i.id = n.id",
+        "update incident i set returned = n.returned, closes_at = case when n.returned then i.closes_at end,
+            wake_at = least(i.wake_at, clock_timestamp())
+         from (
+            select said.id, said.returned and not exists (
+                select from incident o join rule_breach b on b.resident_id = o.resident_id and b.over_at is null
+                where o.id = said.id) as returned
+            from unnest($1::uuid[], $2::boolean[]) as said (id, returned)) n
+         where i.id = n.id",
         incidents,
         returned,
     )

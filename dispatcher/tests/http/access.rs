@@ -148,6 +148,7 @@ fn cases() -> Vec<(Method, &'static str, May, Value)> {
         post("/api/v1/nodes/{id}/ladders", May::Administrators, ladder.clone()),
         post("/api/v1/nodes/{id}/ladders/preview", May::Administrators, ladder.clone()),
         (Method::PUT, "/api/v1/nodes/{id}/holidays", May::Administrators, json!({ "holidays": [] })),
+        (Method::PUT, "/api/v1/nodes/{id}/returned", May::Administrators, json!({ "own_s": 900 })),
         (Method::PUT, "/api/v1/ladders/{id}", May::Administrators, ladder),
         (Method::DELETE, "/api/v1/ladders/{id}", May::Administrators, Value::Null),
         post("/api/v1/incidents/{id}/grid-officer-called", May::Operators, Value::Null),
