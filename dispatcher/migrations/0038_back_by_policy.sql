@@ -27,3 +27,51 @@ create function close_returned_after(node uuid) returns integer language sql sta
     where n.id = close_returned_after.node and above.close_returned_s is not null
     order by cardinality(above.path) desc limit 1
 $$;
+
+-- ---- pauses of fences without rules ------------------------------------------------------------------
+
+-- Rules are told of their pauses by the clock. A fence that holds at any time is read when it is changed, so that it has
+-- to be said when its pause begins and ends: `coming`, `on`, `over`.
+alter table fence_pause add column stage text not null default 'coming' check (stage in ('coming', 'on', 'over'));
+create index fence_pause_turns on fence_pause ((case stage when 'coming' then begins_at else ends_at end)) where stage <> 'over';
+
+-- What a fence is to the engine: judged by its rules, or paused, it opens nothing by itself; being inside of where somebody
+-- should be at other times still counts as being where they should be.
+create function judged_as(fence fence) returns text language sql stable as $$
+    select case
+        when fence.by_rules <> 'no' then fence.by_rules
+        when not exists (
+            select from fence_pause p
+            where p.resident_id = fence.resident_id and p.stage = 'on' and (p.fence_id is null or p.fence_id = fence.id))
+            then fence.kind
+        when fence.kind = 'forbidden' then 'hazard'
+        else 'haven' end
+$$;
+
+-- Says which pauses have begun or are over by now; whose fences are judged otherwise from now on. Of who has fences with
+-- rules only, what is believed stays.
+create function turn_pauses() returns integer language sql as $$
+    with turned as (
+        update fence_pause set stage = case when ends_at <= clock_timestamp() then 'over' else 'on' end
+        where stage <> 'over' and case stage when 'coming' then begins_at else ends_at end <= clock_timestamp()
+        returning resident_id, fence_id),
+    known as (
+        update resident set fences_version = fences_version + 1
+        where id in (
+            select f.resident_id from turned p
+            join fence f on f.resident_id = p.resident_id and f.by_rules = 'no' and (p.fence_id is null or p.fence_id = f.id))
+        returning id)
+    select count(*)::integer from known
+$$;
+-- One that is taken back while it is on is over at once.
+create function pause_taken_back() returns trigger language plpgsql as $$
+begin
+    update resident set fences_version = fences_version + 1
+    where id in (
+        select f.resident_id from gone p
+        join fence f on f.resident_id = p.resident_id and f.by_rules = 'no' and (p.fence_id is null or p.fence_id = f.id)
+        where p.stage = 'on');
+    return null;
+end $$;
+create trigger fence_pause_taken_back after delete on fence_pause
+    referencing old table as gone for each statement execute function pause_taken_back();

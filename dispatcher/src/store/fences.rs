@@ -241,7 +241,7 @@ fn or_nothing<T>(read: Result<T, StoreError>) -> Option<T> {
 /// The active fences of these residents, each one's in an order that stays.
 pub async fn active(conn: &mut PgConnection, residents: &[Uuid]) -> Result<HashMap<ResidentId, Vec<Zone>>, StoreError> {
     let rows = sqlx::query!(
-        r#"select resident_id, id, case by_rules when 'no' then kind else by_rules end as "kind!",
+        r#"select resident_id, id, judged_as(fence) as "kind!",
             st_asgeojson(area, 15) as "area!", radius_m, grace_s
          from fence where resident_id = any($1) and active
          order by id"#,

@@ -1,7 +1,7 @@
 //! Wearers who walk out of their fences, and receivers that only seem to.
 
 use crate::district::District;
-use dispatcher::clock;
+use dispatcher::{clock, rules};
 use domain::id::IncidentId;
 use domain::incident::{Authority, ClosedBy, Closure, Input, Level, Outcome as Ending, Task};
 use domain::place::Source;
@@ -571,4 +571,44 @@ async fn what_lies_in_the_row_of_somebody_at_home_is_small(pool: PgPool) {
             .unwrap();
     assert!(row.0 <= 100, "{row:?}");
     assert_eq!((row.1.as_array().unwrap().len(), &row.1[0]["standing"]), (1, &json!("inside")));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_fence_without_rules_is_quiet_while_it_is_paused_and_asks_again_when_the_pause_is_over(pool: PgPool) {
+    let district = District::new(pool).await;
+    fence(&district, &["P1"]).await;
+    sqlx::query(
+        "insert into fence_pause (id, resident_id, begins_at, ends_at, why)
+         select gen_random_uuid(), resident_id, now() - interval '1 minute', now() + interval '2 days', '住院' from fence",
+    )
+    .execute(&district.desk_pool)
+    .await
+    .unwrap();
+    rules::look_once(&district.desk).await.unwrap();
+    walk(&district, "P1", &[leaves(90), stays(76, 20, 560.0)].concat()).await;
+    assert_eq!((wandering(&district).await, asked(&district).await), (vec![], vec![]), "they are in hospital");
+
+    sqlx::query("update fence_pause set ends_at = now()").execute(&district.desk_pool).await.unwrap();
+    rules::look_once(&district.desk).await.unwrap();
+    walk(&district, "P1", &stays(50, 25, 560.0)).await;
+    assert_eq!(wandering(&district).await, [(1, false)], "the pause is over, and they are not back");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_pause_that_is_taken_back_ends_at_once(pool: PgPool) {
+    let district = District::new(pool).await;
+    fence(&district, &["P1"]).await;
+    sqlx::query(
+        "insert into fence_pause (id, resident_id, fence_id, begins_at, ends_at, why)
+         select gen_random_uuid(), resident_id, id, now(), now() + interval '2 days', '探亲' from fence",
+    )
+    .execute(&district.desk_pool)
+    .await
+    .unwrap();
+    rules::look_once(&district.desk).await.unwrap();
+    walk(&district, "P1", &leaves(60)).await;
+    assert_eq!(wandering(&district).await, []);
+    sqlx::query("delete from fence_pause").execute(&district.desk_pool).await.unwrap();
+    walk(&district, "P1", &stays(45, 25, 560.0)).await;
+    assert_eq!(wandering(&district).await, [(1, false)]);
 }
