@@ -75,3 +75,12 @@ begin
 end $$;
 create trigger fence_pause_taken_back after delete on fence_pause
     referencing old table as gone for each statement execute function pause_taken_back();
+
+-- ---- outages -----------------------------------------------------------------------------------------
+
+-- Whose consoles ring for it until somebody says that they have it, or it is over.
+alter table outage add column acknowledged_by uuid references app_user;
+alter table outage add column acknowledged_at timestamptz;
+alter table outage add constraint outage_acknowledged check ((acknowledged_by is null) = (acknowledged_at is null));
+-- When the alarm hook was told, because nobody had.
+alter table outage add column alarmed_at timestamptz;

@@ -40,6 +40,7 @@ import type {
   Ladders,
   MapFeatures,
   MapSettings,
+  Outage,
   OutageMember,
   OwnOffers,
   Person,
@@ -402,6 +403,7 @@ export const troubled = (trouble: Trouble, after = 0) =>
   call<{ terminals: TroubledTerminal[]; next: number | null }>(`/silence/terminals?trouble=${trouble}&after=${after}`)
 export const outageMembers = (outage: string, after = 0) =>
   call<{ members: OutageMember[]; next: number | null }>(`/outages/${encodeURIComponent(outage)}/members?after=${after}`)
+export const acknowledgeOutage = (outage: string) => post<Outage>(`/outages/${encodeURIComponent(outage)}/acknowledgement`)
 export const testPresses = (after = 0) => call<TestPresses>(`/test-presses?after=${after}`)
 const ofResident = (resident: string) => `/residents/${encodeURIComponent(resident)}`
 export const checkIns = (resident: string) => call<CheckIns>(`${ofResident(resident)}/check-ins`)

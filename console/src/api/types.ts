@@ -1002,7 +1002,13 @@ export interface Outage {
   shared_by: number
   members: number
   still_gone: number
+  /** Who said that they have it; until then supervisors' consoles ring. */
+  acknowledged_by: string | null
+  acknowledged_at: string | null
 }
+
+/** An outage that goes on and that nobody has acknowledged, as the live stream tells supervisors. */
+export type CallingOutage = Pick<Outage, 'id' | 'kind' | 'key' | 'name' | 'began_at' | 'members' | 'still_gone'>
 
 export interface Silence {
   listening_since: string | null

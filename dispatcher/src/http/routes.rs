@@ -99,6 +99,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(silence::overview))
         .routes(routes!(silence::terminals))
         .routes(routes!(silence::members))
+        .routes(routes!(silence::acknowledge))
         .routes(routes!(silence::ledger))
         .routes(routes!(silence::heartbeats, silence::agree))
         .routes(routes!(map::settings))

@@ -85,6 +85,7 @@ fn heard() -> Vec<(Method, &'static str, May, Value)> {
         get("/api/v1/silence", May::Seers),
         get("/api/v1/silence/terminals", May::Seers),
         get("/api/v1/outages/{id}/members", May::Seers),
+        (Method::POST, "/api/v1/outages/{id}/acknowledgement", May::Supervisors, Value::Null),
         get("/api/v1/test-presses", May::Seers),
         get("/api/v1/heartbeat-contracts", May::Administrators),
         (Method::PUT, "/api/v1/heartbeat-contracts", May::Administrators, contract),
