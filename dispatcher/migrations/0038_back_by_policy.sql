@@ -84,3 +84,12 @@ alter table outage add column acknowledged_at timestamptz;
 alter table outage add constraint outage_acknowledged check ((acknowledged_by is null) = (acknowledged_at is null));
 -- When the alarm hook was told, because nobody had.
 alter table outage add column alarmed_at timestamptz;
+
+-- ---- what is kept for ever no more --------------------------------------------------------------------
+
+create index check_in_judged on check_in (judged_at);
+create index check_in_pause_over on check_in_pause (until);
+create index outage_over on outage (ended_at) where ended_at is not null;
+create index test_press_month on test_press (month);
+create index rule_breach_over on rule_breach (over_at) where over_at is not null;
+create index fence_pause_over on fence_pause (ends_at) where stage = 'over';

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use dispatcher::config::map::MapConfig;
 use dispatcher::config::{
     COMMANDS_KEPT_DAYS, CentreConfig, CentreError, CentreFormat, Certificates, FIXES_KEPT_DAYS, MailConfig, MailError,
-    PositionSettings, RouterSettings, Secret, SmsSettings,
+    PRESENCE_KEPT_DAYS, PositionSettings, RouterSettings, Secret, SmsSettings,
 };
 use domain::incident::Centre;
 use schemars::JsonSchema;
@@ -64,6 +64,9 @@ pub struct Settings {
     pub backups_kept: NonZeroUsize,
     /// How many whole days positions are kept; longer as far as an open case reaches back to them.
     pub fixes_kept_days: NonZeroU16,
+    /// How many days check-ins, outages that are over, test presses and rules that were not kept are kept; those of an open
+    /// case longer (docs/presence.md).
+    pub presence_kept_days: NonZeroU16,
     /// How maps are drawn on the consoles.
     pub map: MapConfig,
     /// A URL that is POSTed to when an alert cannot be stored. When the roles run apart, gateways tell it as well as
@@ -235,6 +238,7 @@ impl Default for Settings {
             alarm_hook: None,
             map: MapConfig::default(),
             fixes_kept_days: FIXES_KEPT_DAYS,
+            presence_kept_days: PRESENCE_KEPT_DAYS,
             backups: None,
             backups_kept: NonZeroUsize::new(14).unwrap_or(NonZeroUsize::MIN),
             name: None,
