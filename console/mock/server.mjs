@@ -686,7 +686,7 @@ async function answer(request, response, url) {
     checkDrawing(body.shape)
     if (body.active && !body.when_outside && body.shape.type === 'polygon') raise(Object.assign(new Wrong(409, 'refused', 'outside', 'wearer_outside'), { more: { choices: { when_outside: ['alert', 'wait'], distance_m: 740, at: inSeconds(-210) } } }))
     const awaits = body.when_outside === 'wait'
-    const fence = { ...body, active: body.active && !awaits, awaits, kind: 'safe', id: randomUUID(), of: id, version: 1, state: 'doubtful' }
+    const fence = { kind: 'safe', ...body, active: body.active && !awaits, awaits, id: randomUUID(), of: id, version: 1, state: 'doubtful' }
     FENCES.set(fence.id, fence)
     return json(201, fence)
   }

@@ -54,7 +54,6 @@ import type {
   ScoreCards,
   ServiceCall,
   Session,
-  Shape,
   Shift,
   Silence,
   Summary,
@@ -68,6 +67,8 @@ import type {
 /** What a refusal says beside its sentence. */
 export interface Refusal {
   where?: { coordinates: [number, number][] }
+  /** Of a drawing: which rings (0 is the outline), and the number that it is about. */
+  drawing?: { rings: number[]; number: number | null }
   rules?: number[]
   choices?: { when_outside: string[]; distance_m: number; at: string }
 }
@@ -181,7 +182,7 @@ async function readError(response: Response): Promise<ApiError> {
     reason = body.error?.reason ?? body.reason
     current = body.error?.current
     field = body.error?.field
-    more = { where: body.error?.where, rules: body.error?.rules, choices: body.error?.choices }
+    more = { where: body.error?.where, drawing: body.error?.drawing, rules: body.error?.rules, choices: body.error?.choices }
   } catch {
     // Not ours: a proxy's page. The status says enough.
     if (response.status === 503 || response.status === 502 || response.status === 504) code = 'unavailable'
@@ -353,8 +354,8 @@ export const addFence = (resident: string, draft: FenceDraft, key: string) =>
   post<SavedFence>(`/residents/${encodeURIComponent(resident)}/fences`, draft, key)
 export const saveFence = (id: string, version: number, draft: FenceDraft) =>
   call<SavedFence>(`/fences/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
-export const tryFence = (resident: string, shape: Shape, fence: string | null) =>
-  post<FenceTrial>(`/residents/${encodeURIComponent(resident)}/fences/try`, { shape, fence })
+export const tryFence = (resident: string, { shape, kind }: Pick<FenceDraft, 'shape' | 'kind'>, fence: string | null) =>
+  post<FenceTrial>(`/residents/${encodeURIComponent(resident)}/fences/try`, { shape, kind, fence })
 export const commonFences = (resident: string) =>
   call<{ fences: CommonFence[] }>(`/residents/${encodeURIComponent(resident)}/fences/common`)
 export const fenceRules = (resident: string) => call<FenceRules>(`/residents/${encodeURIComponent(resident)}/fence-rules`)

@@ -549,6 +549,7 @@ export interface OwnOffers {
 
 /** What a person may change of a fence. */
 export type FenceDraft = Pick<Fence, 'name' | 'active' | 'shape'> & {
+  kind: 'safe' | 'forbidden' | 'corridor'
   /** What is to be done when the wearer is outside of it already. */
   when_outside?: 'alert' | 'wait'
 }

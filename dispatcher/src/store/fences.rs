@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::fence::{BadShape, Shape};
 use domain::id::{FenceId, IncidentId, ResidentId, TerminalId, UserId};
 use domain::place::{Metres, Position};
-use domain::whereabouts::{BadArea, Kind, Standing, Zone, mended};
+use domain::whereabouts::{BadArea, Kind, Line, Standing, Zone, mended};
 use domain::word::Word;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,37 @@ pub enum BadDrawing {
     Area(#[from] BadArea),
 }
 
+/// What a page needs to say why a drawing was refused, in its own language.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = BadDrawing)]
+pub struct WrongView {
+    /// Which rings it is about: 0 is the outline, then the holes. None: the line of a corridor, or the whole.
+    pub rings: Vec<usize>,
+    /// The number that it is about: metres, square metres, how many points, or, of `drawing_too_far`, kilometres.
+    pub number: Option<f64>,
+}
+
 impl BadDrawing {
+    /// A stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoPlace { .. } => "drawing_no_place",
+            Self::Shape(why) => why.code(),
+            Self::Area(why) => why.code(),
+        }
+    }
+
+    /// What it is about.
+    pub fn about(&self) -> WrongView {
+        match self {
+            Self::NoPlace { .. } => WrongView { rings: Vec::new(), number: None },
+            Self::Shape(why) => WrongView { rings: why.rings(), number: why.amount() },
+            Self::Area(why) => {
+                WrongView { rings: why.lines().into_iter().filter_map(Line::ring).collect(), number: why.number() }
+            }
+        }
+    }
+
     /// Where on the map something is wrong, longitude first. Empty when it is about a number.
     pub fn places(&self) -> Vec<[f64; 2]> {
         match self {
