@@ -308,7 +308,17 @@ impl IntoResponse for ApiError {
             _ => (None, None),
         };
         let (code, message, reason) = (self.code(), self.to_string(), self.reason());
-        let mut error = Told { code, message, reason, field, current, places: None, drawing: None, rules: Vec::new(), choices: None };
+        let mut error = Told {
+            code,
+            message,
+            reason,
+            field,
+            current,
+            places: None,
+            drawing: None,
+            rules: Vec::new(),
+            choices: None,
+        };
         match &self {
             Self::BadDrawing { places, about, .. } => {
                 error.drawing = Some(about.clone());

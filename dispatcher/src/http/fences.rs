@@ -21,7 +21,9 @@ use super::input::{Asked, At, Told, Words, maybe_whole, whole};
 use super::once::{Creating, IdempotencyKey};
 use super::openapi::{Conflict, Unprocessable};
 use crate::access::{Administer, See};
-use crate::store::fences::{self, Drawn, FENCES_MAX, FenceView, GRACE_MAX_S, GRACE_S, MendView, Wanted, Whose, WrongView};
+use crate::store::fences::{
+    self, Drawn, FENCES_MAX, FenceView, GRACE_MAX_S, GRACE_S, MendView, Wanted, Whose, WrongView,
+};
 use crate::store::{StoreError, facts, fence_trials, residents};
 
 /// A fence further than this from where somebody lives is a mistake.

@@ -219,7 +219,10 @@ async fn an_administrator_says_whether_a_case_closes_once_its_wearer_is_back(poo
     assert_eq!(held(below).await, json!({ "own_s": 0, "after_s": null }), "never, whatever is said above");
     for own_s in [1, 59, -1, 86_401] {
         let refused = house.call(&admin, Method::PUT, &path(root), Some(json!({ "own_s": own_s }))).await;
-        assert_eq!((refused.status, &refused.body["error"]["field"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("own_s")));
+        assert_eq!(
+            (refused.status, &refused.body["error"]["field"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("own_s"))
+        );
     }
     let written: i64 = house.scalar("select count(*) from audit where what = 'returned_set'").await;
     assert_eq!(written, 2);

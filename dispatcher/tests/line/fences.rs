@@ -237,12 +237,16 @@ async fn who_is_back_for_long_enough_is_closed_as_found_by_the_policy_and_called
     assert!(is_by_policy, "{over:?}");
     // Read back from its row it is the same.
     assert_eq!(district.desk.apply(incident, Input::Wake).await.unwrap(), over);
-    let written: Value =
-        sqlx::query_scalar("select data from incident_entry where what = 'closed'").fetch_one(&district.desk_pool).await.unwrap();
+    let written: Value = sqlx::query_scalar("select data from incident_entry where what = 'closed'")
+        .fetch_one(&district.desk_pool)
+        .await
+        .unwrap();
     assert_eq!((&written["rule"], &written["outcome"]), (&json!("returned"), &json!("found")));
     // Somebody calls back and asks how it was, as after any other case.
-    let due: Vec<String> =
-        sqlx::query_scalar("select step from aftercare where settled_at is null order by step").fetch_all(&district.desk_pool).await.unwrap();
+    let due: Vec<String> = sqlx::query_scalar("select step from aftercare where settled_at is null order by step")
+        .fetch_all(&district.desk_pool)
+        .await
+        .unwrap();
     assert_eq!(due, ["followed_up", "rated"]);
 }
 
@@ -267,11 +271,20 @@ async fn what_somebody_has_in_hand_or_who_leaves_again_is_not_closed_by_the_poli
     let claimed = district.desk.apply(incident, Input::Claim { by, authority: Authority::Operator }).await.unwrap();
     assert_eq!((claimed.closes_at, claimed.is_open()), (None, true));
     // Of whom it was told that a rule is not kept, they are not back.
-    sqlx::query("update incident set owner_id = null, owned_since = null, owner_check_at = null, returned = false, ring_level = 'operators', ring_since = now(), ring_climbed_s = 0, ring_next_at = now() + interval '1 hour'")
-        .execute(&district.desk_pool).await.unwrap();
-    sqlx::query("insert into rule_breach (id, rule_id, resident_id, incident_id, since, told_at)
-        select gen_random_uuid(), gen_random_uuid(), resident_id, id, now(), now() from incident")
-        .execute(&district.desk_pool).await.unwrap();
+    sqlx::query(
+        "update incident set owner_id = null, owned_since = null, owner_check_at = null, returned = false,
+            ring_level = 'operators', ring_since = now(), ring_climbed_s = 0, ring_next_at = now() + interval '1 hour'",
+    )
+    .execute(&district.desk_pool)
+    .await
+    .unwrap();
+    sqlx::query(
+        "insert into rule_breach (id, rule_id, resident_id, incident_id, since, told_at)
+        select gen_random_uuid(), gen_random_uuid(), resident_id, id, now(), now() from incident",
+    )
+    .execute(&district.desk_pool)
+    .await
+    .unwrap();
     walk(&district, "P1", &[leaves(32), comes_back(18)].concat()).await;
     let kept = district.desk.apply(incident, Input::Wake).await.unwrap();
     assert_eq!((kept.returned, kept.closes_at), (false, None));

@@ -209,13 +209,22 @@ async fn check_ins_outages_and_the_like_go_when_they_are_old_but_for_those_of_op
     .await
     .unwrap();
     let left: Vec<(&str, i64)> = left.iter().map(|(what, count)| (what.as_str(), *count)).collect();
-    let expected =
-        [("check_in", 2), ("check_in_pause", 1), ("fence_pause", 1), ("old test_press", 0), ("outage", 1), ("rule_breach", 1)];
+    let expected = [
+        ("check_in", 2),
+        ("check_in_pause", 1),
+        ("fence_pause", 1),
+        ("old test_press", 0),
+        ("outage", 1),
+        ("rule_breach", 1),
+    ];
     assert_eq!(left, expected);
 
     let by = district.operator;
     district.desk.apply(incident, Input::Claim { by, authority: Authority::Operator }).await.unwrap();
-    sqlx::query("update handover set state = 'arrived', acknowledge_by = null").execute(&district.desk_pool).await.unwrap();
+    sqlx::query("update handover set state = 'arrived', acknowledge_by = null")
+        .execute(&district.desk_pool)
+        .await
+        .unwrap();
     let close = Input::Close { by, outcome: Outcome::NoInjury, note: None };
     district.desk.apply(incident, close).await.unwrap();
     assert_eq!(forget(100).await, 1, "the case is over, and its check-in as old as any");

@@ -3,8 +3,8 @@
 use super::draft::Draft;
 use super::{
     Category, Centre, Class, ClosedBy, Considered, Effect, Entry, Facts, Following, HandoverPolicy, HandoverState,
-    Helper, Incident, News, OfferState, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, coming_back, contacts,
-    offers,
+    Helper, Incident, News, OfferState, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, coming_back,
+    contacts, offers,
 };
 use crate::id::{HandoverId, OfferId, ResponderId, UserId};
 use jiff::{SignedDuration, Timestamp};

@@ -950,7 +950,10 @@ fn closed_by_itself(step: &Step) -> bool {
 /// Whether nobody has, or has to have, a hand in the case of somebody who is back.
 fn is_alone_and_back(incident: &Incident) -> bool {
     let is_somebodys = incident.owner().is_some()
-        || incident.offers.iter().any(|offer| matches!(offer.state, OfferState::Asked { .. }) || offer.state.is_accepted())
+        || incident
+            .offers
+            .iter()
+            .any(|offer| matches!(offer.state, OfferState::Asked { .. }) || offer.state.is_accepted())
         || !incident.handovers.is_empty();
     let is_pending = incident.presses_answered < incident.presses
         || incident.operator_decides

@@ -2,8 +2,8 @@
 
 use domain::id::ResponderId;
 use domain::incident::{
-    Centre, Class, ClosedBy, Closure, Entry, Facts, HandoverState, Incident, Input, LostBy, Offer, OfferState, Origin, Outcome,
-    Ring, Step, ToldState,
+    Centre, Class, ClosedBy, Closure, Entry, Facts, HandoverState, Incident, Input, LostBy, Offer, OfferState, Origin,
+    Outcome, Ring, Step, ToldState,
 };
 
 use crate::property;

@@ -137,7 +137,8 @@ async fn who_comes_back_by_themselves_is_closed_by_the_policy_and_called_back_al
     let admin = Console::log_in(server.ready(), "admin").await;
     let operator = Console::log_in(server.ready(), "operator").await;
     let mut records = Records::of(server.ready()).await;
-    let root = records.ask("select id::text from org_node where parent_id is null", &[]).await.pop().expect("a district");
+    let root =
+        records.ask("select id::text from org_node where parent_id is null", &[]).await.pop().expect("a district");
     let path = format!("/nodes/{}/returned", root.get::<&str, _>(0));
     let (status, said) = admin.call(Method::PUT, &path, Some(json!({ "own_s": 60 }))).await;
     assert_eq!((status, &said["returned"]["after_s"]), (StatusCode::OK, &json!(60)), "{said:#}");
