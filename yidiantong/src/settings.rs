@@ -69,7 +69,8 @@ pub struct Settings {
     pub presence_kept_days: NonZeroU16,
     /// How maps are drawn on the consoles.
     pub map: MapConfig,
-    /// A URL that is POSTed to when an alert cannot be stored. When the roles run apart, gateways tell it as well as
+    /// A URL that is POSTed to when an alert cannot be stored, the canary is missing, or no supervisor acknowledges an
+    /// outage. When the roles run apart, gateways tell it as well as
     /// dispatchers: the same alert may come several times.
     #[schemars(example = "https://alarm.example/hook")]
     pub alarm_hook: Option<String>,
