@@ -20,6 +20,7 @@ const POLICY =
   "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' }
 
+const OUTAGE_BY = { name: null }
 /** Some terminals that are not heard, in an outage and alone. */
 function silence() {
   const ago = (s) => new Date(Date.now() - s * 1_000).toISOString()
@@ -27,8 +28,8 @@ function silence() {
     listening_since: ago(86_400 * 9),
     terminals: { late: 3, silent: 511, lost: 2, in_outage: 508, flat_tonight: 1, not_worn: 1, frozen: 1 },
     outages: [
-      { id: 'o1', kind: 'cell', key: '460-0-29507-211', name: null, began_at: ago(5_400), noticed_at: ago(4_100), ended_at: null, shared_by: 523, members: 508, still_gone: 508 },
-      { id: 'o2', kind: 'community', key: 'c1', name: '湘雅路社区', began_at: ago(86_400 * 3), noticed_at: ago(86_400 * 3 - 1_300), ended_at: ago(86_400 * 3 - 9_000), shared_by: 61, members: 58, still_gone: 2 },
+      { id: 'o1', kind: 'cell', key: '460-0-29507-211', name: null, began_at: ago(5_400), noticed_at: ago(4_100), ended_at: null, shared_by: 523, members: 508, still_gone: 508, acknowledged_by: OUTAGE_BY.name, acknowledged_at: OUTAGE_BY.name ? ago(60) : null },
+      { id: 'o2', kind: 'community', key: 'c1', name: '湘雅路社区', began_at: ago(86_400 * 3), noticed_at: ago(86_400 * 3 - 1_300), ended_at: ago(86_400 * 3 - 9_000), shared_by: 61, members: 58, still_gone: 2, acknowledged_by: '刘班长', acknowledged_at: ago(86_400 * 3 - 1_400) },
     ],
   }
 }
@@ -621,6 +622,7 @@ async function answer(request, response, url) {
     if (after < forgotten) return json(410, { error: { code: 'not_found', message: 'cursor unknown' } })
     stream(response, streams)
     response.write(`event: hello\ndata: {"cursor":"m${log.length}"}\n\n`)
+    if (!OUTAGE_BY.name && process.env.YDT_MOCK_OUTAGE) response.write(`event: outages\ndata: ${JSON.stringify(silence().outages.slice(0, 1))}\n\n`)
     for (const alert of unstored.values()) response.write(`event: unstored\ndata: ${JSON.stringify(alert)}\n\n`)
     for (const event of log.slice(after)) send(response, event)
     return
@@ -630,6 +632,10 @@ async function answer(request, response, url) {
   if (/^\/suspicions\/.*\/acknowledge$/.test(path)) {
     Object.assign(SUSPICION, { acknowledged_at: inSeconds(0), acknowledged_by: session.user, note: body.note })
     return json(200, { suspicions: suspicions() })
+  }
+  if (/^\/outages\/[^/]+\/acknowledgement$/.test(path)) {
+    OUTAGE_BY.name = '刘班长'
+    return json(200, silence().outages[0])
   }
   if (path.startsWith('/silence/terminals')) return json(200, troubled(new URL(request.url, 'http://x').searchParams.get('trouble')))
   if (path.startsWith('/test-presses')) {
@@ -731,7 +737,7 @@ async function answer(request, response, url) {
     checkDrawing(body.shape)
     if (body.active && !body.when_outside && body.shape.type === 'polygon') raise(Object.assign(new Wrong(409, 'refused', 'outside', 'wearer_outside'), { more: { choices: { when_outside: ['alert', 'wait'], distance_m: 740, at: inSeconds(-210) } } }))
     const awaits = body.when_outside === 'wait'
-    const fence = { ...body, active: body.active && !awaits, awaits, kind: 'safe', id: randomUUID(), of: id, version: 1, state: 'doubtful' }
+    const fence = { kind: 'safe', ...body, active: body.active && !awaits, awaits, id: randomUUID(), of: id, version: 1, state: 'doubtful' }
     FENCES.set(fence.id, fence)
     return json(201, fence)
   }

@@ -4,7 +4,7 @@
 import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
 import * as client from './api/client'
 import { Live, type LiveState, type Message } from './api/live'
-import type { Canary, Summary, Unstored, User } from './api/types'
+import type { CallingOutage, Canary, Summary, Unstored, User } from './api/types'
 import { EMPTY, inOrder, lastRise, ringing, step, type Input } from './model/queue'
 import { somebodyThere, TELL_EACH_MS } from './model/presence'
 import { serverNow } from './model/time'
@@ -25,6 +25,8 @@ export function useBoard(user: User) {
   const queue = shallowRef(EMPTY)
   const live = ref<LiveState>({ is: 'connecting' })
   const canary = ref<Canary | null>(null)
+  /** Outages that call for whoever is at this desk. */
+  const outages = shallowRef<CallingOutage[]>([])
   const loaded = ref(false)
   const hearers = new Set<(happening: Happening) => void>()
   const tell = (happening: Happening) => {
@@ -59,6 +61,10 @@ export function useBoard(user: User) {
       take({ is: 'streamed', summary: JSON.parse(message.data) as Summary, cursor: message.id })
     } else if (message.event === 'hello') {
       take({ is: 'greeted' })
+      // A stream that begins has told of none.
+      outages.value = []
+    } else if (message.event === 'outages') {
+      outages.value = JSON.parse(message.data) as CallingOutage[]
     } else if (message.event === 'unstored') {
       take({ is: 'unstored', alert: JSON.parse(message.data) as Unstored })
     } else if (message.event === 'canary') {
@@ -90,7 +96,7 @@ export function useBoard(user: User) {
   const risen = computed(() => lastRise(queue.value.incidents.values(), now.value))
   const order = computed(() => inOrder(queue.value.incidents.values(), risen.value))
   const unstored = computed(() => [...queue.value.unstored.values()])
-  const ring = computed(() => ringing(queue.value, user))
+  const ring = computed(() => ringing(queue.value, user, outages.value.length))
   // Whoever has to log in again hears nothing meanwhile, and afterwards what rings.
   watch(() => (ended.value ? 'none' : ring.value.ring), sound.setRing, { immediate: true })
 
@@ -144,6 +150,7 @@ export function useBoard(user: User) {
     ring,
     live,
     canary,
+    outages,
     lost_ms,
     loaded,
     take,
@@ -159,10 +166,10 @@ export type Board = ReturnType<typeof useBoard>
 /** The part of a detail that a queue holds. */
 export function summaryOf(detail: Summary): Summary {
   const { id, kinds, category, category_name, headline, urgency, priority, ring, subject, serial, opened_at, last_press_at, presses } = detail
-  const { claimed_by, handovers, doubts, drill, tasks, closed, rating, aftercare, cursor } = detail
+  const { claimed_by, handovers, doubts, drill, tasks, closed, rating, aftercare, closes_at, cursor } = detail
   return {
     id, class: detail.class, kinds, category, category_name, headline, urgency, priority, ring, subject, serial, opened_at,
     last_press_at, presses,
-    claimed_by, handovers, doubts, drill, tasks, closed, rating, aftercare, cursor,
+    claimed_by, handovers, doubts, drill, tasks, closed, rating, aftercare, closes_at, cursor,
   }
 }

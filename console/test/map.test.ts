@@ -2,9 +2,11 @@ import type { FeatureCollection } from 'geojson'
 import { describe, expect, it } from 'vitest'
 import type { Fence, Place, Summary } from '../src/api/types'
 import { ahead, movers, ofFences, ofPlace, ring } from '../src/model/case'
+import { en } from '../src/i18n/en'
+import { zh } from '../src/i18n/zh'
 import type { LonLat } from '../src/model/datum'
 import { dots, MARKS_MAX, names, placed } from '../src/model/district'
-import { clicked, corners, draftOf, drawingOf, missing, newCircle, newPolygon, nudged, split, withCorner, without } from '../src/model/fence'
+import { clicked, corners, draftOf, drawingOf, missing, newCircle, newPolygon, nudged, split, withCorner, without, wrongOf } from '../src/model/fence'
 import { bounds, circle, collection, distance, feature, line, moved, point, shifted } from '../src/model/geometry'
 
 const HOME: LonLat = [112.938, 28.228]
@@ -136,5 +138,29 @@ describe('a fence', () => {
     expect(drawn[0]?.properties).toMatchObject({ active: true, edited: true })
     expect(drawn[1]?.geometry).toEqual(point([112.94, 28.23]))
     expect(ofFences([{ ...kept, shape: newPolygon().shape }]).features).toEqual([])
+  })
+
+  it('is shown as what it is for, and says so where it is not the usual', () => {
+    const said = (kind: string) => (kind === 'safe' ? null : `<${kind}>`)
+    const [area, name] = ofFences([{ ...kept, kind: 'forbidden' }], null, said).features
+    expect([area?.properties?.kind, name?.properties?.name]).toEqual(['forbidden', '小区\n<forbidden>'])
+    expect(ofFences([kept], null, said).features.map((one) => one.properties?.name)).toEqual([undefined, '小区'])
+    // A word that is not known yet is somewhere to stay.
+    expect(ofFences([{ ...kept, kind: 'moat' as Fence['kind'] }]).features[0]?.properties?.kind).toBe('safe')
+  })
+
+  it('keeps what it is for when it is edited', () => {
+    expect(draftOf(drawingOf({ ...kept, kind: 'forbidden' })).kind).toBe('forbidden')
+    expect(draftOf(newCircle(HOME)).kind).toBe('safe')
+    const way = { type: 'corridor', coordinates: [[112.93, 28.22], [112.93, 28.23]], half_width_m: 50 } as unknown as Fence['shape']
+    expect(draftOf(drawingOf({ ...kept, kind: 'corridor', shape: way })).kind).toBe('corridor')
+  })
+
+  it('that is none is said why, for every reason that the server has', () => {
+    expect(wrongOf('drawing_meets', { rings: [0, 2], number: null })).toEqual({ word: 'meets', ring: 0, other: 2, number: null })
+    expect(wrongOf('drawing_crosses', { rings: [], number: null })?.ring).toBeNull()
+    expect(wrongOf('wearer_outside', undefined)).toBeNull()
+    const reasons = ['no_place', 'radius', 'width', 'nothing', 'too_few_points', 'too_many_points', 'crosses', 'meets', 'astray', 'too_small', 'too_large', 'near_pole', 'too_far']
+    for (const messages of [zh, en]) expect(Object.keys(messages.fence.wrong).sort()).toEqual([...reasons].sort())
   })
 })

@@ -201,6 +201,9 @@ describe('what rings', () => {
     const louder = run(first, streamed('b', 'c1', { ring: 'supervisors' }))
     expect(ringing(louder, OPERATOR)).toEqual({ ring: 'supervisors', count: 2 })
     expect(ringing(louder, SUPERVISOR)).toEqual({ ring: 'supervisors', count: 1 })
+    // Many terminals that fell silent call a supervisor, calmly.
+    expect(ringing(first, SUPERVISOR, 1)).toEqual({ ring: 'operators', count: 1 })
+    expect(ringing(louder, SUPERVISOR, 1)).toEqual({ ring: 'supervisors', count: 2 })
     expect(ringing(louder, GRID_OFFICER), 'who may not answer is not rung').toEqual({ ring: 'none', count: 0 })
   })
 

@@ -33,6 +33,9 @@ pub const FIXES_KEPT_DAYS: NonZeroU16 = NonZeroU16::new(90).expect("ninety is no
 /// How many days commands to terminals are kept when nobody says otherwise.
 pub const COMMANDS_KEPT_DAYS: NonZeroU16 = NonZeroU16::new(90).expect("ninety is not zero");
 
+/// How many days check-ins, outages and the like are kept when nobody says otherwise.
+pub const PRESENCE_KEPT_DAYS: NonZeroU16 = NonZeroU16::new(365).expect("a year is not zero");
+
 /// Settings of the dispatcher. Secrets are never logged: [`Secret`] does not print.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -66,6 +69,9 @@ pub struct Config {
     pub deciders: usize,
     /// How many whole days positions are kept; longer as far as an open case reaches back to them.
     pub fixes_kept_days: NonZeroU16,
+    /// How many days check-ins, outages that are over, test presses and rules that were not kept are kept; those of an open
+    /// case longer.
+    pub presence_kept_days: NonZeroU16,
     /// Whether the terminal of whoever calls for help is asked at once to tell where it is, again and again.
     pub follow_emergencies: bool,
     /// Whether an operator may have a terminal call a number and let it hear what its microphone hears.
@@ -144,6 +150,7 @@ impl Default for Config {
             alarm_hook: None,
             deciders: 2,
             fixes_kept_days: FIXES_KEPT_DAYS,
+            presence_kept_days: PRESENCE_KEPT_DAYS,
             follow_emergencies: true,
             allow_listen_in: false,
             commands_kept_days: COMMANDS_KEPT_DAYS,

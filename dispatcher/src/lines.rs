@@ -72,6 +72,9 @@ pub(crate) fn line(entry: &Entry) -> Line {
         Entry::Closed { by: ClosedBy::Canary, outcome, note } => {
             ("closed", None, json!({ "outcome": outcome.as_str(), "note": note }))
         }
+        Entry::Closed { by: ClosedBy::Return, outcome, note } => {
+            ("closed", None, json!({ "outcome": outcome.as_str(), "note": note, "rule": "returned" }))
+        }
     };
     Line { what, who, data: clean(data) }
 }

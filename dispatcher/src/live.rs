@@ -5,6 +5,7 @@
 //! nothing hangs on a message in memory. Only alerts that are *not stored* live here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 use wire::report::Unstored;
 
 use crate::canary::Canary;
+use crate::store::outages::Calling;
 
 /// How many unstored alerts a slow console may lag behind before it reads the whole list again.
 const UNSTORED_BACKLOG: usize = 256;
@@ -25,6 +27,7 @@ pub struct Hub {
     unstored_news: broadcast::Sender<Unstored>,
     broken: AtomicU64,
     canary: watch::Sender<Option<Canary>>,
+    outages: watch::Sender<Arc<[Calling]>>,
 }
 
 impl Default for Hub {
@@ -35,6 +38,7 @@ impl Default for Hub {
             unstored_news: broadcast::channel(UNSTORED_BACKLOG).0,
             broken: AtomicU64::new(0),
             canary: watch::channel(None).0,
+            outages: watch::channel(Arc::from([])).0,
         }
     }
 }
@@ -70,6 +74,22 @@ impl Hub {
         self.canary.send_if_modified(|told| {
             let is_news = told.as_ref() != Some(&canary);
             *told = Some(canary);
+            is_news
+        });
+    }
+
+    /// The outages that call for a supervisor, and what follows.
+    pub fn outages(&self) -> watch::Receiver<Arc<[Calling]>> {
+        self.outages.subscribe()
+    }
+
+    /// These outages go on, and nobody has acknowledged them.
+    pub fn tell_outages(&self, calling: Vec<Calling>) {
+        self.outages.send_if_modified(|told| {
+            let is_news = **told != *calling;
+            if is_news {
+                *told = calling.into();
+            }
             is_news
         });
     }

@@ -54,10 +54,14 @@ pub(crate) async fn run(desk: Desk, stop: CancellationToken) {
 pub async fn look_once(desk: &Desk) -> Result<usize, StoreError> {
     let mut tx = desk.begin().await?;
     store::take_nudges(&mut tx, AT_ONCE).await?;
+    let turned = store::turn_pauses(&mut tx).await?;
     let begun = if store::is_any_awaited(&mut tx).await? { store::begin_awaited(&mut tx).await? } else { 0 };
     tx.commit().await?;
     if begun > 0 {
         info!(begun, "fences that waited for their wearers are judged now");
+    }
+    if turned > 0 {
+        info!(turned, "pauses of fences have begun, or are over");
     }
     let mut conn = desk.conn().await?;
     let due = store::due(&mut conn, AT_ONCE).await?;

@@ -143,8 +143,8 @@ async fn give_up_fixes(desk: &Desk) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Deletes events that no stream will be resumed at, keys of calls that nobody will repeat, commands that are older than
-/// they are kept, and sessions that are over.
+/// Deletes events that no stream will be resumed at, keys of calls that nobody will repeat, commands, check-ins and the
+/// like that are older than they are kept, and sessions that are over.
 async fn forget_old(desk: Desk, stop: CancellationToken) {
     loop {
         tokio::select! {
@@ -158,6 +158,8 @@ async fn forget_old(desk: Desk, stop: CancellationToken) {
             canary_store::forget(&mut conn, KEPT_FOR, CANARIES_MAX).await?;
             let kept_days = i32::from(desk.config.commands_kept_days.get());
             retention::forget_commands(&mut conn, kept_days, FORGOTTEN_MAX).await?;
+            let kept_days = i32::from(desk.config.presence_kept_days.get());
+            retention::forget_presence(&mut conn, kept_days, FORGOTTEN_MAX).await?;
             users::forget_sessions(&mut conn).await
         };
         if let Err(cause) = forgetting.await {

@@ -1,22 +1,28 @@
 //! Looks every second for what must not be, and says so: in the log, on `/metrics`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::invariant;
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
+use uuid::Uuid;
 
-use crate::clock;
 use crate::desk::Desk;
+use crate::store::outages::Calling;
 use crate::store::watch::{self, Jump, Seen};
-use crate::store::{StoreError, facts, incidents, score};
+use crate::store::{StoreError, facts, incidents, outages, score};
+use crate::{alarm, clock};
 
 /// How often the watchdog looks.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// How many open incidents it holds against the invariants at a time: those whose turn is next.
 const WATCHED_MAX: i64 = 500;
+/// An outage that no supervisor has acknowledged for so long is told to the alarm hook.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_mins(5);
 /// How late a decision may be before the watchdog calls it broken.
 const LAG_MAX: SignedDuration = SignedDuration::from_secs(5);
 
@@ -51,6 +57,9 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
         match hold_against_invariants(&desk).await {
             Ok(broken) => desk.live.tell_broken(broken),
             Err(cause) => warn!(%cause, "open incidents cannot be held against the invariants"),
+        }
+        if let Err(cause) = call_for_outages(&desk).await {
+            warn!(%cause, "which outages call for a supervisor cannot be read");
         }
         let measured = std::time::Instant::now();
         if let Some((wall, monotonic)) = clocks {
@@ -87,6 +96,41 @@ pub async fn run(desk: Desk, stop: CancellationToken) {
             partitioned_on = Some(today);
         }
     }
+}
+
+impl Desk {
+    /// The outages that call for a supervisor, and what follows.
+    pub fn outages(&self) -> tokio::sync::watch::Receiver<Arc<[Calling]>> {
+        self.live.outages()
+    }
+}
+
+/// An outage as the alarm hook is told of it.
+#[derive(Serialize)]
+struct Unheard {
+    alarm: &'static str,
+    text: String,
+    outage: Uuid,
+}
+
+/// Has the consoles of supervisors ring for outages that nobody has acknowledged, and tells the alarm hook when nobody does.
+pub async fn call_for_outages(desk: &Desk) -> Result<(), StoreError> {
+    let mut conn = desk.conn().await?;
+    let calling = outages::calling(&mut conn).await?;
+    if !calling.is_empty() {
+        for outage in outages::alarming(&mut conn, ACKNOWLEDGED_WITHIN.as_secs_f64()).await? {
+            error!(outage.id = %outage, "nobody has acknowledged an outage");
+            let Some(hook) = desk.config.alarm_hook.clone() else { continue };
+            let gone = calling.iter().find(|one| one.id == outage).map_or(0, |one| one.still_gone);
+            let text = format!(
+                "一点通：{gone} 台终端成片失联，5 分钟内无班长确认，请立即查看 / {gone} terminals have fallen silent together \
+                 and no supervisor has acknowledged it within 5 minutes"
+            );
+            alarm::fire(hook, Unheard { alarm: "outage_unheard", text, outage });
+        }
+    }
+    desk.live.tell_outages(calling);
+    Ok(())
 }
 
 /// How providers stand by their contracts, of those whose turn it is.

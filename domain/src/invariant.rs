@@ -52,6 +52,9 @@ words! {
         GoingIsWatched = "INV-13",
         /// Nobody is waited for while somebody is asked or goes, nor beyond the policy's patience.
         WaitsForNobodyLong = "INV-14",
+        /// Only a wandering case whose wearer is back, that nobody has, goes to or was called for, and with nothing left
+        /// for a person to do, is to close by itself.
+        ClosesAlone = "INV-15",
     }
 }
 
@@ -61,7 +64,7 @@ words! {
 /// the input was, no deadline is left behind.
 pub fn broken(incident: &Incident, policy: &Policy, now: Timestamp, lag: SignedDuration) -> Vec<Invariant> {
     let since = now - lag;
-    let checks: [(bool, Invariant); 14] = [
+    let checks: [(bool, Invariant); 15] = [
         (deadline_armed(incident), Invariant::DeadlineArmed),
         (!incident.is_open() || deadlines(incident).iter().all(|deadline| *deadline >= since), Invariant::DeadlineKept),
         (unclaimed_rings(incident), Invariant::UnclaimedRings),
@@ -76,6 +79,7 @@ pub fn broken(incident: &Incident, policy: &Policy, now: Timestamp, lag: SignedD
         (order_stays_here(incident), Invariant::OrderStaysHere),
         (going_is_watched(incident), Invariant::GoingIsWatched),
         (waits_for_nobody_long(incident, policy, now), Invariant::WaitsForNobodyLong),
+        (closes_alone(incident), Invariant::ClosesAlone),
     ];
     checks.into_iter().filter_map(|(holds, invariant)| (!holds).then_some(invariant)).collect()
 }
@@ -95,6 +99,7 @@ fn deadlines(incident: &Incident) -> Vec<Timestamp> {
     }
     all.extend(incident.tell_next_at);
     all.extend(incident.waits_until);
+    all.extend(incident.closes_at);
     all.extend(incident.offers.iter().filter_map(|offer| offer.watch).map(|watch| watch.look_at));
     if let Ownership::Claimed { check_at, .. } = incident.ownership {
         all.push(check_at);
@@ -251,6 +256,15 @@ fn waits_for_nobody_long(incident: &Incident, policy: &Policy, now: Timestamp) -
     incident.waits_until.is_none_or(|until| is_alone && incident.is_open() && until <= now + patience)
 }
 
+fn closes_alone(incident: &Incident) -> bool {
+    let is_back = incident.is_open() && incident.class == Class::Wandering && incident.returned;
+    let is_in_hand = incident.owner().is_some()
+        || !incident.handovers.is_empty()
+        || matches!(incident.grid_officer, Voice::Due { .. } | Voice::Done { .. })
+        || incident.offers.iter().any(|offer| offer.state.is_live());
+    incident.closes_at.is_none() || (is_back && !is_in_hand)
+}
+
 fn closed_is_quiet(incident: &Incident) -> bool {
     incident.ring == Ring::Quiet
         && incident.tell_next_at.is_none()
@@ -351,6 +365,7 @@ mod tests {
         check(|it| it.class = Class::Service, &[Invariant::OrderStaysHere]);
         check(|it| it.offers[0].state = OfferState::Accepted { expected_at: SOON }, &[Invariant::GoingIsWatched]);
         check(|it| it.waits_until = Some(SOON), &[Invariant::WaitsForNobodyLong]);
+        check(|it| it.closes_at = Some(SOON), &[Invariant::ClosesAlone]);
         check(
             |it| {
                 it.offers.clear();
@@ -373,6 +388,27 @@ mod tests {
             },
             &[Invariant::OrderSeenTo],
         );
+    }
+
+    #[test]
+    fn only_a_case_that_needs_nobody_is_to_close_by_itself() {
+        #[track_caller]
+        fn check(harm: impl FnOnce(&mut Incident), expected: &[Invariant]) {
+            let mut incident = Incident { class: Class::Wandering, returned: true, closes_at: Some(SOON), ..sound() };
+            incident.handovers.clear();
+            incident.offers.clear();
+            harm(&mut incident);
+            assert_eq!(broken(&incident, &Policy::default(), NOW, SignedDuration::ZERO), expected);
+        }
+        let by = UserId(Uuid::from_u128(5));
+        check(|_| {}, &[]);
+        check(|it| it.class = Class::Welfare, &[Invariant::ClosesAlone]);
+        check(|it| it.returned = false, &[Invariant::ClosesAlone]);
+        check(|it| it.offers = sound().offers, &[Invariant::ClosesAlone]);
+        check(|it| it.handovers = sound().handovers, &[Invariant::ClosesAlone]);
+        check(|it| it.grid_officer = Voice::Due { ring_at: SOON }, &[Invariant::ClosesAlone]);
+        check(|it| it.ownership = Ownership::Claimed { by, since: NOW, check_at: SOON }, &[Invariant::ClosesAlone]);
+        check(|it| it.closes_at = Some(LONG_AGO), &[Invariant::DeadlineKept]);
     }
 
     #[test]

@@ -136,6 +136,7 @@ pub(crate) fn desk(
         canary: crate::canary::config(&settings.canary),
         map: settings.map.clone(),
         fixes_kept_days: settings.fixes_kept_days,
+        presence_kept_days: settings.presence_kept_days,
         follow_emergencies: settings.commands.follow_emergencies,
         allow_listen_in: settings.commands.allow_listen_in,
         commands_kept_days: settings.commands.kept_days,

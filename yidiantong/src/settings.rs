@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use dispatcher::config::map::MapConfig;
 use dispatcher::config::{
     COMMANDS_KEPT_DAYS, CentreConfig, CentreError, CentreFormat, Certificates, FIXES_KEPT_DAYS, MailConfig, MailError,
-    PositionSettings, RouterSettings, Secret, SmsSettings,
+    PRESENCE_KEPT_DAYS, PositionSettings, RouterSettings, Secret, SmsSettings,
 };
 use domain::incident::Centre;
 use schemars::JsonSchema;
@@ -66,9 +66,13 @@ pub struct Settings {
     pub fixes_kept_days: NonZeroU16,
     /// What is learnt of residents (docs/usual.md).
     pub usual: UsualSettings,
+    /// How many days check-ins, outages that are over, test presses and rules that were not kept are kept; those of an open
+    /// case longer (docs/presence.md).
+    pub presence_kept_days: NonZeroU16,
     /// How maps are drawn on the consoles.
     pub map: MapConfig,
-    /// A URL that is POSTed to when an alert cannot be stored. When the roles run apart, gateways tell it as well as
+    /// A URL that is POSTed to when an alert cannot be stored, the canary is missing, or no supervisor acknowledges an
+    /// outage. When the roles run apart, gateways tell it as well as
     /// dispatchers: the same alert may come several times.
     #[schemars(example = "https://alarm.example/hook")]
     pub alarm_hook: Option<String>,
@@ -253,6 +257,7 @@ impl Default for Settings {
             map: MapConfig::default(),
             fixes_kept_days: FIXES_KEPT_DAYS,
             usual: UsualSettings::default(),
+            presence_kept_days: PRESENCE_KEPT_DAYS,
             backups: None,
             backups_kept: NonZeroUsize::new(14).unwrap_or(NonZeroUsize::MIN),
             name: None,

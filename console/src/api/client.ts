@@ -41,6 +41,7 @@ import type {
   Ladders,
   MapFeatures,
   MapSettings,
+  Outage,
   OutageMember,
   OwnOffers,
   Person,
@@ -54,7 +55,6 @@ import type {
   ScoreCards,
   ServiceCall,
   Session,
-  Shape,
   Shift,
   Silence,
   Summary,
@@ -70,6 +70,8 @@ import type {
 /** What a refusal says beside its sentence. */
 export interface Refusal {
   where?: { coordinates: [number, number][] }
+  /** Of a drawing: which rings (0 is the outline), and the number that it is about. */
+  drawing?: { rings: number[]; number: number | null }
   rules?: number[]
   choices?: { when_outside: string[]; distance_m: number; at: string }
 }
@@ -183,7 +185,7 @@ async function readError(response: Response): Promise<ApiError> {
     reason = body.error?.reason ?? body.reason
     current = body.error?.current
     field = body.error?.field
-    more = { where: body.error?.where, rules: body.error?.rules, choices: body.error?.choices }
+    more = { where: body.error?.where, drawing: body.error?.drawing, rules: body.error?.rules, choices: body.error?.choices }
   } catch {
     // Not ours: a proxy's page. The status says enough.
     if (response.status === 503 || response.status === 502 || response.status === 504) code = 'unavailable'
@@ -355,8 +357,8 @@ export const addFence = (resident: string, draft: FenceDraft, key: string) =>
   post<SavedFence>(`/residents/${encodeURIComponent(resident)}/fences`, draft, key)
 export const saveFence = (id: string, version: number, draft: FenceDraft) =>
   call<SavedFence>(`/fences/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
-export const tryFence = (resident: string, shape: Shape, fence: string | null) =>
-  post<FenceTrial>(`/residents/${encodeURIComponent(resident)}/fences/try`, { shape, fence })
+export const tryFence = (resident: string, { shape, kind }: Pick<FenceDraft, 'shape' | 'kind'>, fence: string | null) =>
+  post<FenceTrial>(`/residents/${encodeURIComponent(resident)}/fences/try`, { shape, kind, fence })
 export const commonFences = (resident: string) =>
   call<{ fences: CommonFence[] }>(`/residents/${encodeURIComponent(resident)}/fences/common`)
 export const fenceRules = (resident: string) => call<FenceRules>(`/residents/${encodeURIComponent(resident)}/fence-rules`)
@@ -413,6 +415,7 @@ export const acknowledgeSuspicion = (id: string, note: string | null) =>
   post<{ suspicions: Suspicion[] }>(`/suspicions/${encodeURIComponent(id)}/acknowledge`, { note })
 export const outageMembers = (outage: string, after = 0) =>
   call<{ members: OutageMember[]; next: number | null }>(`/outages/${encodeURIComponent(outage)}/members?after=${after}`)
+export const acknowledgeOutage = (outage: string) => post<Outage>(`/outages/${encodeURIComponent(outage)}/acknowledgement`)
 export const testPresses = (after = 0) => call<TestPresses>(`/test-presses?after=${after}`)
 const ofResident = (resident: string) => `/residents/${encodeURIComponent(resident)}`
 export const checkIns = (resident: string) => call<CheckIns>(`${ofResident(resident)}/check-ins`)
@@ -431,6 +434,8 @@ export const makeLadder = (node: string, draft: LadderDraft) => post<Ladders>(la
 export const changeLadder = (id: string, version: number, draft: LadderDraft) =>
   call<Ladders>(`/ladders/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
 export const removeLadder = (id: string) => call<void>(`/ladders/${encodeURIComponent(id)}`, { method: 'DELETE' })
+export const setReturned = (node: string, own_s: number | null) =>
+  call<Ladders>(`/nodes/${encodeURIComponent(node)}/returned`, { method: 'PUT', body: { own_s } })
 export const setHolidays = (node: string, holidays: HolidayDraft[]) =>
   call<Ladders>(`/nodes/${encodeURIComponent(node)}/holidays`, { method: 'PUT', body: { holidays } })
 export const endClockTarget = (id: string) => call<void>(`/targets/${encodeURIComponent(id)}`, { method: 'DELETE' })

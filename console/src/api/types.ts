@@ -90,6 +90,8 @@ export interface Closing {
   outcome: Word<Outcome>
   at: string
   by?: { id: string; name: string } | string | null
+  /** By which rule it closed by itself: `returned`. */
+  rule?: string | null
 }
 
 /** What daily help of a category is called. */
@@ -168,6 +170,8 @@ export interface Summary {
   doubts: Doubt[]
   drill: boolean
   tasks: string[]
+  /** When it closes by itself, because they are back and nobody has a hand in it. */
+  closes_at?: string | null
   closed?: Closing | null
   rating?: Rating | null
   aftercare?: Aftercare | null
@@ -547,6 +551,7 @@ export interface OwnOffers {
 
 /** What a person may change of a fence. */
 export type FenceDraft = Pick<Fence, 'name' | 'active' | 'shape'> & {
+  kind: 'safe' | 'forbidden' | 'corridor'
   /** What is to be done when the wearer is outside of it already. */
   when_outside?: 'alert' | 'wait'
 }
@@ -937,6 +942,8 @@ export interface Ladders {
   ladders: Ladder[]
   standard: Ladder[]
   holidays: (HolidayDraft & { node: string })[]
+  /** Whether a wandering case closes by itself once its wearer is back: what the node says (0: never, null: nothing), and what holds. */
+  returned: { own_s: number | null; after_s: number | null }
 }
 
 /** A terminal said something that it may not say. */
@@ -1068,7 +1075,13 @@ export interface Outage {
   shared_by: number
   members: number
   still_gone: number
+  /** Who said that they have it; until then supervisors' consoles ring. */
+  acknowledged_by: string | null
+  acknowledged_at: string | null
 }
+
+/** An outage that goes on and that nobody has acknowledged, as the live stream tells supervisors. */
+export type CallingOutage = Pick<Outage, 'id' | 'kind' | 'key' | 'name' | 'began_at' | 'members' | 'still_gone'>
 
 export interface Silence {
   listening_since: string | null

@@ -51,6 +51,37 @@ function draw({ sign, form, ground, ink, edge }: Icon): ImageData {
   return pen.getImageData(0, 0, SIZE, SIZE)
 }
 
+/** Patterns by which kinds of fences are told apart without their colours: stripes that say keep out, dots of a way. */
+const TILE = 12 * SCALE
+function pattern(paint: (pen: CanvasRenderingContext2D) => void): ImageData {
+  const canvas = document.createElement('canvas')
+  canvas.width = canvas.height = TILE
+  const pen = canvas.getContext('2d', { willReadFrequently: true })
+  if (pen === null) return new ImageData(TILE, TILE)
+  paint(pen)
+  return pen.getImageData(0, 0, TILE, TILE)
+}
+function stripes(pen: CanvasRenderingContext2D): void {
+  pen.strokeStyle = 'rgba(163, 42, 0, 0.55)'
+  pen.lineWidth = 1.6 * SCALE
+  for (const shift of [-TILE, 0, TILE]) {
+    pen.beginPath()
+    pen.moveTo(shift - 2, TILE + 2)
+    pen.lineTo(shift + TILE + 2, -2)
+    pen.stroke()
+  }
+}
+function dots(pen: CanvasRenderingContext2D): void {
+  pen.fillStyle = 'rgba(0, 98, 74, 0.5)'
+  for (const [x, y] of [[0.25, 0.25], [0.75, 0.75]] as const) {
+    pen.beginPath()
+    pen.arc(x * TILE, y * TILE, 1.5 * SCALE, 0, 2 * Math.PI)
+    pen.fill()
+  }
+}
+
 export function addIcons(map: Map): void {
+  map.addImage('fence-forbidden', pattern(stripes), { pixelRatio: SCALE })
+  map.addImage('fence-corridor', pattern(dots), { pixelRatio: SCALE })
   for (const [name, icon] of Object.entries(ICONS)) map.addImage(name, draw(icon), { pixelRatio: SCALE })
 }

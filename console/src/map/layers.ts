@@ -1,7 +1,7 @@
 // What is drawn on a map, in which order and how: data for MapLibre, nothing else. Calm ground, and colour
 // only for what moves. Names are drawn with the machine's own fonts; there is no server for glyphs.
 
-import type { ExpressionSpecification, LayerSpecification } from 'maplibre-gl'
+import type { ExpressionSpecification, FilterSpecification, LayerSpecification } from 'maplibre-gl'
 
 /** A layer over one of our own sources. */
 export type Layer = Exclude<LayerSpecification, { type: 'background' }> & { source: string }
@@ -184,33 +184,59 @@ export const DISTRICT_LAYERS: Layer[] = [
   },
 ]
 
+/** Told apart also by who sees no colours: forbidden is hatched in a thick unbroken line, a way is dotted in a dotted one. */
+const FENCE_INK = {
+  safe: '#5a2ea6',
+  forbidden: '#a32a00',
+  corridor: '#00624a',
+  off: '#6b7a86',
+}
+const fenceInk: ExpressionSpecification = [
+  'case',
+  ['!=', ['get', 'active'], true], FENCE_INK.off,
+  ['match', ['get', 'kind'], 'forbidden', FENCE_INK.forbidden, 'corridor', FENCE_INK.corridor, FENCE_INK.safe],
+]
+const ofKind = (kind: string): FilterSpecification => ['all', ['==', ['geometry-type'], 'Polygon'], ['==', ['get', 'kind'], kind]]
+const fenceLine = (kind: string, width: number, dashes?: number[]): Layer => ({
+  id: kind === 'safe' ? 'fence-line' : `fence-line-${kind}`,
+  type: 'line',
+  source: 'fences',
+  filter: ofKind(kind),
+  layout: { 'line-join': 'round', 'line-cap': kind === 'corridor' ? 'round' : 'butt' },
+  paint: {
+    'line-color': fenceInk,
+    'line-width': ['case', ['==', ['get', 'edited'], true], width + 1, width],
+    ...(dashes ? { 'line-dasharray': dashes } : {}),
+  },
+})
+const fencePattern = (kind: 'forbidden' | 'corridor'): Layer => ({
+  id: `fence-${kind}`,
+  type: 'fill',
+  source: 'fences',
+  filter: ['all', ofKind(kind), ['==', ['get', 'active'], true]] as FilterSpecification,
+  paint: { 'fill-pattern': `fence-${kind}`, 'fill-opacity': 0.85 },
+})
+
 export const FENCE_LAYERS: Layer[] = [
   {
     id: 'fence-area',
     type: 'fill',
     source: 'fences',
     filter: ['==', ['geometry-type'], 'Polygon'],
-    paint: { 'fill-color': ['case', ['==', ['get', 'active'], true], '#5a2ea6', '#7d8c98'], 'fill-opacity': ['case', ['==', ['get', 'edited'], true], 0.16, 0.08] },
+    paint: { 'fill-color': fenceInk, 'fill-opacity': ['case', ['==', ['get', 'edited'], true], 0.16, 0.08] },
   },
-  {
-    id: 'fence-line',
-    type: 'line',
-    source: 'fences',
-    filter: ['==', ['geometry-type'], 'Polygon'],
-    layout: { 'line-join': 'round' },
-    paint: {
-      'line-color': ['case', ['==', ['get', 'active'], true], '#5a2ea6', '#7d8c98'],
-      'line-width': ['case', ['==', ['get', 'edited'], true], 2.6, 1.6],
-      'line-dasharray': [3, 2],
-    },
-  },
+  fencePattern('forbidden'),
+  fencePattern('corridor'),
+  fenceLine('safe', 1.6, [3, 2]),
+  fenceLine('forbidden', 3),
+  fenceLine('corridor', 2.4, [0.1, 2]),
   {
     id: 'fence-name',
     type: 'symbol',
     source: 'fences',
     filter: ['==', ['geometry-type'], 'Point'],
     layout: { 'text-field': ['get', 'name'], 'text-font': FONT, 'text-size': 12.5, 'text-anchor': 'bottom', 'text-offset': [0, -0.3] },
-    paint: { ...NAME_PAINT, 'text-color': '#5a2ea6' },
+    paint: { ...NAME_PAINT, 'text-color': ['match', ['get', 'kind'], 'forbidden', FENCE_INK.forbidden, 'corridor', FENCE_INK.corridor, FENCE_INK.safe] },
   },
 ]
 

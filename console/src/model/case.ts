@@ -41,15 +41,21 @@ function along({ coordinates, half_width_m }: Way): LonLat[] {
   return closed([...side(coordinates), ...side([...coordinates].reverse())])
 }
 
-/** Areas, and a point at the top of each for its name. */
-export function ofFences(fences: readonly Fence[], edited: string | null = null): FeatureCollection {
+/** What a fence is for, as the map shows it; a word that is not known counts as somewhere to stay. */
+export const kindOn = ({ kind }: { kind?: string }): 'safe' | 'forbidden' | 'corridor' => (kind === 'forbidden' || kind === 'corridor' ? kind : 'safe')
+
+/** Areas, and a point at the top of each for its name, and for what it is where `kindOf` has a word for that. */
+export function ofFences(fences: readonly Fence[], edited: string | null = null, kindOf: (kind: string) => string | null = () => null): FeatureCollection {
   const drawn = (fence: Fence) => {
-    const { id, name, active } = fence
+    const { id, active } = fence
+    const kind = kindOn(fence)
+    const said = kindOf(kind)
+    const name = said === null ? fence.name : `${fence.name}\n${said}`
     const around = ring(fence)
     const top = around.reduce<LonLat | undefined>((high, at) => (high === undefined || at[1] > high[1] ? at : high), undefined)
     const holes = fence.shape.type === 'polygon' ? fence.shape.coordinates.slice(1) : []
-    const area = feature(polygon(around, ...holes), { id, active, edited: id === edited })
-    return [...area, ...(area.length > 0 && top ? feature(point(top), { id, name }) : [])]
+    const area = feature(polygon(around, ...holes), { id, active, kind, edited: id === edited })
+    return [...area, ...(area.length > 0 && top ? feature(point(top), { id, name, kind }) : [])]
   }
   return collection(fences.flatMap(drawn))
 }

@@ -27,15 +27,15 @@ const FIRST_RADIUS_M = 500
 
 export function newCircle(around: LonLat): Drawing {
   const center: [number, number] = [...around]
-  return { id: null, version: 0, name: '', active: true, shape: { type: 'circle', center, radius_m: FIRST_RADIUS_M } }
+  return { id: null, version: 0, name: '', kind: 'safe', active: true, shape: { type: 'circle', center, radius_m: FIRST_RADIUS_M } }
 }
 
 export function newPolygon(): Drawing {
-  return { id: null, version: 0, name: '', active: true, shape: { type: 'polygon', coordinates: [[]] } }
+  return { id: null, version: 0, name: '', kind: 'safe', active: true, shape: { type: 'polygon', coordinates: [[]] } }
 }
 
 export function newWay(): Drawing {
-  return { ...newPolygon(), way: { along: [], half_width_m: FIRST_HALF_WIDTH_M } }
+  return { ...newPolygon(), kind: 'corridor', way: { along: [], half_width_m: FIRST_HALF_WIDTH_M } }
 }
 
 /** The drawing with another line, or another width, and the shape that follows from it. */
@@ -46,26 +46,26 @@ export function alongWay(drawing: Drawing, way: Way): Drawing {
 
 /** A fence of somebody else's, as the beginning of one of one's own. */
 export function copied(name: string, shape: Shape): Drawing {
-  return asWay({ id: null, version: 0, name, active: true, shape: structuredClone(shape) })
+  return asWay({ id: null, version: 0, name, kind: 'safe', active: true, shape: structuredClone(shape) })
 }
 
-export function drawingOf({ id, version, name, active, shape }: Fence): Drawing {
-  return asWay({ id, version, name, active, shape })
+export function drawingOf({ id, version, name, kind, active, shape }: Fence): Drawing {
+  return asWay({ id, version, name, kind: kind === 'forbidden' ? 'forbidden' : 'safe', active, shape })
 }
 
 /** What is a corridor is drawn as one. */
 function asWay(drawing: Drawing): Drawing {
   const way = wayOf(drawing.shape)
-  return way === null ? drawing : alongWay(drawing, { along: way.coordinates, half_width_m: way.half_width_m })
+  return way === null ? drawing : alongWay({ ...drawing, kind: 'corridor' }, { along: way.coordinates, half_width_m: way.half_width_m })
 }
 
-export function draftOf({ name, active, shape, way }: Drawing): FenceDraft {
+export function draftOf({ name, kind, active, shape, way }: Drawing): FenceDraft {
   if (way) {
     const corridor: Corridor = { type: 'corridor', coordinates: told(way.along), half_width_m: way.half_width_m }
-    return { name: name.trim(), active, shape: corridor as unknown as Shape }
+    return { name: name.trim(), kind: 'corridor', active, shape: corridor as unknown as Shape }
   }
   const whole: Shape = shape.type === 'circle' ? shape : { ...shape, coordinates: shape.coordinates.map((_, ring) => told(closed(corners(shape, ring)))).filter((ring, n) => n === 0 || ring.length > 3) }
-  return { name: name.trim(), active, shape: whole }
+  return { name: name.trim(), kind, active, shape: whole }
 }
 
 /** What can be taken hold of: the corners of the outline, or of a hole, or the centre. */
@@ -144,4 +144,11 @@ export function missing({ name, shape, way }: Drawing): 'needs_name' | 'needs_ra
   if (way && way.along.length < 2) return 'needs_way'
   if (shape.type === 'circle') return shape.radius_m > 0 ? null : 'needs_radius'
   return corners(shape).length < 3 ? 'needs_corners' : null
+}
+
+/** Why the server takes a drawing for none: which sentence below `fence.wrong`, and what is put into it. */
+export function wrongOf(reason: string | undefined, drawing: { rings: number[]; number: number | null } | undefined) {
+  if (!reason?.startsWith('drawing_')) return null
+  const [ring, other] = drawing?.rings ?? []
+  return { word: reason.slice('drawing_'.length), ring: ring ?? null, other: other ?? null, number: drawing?.number ?? null }
 }

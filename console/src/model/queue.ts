@@ -193,7 +193,7 @@ export interface Listener extends Holder {
 }
 
 /** How loudly this console has to ring, and for how many. */
-export function ringing(queue: Queue, listener: Listener): { ring: Ring; count: number } {
+export function ringing(queue: Queue, listener: Listener, outages = 0): { ring: Ring; count: number } {
   let ring: Ring = 'none'
   let count = 0
   const raise = (to: Ring) => {
@@ -201,6 +201,8 @@ export function ringing(queue: Queue, listener: Listener): { ring: Ring; count: 
     if (rank(to) > rank(ring)) ring = to
   }
   for (const alert of queue.unstored.values()) if (!alert.stored) raise('supervisors')
+  // Nobody's life hangs on it by itself: the calm ring.
+  for (let one = 0; one < outages; one += 1) raise('operators')
   for (const summary of queue.incidents.values()) {
     if (rank(summary.ring) === 0) continue
     if (ringsFor(summary, listener)) raise(rank(summary.ring) >= 2 ? 'supervisors' : 'operators')

@@ -187,6 +187,7 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
     case 'excused':
       return say(what, { who: by, why: { vocabulary: 'aftercare.why', word: text(data.excuse) ?? '' } })
     case 'closed':
+      if (text(data.rule) === 'returned') return say('closed_returned', { outcome: { vocabulary: 'outcomes', word: text(data.outcome) ?? 'other' } })
       return say(what, { who: who ?? responder(data, offers) ?? by, outcome: { vocabulary: 'outcomes', word: text(data.outcome) ?? 'other' } })
     default:
       // An offer's or hand-over's state as the word itself.

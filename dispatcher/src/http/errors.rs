@@ -19,7 +19,7 @@ use crate::store::aftercare::NoteError;
 use crate::store::appointments::ChangeError;
 use crate::store::commands;
 use crate::store::deliveries::NotAgain;
-use crate::store::fences::FENCES_MAX;
+use crate::store::fences::{FENCES_MAX, WrongView};
 use crate::store::site;
 
 /// Why a call did not do what was asked. The text is the sentence that the caller reads.
@@ -41,6 +41,10 @@ pub(crate) enum ApiError {
     BadDrawing {
         /// What is wrong with it.
         why: String,
+        /// For programs.
+        reason: &'static str,
+        /// Which lines, and what number.
+        about: WrongView,
         /// Where, longitude first; none: it is about a number.
         places: Vec<[f64; 2]>,
     },
@@ -175,7 +179,7 @@ struct Told {
     code: &'static str,
     /// For people; a sentence.
     message: String,
-    /// Which rule said no, when `code` is `refused`, `bad_rules` or `bad_ladder`.
+    /// Which rule said no, when `code` is `refused`, `bad_rules` or `bad_ladder`; of a drawing, what is wrong with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     /// Which field of the body is meant, when it is one.
@@ -187,6 +191,9 @@ struct Told {
     /// Where on the map a drawing is wrong, as a GeoJSON `MultiPoint`.
     #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
     places: Option<Value>,
+    /// Which rings of a drawing are meant, and what number, when `reason` begins with `drawing_`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drawing: Option<WrongView>,
     /// Which of the rules are meant, counted from 0, when `code` is `bad_rules`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rules: Vec<usize>,
@@ -278,7 +285,7 @@ impl ApiError {
             Self::AppointmentOver(_) => Some("appointment_over"),
             Self::TooManyFences { .. } => Some("too_many_fences"),
             Self::WearerOutside { .. } => Some("wearer_outside"),
-            Self::BadRules { reason, .. } => Some(*reason),
+            Self::BadRules { reason, .. } | Self::BadDrawing { reason, .. } => Some(*reason),
             Self::ShiftOverlaps(_) => Some("shift_overlaps"),
             _ => None,
         }
@@ -301,10 +308,21 @@ impl IntoResponse for ApiError {
             _ => (None, None),
         };
         let (code, message, reason) = (self.code(), self.to_string(), self.reason());
-        let mut error = Told { code, message, reason, field, current, places: None, rules: Vec::new(), choices: None };
+        let mut error = Told {
+            code,
+            message,
+            reason,
+            field,
+            current,
+            places: None,
+            drawing: None,
+            rules: Vec::new(),
+            choices: None,
+        };
         match &self {
-            Self::BadDrawing { places, .. } if !places.is_empty() => {
-                error.places = Some(json!({ "type": "MultiPoint", "coordinates": places }));
+            Self::BadDrawing { places, about, .. } => {
+                error.drawing = Some(about.clone());
+                error.places = (!places.is_empty()).then(|| json!({ "type": "MultiPoint", "coordinates": places }));
             }
             Self::BadRules { rules, .. } => error.rules.clone_from(rules),
             Self::WearerOutside { distance_m, at, .. } => {

@@ -23,7 +23,7 @@ use super::input::{At, Told, maybe_id_schema, maybe_whole};
 use super::openapi::Unprocessable;
 use crate::access::Administer;
 use crate::store::fence_trials::{self as store, CommonFence, History};
-use crate::store::fences::{self, Drawn, MendView};
+use crate::store::fences::{self, BadDrawing, Drawn, MendView};
 use crate::store::{StoreError, facts, residents};
 
 /// So far back it is looked.
@@ -141,7 +141,8 @@ pub(super) async fn attempt(
 fn zone(id: FenceId, kind: Kind, shape: &Shape, grace: SignedDuration) -> Result<Zone, ApiError> {
     let bad = |why: BadArea| {
         let places = why.places().iter().map(|place| [place.lon_deg(), place.lat_deg()]).collect();
-        ApiError::BadDrawing { why: why.to_string(), places }
+        let why = BadDrawing::Area(why);
+        ApiError::BadDrawing { reason: why.code(), about: why.about(), why: why.to_string(), places }
     };
     Ok(Zone { id, kind, area: Arc::new(shape.area().map_err(bad)?), grace })
 }

@@ -21,7 +21,9 @@ use super::input::{Asked, At, Told, Words, maybe_whole, whole};
 use super::once::{Creating, IdempotencyKey};
 use super::openapi::{Conflict, Unprocessable};
 use crate::access::{Administer, See};
-use crate::store::fences::{self, Drawn, FENCES_MAX, FenceView, GRACE_MAX_S, GRACE_S, MendView, Wanted, Whose};
+use crate::store::fences::{
+    self, Drawn, FENCES_MAX, FenceView, GRACE_MAX_S, GRACE_S, MendView, Wanted, Whose, WrongView,
+};
 use crate::store::{StoreError, facts, fence_trials, residents};
 
 /// A fence further than this from where somebody lives is a mistake.
@@ -250,10 +252,19 @@ impl Draft {
 
 /// What somebody drew for a resident, put right, or refused with a sentence and the places.
 pub(super) fn shape(drawn: Drawn, whose: &Whose) -> Result<(Shape, Vec<MendView>), ApiError> {
-    let bad = |why: String, places| ApiError::BadDrawing { why, places };
-    let (shape, mended) = drawn.mended().map_err(|why| bad(why.to_string(), why.places()))?;
+    let (shape, mended) = drawn.mended().map_err(|why| ApiError::BadDrawing {
+        reason: why.code(),
+        about: why.about(),
+        places: why.places(),
+        why: why.to_string(),
+    })?;
     match too_far(&shape, whose) {
-        Some(why) => Err(bad(why, vec![[shape.centre().lon_deg(), shape.centre().lat_deg()]])),
+        Some((kilometres, why)) => Err(ApiError::BadDrawing {
+            why,
+            reason: "drawing_too_far",
+            about: WrongView { rings: Vec::new(), number: Some(kilometres) },
+            places: vec![[shape.centre().lon_deg(), shape.centre().lat_deg()]],
+        }),
         None => Ok((shape, mended)),
     }
 }
@@ -297,11 +308,12 @@ async fn ask_if_outside(
 }
 
 /// Why a shape is not about this resident, when it is not.
-fn too_far(shape: &Shape, whose: &Whose) -> Option<String> {
+fn too_far(shape: &Shape, whose: &Whose) -> Option<(f64, String)> {
     let away_m = whose.lives_at?.distance(shape.centre()).0;
     (away_m > FAR_M).then(|| {
         let (kilometres, name) = ((away_m / 1_000.0).round(), &whose.name);
-        format!("that is {kilometres} km from where {name} lives; longitude and latitude may be swapped")
+        let why = format!("that is {kilometres} km from where {name} lives; longitude and latitude may be swapped");
+        (kilometres, why)
     })
 }
 
@@ -319,7 +331,7 @@ mod tests {
         let circle = |lat, lon| Shape::circle(Position::new(lat, lon).unwrap(), Metres(300.0)).unwrap();
         assert_eq!(too_far(&circle(28.9, 112.9), &whose), None);
         let sentence = "that is 9034 km from where 陈秀英 lives; longitude and latitude may be swapped";
-        assert_eq!(too_far(&circle(48.85, 2.35), &whose).as_deref(), Some(sentence));
+        assert_eq!(too_far(&circle(48.85, 2.35), &whose), Some((9034.0, sentence.to_owned())));
         assert_eq!(too_far(&circle(48.85, 2.35), &Whose { lives_at: None, ..whose }), None);
     }
 }

@@ -22,6 +22,7 @@ use super::openapi::{Conflict, Unprocessable};
 use crate::access::Administer;
 use crate::store::StoreError;
 use crate::store::ladders::{self as store, Holiday, Kept, SaveError};
+use crate::store::returned::{self, ReturnedView};
 
 /// A node with more ladders than this has lost its way.
 const LADDERS_MAX: i64 = 100;
@@ -125,9 +126,11 @@ pub(super) struct LaddersView {
     /// What holds where there is no other.
     standard: Vec<LadderView>,
     holidays: Vec<HolidayView>,
+    /// Whether a wandering case closes by itself once its wearer is back.
+    returned: ReturnedView,
 }
 
-async fn shown(conn: &mut PgConnection, who: &May<Administer>, id: Uuid) -> Result<LaddersView, ApiError> {
+pub(super) async fn shown(conn: &mut PgConnection, who: &May<Administer>, id: Uuid) -> Result<LaddersView, ApiError> {
     let node = store::node(conn, id, &who.scope).await?.ok_or(ApiError::NotFound("node"))?;
     let holidays = store::holidays(conn, id).await?;
     Ok(LaddersView {
@@ -140,6 +143,7 @@ async fn shown(conn: &mut PgConnection, who: &May<Administer>, id: Uuid) -> Resu
             .into_iter()
             .map(|Holiday { node, day, off, name }| HolidayView { node, day, off, name })
             .collect(),
+        returned: returned::of_node(conn, id).await?,
     })
 }
 

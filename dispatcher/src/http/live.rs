@@ -23,8 +23,9 @@ use super::caller::{Caller, May};
 use super::errors::{ApiError, Problem};
 use super::health::Follower;
 use super::input::Asked;
-use crate::access::{Scope, See};
+use crate::access::{Scope, See, TakeOver};
 use crate::store::live::{self, Cursor, Resumption};
+use crate::store::outages::Calling;
 use crate::store::users::Touch;
 use crate::store::{StoreError, views};
 
@@ -56,7 +57,8 @@ pub(super) struct After {
 /// A stream of what changes
 ///
 /// Server-sent events: `hello` with the cursor, `incident` with a summary whenever one changes, `unstored` for an
-/// alert that could not be stored, `canary` for how the press of our own fares. `after`, or the header `Last-Event-ID`, resumes where another stream ended.
+/// alert that could not be stored, `canary` for how the press of our own fares, and, to supervisors, `outages` with those
+/// that go on and that nobody has acknowledged. `after`, or the header `Last-Event-ID`, resumes where another stream ended.
 #[utoipa::path(
     get, path = "/api/v1/live", tag = "incidents",
     params(After),
@@ -83,6 +85,12 @@ pub(super) async fn follow(
     let hello = event("hello", &Hello { cursor: reader.cursor }).id(reader.cursor.to_string());
     let news = stream::select(reader.into_stream(), Alerts::start(&api).into_stream());
     let news = stream::select(news, canary(&api));
+    // Who may take a case over is who is called for an outage.
+    let oversees = Scope::of::<TakeOver>(&who.caller.user.grants);
+    let news = match oversees {
+        Some(scope) => stream::select(news, outages(&api, scope)).boxed(),
+        None => news.boxed(),
+    };
     let stream = stream::once(async { hello }).chain(news);
     Ok(answer(&api, stream, Some(who.caller), follower))
 }
@@ -157,6 +165,23 @@ fn canary(api: &Api) -> impl Stream<Item = Event> + Send + use<> {
             let canary = fares.borrow_and_update().clone();
             if let Some(canary) = canary {
                 return Some((event("canary", &canary), fares));
+            }
+        }
+    })
+}
+
+/// The outages in a scope that go on and that nobody has acknowledged: now, and whenever that changes.
+fn outages(api: &Api, scope: Scope) -> impl Stream<Item = Event> + Send + use<> {
+    let mut calling = api.desk().live.outages();
+    calling.mark_changed();
+    // A stream that begins has told of none.
+    stream::unfold((calling, scope, Vec::<Calling>::new()), |(mut calling, scope, told)| async move {
+        loop {
+            calling.changed().await.ok()?;
+            let is_seen = |one: &&Calling| one.nodes.iter().any(|node| scope.nodes().contains(node));
+            let seen: Vec<Calling> = calling.borrow_and_update().iter().filter(is_seen).cloned().collect();
+            if told != seen {
+                return Some((event("outages", &seen), (calling, scope, seen)));
             }
         }
     })

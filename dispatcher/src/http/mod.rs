@@ -37,6 +37,7 @@ mod refusals;
 mod remembered;
 mod residents;
 mod responders;
+mod returned;
 pub mod routes;
 mod scores;
 mod script;

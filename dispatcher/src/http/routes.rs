@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use super::{
     Api, access_points, aftercare, appointments, centre, checkins, clocks, commands, contracts, deliveries, doors,
     drills, fence_rules, fence_trials, fences, health, incidents, ladders, live, map, offers, openapi, orders, push,
-    records, refusals, residents, responders, scores, sessions, silence, site, usual,
+    records, refusals, residents, responders, returned, scores, sessions, silence, site, usual,
 };
 use crate::photo;
 
@@ -78,6 +78,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(ladders::preview))
         .routes(routes!(ladders::change, ladders::remove))
         .routes(routes!(ladders::set_holidays))
+        .routes(routes!(returned::set))
         .routes(routes!(incidents::grid_officer_called))
         .routes(routes!(drills::start))
         .routes(routes!(incidents::candidates))
@@ -98,6 +99,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(silence::overview))
         .routes(routes!(silence::terminals))
         .routes(routes!(silence::members))
+        .routes(routes!(silence::acknowledge))
         .routes(routes!(silence::ledger))
         .routes(routes!(silence::heartbeats, silence::agree))
         .routes(routes!(map::settings))

@@ -15,11 +15,11 @@ use super::caller::May;
 use super::errors::ApiError;
 use super::input::{Asked, At, Limit, Told, whole, year_and_month};
 use super::openapi::{Conflict, Unprocessable};
-use crate::access::{Administer, See};
+use crate::access::{Administer, See, TakeOver};
 use crate::store::silence::{
     self, Counts, HeartbeatView, MemberView, OutageView, TerminalView, Trouble, UntestedView, Wanted,
 };
-use crate::store::{StoreError, presence};
+use crate::store::{StoreError, outages, presence};
 
 /// So many outages are shown.
 const OUTAGES_MAX: i64 = 100;
@@ -53,7 +53,7 @@ pub(super) async fn overview(State(api): State<Api>, who: May<See>) -> Result<Js
     Ok(Json(SilenceView {
         listening_since: presence::listening_since(&mut moment).await?,
         terminals: silence::counts(&mut moment, &who.scope).await?,
-        outages: silence::outages(&mut moment, &who.scope, OUTAGES_MAX).await?,
+        outages: silence::outages(&mut moment, None, &who.scope, OUTAGES_MAX).await?,
     }))
 }
 
@@ -142,6 +142,32 @@ pub(super) async fn members(
     }
     let (members, next) = page(found, limit, |member| member.id);
     Ok(Json(MembersView { members, next }))
+}
+
+/// Says that one has an outage: no console rings for it any more
+///
+/// Who says so first is kept; of one that is over, nobody. It ends by itself when nearly all are back.
+#[utoipa::path(
+    post, path = "/api/v1/outages/{id}/acknowledgement", tag = "presence",
+    responses((status = 200, body = OutageView)),
+    security(("session" = ["take_over"])),
+)]
+pub(super) async fn acknowledge(
+    State(api): State<Api>,
+    who: May<TakeOver>,
+    At(outage): At<Uuid>,
+) -> Result<Json<OutageView>, ApiError> {
+    let mut tx = api.begin().await?;
+    let is_seen = !silence::outages(&mut tx, Some(outage), &who.scope, 1).await?.is_empty();
+    if !is_seen {
+        return Err(ApiError::NotFound("outage"));
+    }
+    outages::acknowledge(&mut tx, outage, who.id()).await?;
+    let seen = silence::outages(&mut tx, Some(outage), &who.scope, 1).await?.into_iter().next();
+    let calling = outages::calling(&mut tx).await?;
+    tx.commit().await.map_err(StoreError::from)?;
+    api.desk().live.tell_outages(calling);
+    seen.map(Json).ok_or(ApiError::NotFound("outage"))
 }
 
 #[derive(Deserialize, IntoParams)]

@@ -103,6 +103,7 @@ pub async fn policies(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<Has
              where above.id = any(n.path) and above.handover_policy is not null
              order by cardinality(above.path) desc limit 1),
             'at_once') as "handover!", i.class,
+            close_returned_after(i.node_id) as close_returned_s,
             l.acts as "acts?", l.afters_s as "afters_s?", l.whens as "whens?", l.every_s as "every_s?"
          from incident i
          left join resident r on r.id = i.resident_id
@@ -125,7 +126,8 @@ pub async fn policies(conn: &mut PgConnection, incidents: &[Uuid]) -> Result<Has
                 let class = Class::parse(&row.class).ok()?;
                 ladders::Columns { acts, afters_s, whens, every_s }.ladder(class)
             });
-            Ok((row.id, Policy { handover, ladder, ..Policy::default() }))
+            let close_returned_after = row.close_returned_s.map(|after_s| SignedDuration::from_secs(after_s.into()));
+            Ok((row.id, Policy { handover, ladder, close_returned_after, ..Policy::default() }))
         })
         .collect()
 }

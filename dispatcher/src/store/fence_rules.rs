@@ -346,6 +346,11 @@ pub async fn resume(conn: &mut PgConnection, resident: ResidentId, pause: Uuid, 
     count(conn, resident, by, "fence_pause_deleted").await
 }
 
+/// Notes which pauses have begun or are over by now; the answer is of how many residents.
+pub async fn turn_pauses(conn: &mut PgConnection) -> Result<i32, StoreError> {
+    Ok(sqlx::query_scalar!(r#"select turn_pauses() as "turned!""#).fetch_one(conn).await?)
+}
+
 /// Counts a change of rules or pauses, and writes down whose it was.
 async fn count(conn: &mut PgConnection, resident: ResidentId, by: UserId, what: &str) -> Result<(), StoreError> {
     sqlx::query!(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::fence::{BadShape, Shape};
 use domain::id::{FenceId, IncidentId, ResidentId, TerminalId, UserId};
 use domain::place::{Metres, Position};
-use domain::whereabouts::{BadArea, Kind, Standing, Zone, mended};
+use domain::whereabouts::{BadArea, Kind, Line, Standing, Zone, mended};
 use domain::word::Word;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -92,7 +92,37 @@ pub enum BadDrawing {
     Area(#[from] BadArea),
 }
 
+/// What a page needs to say why a drawing was refused, in its own language.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = BadDrawing)]
+pub struct WrongView {
+    /// Which rings it is about: 0 is the outline, then the holes. None: the line of a corridor, or the whole.
+    pub rings: Vec<usize>,
+    /// The number that it is about: metres, square metres, how many points, or, of `drawing_too_far`, kilometres.
+    pub number: Option<f64>,
+}
+
 impl BadDrawing {
+    /// A stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoPlace { .. } => "drawing_no_place",
+            Self::Shape(why) => why.code(),
+            Self::Area(why) => why.code(),
+        }
+    }
+
+    /// What it is about.
+    pub fn about(&self) -> WrongView {
+        match self {
+            Self::NoPlace { .. } => WrongView { rings: Vec::new(), number: None },
+            Self::Shape(why) => WrongView { rings: why.rings(), number: why.amount() },
+            Self::Area(why) => {
+                WrongView { rings: why.lines().into_iter().filter_map(Line::ring).collect(), number: why.number() }
+            }
+        }
+    }
+
     /// Where on the map something is wrong, longitude first. Empty when it is about a number.
     pub fn places(&self) -> Vec<[f64; 2]> {
         match self {
@@ -241,7 +271,7 @@ fn or_nothing<T>(read: Result<T, StoreError>) -> Option<T> {
 /// The active fences of these residents, each one's in an order that stays.
 pub async fn active(conn: &mut PgConnection, residents: &[Uuid]) -> Result<HashMap<ResidentId, Vec<Zone>>, StoreError> {
     let rows = sqlx::query!(
-        r#"select resident_id, id, case by_rules when 'no' then kind else by_rules end as "kind!",
+        r#"select resident_id, id, judged_as(fence) as "kind!",
             st_asgeojson(area, 15) as "area!", radius_m, grace_s
          from fence where resident_id = any($1) and active
          order by id"#,
@@ -384,11 +414,18 @@ pub async fn open_wanderings(
         .collect())
 }
 
-/// Says of these incidents whether those who wandered off are back.
+/// Says of these incidents whether those who wandered off are back, and has it decided what follows. Of whom it was told
+/// that a rule is not kept, they are not back until it is.
 pub async fn note_returned(conn: &mut PgConnection, incidents: &[Uuid], returned: &[bool]) -> Result<(), StoreError> {
     sqlx::query!(
-        "update incident i set returned = n.returned
-         from unnest($1::uuid[], $2::boolean[]) as n (id, returned) where i.id = n.id",
+        "update incident i set returned = n.returned, closes_at = case when n.returned then i.closes_at end,
+            wake_at = least(i.wake_at, clock_timestamp())
+         from (
+            select said.id, said.returned and not exists (
+                select from incident o join rule_breach b on b.resident_id = o.resident_id and b.over_at is null
+                where o.id = said.id) as returned
+            from unnest($1::uuid[], $2::boolean[]) as said (id, returned)) n
+         where i.id = n.id",
         incidents,
         returned,
     )

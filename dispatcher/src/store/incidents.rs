@@ -16,6 +16,9 @@ use uuid::Uuid;
 
 use super::StoreError;
 
+/// In `closed_by_rule`: who wandered off was back for as long as the policy says.
+pub(super) const BACK: &str = "returned";
+
 fn word<T: Word>(text: &str, table: &'static str, id: &dyn ToString, column: &'static str) -> Result<T, StoreError> {
     T::parse(text).map_err(|_| StoreError::Impossible { table, id: id.to_string(), column })
 }
@@ -55,6 +58,8 @@ struct Row {
     closed_at: Option<jiff_sqlx::Timestamp>,
     closed_by: Option<Uuid>,
     closed_by_responder: Option<Uuid>,
+    closed_by_rule: Option<String>,
+    closes_at: Option<jiff_sqlx::Timestamp>,
     tell_next_at: Option<jiff_sqlx::Timestamp>,
     outcome: Option<String>,
     drill: bool,
@@ -91,11 +96,12 @@ impl Row {
             ("done", _, Some(by)) => Voice::Done { by: UserId(by) },
             _ => return Err(impossible("officer_voice")),
         };
-        let closed_by = match (self.closed_by, self.closed_by_responder) {
-            (None, None) => (self.canary && self.closed_at.is_some()).then_some(ClosedBy::Canary),
-            (Some(user), None) => Some(ClosedBy::User(UserId(user))),
-            (None, Some(responder)) => Some(ClosedBy::Responder(ResponderId(responder))),
-            (Some(_), Some(_)) => return Err(impossible("closed_by")),
+        let closed_by = match (self.closed_by, self.closed_by_responder, self.closed_by_rule.as_deref()) {
+            (None, None, None) => (self.canary && self.closed_at.is_some()).then_some(ClosedBy::Canary),
+            (Some(user), None, None) => Some(ClosedBy::User(UserId(user))),
+            (None, Some(responder), None) => Some(ClosedBy::Responder(ResponderId(responder))),
+            (None, None, Some(BACK)) => Some(ClosedBy::Return),
+            _ => return Err(impossible("closed_by")),
         };
         let closure = match (self.closed_at, closed_by, self.outcome) {
             (None, None, None) => Closure::Open,
@@ -125,6 +131,7 @@ impl Row {
             tell_next_at: self.tell_next_at.map(jiff_sqlx::Timestamp::to_jiff),
             cancelled: self.cancelled,
             returned: self.returned,
+            closes_at: self.closes_at.map(jiff_sqlx::Timestamp::to_jiff),
             operator_decides: self.operator_decides,
             closure,
             drill: self.drill,
@@ -172,7 +179,7 @@ pub async fn lock(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Inci
         "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
             owner_check_at, ring_level, ring_next_at, ring_since, ring_climbed_s, officer_voice,
             officer_ring_at, officer_by, round, shortfall, waits_until, cancelled, returned, operator_decides, closed_at,
-            closed_by, closed_by_responder, tell_next_at, outcome, drill, canary
+            closed_by, closed_by_responder, closed_by_rule, closes_at, tell_next_at, outcome, drill, canary
          from incident where id = $1 for update",
         id.0
     )
@@ -189,7 +196,7 @@ pub async fn lock_free(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Inci
         "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
             owner_check_at, ring_level, ring_next_at, ring_since, ring_climbed_s, officer_voice,
             officer_ring_at, officer_by, round, shortfall, waits_until, cancelled, returned, operator_decides, closed_at,
-            closed_by, closed_by_responder, tell_next_at, outcome, drill, canary
+            closed_by, closed_by_responder, closed_by_rule, closes_at, tell_next_at, outcome, drill, canary
          from incident where id = any($1) for update skip locked",
         ids
     )
@@ -208,7 +215,7 @@ pub async fn read(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Incident>
         "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
             owner_check_at, ring_level, ring_next_at, ring_since, ring_climbed_s, officer_voice,
             officer_ring_at, officer_by, round, shortfall, waits_until, cancelled, returned, operator_decides, closed_at,
-            closed_by, closed_by_responder, tell_next_at, outcome, drill, canary
+            closed_by, closed_by_responder, closed_by_rule, closes_at, tell_next_at, outcome, drill, canary
          from incident where id = any($1)",
         ids
     )

@@ -339,6 +339,7 @@ pub async fn open_or_append(
             doubts = excluded.doubts,
             cancelled = false,
             returned = false,
+            closes_at = null,
             -- Known now is known: a press that proves who it is counts for the whole case.
             origin = better_origin(i.origin, excluded.origin),
             wake_at = excluded.wake_at

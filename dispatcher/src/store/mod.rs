@@ -48,6 +48,7 @@ pub mod registry;
 pub mod residents;
 pub mod responders;
 pub mod retention;
+pub mod returned;
 pub mod roll;
 pub mod saving;
 pub mod schema;

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::id::TerminalId;
+use domain::id::{TerminalId, UserId};
 use domain::presence::outage::{Gone, Group, Kind, Open, Tie};
 use domain::word::Word;
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
+use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -177,4 +178,92 @@ pub async fn end(conn: &mut PgConnection, outages: &[Uuid], now: Timestamp) -> R
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// An outage that goes on and that nobody has acknowledged: supervisors' consoles ring for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Calling {
+    /// Its identity.
+    pub id: Uuid,
+    /// What its members have in common.
+    pub kind: String,
+    /// Which.
+    pub key: String,
+    /// What that is called, where it has a name.
+    pub name: Option<String>,
+    /// When the first of them was last heard.
+    pub began_at: Timestamp,
+    /// How many were ever in it.
+    pub members: i64,
+    /// How many of these are still gone.
+    pub still_gone: i64,
+    /// The nodes above those where its members are served.
+    #[serde(skip)]
+    pub nodes: Vec<Uuid>,
+}
+
+/// The outages that go on and that nobody has acknowledged, the first first.
+pub async fn calling(conn: &mut PgConnection) -> Result<Vec<Calling>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select o.id, o.kind, o.key, n.name as "name?", o.began_at, told.members as "members!",
+            told.still_gone as "still_gone!", told.nodes as "nodes!"
+         from outage o
+         left join org_node n on o.kind = 'community' and n.id::text = o.key
+         cross join lateral (
+            select coalesce(sum(of_node.members), 0)::bigint as members,
+                coalesce(sum(of_node.still_gone), 0)::bigint as still_gone,
+                coalesce((select array_agg(distinct above) from (
+                    select unnest(served.path) as above from org_node served where served.id = any(array_agg(of_node.node))
+                ) as all_above), '{}') as nodes
+            from (
+                select w.serving_node as node, count(*) as members,
+                    count(*) filter (where m.returned_at is null) as still_gone
+                from outage_member m join wearer w on w.terminal_id = m.terminal_id
+                where m.outage_id = o.id group by w.serving_node) of_node) told
+         where o.ended_at is null and o.acknowledged_at is null
+         order by o.began_at, o.id"#
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Calling {
+            id: row.id,
+            kind: row.kind,
+            key: row.key,
+            name: row.name,
+            began_at: row.began_at.to_jiff(),
+            members: row.members,
+            still_gone: row.still_gone,
+            nodes: row.nodes,
+        })
+        .collect())
+}
+
+/// Notes that somebody has it, the first who says so, and writes that down.
+pub async fn acknowledge(conn: &mut PgConnection, outage: Uuid, by: UserId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "with said as (
+            update outage set acknowledged_by = $2, acknowledged_at = clock_timestamp()
+            where id = $1 and acknowledged_at is null and ended_at is null returning id)
+         insert into audit (user_id, what, about) select $2, 'outage_acknowledged', id::text from said",
+        outage,
+        by.0,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Of which outages the alarm hook is to be told now, once each: nobody has acknowledged them for so many seconds.
+pub async fn alarming(conn: &mut PgConnection, unheard_s: f64) -> Result<Vec<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "update outage set alarmed_at = clock_timestamp()
+         where ended_at is null and acknowledged_at is null and alarmed_at is null
+            and noticed_at < clock_timestamp() - make_interval(secs => $1)
+         returning id",
+        unheard_s,
+    )
+    .fetch_all(conn)
+    .await?)
 }

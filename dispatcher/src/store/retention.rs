@@ -1,5 +1,5 @@
-//! How long positions and commands are kept. Positions: days that are over are given up whole, but for what open cases
-//! reach back to. Commands: by when they were over, but for those of open cases.
+//! How long things are kept. Positions: days that are over are given up whole, but for what open cases reach back to.
+//! Commands, check-ins, outages and the like: by when they were over, but for those of open cases.
 
 use sqlx::PgConnection;
 
@@ -48,6 +48,92 @@ pub async fn forget_commands(conn: &mut PgConnection, kept_days: i32, count_max:
         count_max,
     )
     .execute(conn)
+    .await?
+    .rows_affected();
+    Ok(forgotten)
+}
+
+/// Deletes what is older than `kept_days` of how people were looked after: check-ins and pauses, rules that were not kept,
+/// outages that are over, test presses by the month; each the oldest first and at most `count_max`; how many in all. What
+/// belongs to an open case stays.
+pub async fn forget_presence(conn: &mut PgConnection, kept_days: i32, count_max: i64) -> Result<u64, StoreError> {
+    let mut forgotten = sqlx::query!(
+        "with old as (
+            select c.resident_id, c.due_at from check_in c
+            where c.judged_at < now() - make_interval(days => $1) and not exists (
+                select from incident i where i.id = c.incident_id and i.closed_at is null)
+            order by c.judged_at limit $2)
+         delete from check_in c using old where c.resident_id = old.resident_id and c.due_at = old.due_at",
+        kept_days,
+        count_max,
+    )
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    forgotten += sqlx::query!(
+        "with old as (
+            select id from check_in_pause where until < now() - make_interval(days => $1) order by until limit $2)
+         delete from check_in_pause p using old where p.id = old.id",
+        kept_days,
+        count_max,
+    )
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    forgotten += sqlx::query!(
+        "with old as (
+            select b.id from rule_breach b
+            where b.over_at < now() - make_interval(days => $1) and not exists (
+                select from incident i where i.id = b.incident_id and i.closed_at is null)
+            order by b.over_at limit $2)
+         delete from rule_breach b using old where b.id = old.id",
+        kept_days,
+        count_max,
+    )
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    // How long somebody may be away is counted without their pauses, a month back.
+    forgotten += sqlx::query!(
+        "with old as (
+            select id from fence_pause where stage = 'over' and ends_at < now() - make_interval(days => greatest($1, 60))
+            order by ends_at limit $2)
+         delete from fence_pause p using old where p.id = old.id",
+        kept_days,
+        count_max,
+    )
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    forgotten += sqlx::query!(
+        "with old as (
+            select terminal_id, month from test_press where month < current_date - $1::integer - 31
+            order by month limit $2)
+         delete from test_press t using old where t.terminal_id = old.terminal_id and t.month = old.month",
+        kept_days,
+        count_max,
+    )
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    // An outage may have more members than are to go at a time: these first.
+    forgotten += sqlx::query!(
+        "with old as (
+            select m.outage_id, m.terminal_id from outage o join outage_member m on m.outage_id = o.id
+            where o.ended_at < now() - make_interval(days => $1) order by o.ended_at limit $2)
+         delete from outage_member m using old where m.outage_id = old.outage_id and m.terminal_id = old.terminal_id",
+        kept_days,
+        count_max,
+    )
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    forgotten += sqlx::query!(
+        "delete from outage o where o.ended_at < now() - make_interval(days => $1)
+            and not exists (select from outage_member m where m.outage_id = o.id)",
+        kept_days,
+    )
+    .execute(&mut *conn)
     .await?
     .rows_affected();
     Ok(forgotten)

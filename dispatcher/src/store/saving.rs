@@ -15,7 +15,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
-use super::incidents::{handover_word, offer_word};
+use super::incidents::{BACK, handover_word, offer_word};
 use super::timeline::Head;
 
 /// Why a step could not be written.
@@ -55,7 +55,7 @@ pub async fn save(
             closed_by = n.closed_by, outcome = n.outcome, wake_at = n.wake_at,
             closed_by_responder = n.closed_by_responder, service = n.service, tell_next_at = n.tell_next_at,
             waits_until = n.waits_until, ring_since = n.ring_since, ring_climbed_s = n.ring_climbed_s,
-            officer_voice = n.officer_voice, officer_ring_at = n.officer_ring_at, officer_by = n.officer_by,
+            closes_at = n.closes_at, closed_by_rule = n.closed_by_rule, officer_voice = n.officer_voice, officer_ring_at = n.officer_ring_at, officer_by = n.officer_by,
             decision_failures = 0
          from jsonb_populate_recordset(null::incident, $1) n
          where i.id = n.id
@@ -168,9 +168,11 @@ struct IncidentRow<'i> {
     closed_at: Option<Timestamp>,
     closed_by: Option<Uuid>,
     closed_by_responder: Option<Uuid>,
+    closed_by_rule: Option<&'static str>,
     outcome: Option<&'static str>,
     service: Option<&'i str>,
     tell_next_at: Option<Timestamp>,
+    closes_at: Option<Timestamp>,
     wake_at: Option<Timestamp>,
 }
 
@@ -184,10 +186,11 @@ impl<'i> From<&'i Incident> for IncidentRow<'i> {
             Closure::Open => (None, None, None),
             Closure::Closed { outcome, at, by } => (Some(at), Some(by), Some(outcome.as_str())),
         };
-        let (closed_by, closed_by_responder) = match closed_by {
-            None | Some(ClosedBy::Canary) => (None, None),
-            Some(ClosedBy::User(user)) => (Some(user.0), None),
-            Some(ClosedBy::Responder(responder)) => (None, Some(responder.0)),
+        let (closed_by, closed_by_responder, closed_by_rule) = match closed_by {
+            None | Some(ClosedBy::Canary) => (None, None, None),
+            Some(ClosedBy::User(user)) => (Some(user.0), None, None),
+            Some(ClosedBy::Responder(responder)) => (None, Some(responder.0), None),
+            Some(ClosedBy::Return) => (None, None, Some(BACK)),
         };
         let (ring_since, ring_climbed_s) = match next.ring {
             Ring::Quiet | Ring::Held { .. } => (None, None),
@@ -214,9 +217,11 @@ impl<'i> From<&'i Incident> for IncidentRow<'i> {
             closed_at,
             closed_by,
             closed_by_responder,
+            closed_by_rule,
             outcome,
             service: next.category.as_ref().map(|category| category.0.as_str()),
             tell_next_at: next.tell_next_at,
+            closes_at: next.closes_at,
             wake_at: next.wake_at(),
         }
     }

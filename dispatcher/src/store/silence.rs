@@ -213,23 +213,35 @@ pub struct OutageView {
     pub members: i64,
     /// How many of these are still gone.
     pub still_gone: i64,
+    /// Who said that they have it, and when: until then supervisors' consoles ring.
+    pub acknowledged_by: Option<String>,
+    /// When.
+    pub acknowledged_at: Option<Timestamp>,
 }
 
-/// The latest outages with members below the nodes of a scope, those first that go on.
-pub async fn outages(conn: &mut PgConnection, scope: &Scope, count_max: i64) -> Result<Vec<OutageView>, StoreError> {
+/// The latest outages with members below the nodes of a scope, those first that go on; one of them, where that is asked for.
+pub async fn outages(
+    conn: &mut PgConnection,
+    only: Option<Uuid>,
+    scope: &Scope,
+    count_max: i64,
+) -> Result<Vec<OutageView>, StoreError> {
     let rows = sqlx::query!(
         r#"select o.id, o.kind, o.key, n.name as "name?", o.began_at, o.noticed_at, o.ended_at, o.shared_by,
-            seen.members as "members!", seen.still_gone as "still_gone!"
+            o.acknowledged_at, u.name as "acknowledged_by?", seen.members as "members!", seen.still_gone as "still_gone!"
          from outage o
          left join org_node n on o.kind = 'community' and n.id::text = o.key
+         left join app_user u on u.id = o.acknowledged_by
          cross join lateral (
             select count(*) as members, count(*) filter (where m.returned_at is null) as still_gone
             from outage_member m join wearer w on w.terminal_id = m.terminal_id
             where m.outage_id = o.id and lies_below(w.serving_node, $1)) seen
          where seen.members > 0 and (o.ended_at is null or o.began_at > clock_timestamp() - interval '30 days')
+            and ($3::uuid is null or o.id = $3)
          order by o.ended_at is not null, o.began_at desc limit $2"#,
         scope.nodes(),
         count_max,
+        only,
     )
     .fetch_all(conn)
     .await?;
@@ -246,6 +258,8 @@ pub async fn outages(conn: &mut PgConnection, scope: &Scope, count_max: i64) -> 
             shared_by: row.shared_by,
             members: row.members,
             still_gone: row.still_gone,
+            acknowledged_by: row.acknowledged_by,
+            acknowledged_at: row.acknowledged_at.map(jiff_sqlx::Timestamp::to_jiff),
         })
         .collect())
 }

@@ -84,8 +84,10 @@ pub struct ClosedView {
     pub outcome: &'static str,
     /// When.
     pub at: Timestamp,
-    /// Who says so.
+    /// Who says so; nobody, with an empty name, when it closed by itself.
     pub by: Person,
+    /// By which rule it closed by itself: `returned`, who wandered off was back for long enough.
+    pub rule: Option<&'static str>,
 }
 
 /// What a category is called.
@@ -239,6 +241,8 @@ pub struct Summary {
     pub drill: bool,
     /// What only a person can do now.
     pub tasks: Vec<String>,
+    /// When it closes by itself, because who wandered off is back and nobody has a hand in it.
+    pub closes_at: Option<Timestamp>,
     /// How it ended.
     pub closed: Option<ClosedView>,
     /// What the person who was helped said of it.
@@ -644,11 +648,12 @@ fn summarize(
         Closure::Closed { outcome, at, by } => Some(ClosedView {
             outcome: outcome.as_str(),
             at,
+            rule: (by == ClosedBy::Return).then_some("returned"),
             by: about.closer.unwrap_or(Person {
                 id: match by {
                     ClosedBy::User(user) => user.0,
                     ClosedBy::Responder(responder) => responder.0,
-                    ClosedBy::Canary => Uuid::nil(),
+                    ClosedBy::Canary | ClosedBy::Return => Uuid::nil(),
                 },
                 name: String::new(),
             }),
@@ -681,6 +686,7 @@ fn summarize(
         doubts: about.doubts,
         drill: incident.drill,
         tasks,
+        closes_at: incident.closes_at,
         closed,
         rating: about.rating,
         aftercare,

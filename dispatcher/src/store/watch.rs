@@ -138,7 +138,8 @@ pub async fn shift_deadlines(conn: &mut PgConnection, jump: Jump) -> Result<(), 
             officer_ring_at = officer_ring_at + moved.by,
             owner_check_at = owner_check_at + moved.by,
             tell_next_at = tell_next_at + moved.by,
-            waits_until = waits_until + moved.by
+            waits_until = waits_until + moved.by,
+            closes_at = closes_at + moved.by
          from (
             select id, case when $1::float8 > 0 and greatest(opened_at, last_press_at) >= $2 then interval '0'
                 else make_interval(secs => $1) end as by

@@ -169,26 +169,56 @@ async fn a_fence_that_cannot_be_is_refused_with_its_field_and_a_sentence(pool: P
     let admin = house.log_in("admin").await;
     let bow_tie = [[112.93, 28.22], [112.94, 28.23], [112.94, 28.22], [112.93, 28.23]];
     let cases = [
-        (polygon(&bow_tie), "shape: the outline crosses or touches itself in 1 places"),
-        (polygon(&bow_tie[..2]), "shape: the outline has too few distinct points: an outline needs 3, a way 2"),
-        (json!({ "type": "polygon", "coordinates": [] }), "shape: nothing is drawn"),
-        (circle(112.938, 28.228, 5.0), "shape: the radius is 5 m; it must lie between 20 m and 50 km"),
-        (circle(112.938, 28.228, 90_000.0), "shape: the radius is 90000 m; it must lie between 20 m and 50 km"),
+        (
+            polygon(&bow_tie),
+            "shape: the outline crosses or touches itself in 1 places",
+            ("drawing_crosses", json!([0]), None),
+        ),
+        (
+            polygon(&bow_tie[..2]),
+            "shape: the outline has too few distinct points: an outline needs 3, a way 2",
+            ("drawing_too_few_points", json!([0]), None),
+        ),
+        (
+            json!({ "type": "polygon", "coordinates": [] }),
+            "shape: nothing is drawn",
+            ("drawing_nothing", json!([]), None),
+        ),
+        (
+            circle(112.938, 28.228, 5.0),
+            "shape: the radius is 5 m; it must lie between 20 m and 50 km",
+            ("drawing_radius", json!([]), Some(5.0)),
+        ),
+        (
+            circle(112.938, 28.228, 90_000.0),
+            "shape: the radius is 90000 m; it must lie between 20 m and 50 km",
+            ("drawing_radius", json!([]), Some(90_000.0)),
+        ),
         (
             circle(28.228, 112.938, 300.0),
             "shape: [28.228, 112.938] is no place: outside the range of latitudes and longitudes; longitude comes first",
+            ("drawing_no_place", json!([]), None),
         ),
-        (circle(0.0, 0.0, 300.0), "shape: [0, 0] is no place: 0/0 is what a receiver says when it knows nothing"),
+        (
+            circle(0.0, 0.0, 300.0),
+            "shape: [0, 0] is no place: 0/0 is what a receiver says when it knows nothing",
+            ("drawing_no_place", json!([]), None),
+        ),
         (
             circle(2.35, 48.85, 300.0),
             "shape: that is 9034 km from where 陈秀英 lives; longitude and latitude may be swapped",
+            ("drawing_too_far", json!([]), Some(9_034.0)),
         ),
     ];
-    for (shape, sentence) in cases {
+    for (shape, sentence, (reason, rings, number)) in cases {
         let answer = draw(&house, &admin, shape).await;
         assert_eq!((answer.status, answer.code()), (StatusCode::UNPROCESSABLE_ENTITY, "bad_field"), "{answer:?}");
         assert_eq!(answer.body["error"]["message"], sentence);
         assert_eq!(answer.body["error"]["field"], "shape");
+        // What a page needs to say it in a language of its own.
+        let said = &answer.body["error"]["drawing"];
+        assert_eq!((answer.reason(), &said["rings"]), (reason, &rings), "{answer:?}");
+        assert_eq!(said["number"].as_f64(), number, "{answer:?}");
     }
     for shape in [json!({ "type": "square" }), json!({ "type": "circle", "center": [112.9] }), json!(null)] {
         let answer = draw(&house, &admin, shape).await;

@@ -201,3 +201,29 @@ async fn an_operator_sees_whom_to_telephone_and_says_that_they_have(pool: PgPool
     let again = house.post(&operator, &format!("{path}/grid-officer-called"), json!({})).await;
     assert_eq!((again.status, again.reason()), (StatusCode::CONFLICT, "no_such_task"));
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_administrator_says_whether_a_case_closes_once_its_wearer_is_back(pool: PgPool) {
+    let house = House::open(pool).await;
+    let admin = house.log_in("admin").await;
+    let root = root(&house).await;
+    let below: uuid::Uuid = house.scalar("select id from org_node where level = 'community' order by id limit 1").await;
+    let path = |node: uuid::Uuid| format!("/api/v1/nodes/{node}/returned");
+    let held = async |node| house.get(&admin, &format!("/api/v1/nodes/{node}/ladders")).await.body["returned"].clone();
+    assert_eq!(held(root).await, json!({ "own_s": null, "after_s": null }), "by itself nothing closes");
+
+    let said = house.call(&admin, Method::PUT, &path(root), Some(json!({ "own_s": 900 }))).await;
+    assert_eq!((said.status, &said.body["returned"]), (StatusCode::OK, &json!({ "own_s": 900, "after_s": 900 })));
+    assert_eq!(held(below).await, json!({ "own_s": null, "after_s": 900 }));
+    house.call(&admin, Method::PUT, &path(below), Some(json!({ "own_s": 0 }))).await;
+    assert_eq!(held(below).await, json!({ "own_s": 0, "after_s": null }), "never, whatever is said above");
+    for own_s in [1, 59, -1, 86_401] {
+        let refused = house.call(&admin, Method::PUT, &path(root), Some(json!({ "own_s": own_s }))).await;
+        assert_eq!(
+            (refused.status, &refused.body["error"]["field"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("own_s"))
+        );
+    }
+    let written: i64 = house.scalar("select count(*) from audit where what = 'returned_set'").await;
+    assert_eq!(written, 2);
+}

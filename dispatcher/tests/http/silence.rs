@@ -1,5 +1,6 @@
 //! What is shown of terminals that are not heard, and of those who are to be heard of.
 
+use dispatcher::watchdog;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -111,6 +112,38 @@ async fn silences_and_outages_are_seen_below_ones_own_nodes_only(pool: PgPool) {
     assert_eq!(unknown.status, StatusCode::BAD_REQUEST);
     let members = format!("/api/v1/outages/{}/members", seen["outages"][0]["id"].as_str().unwrap());
     assert_eq!(house.get(&insider, &members).await.body["members"][0]["serial"], "P1");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn an_outage_calls_supervisors_until_one_of_them_has_it(pool: PgPool) {
+    let house = House::open(pool).await;
+    house
+        .execute(
+            "with began as (insert into outage (id, kind, key, began_at, noticed_at, shared_by)
+                values (gen_random_uuid(), 'cell', '460-0-1-7', now(), now(), 9) returning id)
+             insert into outage_member (outage_id, terminal_id, heard_at)
+             select began.id, presence.terminal_id, now() from presence, began",
+        )
+        .await;
+    let (supervisor, operator) = (house.log_in("supervisor").await, house.log_in("operator").await);
+    let mut stream = house.follow(&supervisor, "/api/v1/live", &[]).await.unwrap();
+    watchdog::call_for_outages(&house.desk).await.unwrap();
+    let told = stream.next_of("outages").await.data;
+    assert_eq!((&told[0]["kind"], &told[0]["key"]), (&json!("cell"), &json!("460-0-1-7")));
+
+    let path = format!("/api/v1/outages/{}/acknowledgement", told[0]["id"].as_str().unwrap());
+    assert_eq!(house.post(&operator, &path, Value::Null).await.status, StatusCode::FORBIDDEN);
+    let has = house.post(&supervisor, &path, Value::Null).await;
+    assert_eq!(has.status, StatusCode::OK, "{has:?}");
+    let (by, at) = (&has.body["acknowledged_by"], &has.body["acknowledged_at"]);
+    assert!(by.is_string() && at.is_string() && has.body["ended_at"].is_null(), "{has:?}");
+    assert_eq!(stream.next_of("outages").await.data, json!([]), "nobody is called any more");
+    // Who comes second changes nothing.
+    let admin = house.log_in("admin").await;
+    let again = house.post(&admin, &path, Value::Null).await.body;
+    assert_eq!((&again["acknowledged_by"], &again["acknowledged_at"]), (by, at));
+    let written: i64 = house.scalar("select count(*) from audit where what = 'outage_acknowledged'").await;
+    assert_eq!(written, 1);
 }
 
 #[sqlx::test(migrations = "./migrations")]

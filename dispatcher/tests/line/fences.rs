@@ -1,9 +1,9 @@
 //! Wearers who walk out of their fences, and receivers that only seem to.
 
 use crate::district::District;
-use dispatcher::clock;
+use dispatcher::{clock, rules};
 use domain::id::IncidentId;
-use domain::incident::{Authority, Input, Level, Outcome as Ending, Task};
+use domain::incident::{Authority, ClosedBy, Closure, Input, Level, Outcome as Ending, Task};
 use domain::place::Source;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -190,6 +190,104 @@ async fn a_wandering_incident_rings_asks_nobody_by_itself_and_can_be_closed_as_f
     // Who goes again is a new case.
     walk(&district, "P1", &leaves(20)).await;
     assert_eq!(wandering(&district).await, [(1, true), (1, false)]);
+}
+
+/// What the policy says in the whole district: after so many seconds of being back.
+async fn let_close(district: &District, after_s: i32) {
+    sqlx::query("update org_node set close_returned_s = $1 where parent_id is null")
+        .bind(after_s)
+        .execute(&district.desk_pool)
+        .await
+        .unwrap();
+}
+
+/// As if they had been back for so long.
+async fn been_back(district: &District, incident: IncidentId, s: i64) {
+    sqlx::query("update incident set closes_at = closes_at - make_interval(secs => $2) where id = $1")
+        .bind(incident.0)
+        .bind(f64::from(i32::try_from(s).unwrap()))
+        .execute(&district.desk_pool)
+        .await
+        .unwrap();
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn who_is_back_for_long_enough_is_closed_as_found_by_the_policy_and_called_back_all_the_same(pool: PgPool) {
+    let district = District::new(pool).await;
+    fence(&district, &["P1"]).await;
+    let_close(&district, 900).await;
+    walk(&district, "P1", &leaves(60)).await;
+    let incident: uuid::Uuid =
+        sqlx::query_scalar("select id from incident").fetch_one(&district.desk_pool).await.unwrap();
+    let incident = IncidentId(incident);
+    district.desk.apply(incident, Input::Wake).await.unwrap();
+    walk(&district, "P1", &comes_back(46)).await;
+    let is_due: bool = sqlx::query_scalar("select wake_at <= clock_timestamp() from incident")
+        .fetch_one(&district.desk_pool)
+        .await
+        .unwrap();
+    assert!(is_due, "nobody looks at a case whose wearer is back");
+    let back = district.desk.apply(incident, Input::Wake).await.unwrap();
+    assert!(back.is_open() && back.ring.level() != Level::Quiet && back.closes_at.is_some(), "{back:?}");
+    been_back(&district, incident, 899).await;
+    assert!(district.desk.apply(incident, Input::Wake).await.unwrap().is_open());
+    been_back(&district, incident, 2).await;
+    let over = district.desk.apply(incident, Input::Wake).await.unwrap();
+    let is_by_policy = matches!(over.closure, Closure::Closed { by: ClosedBy::Return, outcome: Ending::Found, .. });
+    assert!(is_by_policy, "{over:?}");
+    // Read back from its row it is the same.
+    assert_eq!(district.desk.apply(incident, Input::Wake).await.unwrap(), over);
+    let written: Value = sqlx::query_scalar("select data from incident_entry where what = 'closed'")
+        .fetch_one(&district.desk_pool)
+        .await
+        .unwrap();
+    assert_eq!((&written["rule"], &written["outcome"]), (&json!("returned"), &json!("found")));
+    // Somebody calls back and asks how it was, as after any other case.
+    let due: Vec<String> = sqlx::query_scalar("select step from aftercare where settled_at is null order by step")
+        .fetch_all(&district.desk_pool)
+        .await
+        .unwrap();
+    assert_eq!(due, ["followed_up", "rated"]);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_somebody_has_in_hand_or_who_leaves_again_is_not_closed_by_the_policy(pool: PgPool) {
+    let district = District::new(pool).await;
+    fence(&district, &["P1"]).await;
+    let_close(&district, 900).await;
+    walk(&district, "P1", &[leaves(90), comes_back(76)].concat()).await;
+    let incident: uuid::Uuid =
+        sqlx::query_scalar("select id from incident").fetch_one(&district.desk_pool).await.unwrap();
+    let incident = IncidentId(incident);
+    assert!(district.desk.apply(incident, Input::Wake).await.unwrap().closes_at.is_some());
+    // Out once more.
+    walk(&district, "P1", &leaves(60)).await;
+    let gone = district.desk.apply(incident, Input::Wake).await.unwrap();
+    assert_eq!((gone.returned, gone.closes_at, gone.presses), (false, None, 2));
+    // Back, and somebody has it.
+    walk(&district, "P1", &comes_back(46)).await;
+    assert!(district.desk.apply(incident, Input::Wake).await.unwrap().closes_at.is_some());
+    let by = district.operator;
+    let claimed = district.desk.apply(incident, Input::Claim { by, authority: Authority::Operator }).await.unwrap();
+    assert_eq!((claimed.closes_at, claimed.is_open()), (None, true));
+    // Of whom it was told that a rule is not kept, they are not back.
+    sqlx::query(
+        "update incident set owner_id = null, owned_since = null, owner_check_at = null, returned = false,
+            ring_level = 'operators', ring_since = now(), ring_climbed_s = 0, ring_next_at = now() + interval '1 hour'",
+    )
+    .execute(&district.desk_pool)
+    .await
+    .unwrap();
+    sqlx::query(
+        "insert into rule_breach (id, rule_id, resident_id, incident_id, since, told_at)
+        select gen_random_uuid(), gen_random_uuid(), resident_id, id, now(), now() from incident",
+    )
+    .execute(&district.desk_pool)
+    .await
+    .unwrap();
+    walk(&district, "P1", &[leaves(32), comes_back(18)].concat()).await;
+    let kept = district.desk.apply(incident, Input::Wake).await.unwrap();
+    assert_eq!((kept.returned, kept.closes_at), (false, None));
 }
 
 #[sqlx::test(migrations = "./migrations")]
@@ -486,4 +584,44 @@ async fn what_lies_in_the_row_of_somebody_at_home_is_small(pool: PgPool) {
             .unwrap();
     assert!(row.0 <= 100, "{row:?}");
     assert_eq!((row.1.as_array().unwrap().len(), &row.1[0]["standing"]), (1, &json!("inside")));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_fence_without_rules_is_quiet_while_it_is_paused_and_asks_again_when_the_pause_is_over(pool: PgPool) {
+    let district = District::new(pool).await;
+    fence(&district, &["P1"]).await;
+    sqlx::query(
+        "insert into fence_pause (id, resident_id, begins_at, ends_at, why)
+         select gen_random_uuid(), resident_id, now() - interval '1 minute', now() + interval '2 days', '住院' from fence",
+    )
+    .execute(&district.desk_pool)
+    .await
+    .unwrap();
+    rules::look_once(&district.desk).await.unwrap();
+    walk(&district, "P1", &[leaves(90), stays(76, 20, 560.0)].concat()).await;
+    assert_eq!((wandering(&district).await, asked(&district).await), (vec![], vec![]), "they are in hospital");
+
+    sqlx::query("update fence_pause set ends_at = now()").execute(&district.desk_pool).await.unwrap();
+    rules::look_once(&district.desk).await.unwrap();
+    walk(&district, "P1", &stays(50, 25, 560.0)).await;
+    assert_eq!(wandering(&district).await, [(1, false)], "the pause is over, and they are not back");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_pause_that_is_taken_back_ends_at_once(pool: PgPool) {
+    let district = District::new(pool).await;
+    fence(&district, &["P1"]).await;
+    sqlx::query(
+        "insert into fence_pause (id, resident_id, fence_id, begins_at, ends_at, why)
+         select gen_random_uuid(), resident_id, id, now(), now() + interval '2 days', '探亲' from fence",
+    )
+    .execute(&district.desk_pool)
+    .await
+    .unwrap();
+    rules::look_once(&district.desk).await.unwrap();
+    walk(&district, "P1", &leaves(60)).await;
+    assert_eq!(wandering(&district).await, []);
+    sqlx::query("delete from fence_pause").execute(&district.desk_pool).await.unwrap();
+    walk(&district, "P1", &stays(45, 25, 560.0)).await;
+    assert_eq!(wandering(&district).await, [(1, false)]);
 }

@@ -2,6 +2,8 @@
 
 use dispatcher::clock;
 use dispatcher::presence::{self, Looked};
+use dispatcher::store::outages;
+use dispatcher::watchdog;
 use domain::id::IncidentId;
 use domain::incident::{Class, Input};
 use domain::place::Source;
@@ -165,6 +167,29 @@ async fn five_hundred_that_fall_silent_together_are_one_outage(pool: PgPool) {
     assert_eq!(outages, [("cell".to_owned(), "460-0-1-7".to_owned(), 500)]);
     assert_eq!(count(&district, "select count(*) from outage_member").await, 500);
 
+    // Supervisors are called for it once, until somebody has it; and it is heard elsewhere when nobody does.
+    let calling = district.desk.outages();
+    watchdog::call_for_outages(&district.desk).await.unwrap();
+    let told = calling.borrow().to_vec();
+    let [one] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((one.kind.as_str(), one.members, one.still_gone), ("cell", 500, 500));
+    let root: Uuid = sqlx::query_scalar("select root_node()").fetch_one(&district.desk_pool).await.unwrap();
+    assert!(one.nodes.contains(&root), "{one:?}");
+    assert_eq!(count(&district, "select count(*) from outage where alarmed_at is not null").await, 0);
+    run(&district, "update outage set noticed_at = now() - interval '6 minutes'").await;
+    watchdog::call_for_outages(&district.desk).await.unwrap();
+    assert_eq!(count(&district, "select count(*) from outage where alarmed_at is not null").await, 1);
+    let mut conn = district.desk_pool.acquire().await.unwrap();
+    assert_eq!(outages::alarming(&mut conn, 300.0).await.unwrap(), Vec::<Uuid>::new(), "told once");
+    outages::acknowledge(&mut conn, one.id, district.operator).await.unwrap();
+    drop(conn);
+    watchdog::call_for_outages(&district.desk).await.unwrap();
+    assert!(calling.borrow().is_empty());
+    // As if nobody had: it ends by itself.
+    run(&district, "update outage set acknowledged_by = null, acknowledged_at = null").await;
+    watchdog::call_for_outages(&district.desk).await.unwrap();
+    assert_eq!(calling.borrow().len(), 1);
+
     // However long it lasts, it is one record and no case.
     for minutes in [40, 24 * 60] {
         later(&district, minutes).await;
@@ -186,6 +211,8 @@ async fn five_hundred_that_fall_silent_together_are_one_outage(pool: PgPool) {
     assert_eq!(look(&district).await.changed, 498);
     presence::group(&district.desk).await.unwrap();
     assert_eq!(count(&district, "select count(*) from outage where ended_at is not null").await, 1);
+    watchdog::call_for_outages(&district.desk).await.unwrap();
+    assert!(calling.borrow().is_empty(), "it is over, and calls for nobody");
     later(&district, 0).await;
     assert_eq!(look(&district).await.alarms, 2);
     assert_eq!(count(&district, "select count(*) from incident where class = 'welfare'").await, 2);

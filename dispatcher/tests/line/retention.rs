@@ -162,3 +162,70 @@ async fn what_the_doctor_asks_of_positions_is_told_of_whole_days_that_hold_some(
     assert_eq!((fed.fix_days, fed.unfiled_fixes), (2, 0));
     assert!(fed.fix_bytes_a_day.is_some_and(|bytes| (8_192..1_000_000).contains(&bytes)), "{fed:?}");
 }
+
+#[sqlx::test(migrations = "./migrations")]
+async fn check_ins_outages_and_the_like_go_when_they_are_old_but_for_those_of_open_cases(pool: PgPool) {
+    let district = District::new(pool).await;
+    let incident = district.press("P1", 1).await;
+    for statement in [
+        // One that was kept long ago, one lately, and one that was missed and whose case is open.
+        "insert into check_in (resident_id, due_at, deadline, state, way, known_at, judged_at, incident_id)
+         select resident_id, now() - age, now() - age, state, way, known, now() - age, case state when 'missed' then i.id end
+         from incident i, (values (interval '400 days', 'kept', 'key', now()), (interval '10 days', 'kept', 'key', now()),
+            (interval '500 days', 'missed', null, null)) as said (age, state, way, known)",
+        "insert into check_in_pause (id, resident_id, since, until, why)
+         select gen_random_uuid(), resident_id, now() - age - interval '1 day', now() - age, '住院'
+         from incident, unnest(array[interval '400 days', interval '10 days']) age",
+        "insert into fence_pause (id, resident_id, begins_at, ends_at, why, stage)
+         select gen_random_uuid(), resident_id, now() - age - interval '1 day', now() - age, '住院', 'over'
+         from incident, unnest(array[interval '400 days', interval '10 days']) age",
+        "insert into rule_breach (id, rule_id, resident_id, since, told_at, over_at, over_why)
+         select gen_random_uuid(), gen_random_uuid(), resident_id, now() - age, now() - age, now() - age, 'kept'
+         from incident, unnest(array[interval '400 days', interval '10 days']) age",
+        "insert into test_press (terminal_id, month, at, incident_id)
+         select terminal_id, date_trunc('month', now() - age)::date, now() - age, id
+         from incident, unnest(array[interval '500 days', interval '10 days']) age on conflict do nothing",
+        "insert into outage (id, kind, key, began_at, noticed_at, ended_at, shared_by)
+         select gen_random_uuid(), 'everything', age::text, now() - age, now() - age, now() - age, 9
+         from unnest(array[interval '400 days', interval '10 days']) age",
+        "insert into outage_member (outage_id, terminal_id, heard_at)
+         select outage.id, terminal.id, now() from outage, terminal",
+    ] {
+        sqlx::query(statement).execute(&district.desk_pool).await.unwrap();
+    }
+    let forget = async |count_max| {
+        let mut conn = district.desk_pool.acquire().await.unwrap();
+        retention::forget_presence(&mut conn, 365, count_max).await.unwrap()
+    };
+    // However much there is, little goes at a time.
+    while forget(1).await > 0 {}
+    let left: Vec<(String, i64)> = sqlx::query_as(
+        "select 'check_in', count(*) from check_in union all select 'check_in_pause', count(*) from check_in_pause
+         union all select 'fence_pause', count(*) from fence_pause union all select 'outage', count(*) from outage
+         union all select 'rule_breach', count(*) from rule_breach
+         union all select 'old test_press', count(*) from test_press where at < now() - interval '450 days' order by 1",
+    )
+    .fetch_all(&district.desk_pool)
+    .await
+    .unwrap();
+    let left: Vec<(&str, i64)> = left.iter().map(|(what, count)| (what.as_str(), *count)).collect();
+    let expected = [
+        ("check_in", 2),
+        ("check_in_pause", 1),
+        ("fence_pause", 1),
+        ("old test_press", 0),
+        ("outage", 1),
+        ("rule_breach", 1),
+    ];
+    assert_eq!(left, expected);
+
+    let by = district.operator;
+    district.desk.apply(incident, Input::Claim { by, authority: Authority::Operator }).await.unwrap();
+    sqlx::query("update handover set state = 'arrived', acknowledge_by = null")
+        .execute(&district.desk_pool)
+        .await
+        .unwrap();
+    let close = Input::Close { by, outcome: Outcome::NoInjury, note: None };
+    district.desk.apply(incident, close).await.unwrap();
+    assert_eq!(forget(100).await, 1, "the case is over, and its check-in as old as any");
+}

@@ -119,6 +119,65 @@ pub enum BadShape {
     Way(#[from] BadArea),
 }
 
+impl Ring {
+    /// For programs: 0 is the outline, then the holes.
+    pub const fn number(self) -> usize {
+        match self {
+            Self::Outside => 0,
+            Self::Hole(number) => number,
+        }
+    }
+}
+
+impl BadShape {
+    /// A stable code for programs, the same as [`BadArea::code`] where it is the same thing.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Radius(_) => "drawing_radius",
+            Self::NoOutline => "drawing_nothing",
+            Self::TooFewPoints(_) => "drawing_too_few_points",
+            Self::TooManyPoints(_) => "drawing_too_many_points",
+            Self::Crosses(_) => "drawing_crosses",
+            Self::HoleOutside(_) => "drawing_astray",
+            Self::Overlap(..) => "drawing_meets",
+            Self::TooSmall(_) => "drawing_too_small",
+            Self::TooLarge(_) => "drawing_too_large",
+            Self::NearPole => "drawing_near_pole",
+            Self::Way(why) => why.code(),
+        }
+    }
+
+    /// The rings that it is about, by their numbers.
+    pub fn rings(&self) -> Vec<usize> {
+        match self {
+            Self::TooFewPoints(ring) | Self::Crosses(ring) | Self::HoleOutside(ring) => vec![ring.number()],
+            Self::Overlap(ring, other) => vec![ring.number(), other.number()],
+            Self::Way(why) => why.lines().into_iter().filter_map(crate::whereabouts::Line::ring).collect(),
+            Self::Radius(_)
+            | Self::NoOutline
+            | Self::TooManyPoints(_)
+            | Self::TooSmall(_)
+            | Self::TooLarge(_)
+            | Self::NearPole => Vec::new(),
+        }
+    }
+
+    /// The number that it is about: metres, square metres, or how many points.
+    pub fn amount(&self) -> Option<f64> {
+        match self {
+            Self::Radius(number) | Self::TooSmall(number) | Self::TooLarge(number) => Some(*number),
+            Self::TooManyPoints(points) => u32::try_from(*points).ok().map(f64::from),
+            Self::Way(why) => why.number(),
+            Self::NoOutline
+            | Self::TooFewPoints(_)
+            | Self::Crosses(_)
+            | Self::HoleOutside(_)
+            | Self::Overlap(..)
+            | Self::NearPole => None,
+        }
+    }
+}
+
 impl Shape {
     /// A circle.
     pub fn circle(centre: Position, radius: Metres) -> Result<Self, BadShape> {

@@ -3,7 +3,8 @@
 use super::draft::Draft;
 use super::{
     Category, Centre, Class, ClosedBy, Considered, Effect, Entry, Facts, Following, HandoverPolicy, HandoverState,
-    Helper, Incident, News, OfferState, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, contacts, offers,
+    Helper, Incident, News, OfferState, Outcome, Ownership, Presence, Rank, Ring, ToldState, Voice, coming_back,
+    contacts, offers,
 };
 use crate::id::{HandoverId, OfferId, ResponderId, UserId};
 use jiff::{SignedDuration, Timestamp};
@@ -383,9 +384,13 @@ fn catch_up(draft: &mut Draft<'_>) {
     expire_officer(draft);
     answer_presses(draft);
     offers::heed_advice(draft);
+    if coming_back::is_closed(draft) {
+        return;
+    }
     draft.hold_order();
     draft.climb();
     contacts::tell_next(draft);
+    coming_back::wait(draft);
 }
 
 fn check_owner(draft: &mut Draft<'_>) {

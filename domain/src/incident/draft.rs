@@ -221,6 +221,7 @@ impl<'f> Draft<'f> {
         self.quieten();
         self.next.tell_next_at = None;
         self.next.waits_until = None;
+        self.next.closes_at = None;
         self.write(Entry::Closed { by, outcome, note });
         for told in self.next.told.clone() {
             if matches!(told.state, ToldState::Told | ToldState::Reached) {

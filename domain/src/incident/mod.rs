@@ -11,6 +11,7 @@
 //! earliest is [`Incident::wake_at`], which an open incident always has.
 
 mod choice;
+mod coming_back;
 mod contacts;
 mod decide;
 mod draft;
@@ -230,8 +231,11 @@ pub struct Incident {
     pub tell_next_at: Option<Timestamp>,
     /// The wearer took it back. Seen by everybody; closes nothing.
     pub cancelled: bool,
-    /// Who wandered off has been seen back where they should be. Seen by everybody; closes nothing.
+    /// Who wandered off has been seen back where they should be. Seen by everybody; closes nothing, but by the policy
+    /// where nobody has a hand in it.
     pub returned: bool,
+    /// When it closes by itself, because they are back.
+    pub closes_at: Option<Timestamp>,
     /// The automatic decision failed twice in a row.
     pub operator_decides: bool,
     /// Open or closed.
@@ -514,6 +518,8 @@ pub enum ClosedBy {
     Responder(ResponderId),
     /// Nobody: a canary's press has come through.
     Canary,
+    /// Nobody: who wandered off has been back for as long as the policy says.
+    Return,
 }
 
 /// The place of a contact in the order in which they are told, from 1.
@@ -602,6 +608,8 @@ pub struct Policy {
     pub check_owner_every: SignedDuration,
     /// Whether the terminal of whoever calls for help is followed.
     pub following: Following,
+    /// Who wandered off and has been back for so long needs nobody to close their case; none: somebody always does.
+    pub close_returned_after: Option<SignedDuration>,
 }
 
 /// Whether a terminal is asked to tell where it is, again and again, once its wearer has called for help.
@@ -630,6 +638,7 @@ impl Default for Policy {
             service_wait_max: SignedDuration::from_mins(50),
             check_owner_every: SignedDuration::from_secs(30),
             following: Following::Emergencies,
+            close_returned_after: None,
         }
     }
 }
@@ -975,6 +984,7 @@ impl Incident {
             tell_next_at: None,
             cancelled: false,
             returned: false,
+            closes_at: None,
             operator_decides: false,
             closure: Closure::Open,
             drill: false,
@@ -1022,7 +1032,7 @@ impl Incident {
             Voice::Due { ring_at } => Some(ring_at),
             Voice::NotNeeded | Voice::Done { .. } => None,
         };
-        [unanswered, self.ring.next_at(), owner, officer, self.tell_next_at, self.waits_until]
+        [unanswered, self.ring.next_at(), owner, officer, self.tell_next_at, self.waits_until, self.closes_at]
             .into_iter()
             .flatten()
             .chain(offers)

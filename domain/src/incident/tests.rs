@@ -1,5 +1,6 @@
 //! The rules of an incident, one sentence each.
 
+mod coming_back;
 mod contacts;
 mod ladders;
 mod orders;

@@ -79,7 +79,59 @@ pub enum BadArea {
     TooLarge(f64, Vec<Position>),
 }
 
+impl Line {
+    /// Which ring it is, for programs: 0 is the outline, then the holes; none is a way.
+    pub const fn ring(self) -> Option<usize> {
+        match self {
+            Self::Outline => Some(0),
+            Self::Hole(number) => Some(number),
+            Self::Way => None,
+        }
+    }
+}
+
 impl BadArea {
+    /// A stable code for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Radius(_) => "drawing_radius",
+            Self::Width(_) => "drawing_width",
+            Self::Nothing => "drawing_nothing",
+            Self::TooFewPoints(..) => "drawing_too_few_points",
+            Self::TooManyPoints(_) => "drawing_too_many_points",
+            Self::Crosses(..) => "drawing_crosses",
+            Self::Meet(..) => "drawing_meets",
+            Self::Astray(..) => "drawing_astray",
+            Self::TooSmall(..) => "drawing_too_small",
+            Self::TooLarge(..) => "drawing_too_large",
+        }
+    }
+
+    /// The lines that it is about.
+    pub fn lines(&self) -> Vec<Line> {
+        match self {
+            Self::TooFewPoints(line, _) | Self::Crosses(line, _) | Self::Astray(line, _) => vec![*line],
+            Self::Meet(line, other, _) => vec![*line, *other],
+            Self::Radius(_)
+            | Self::Width(_)
+            | Self::Nothing
+            | Self::TooManyPoints(_)
+            | Self::TooSmall(..)
+            | Self::TooLarge(..) => Vec::new(),
+        }
+    }
+
+    /// The number that it is about: metres, square metres, or how many points.
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Radius(number) | Self::Width(number) | Self::TooSmall(number, _) | Self::TooLarge(number, _) => {
+                Some(*number)
+            }
+            Self::TooManyPoints(points) => u32::try_from(*points).ok().map(f64::from),
+            Self::Nothing | Self::TooFewPoints(..) | Self::Crosses(..) | Self::Meet(..) | Self::Astray(..) => None,
+        }
+    }
+
     /// Where on the map, for a picture. Empty when it is about a number.
     pub fn places(&self) -> &[Position] {
         match self {

@@ -284,6 +284,7 @@ fn rules(dice: &mut Dice) -> Rules {
         offer_window: SignedDuration::from_secs(dice.pick(&[30, 45, 70])),
         service_offer_window: SignedDuration::from_secs(dice.pick(&[70, 120])),
         check_owner_every: SignedDuration::from_secs(dice.pick(&[30, 60])),
+        close_returned_after: dice.pick(&[None, Some(5), Some(15)]).map(SignedDuration::from_mins),
         ..Policy::default()
     };
     let ladders = Class::ALL.iter().map(|class| {

@@ -273,6 +273,7 @@ fn wearer(dice: &mut Dice, index: usize, responders: usize) -> (Wearer, Rules) {
         wait_max: seconds(dice.pick(&[30, 60])),
         service_wait_max: seconds(dice.pick(&[60, 120])),
         following: Policy::default().following,
+        close_returned_after: dice.pick(&[None, Some(60), Some(240)]).map(seconds),
     };
     let origin = match dice.below(100) {
         0..80 => Origin::Listed,

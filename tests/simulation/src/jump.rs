@@ -19,7 +19,8 @@ pub(crate) fn shift_deadlines(incident: &mut Incident, by: SignedDuration) {
     if let Voice::Due { ring_at } = &mut incident.grid_officer {
         *ring_at += by;
     }
-    for moment in [&mut incident.tell_next_at, &mut incident.waits_until].into_iter().flatten() {
+    for moment in [&mut incident.tell_next_at, &mut incident.waits_until, &mut incident.closes_at].into_iter().flatten()
+    {
         *moment += by;
     }
     for offer in &mut incident.offers {

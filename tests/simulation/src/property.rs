@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::id::{HandoverId, OfferId, ResponderId, UserId};
 use domain::incident::ladder::{Act, Rung, When};
 use domain::incident::{
-    Candidate, Centre, Class, Considered, ContactNews, Effect, Entry, FRESH, Facts, Handover, HandoverPolicy,
+    Candidate, Centre, Class, ClosedBy, Considered, ContactNews, Effect, Entry, FRESH, Facts, Handover, HandoverPolicy,
     HandoverState, Helper, Incident, Input, Level, News, Offer, OfferState, Origin, Policy, Presence, Rank, Ring, Step,
     ToldState, Verdict, Voice,
 };
@@ -89,11 +89,14 @@ pub enum Property {
     /// the ladder meanwhile: the supervisors ring, the centres that it names are called, the grid officer is
     /// due; and the last rung comes again and again.
     EveryRungIsClimbed,
+    /// A case closes by itself when who wandered off has been back, and nobody has had a hand in it, for as long as the
+    /// policy says; and then it does.
+    ClosesAlone,
 }
 
 impl Property {
     /// All of them, for whoever lists them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::NothingByItself,
         Self::Progress,
         Self::LeftAloneIsHandedOver,
@@ -121,6 +124,7 @@ impl Property {
         Self::WhoComesIsWaitedFor,
         Self::EverybodyHasAReason,
         Self::EveryRungIsClimbed,
+        Self::ClosesAlone,
     ];
 }
 
@@ -173,6 +177,8 @@ pub(crate) struct History {
     alone_since: Option<Timestamp>,
     /// When the ladder was last changed since then.
     pub(crate) new_ladder_at: Option<Timestamp>,
+    /// Since when its wearer is back, with nobody who has a hand in it.
+    pub(crate) alone_and_back_since: Option<Timestamp>,
     /// When it last rang, or its owner last did something.
     heard_at: Timestamp,
     /// Every identity that was ever given out.
@@ -204,6 +210,7 @@ impl History {
             wanted_since: [None; 2],
             alone_since: None,
             new_ladder_at: None,
+            alone_and_back_since: None,
             heard_at: now,
             identities: BTreeSet::new(),
             is_helped: false,
@@ -216,7 +223,7 @@ impl History {
         self.heard_at += by;
         let [wanted, also_wanted] = &mut self.wanted_since;
         let since = [&mut self.unanswered_since, &mut self.alone_since, &mut self.new_ladder_at, wanted, also_wanted];
-        for moment in since.into_iter().flatten() {
+        for moment in since.into_iter().chain([&mut self.alone_and_back_since]).flatten() {
             *moment += by;
         }
     }
@@ -261,6 +268,11 @@ impl History {
             _ => false,
         };
         self.new_ladder_at = self.new_ladder_at.filter(|_| goes_on || rings_on);
+        // Of what is closed it is asked how long it had been so.
+        if next.is_open() {
+            let is_so = is_alone_and_back(next);
+            self.alone_and_back_since = is_so.then(|| self.alone_and_back_since.unwrap_or(facts.now));
+        }
         self.alone_since = is_alone.then(|| self.alone_since.filter(|_| goes_on).unwrap_or(facts.now));
         for (since, centre) in self.wanted_since.iter_mut().zip(CENTRES) {
             let is_wanted = is_the_policys(next)
@@ -288,6 +300,7 @@ pub(crate) fn check(history: &mut History, decision: &Decision<'_>) -> Result<()
     effects_match(decision)?;
     fresh_identity(history, decision)?;
     only_people_silence(decision)?;
+    closes_alone(history, decision)?;
     hole_rings(decision)?;
     only_forward(decision)?;
     contacts_in_order(decision)?;
@@ -319,6 +332,9 @@ pub(crate) fn check_at_rest(
     }
     if !incident.is_open() {
         return Ok(());
+    }
+    if let (Some(back), Some(after)) = (history.alone_and_back_since, policy.close_returned_after) {
+        hold(back + after >= since || history.has_failed, Property::ClosesAlone, || format!("back since {back}"))?;
     }
     if incident.owner().is_none() {
         every_rung_is_climbed(history, incident, policy, since)?;
@@ -922,7 +938,38 @@ fn only_people_silence(decision: &Decision<'_>) -> Result<(), Broken> {
     let is_finished = before.class == Class::Service && matches!(input, Input::Finish { .. });
     let is_seen_to =
         is_unowned_order(before) && matches!(input, Input::Accept { .. } | Input::SetOut { .. } | Input::Arrive { .. });
-    hold(!is_silenced || may_silence || is_finished || is_seen_to, Property::OnlyPeopleSilence, || format!("{input:?}"))
+    let is_over = closed_by_itself(step);
+    let may_be = may_silence || is_finished || is_seen_to || is_over;
+    hold(!is_silenced || may_be, Property::OnlyPeopleSilence, || format!("{input:?}"))
+}
+
+fn closed_by_itself(step: &Step) -> bool {
+    step.entries.iter().any(|entry| matches!(entry, Entry::Closed { by: ClosedBy::Return, .. }))
+}
+
+/// Whether nobody has, or has to have, a hand in the case of somebody who is back.
+fn is_alone_and_back(incident: &Incident) -> bool {
+    let is_somebodys = incident.owner().is_some()
+        || incident
+            .offers
+            .iter()
+            .any(|offer| matches!(offer.state, OfferState::Asked { .. }) || offer.state.is_accepted())
+        || !incident.handovers.is_empty();
+    let is_pending = incident.presses_answered < incident.presses
+        || incident.operator_decides
+        || matches!(incident.grid_officer, Voice::Due { .. } | Voice::Done { .. });
+    incident.class == Class::Wandering && incident.returned && !is_somebodys && !is_pending
+}
+
+fn closes_alone(history: &History, decision: &Decision<'_>) -> Result<(), Broken> {
+    let Decision { before, facts, step, .. } = decision;
+    if !closed_by_itself(step) {
+        return Ok(());
+    }
+    let since = history.alone_and_back_since;
+    let after = facts.policy.close_returned_after;
+    let is_time = since.zip(after).is_some_and(|(since, after)| since + after <= facts.now);
+    hold(is_time && is_alone_and_back(before), Property::ClosesAlone, || format!("back since {since:?}, {after:?}"))
 }
 
 fn hole_rings(decision: &Decision<'_>) -> Result<(), Broken> {

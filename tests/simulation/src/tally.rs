@@ -2,8 +2,8 @@
 
 use domain::id::ResponderId;
 use domain::incident::{
-    Centre, Class, Closure, Entry, Facts, HandoverState, Incident, Input, LostBy, Offer, OfferState, Origin, Outcome,
-    Ring, Step, ToldState,
+    Centre, Class, ClosedBy, Closure, Entry, Facts, HandoverState, Incident, Input, LostBy, Offer, OfferState, Origin,
+    Outcome, Ring, Step, ToldState,
 };
 
 use crate::property;
@@ -53,6 +53,7 @@ impl World {
                 Entry::GridOfficerCalled { .. } => self.count("grid officer called"),
                 Entry::VoiceDue { .. } => self.count("voice due"),
                 Entry::VoiceDone { .. } => self.count("voice done"),
+                Entry::Closed { by: ClosedBy::Return, .. } => self.count("close by itself, because they are back"),
                 Entry::Closed { .. } => self.count("close"),
                 Entry::Categorized { .. } => self.count("category said by an operator"),
                 Entry::Contacted { state: ToldState::Told, .. } => self.count("contact told"),
@@ -84,6 +85,9 @@ impl World {
         }
         if before.returned && !next.is_open() && before.is_open() {
             self.count("close after a return");
+        }
+        if before.closes_at.is_some() && next.is_open() && next.closes_at.is_none() {
+            self.count("somebody has a hand in it after all");
         }
         if next.class == Class::Wandering && next.offers.iter().any(|offer| offer.state.is_accepted()) {
             self.count("somebody goes to look for a wanderer");

@@ -334,7 +334,8 @@ impl World {
         if let (Some(_), held) = (open, &mut self.cases[case]) {
             held.incident.presses += 1;
             held.incident.kinds.extend(kind);
-            held.incident.returned = false;
+            (held.incident.returned, held.incident.closes_at) = (false, None);
+            held.history.alone_and_back_since = None;
             // Who wears a watch may press a pager, too.
             if held.incident.origin == Origin::Unproved && self.dice.chance(20) {
                 held.incident.origin = held.incident.origin.or(Origin::Listed);
@@ -359,7 +360,9 @@ impl World {
             let Case { incident, wearer: of, .. } = &mut self.cases[case];
             if *of == wearer && incident.is_open() && incident.class == Class::Wandering {
                 incident.returned = true;
+                self.cases[case].is_stale = true;
                 self.count("return");
+                self.put_off(millis(LAG_MAX), Happening::Wake { case });
             }
         }
     }

@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Row as _;
 use system::browser::Browser;
-use system::console::{Console, entries, has_task, list, text};
+use system::console::{Console, entries, has_task, list, seconds_between, text};
 use system::places;
 use system::program::Program;
 use system::records::Records;
@@ -19,6 +20,8 @@ use tokio::process::Command;
 const NOTICED_WITHIN: Duration = Duration::from_mins(2);
 /// The same way back, and some fixes at home.
 const BACK_WITHIN: Duration = Duration::from_mins(6);
+/// A minute of being back, and a ticker's time, on a machine that is busy.
+const CLOSES_WITHIN: Duration = Duration::from_mins(3);
 /// Simulated responders think, set off, and cover a few kilometres at ten times the speed of a bicycle.
 const THERE_WITHIN: Duration = Duration::from_mins(3);
 /// A map is drawn in software here, and the district's has hundreds of things on it.
@@ -113,7 +116,99 @@ async fn a_pager_is_asked_for_more_before_anybody_is_woken_and_who_comes_back_is
     let server = Server::start(Setup::default()).await;
     let operator = Console::log_in(server.ready(), "operator").await;
     let mut records = Records::of(server.ready()).await;
+    let (incident, _walking) = wanders_off(&server, &operator, &mut records).await;
 
+    // Home again: that is seen by everybody, and an operator closes it.
+    operator.act(&incident, "claim", json!({})).await;
+    let is_back = |card: &Value| has_task(card, "returned");
+    let card = operator.card_when(&incident, "they are back", BACK_WITHIN, is_back).await;
+    assert_eq!((entries(&card, "returned").len(), &card["closes_at"]), (1, &Value::Null));
+    let closed = operator.act(&incident, "close", json!({ "outcome": "found" })).await;
+    assert_eq!((&closed["closed"]["outcome"], &closed["closed"]["rule"]), (&json!("found"), &Value::Null));
+    let written = records.timeline(&incident).await;
+    let place = |word: &str| written.iter().position(|written| written == word);
+    let places = ["left_fence", "rung", "claimed", "returned", "closed"].map(place);
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{written:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_by_themselves_is_closed_by_the_policy_and_called_back_all_the_same() {
+    let server = Server::start(Setup::default()).await;
+    let admin = Console::log_in(server.ready(), "admin").await;
+    let operator = Console::log_in(server.ready(), "operator").await;
+    let mut records = Records::of(server.ready()).await;
+    let root =
+        records.ask("select id::text from org_node where parent_id is null", &[]).await.pop().expect("a district");
+    let path = format!("/nodes/{}/returned", root.get::<&str, _>(0));
+    let (status, said) = admin.call(Method::PUT, &path, Some(json!({ "own_s": 60 }))).await;
+    assert_eq!((status, &said["returned"]["after_s"]), (StatusCode::OK, &json!(60)), "{said:#}");
+    let (incident, _walking) = wanders_off(&server, &operator, &mut records).await;
+
+    // Home again, and nobody has taken the case: it says when it closes, rings until then, and closes.
+    let is_back = |card: &Value| has_task(card, "returned") && card["closes_at"].is_string();
+    let card = operator.card_when(&incident, "they are back", BACK_WITHIN, is_back).await;
+    assert_ne!(card["ring"], "none", "only people silence a ring");
+    let is_over = |card: &Value| card["headline"] == "closed";
+    let card = operator.card_when(&incident, "it closes by itself", CLOSES_WITHIN, is_over).await;
+    assert_eq!((&card["closed"]["outcome"], &card["closed"]["rule"]), (&json!("found"), &json!("returned")));
+    assert!(has_task(&card, "follow_up") && has_task(&card, "rate"), "nobody calls back: {:#}", card["tasks"]);
+    let since = seconds_between(&entries(&card, "returned")[0]["at"], &card["closed"]["at"]);
+    assert!(since >= 60.0, "they had been back for {since} s");
+    let written = records.timeline(&incident).await;
+    let place = |word: &str| written.iter().position(|written| written == word);
+    let places = ["left_fence", "rung", "returned", "closed"].map(place);
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{written:?}");
+    assert_eq!(place("claimed"), None, "{written:?}");
+    assert_eq!(records.broken_promises().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_should_be_home_by_now_and_is_not_is_missed_by_the_rule_and_it_is_over_when_they_are() {
+    let server = Server::start(Setup::default()).await;
+    let admin = Console::log_in(server.ready(), "admin").await;
+    let mut records = Records::of(server.ready()).await;
+    let printed = server.printed().await;
+    let is_it = |line: &&str| line.contains("/firmware-sim wander ");
+    let line = printed.lines().find(is_it).expect("a line lets somebody wander").trim();
+    let line = format!("{line} --distance 1000 --back --seed 4");
+    let is_named = |terminal: &&Terminal| line.contains(&format!("--serial {} ", terminal.serial));
+    let Terminal { serial, .. } = server.ready().demo.terminals.iter().find(is_named).expect("a pager is named");
+
+    // From an hour ago until in three hours, by the clock of where they live, they are to be inside.
+    let home = "select w.resident_id::text, f.id::text,
+            ((extract(hour from z.here) * 60 + extract(minute from z.here))::integer)::text
+        from wearer w join terminal t on t.id = w.terminal_id join fence f on f.resident_id = w.resident_id
+        cross join lateral (select now() at time zone zone_of(w.serving_node) as here) z
+        where t.serial = $1 and f.kind = 'safe' order by f.id limit 1";
+    let home = records.ask(home, &[serial]).await.pop().expect("they have a fence");
+    let (resident, fence) = (home.get::<String, _>(0), home.get::<String, _>(1));
+    let minute: i32 = home.get::<&str, _>(2).parse().expect("a minute of the day");
+    let path = format!("/residents/{resident}/fence-rules");
+    let rule = json!({
+        "fence": fence, "expect": "inside", "days": "every", "weekdays": null, "time_zone": null, "allowed_s": 0,
+        "grace_s": 0, "from_minute": (minute + 1_380) % 1_440, "until_minute": (minute + 180) % 1_440 + 1,
+    });
+    let body = json!({ "version": 0, "rules": [rule] });
+    let (status, saved) = admin.call(Method::PUT, &path, Some(body)).await;
+    assert_eq!(status, StatusCode::OK, "{saved:#}");
+
+    let walking = Program::start(&line, Command::new("sh").args(["-c", &line]));
+    walking.hear("connected", SOON, |said| said.contains("connected").then_some(())).await;
+    let is_theirs = |incident: &Value| incident["class"] == "wandering" && incident["subject"]["id"] == *resident;
+    let incident = admin.incident("somebody is not home", NOTICED_WITHIN, is_theirs).await;
+    let card = admin.card(&incident).await;
+    let told = &entries(&card, "rule_broken")[0]["data"];
+    assert_eq!((&told["expect"], &told["fence"]), (&json!("inside"), &json!(fence)), "{told:#}");
+    assert_eq!(entries(&card, "left_fence").len(), 0, "a fence with rules is judged by them alone");
+
+    let is_home = |card: &Value| has_task(card, "returned");
+    let card = admin.card_when(&incident, "they are home", BACK_WITHIN, is_home).await;
+    assert_eq!((entries(&card, "rule_broken").len(), entries(&card, "rule_over").len()), (1, 1));
+    assert_eq!(entries(&card, "rule_over")[0]["data"]["why"], "kept");
+}
+
+/// Somebody walks off a kilometre and comes back: their pager is asked for more, and then a case opens that says why.
+async fn wanders_off(server: &Server, operator: &Console, records: &mut Records) -> (String, Program) {
     let printed = server.printed().await;
     let is_it = |line: &&str| line.contains("/firmware-sim wander ");
     let line = printed.lines().find(is_it).expect("a line lets somebody wander").trim();
@@ -146,18 +241,7 @@ async fn a_pager_is_asked_for_more_before_anybody_is_woken_and_who_comes_back_is
     assert!(said["distance_m"].as_f64().expect("how far") > 0.0, "{said:#}");
     assert!(!list(&said["fixes"]).is_empty() && !list(&said["track"]).is_empty(), "{said:#}");
     assert!(said["heading_deg"].is_number() && text(&said["explanation"]).starts_with("confirmed: "), "{said:#}");
-
-    // Home again: that is seen by everybody, and an operator closes it.
-    operator.act(&incident, "claim", json!({})).await;
-    let is_back = |card: &Value| has_task(card, "returned");
-    let card = operator.card_when(&incident, "they are back", BACK_WITHIN, is_back).await;
-    assert_eq!(entries(&card, "returned").len(), 1);
-    let closed = operator.act(&incident, "close", json!({ "outcome": "found" })).await;
-    assert_eq!(closed["closed"]["outcome"], "found");
-    let written = records.timeline(&incident).await;
-    let place = |word: &str| written.iter().position(|written| written == word);
-    let places = ["left_fence", "rung", "claimed", "returned", "closed"].map(place);
-    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{written:?}");
+    (incident, walking)
 }
 
 /// The state of the last question to this responder.
