@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { en } from '../src/i18n/en'
 import { zh } from '../src/i18n/zh'
-import { addresses, NOTHING_WRITTEN, SETTINGS, settingOf, type SetUp } from '../src/model/setup'
+import { addresses, LACKING, NOTHING_WRITTEN, SETTINGS, settingOf, type SetUp } from '../src/model/setup'
 
 const of = (written: Partial<SetUp>) => settingOf({ ...NOTHING_WRITTEN, ...written })
 
@@ -29,10 +29,22 @@ describe('what a terminal is set to', () => {
     expect(of({ of: 'contacts', contacts: '女儿 139\n13907311234' })).toEqual({ lacks: 'contacts' })
   })
 
+  it('is a circle with a number, around a place that says latitude first', () => {
+    const fence = { of: 'fence', fence: '3', radius_m: '400' } as const
+    for (const centre of ['28.2282, 112.9388', ' 28.2282，112.9388', '28.2282 112.9388']) {
+      expect(of({ ...fence, centre })).toEqual({ do: 'fence', number: 3, lat: 28.2282, lon: 112.9388, radius_m: 400 })
+    }
+    for (const centre of ['', '28.2282', '112.9388, 28.2282', '28.2282, east', '28.2282, 112.9388, 5']) {
+      expect(of({ ...fence, centre })).toEqual({ lacks: 'centre' })
+    }
+    expect(of({ ...fence, centre: '28.2282, 112.9388', radius_m: '0.4 km' })).toEqual({ lacks: 'radius_m' })
+    expect(of({ of: 'no_fence', fence: '16' })).toEqual({ do: 'no_fence', number: 16 })
+  })
+
   it('has a word for everything that is offered and everything that is lacking', () => {
     for (const messages of [zh, en]) {
       for (const one of SETTINGS) expect(Object.keys(messages.command.word)).toContain(one)
-      for (const one of ['every_s', 'contacts', 'level'] as const) expect(messages.set_up).toHaveProperty(`lacks_${one}`)
+      for (const one of LACKING) expect(messages.set_up).toHaveProperty(`lacks_${one}`)
     }
   })
 })

@@ -83,10 +83,6 @@ pub(crate) trait Model: Send + Sync {
     fn alarm(&mut self, press: Press, saying: Saying) -> Vec<u8>;
     /// Takes the first message out of what has been received; `None` when it is not complete.
     fn hear(&mut self, received: &mut Vec<u8>, saying: Saying) -> Option<Heard>;
-    /// Whether an answer says which alarm it is for.
-    fn numbers_its_alarms(&self) -> bool {
-        true
-    }
 }
 
 /// A terminal's settings. Begin with [`Config::new`].
@@ -208,8 +204,7 @@ impl Terminal {
         let model = config.model()?;
         let (presses, keys) = mpsc::channel(WAITING_MAX);
         let (tell, events) = mpsc::channel(WAITING_MAX);
-        let driver =
-            Driver { config, model, keys, tell, alarm: None, alarmed_at: Timestamp::UNIX_EPOCH, answers_owed: 0 };
+        let driver = Driver { config, model, keys, tell, alarm: None, alarmed_at: Timestamp::UNIX_EPOCH };
         let running = tokio::spawn(driver.run(stop));
         Ok(Self { presses, events, running })
     }
@@ -238,8 +233,6 @@ struct Alarm {
     bytes: Vec<u8>,
     since: Instant,
     times: u32,
-    /// How often on this connection.
-    times_here: u32,
     again_at: Instant,
 }
 
@@ -251,9 +244,6 @@ struct Driver {
     alarm: Option<Alarm>,
     /// The time that the last alarm told.
     alarmed_at: Timestamp,
-    /// Answers that are still to come on this connection to what was repeated and is answered already. Where answers have no
-    /// number they would be taken for the next alarm's.
-    answers_owed: u32,
 }
 
 impl Driver {
@@ -299,9 +289,8 @@ impl Driver {
         socket.write_all(&hello).await?;
         let mut received = Vec::new();
         let mut beat_at = Instant::now() + self.config.heartbeat;
-        self.answers_owed = 0;
         if let Some(alarm) = &mut self.alarm {
-            (alarm.again_at, alarm.times_here) = (Instant::now(), 0);
+            alarm.again_at = Instant::now();
         }
         loop {
             let again_at = self.alarm.as_ref().map_or(beat_at, |alarm| alarm.again_at.min(beat_at));
@@ -319,7 +308,7 @@ impl Driver {
                     self.alarmed_at = saying.at.max(self.alarmed_at + SignedDuration::from_secs(1));
                     let bytes = self.model.alarm(press, Saying { at: self.alarmed_at, ..saying });
                     let now = Instant::now();
-                    self.alarm = Some(Alarm { press, bytes, since: now, times: 0, times_here: 0, again_at: now });
+                    self.alarm = Some(Alarm { press, bytes, since: now, times: 0, again_at: now });
                 }
                 () = tokio::time::sleep_until(again_at) => {}
             }
@@ -335,7 +324,6 @@ impl Driver {
             if let Some(alarm) = self.alarm.as_mut().filter(|alarm| now >= alarm.again_at) {
                 alarm.again_at = now + self.config.repeat;
                 alarm.times += 1;
-                alarm.times_here += 1;
                 let sent = Event::Sent { press: alarm.press, times: alarm.times };
                 socket.write_all(&alarm.bytes).await?;
                 self.tell(sent).await;
@@ -344,14 +332,7 @@ impl Driver {
     }
 
     fn acknowledged(&mut self) -> Option<Event> {
-        if self.answers_owed > 0 {
-            self.answers_owed -= 1;
-            return None;
-        }
         let alarm = self.alarm.take()?;
-        if !self.model.numbers_its_alarms() {
-            self.answers_owed = alarm.times_here.saturating_sub(1);
-        }
         let after_ms = u64::try_from(alarm.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         Some(Event::Acknowledged { press: alarm.press, after_ms })
     }

@@ -37,6 +37,20 @@ use wire::receipt::Outcome;
 use wire::report::{Doubt, Event, Fix, Stamp, Status, Surroundings, Vital};
 use wire::topics::Lane;
 
+/// What a profile of a terminal that is not mapped may say of its model: a list of these words.
+pub fn habits(dialect: Dialect) -> &'static [&'static str] {
+    match dialect {
+        Dialect::Jt808 => jt808::HABITS,
+        Dialect::Gt06 => gt06::HABITS,
+        _ => &[],
+    }
+}
+
+/// The first word of such a profile that means nothing.
+pub fn unknown_habit(dialect: Dialect, profile: &str) -> Option<&str> {
+    cursor::habits(profile).find(|word| !habits(dialect).contains(word))
+}
+
 /// A terminal's clock is called wrong when it is this far from ours.
 const CLOCK_OFF_SECONDS: i64 = 600;
 /// Doubts beyond this many say nothing new to the person who reads the card.

@@ -5,7 +5,7 @@ wire::counters! {
     pub struct Counters {
         /// Alert-lane messages taken in, each id once.
         alerts_taken: Counter,
-        /// Alert-lane messages that a door sent again while we had them, or had had them committed.
+        /// Alert-lane messages that came again while we had them, or had had them committed.
         alerts_repeated: Counter,
         /// Alert-lane messages known to be durable.
         alerts_durable: Counter,

@@ -64,10 +64,6 @@ impl Model for Watch {
         self.frame(&format!("AL_LTE,{}", Self::place(saying, bit)))
     }
 
-    fn numbers_its_alarms(&self) -> bool {
-        false
-    }
-
     fn hear(&mut self, received: &mut Vec<u8>, saying: Saying) -> Option<Heard> {
         let end = received.iter().position(|byte| *byte == b']')?;
         let frame: Vec<u8> = received.drain(..=end).collect();

@@ -90,6 +90,14 @@ pub enum CannotSay {
     NotIntroduced,
 }
 
+impl CannotSay {
+    /// A maker's own words that would let somebody listen in: that is an order of its own, which asks for an open emergency and a
+    /// reason, and may be switched off.
+    pub(crate) fn listening_in() -> Self {
+        Self::Unfit("listening in is an order of its own: in an open emergency, with a reason".to_owned())
+    }
+}
+
 impl From<CannotSay> for Carried {
     fn from(why: CannotSay) -> Self {
         match why {

@@ -59,7 +59,12 @@ pub(crate) fn bcd_digits(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// Whether a model's profile has this habit. A profile is a list of words.
+/// The words of a model's profile.
+pub(crate) fn habits(profile: &str) -> impl Iterator<Item = &str> {
+    profile.split([',', ' ']).map(str::trim).filter(|word| !word.is_empty())
+}
+
+/// Whether a model's profile has this habit.
 pub(crate) fn has_habit(profile: Option<&str>, habit: &str) -> bool {
-    profile.is_some_and(|profile| profile.split([',', ' ']).any(|word| word.trim() == habit))
+    profile.is_some_and(|profile| habits(profile).any(|word| word == habit))
 }

@@ -8,6 +8,7 @@
 mod alarm;
 mod around;
 mod down;
+mod outline;
 mod place;
 pub mod profile;
 mod rule;
@@ -22,6 +23,7 @@ use super::{Decoded, Message};
 use rule::Page;
 
 pub use down::{encode_command, encode_notice};
+pub use outline::Outline;
 pub use profile::{Profile, ProfileError, Profiles};
 
 /// Reads a message; its leaf is the whole topic.

@@ -309,3 +309,53 @@ proptest! {
         prop_assert_eq!(decoded.event, Some(Event::Alert { kind: AlertKind::Sos }));
     }
 }
+
+#[test]
+fn a_profile_of_habits_is_a_list_of_words_that_its_dialect_knows() {
+    for (dialect, profile, unknown) in [
+        (Dialect::Jt808, "utc,pendant_bits", None),
+        (Dialect::Jt808, " jimi  confirm_alarm, ", None),
+        (Dialect::Jt808, "utc,local_time", Some("local_time")),
+        (Dialect::Gt06, "local_time language", None),
+        (Dialect::Gt06, "Language", Some("Language")),
+        (Dialect::Watch, "utc", Some("utc")),
+    ] {
+        assert_eq!(unknown_habit(dialect, profile), unknown, "{profile}");
+    }
+}
+
+#[test]
+fn nobody_is_listened_in_to_by_a_makers_own_words() {
+    let met = |dialect| {
+        let mut conversation = conversation::Conversation::begin(dialect).unwrap();
+        let received_at = Timestamp::UNIX_EPOCH;
+        let context =
+            conversation::Context { profile: None, received_at, strictness: conversation::Strictness::Lenient };
+        let hello: &[u8] = match dialect {
+            Dialect::Watch => b"[3G*9710000011*0002*LK]",
+            _ => b"\x7e\x00\x02\x00\x00\x01\x39\x07\x31\x00\x01\x00\x07\x0a\x7e",
+        };
+        conversation.read(hello, &context);
+        conversation
+    };
+    for (dialect, refused, taken) in [
+        (Dialect::Watch, ["MONITOR,073100000000", "monitor,1"], "LOWBAT,1"),
+        (Dialect::Gt06, ["MONITOR,073100000000#", "Monitor#"], "STATUS#"),
+        // 8900 with `MONITOR` in it.
+        (Dialect::Jt808, ["8400 01 303030", "8900 f0 4d4f4e49544f52 23"], "8400 00 303030"),
+    ] {
+        let raw = |content: &str| {
+            let command = wire::command::Command::Raw { content: content.to_owned() };
+            let (version, not_after) = (wire::command::VERSION, Timestamp::MAX);
+            let order = Order { version, id: uuid::Uuid::nil(), serial: String::new(), command, number: 1, not_after };
+            met(dialect).write(&order, None)
+        };
+        for content in refused {
+            assert!(
+                matches!(raw(content), Err(conversation::CannotSay::Unfit(why)) if why.contains("listening in")),
+                "{content}"
+            );
+        }
+        assert!(raw(taken).is_ok(), "{taken}");
+    }
+}

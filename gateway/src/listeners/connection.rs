@@ -247,7 +247,7 @@ impl Connection {
     async fn posted(&mut self, post: Post) -> Result<(), Ended> {
         match post {
             Post::Durable(report) => {
-                for bytes in self.owed.settle(report) {
+                for bytes in self.owed.settle(report, Instant::now()) {
                     self.say(&bytes).await?;
                 }
             }

@@ -183,6 +183,53 @@ async fn without_a_receipt_nothing_is_answered_and_the_terminal_is_sent_away_to_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alarm_that_is_repeated_before_it_is_stored_is_one_press_and_answered_once() {
+    let line = listening(Mood::Hesitating, |listener| listener.alerts_waiting_max = 2).await;
+    let mut watch = Watch::known(&line).await;
+    for _ in 0..3 {
+        watch.presses(1).await;
+    }
+    counts(&line, "alerts_repeated", 2).await;
+    // Copies take no room: there is some for another press, and a sign of life is heard behind it all.
+    watch.presses(2).await;
+    counts(&line, "alerts_taken", 2).await;
+    line.dispatcher.set(Mood::Well);
+    watch.hears("AL").await;
+    watch.hears("AL").await;
+    // One more copy, which crossed its answer. Nobody is answered for it: the next answer is that of the next press.
+    watch.presses(2).await;
+    counts(&line, "alerts_repeated", 3).await;
+    watch.says("LK").await;
+    watch.hears("LK").await;
+    watch.presses(3).await;
+    watch.hears("AL").await;
+    let seconds = |taken: &[Report]| -> Vec<_> {
+        alerts(taken).iter().map(|report| report.stamp.device_at.unwrap().as_second() % 60).collect()
+    };
+    assert_eq!(seconds(&line.dispatcher.taken()), [1, 2, 3]);
+    line.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_handed_over_counts_when_its_connection_breaks_before_the_answer() {
+    let line = listening(Mood::Hesitating, |_| {}).await;
+    let mut watch = Watch::known(&line).await;
+    watch.presses(1).await;
+    watch.presses(1).await;
+    counts(&line, "alerts_repeated", 1).await;
+    drop(watch);
+    counts(&line, "connections", 0).await;
+    // On another connection it is no copy: whoever repeats it there waits for an answer of their own.
+    let mut again = Watch::known(&line).await;
+    again.presses(1).await;
+    counts(&line, "alerts_taken", 2).await;
+    line.dispatcher.set(Mood::Well);
+    again.hears("AL").await;
+    line.dispatcher.until(|seen| alerts(&seen.taken).len() == 2).await;
+    line.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beyond_so_many_unstored_alarms_nothing_more_is_read_and_order_is_kept() {
     let line = listening(Mood::Hesitating, |listener| listener.alerts_waiting_max = 2).await;
     let mut watch = Watch::known(&line).await;

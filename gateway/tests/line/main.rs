@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use wire::bus::Presence;
 use wire::command::{Carried, Command, Order};
-use wire::directory::{Dialect, Directory, Terminal, Update, hash_secret};
+use wire::directory::{Dialect, Directory, Keyed, Terminal, Update, hash_secret};
 use wire::internal::Key;
 use wire::notice::{Delivered, News, Notice};
 use wire::report::{Event, Heard, Session};
@@ -58,14 +58,16 @@ fn directory() -> Arc<Directory> {
     let upserts = vec![
         terminal("P1", Dialect::Ydt),
         terminal("chen/phone", Dialect::OwnTracks),
+        terminal(phones::SEALED, Dialect::OwnTracks),
         terminal(listeners::WATCH, Dialect::Watch),
         terminal(pendants::PENDANT, Dialect::Eview),
         terminal(pendants::TERMINAL, Dialect::Jt808),
         terminal(social::UNIT, Dialect::Scaip),
         terminal("860000000000017", Dialect::Mapped),
     ];
+    let keys = vec![Keyed { serial: phones::SEALED.into(), key: phones::KEY.parse().unwrap() }];
     let directory = Directory::default();
-    directory.apply(Update { to: 1, upserts, ..Update::default() }).unwrap();
+    directory.apply(Update { to: 1, upserts, keys, ..Update::default() }).unwrap();
     Arc::new(directory)
 }
 

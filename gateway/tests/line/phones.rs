@@ -7,10 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::press::AlertKind;
 use gateway::ListenerConfig;
+use gateway::codec::owntracks;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use wire::command::{Carried, Command};
-use wire::report::{Event, Session};
+use wire::report::{Event, Report, Session};
 use wire::topics::Lane;
 
 use super::bus::eventually;
@@ -18,6 +19,9 @@ use super::dispatcher::Mood;
 use super::{Line, SECRET, line, notice, order};
 
 const PHONE: &str = "chen/phone";
+/// A phone that encrypts, and under what.
+pub(crate) const SEALED: &str = "wang/phone";
+pub(crate) const KEY: &str = "kaifu-2026";
 const PRESS: &str = r#"{"_type":"location","t":"u","lat":28.2282,"lon":112.9388,"tst":1772337906}"#;
 const PLACE: &str =
     r#"{"_type":"transition","event":"leave","desc":"home","lat":28.2282,"lon":112.9388,"tst":1772337906}"#;
@@ -29,6 +33,7 @@ async fn listening(mood: Mood, settings: impl FnOnce(&mut ListenerConfig)) -> Li
 }
 
 /// What a phone says: who it is, and what.
+#[derive(Clone, Copy)]
 struct Says<'s> {
     login: &'s str,
     secret: &'s str,
@@ -154,5 +159,44 @@ async fn what_waits_for_a_phone_travels_in_the_answer_once() {
     let seen = line.dispatcher.until(|seen| seen.delivered.len() == 2 && seen.taken.len() == 3).await;
     assert_eq!(seen.delivered[1].notice, notice(PHONE).id);
     assert!(seen.taken.iter().all(|report| report.topic == "owntracks/chen/phone/event"));
+    line.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_phone_encrypts_is_read_under_its_key_and_answered_under_it() {
+    let line = listening(Mood::Well, |_| {}).await;
+    let seals = |body: &str, key| String::from_utf8(owntracks::seal(body.as_bytes(), key, &[7; 24])).unwrap();
+    let herself = Says { login: SEALED, user: "wang", ..HERSELF };
+    let (press, place) = (seals(PRESS, KEY), seals(PLACE, KEY));
+    assert_eq!(Says { body: &press, ..herself }.to(&line).await, (200, "[]".to_owned()));
+    let taken = line.dispatcher.taken();
+    let [report] = &taken[..] else { panic!("one press: {taken:?}") };
+    assert_eq!((&report.event, report.fixes.len()), (&Some(Event::Alert { kind: AlertKind::Sos }), 1));
+    assert_eq!((report.serial.as_str(), report.raw.as_slice()), (SEALED, press.as_bytes()));
+
+    // What it says of places is read by what it is, whatever the topic that nobody could know.
+    line.gateway.notifier().notify(notice(SEALED)).await.unwrap();
+    let (status, body) = Says { body: &place, ..herself }.to(&line).await;
+    let waiting: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &waiting[0]["_type"]), (200, &"encrypted".into()), "{body}");
+    assert!(!body.contains("notification"), "{body}");
+    let left = |report: &Report| matches!(&report.event, Some(Event::Transition { entered: false, region }) if region == "home");
+    line.dispatcher.until(|seen| seen.taken.iter().any(left)).await;
+
+    // Under another key, or by a phone whose key nobody has, it is kept with the reason and rings.
+    for (says, why) in [
+        (Says { body: &seals(PRESS, "kaifu-2027"), ..herself }, "another key"),
+        (Says { body: &press, ..HERSELF }, "nobody here has the key"),
+    ] {
+        assert_eq!(says.to(&line).await.0, 200);
+        let is_kept = |report: &Report| {
+            let reason = match &report.event {
+                Some(Event::Unreadable { why }) => why,
+                _ => return false,
+            };
+            report.lane == Lane::Alert && reason.contains(why)
+        };
+        line.dispatcher.until(|seen| seen.taken.iter().any(is_kept)).await;
+    }
     line.end().await;
 }

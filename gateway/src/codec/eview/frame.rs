@@ -92,6 +92,17 @@ impl<'f> Frame<'f> {
             Some((key, value))
         })
     }
+
+    /// The key at the end whose value is not all there, and what there is of it.
+    pub(super) fn cut_off(&self) -> Option<(u8, &'f [u8])> {
+        let mut rest = self.body;
+        while let Some((.., after)) = take_keyed(rest) {
+            rest = after;
+        }
+        let start = rest.iter().position(|byte| *byte != 0)?;
+        let (key, value) = rest.get(start + 1..)?.split_first()?;
+        Some((*key, value))
+    }
 }
 
 /// A length of zero is stuffing between keys.

@@ -37,6 +37,14 @@ pub(super) fn read(frame: &Frame<'_>) -> Read {
             told.unread(&format!("key {key:02X}"));
         }
     }
+    // The press is not doubted for what is missing behind it.
+    if let Some((key::ALARM, begun)) = frame.cut_off() {
+        let bits = begun.iter().take(4).rev().fold(0, |bits, byte| bits << 8 | u32::from(*byte));
+        let rung = rung(bits);
+        let is_unknown = rung.is_empty() && begun.len() < 4;
+        building.point.alarms = building.point.alarms | if is_unknown { Alarm::General.into() } else { rung };
+        told.unread(&format!("key {:02X}", key::ALARM));
+    }
     let is_timed = building.timed || !told.points.is_empty();
     told.points.push(building.point());
     let is_placed = told.points.iter().any(|point| point.place != Place::Untold);
@@ -92,7 +100,7 @@ impl Building {
                     point.alarms = Alarm::General.into();
                     return None;
                 };
-                point.alarms = alarms(bits);
+                point.alarms = rung(bits);
                 if let Some(at) = value.time()
                     && point.at.is_none()
                 {
@@ -243,6 +251,13 @@ const ALARM_BITS: [(u8, Alarm); 11] = [
 const FENCE_BITS: [(u8, u8); 4] = [(4, 26), (5, 27), (6, 28), (7, 29)];
 /// All of those, and 31, which marks the sound of a dog on another model.
 const KNOWN_BITS: u32 = 0xBC00_7FFF;
+
+/// What rings: an alarm of which nobody knows any bit is one all the same.
+fn rung(bits: u32) -> Alarms {
+    let known = alarms(bits);
+    let is_unknown = bits & !KNOWN_BITS != 0;
+    if known.is_empty() && is_unknown { Alarm::General.into() } else { known }
+}
 
 fn alarms(bits: u32) -> Alarms {
     let is_set = |bit: u8| bits & 1 << bit != 0;

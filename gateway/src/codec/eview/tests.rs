@@ -105,6 +105,25 @@ fn every_alarm_bit_has_a_name() {
 }
 
 #[test]
+fn a_press_at_the_end_of_a_frame_that_is_cut_off_is_one() {
+    // An alarm of nine bytes of which so many are there.
+    for (there, rings) in [(8, Alarm::Sos), (4, Alarm::Sos), (3, Alarm::Sos), (1, Alarm::General), (0, Alarm::General)]
+    {
+        let mut key = alarm(1 << 12);
+        key.truncate(2 + there);
+        key[0] = 10;
+        let bytes = data(7, &[general(AT, 64), key]);
+        let turn = turn(&bytes);
+        assert_eq!(turn.told.alarms(), Alarms::from(rings), "{there} bytes are there");
+        assert_eq!((turn.lane(), turn.replies[0].when), (Lane::Alert, When::Durable));
+    }
+    let mut battery = keyed(0x14, &[1, 2]);
+    battery.truncate(3);
+    let bytes = data(7, &[battery]);
+    assert_eq!(turn(&bytes).lane(), Lane::Telemetry);
+}
+
+#[test]
 fn a_fix_without_a_dilution_of_precision_is_the_last_known_one() {
     let decoded = turn(&data(1, &[general(AT, 64), gnss(0)])).into_decoded(lenient().received_at);
     assert_eq!(decoded.fixes[0].freshness, Freshness::LastKnown);

@@ -6,7 +6,7 @@ use super::super::cursor::Cursor;
 use super::super::told::{Alarm, Alarms, Kind, Point, Told};
 use super::Session;
 use super::frame::Frame;
-use super::messages::{Said, at_no_place, told};
+use super::messages::{Said, at_no_place, other, told};
 use super::position::{self, Width};
 
 /// Alarms by their byte. What is not here is nobody's, and rings as an alarm of no known kind.
@@ -123,10 +123,70 @@ fn status(info: u8, voltage: Option<u8>) -> Status {
     Status { battery_pct, charging: Some(info & 4 != 0), worn: None }
 }
 
-/// A place, a cell, the terminal's state.
+/// How an alarm goes on behind its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Layout {
+    /// Whether the length of what is told about the cell stands before it.
+    has_len: bool,
+    /// How the cell is written.
+    width: Width,
+}
+
+const LAYOUTS: [Layout; 4] = [
+    Layout { has_len: true, width: Width::Narrow },
+    Layout { has_len: true, width: Width::Middle },
+    Layout { has_len: true, width: Width::Wide },
+    Layout { has_len: false, width: Width::Narrow },
+];
+
+impl Layout {
+    /// What it reads, and how much speaks for it; `None` when it cannot be.
+    fn read(self, mut fields: Cursor<'_>, tail: usize) -> Option<(u32, Option<wire::report::Cell>, State)> {
+        let len = if self.has_len { Some(fields.u8()?) } else { None };
+        if len.is_some_and(|len| !(8..=17).contains(&len)) {
+            return None;
+        }
+        let before = fields.len();
+        let cell = position::network_and_cell(&mut fields, self.width)?;
+        let told = before - fields.len();
+        // No network, and no other country: it stands elsewhere.
+        if !(200..800).contains(&cell.mcc) {
+            return None;
+        }
+        let state = fields.rest();
+        let [_, voltage, signal, code, behind @ ..] = state else { return None };
+        let votes = [
+            // Most count the length itself, some do not.
+            (3, len.map(usize::from) == Some(told + 1)),
+            (2, len.map(usize::from) == Some(told)),
+            (2, state.len() == tail),
+            (2, *voltage <= 6),
+            (1, *voltage <= 100),
+            (1, *signal <= 5),
+            (1, CODES.iter().any(|(known, _)| known == code)),
+            (1, behind.first().is_none_or(|language| *language <= 2)),
+        ];
+        let belief = if self.has_len { Code::Certain } else { Code::Doubtful };
+        let read = State::read(&mut fields, belief)?;
+        Some((votes.iter().filter(|(_, is_so)| *is_so).map(|(votes, _)| votes).sum(), Some(cell), read))
+    }
+}
+
+/// A place, a cell, the terminal's state. Where the cell stands differs between models, and what comes behind, too: what
+/// looks most like a state is one.
 pub(super) fn with_place(said: &Said<'_>, _: &mut Session) -> Told {
     let mut fields = Cursor::new(said.frame.body);
     let point = position::place(&mut fields, said.ahead_s);
+    if point.is_none() {
+        return told_with(said, None, None, None);
+    }
+    let usual = if said.frame.proto == 0x27 { 6 } else { 5 };
+    let read = LAYOUTS.iter().filter_map(|layout| layout.read(fields, usual));
+    // Of equals the first.
+    let best = read.reduce(|best, other| if other.0 > best.0 { other } else { best });
+    if let Some((_, cell, state)) = best {
+        return told_with(said, point, cell, Some(state));
+    }
     // Behind the state and the language, the number of the fence.
     let tail = if said.frame.proto == 0x27 { 6 } else { 5 };
     let (cell, belief) = match fields.len().checked_sub(tail) {
@@ -158,12 +218,53 @@ pub(super) fn with_place(said: &Said<'_>, _: &mut Session) -> Told {
 pub(super) fn wide_with_place(said: &Said<'_>, _: &mut Session) -> Told {
     let mut fields = Cursor::new(said.frame.body);
     let point = position::place(&mut fields, said.ahead_s);
-    // With or without the length before it.
-    if fields.rest().first().is_some_and(|len| usize::from(*len) + 5 <= fields.len() && (15..=17).contains(len)) {
+    // With or without the length before it, which some count otherwise: no country begins so low.
+    let is_len = |len: u8| usize::from(len) + 5 <= fields.len() && (15..=17).contains(&len);
+    let is_country = |at: usize| {
+        let mcc = fields.rest().get(at..).and_then(|rest| rest.first_chunk()).map(|mcc| u16::from_be_bytes(*mcc));
+        mcc.is_some_and(|mcc| (200..800).contains(&(mcc & 0x7fff)))
+    };
+    if fields.rest().first().is_some_and(|len| is_len(*len)) || (!is_country(0) && is_country(1)) {
         let _len = fields.u8();
     }
     let cell = position::network_and_cell(&mut fields, Width::Wide);
     told_with(said, point, cell, State::read(&mut fields, Code::Certain))
+}
+
+/// The same, where others use the number for something else: a time stands first.
+pub(super) fn of_one_fence(said: &Said<'_>, session: &mut Session) -> Told {
+    if is_timed(said) { wide_with_place(said, session) } else { other(said, session) }
+}
+
+/// An alarm with a length of two bytes, as makers write what may be long. The numbers are not all the same there: it is
+/// one when a time stands first.
+pub(super) fn behind_long_length(said: &Said<'_>, session: &mut Session) -> Told {
+    match said.frame.proto {
+        _ if !is_timed(said) => other(said, session),
+        0xa4 => wide_with_place(said, session),
+        _ => with_place(said, session),
+    }
+}
+
+fn is_timed(said: &Said<'_>) -> bool {
+    position::place(&mut Cursor::new(said.frame.body), said.ahead_s).is_some_and(|point| point.at.is_some())
+}
+
+/// A place, a cell of ten bytes behind its length, the terminal's state. Watches of one maker use the number for a list of
+/// access points.
+pub(super) fn with_long_cell(said: &Said<'_>, session: &mut Session) -> Told {
+    let mut fields = Cursor::new(said.frame.body);
+    let point = position::place(&mut fields, said.ahead_s);
+    let is_one = fields.u8() == Some(10) && (14..=18).contains(&fields.len());
+    if !is_one || point.as_ref().is_none_or(|point| point.at.is_none()) {
+        return other(said, session);
+    }
+    let network = fields.u16().zip(fields.u16());
+    let cell = network.and_then(|network| position::cell(&mut fields, network, Width::Middle));
+    // Some tell the voltage in two bytes: then what follows is something else.
+    let is_voltage = fields.rest().get(1).is_some_and(|voltage| *voltage <= 100);
+    let belief = if is_voltage { Code::Certain } else { Code::Likely };
+    told_with(said, point, cell, State::read(&mut fields, belief))
 }
 
 /// A cell and the terminal's state, no place.

@@ -8,6 +8,8 @@ use super::super::conversation::CannotSay;
 pub(super) const WORD: &str = "80";
 /// Its number.
 pub(super) const PROTO: u8 = 0x80;
+/// What models that can be listened in through call it, each with words of its own behind.
+const LISTEN_IN: &str = "MONITOR";
 /// Seconds between two positions that all models take.
 const EVERY_S: std::ops::RangeInclusive<u32> = 10..=18_000;
 
@@ -47,6 +49,9 @@ fn sos(numbers: &[String]) -> Result<String, CannotSay> {
 fn raw(content: &str) -> Result<String, CannotSay> {
     if content.is_empty() || content.len() > 200 || !content.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Err(CannotSay::Unfit("plain letters, at most 200".to_owned()));
+    }
+    if content.to_ascii_uppercase().contains(LISTEN_IN) {
+        return Err(CannotSay::listening_in());
     }
     Ok(content.to_owned())
 }

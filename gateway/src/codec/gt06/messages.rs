@@ -61,6 +61,7 @@ const SHORT: &[(u8, Answers, Reader)] = &[
     (0x2d, Itself, fix),
     (0x2e, Itself, cells),
     (0x31, Itself, fix),
+    (0x32, Itself, alarm::with_long_cell),
     (0x35, Picture, other),
     (0x37, Itself, fix),
     (0x38, Itself, fix),
@@ -70,12 +71,21 @@ const SHORT: &[(u8, Answers, Reader)] = &[
     (0xa0, Itself, wide_fix),
     (0xa1, Itself, wide_cells),
     (0xa2, Itself, wide_cells),
+    (0xa3, Itself, alarm::of_one_fence),
     (0xa4, Itself, alarm::wide_with_place),
     (0xa5, Itself, alarm::wide_with_cell),
 ];
 
 /// Messages behind `7979`, by number.
-const LONG: &[(u8, Answers, Reader)] = &[(0x21, Nothing, long_text), (0x94, Itself, info), (0x8a, Time, other)];
+const LONG: &[(u8, Answers, Reader)] = &[
+    (0x16, Itself, alarm::behind_long_length),
+    (0x21, Nothing, long_text),
+    (0x26, Itself, alarm::behind_long_length),
+    (0x27, Itself, alarm::behind_long_length),
+    (0x8a, Time, other),
+    (0x94, Itself, info),
+    (0xa4, Itself, alarm::behind_long_length),
+];
 
 /// How a message is read and answered. One that nobody knows is answered with itself, which harms none.
 pub(super) fn find(frame: &Frame<'_>) -> (Answers, Reader) {
@@ -97,7 +107,7 @@ pub(super) fn at_no_place(at: Option<Timestamp>) -> Point {
     Point { at, ..Point::default() }
 }
 
-fn other(said: &Said<'_>, _: &mut Session) -> Told {
+pub(super) fn other(said: &Said<'_>, _: &mut Session) -> Told {
     told(Kind::Other, said)
 }
 

@@ -27,6 +27,9 @@ const LOCAL_TIME: &str = "local_time";
 /// A model that wants a language behind each command (1 Chinese, 2 English).
 const LANGUAGE: &str = "language";
 
+/// All words of a model's profile.
+pub(super) const HABITS: &[&str] = &[LOCAL_TIME, LANGUAGE];
+
 /// What is known of the terminal on the other end.
 #[derive(Debug, Default)]
 pub(super) struct Session {

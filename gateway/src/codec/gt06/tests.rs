@@ -10,7 +10,7 @@ use wire::topics::Lane;
 use super::super::captured::hex;
 use super::super::conversation::{CannotSay, Context, Conversation, Strictness, When};
 use super::super::framing::{Piece, Stream};
-use super::super::told::Kind;
+use super::super::told::{Alarm, Kind};
 
 const LENIENT: Context<'static> =
     Context { profile: None, received_at: Timestamp::UNIX_EPOCH, strictness: Strictness::Lenient };
@@ -97,6 +97,72 @@ fn orders_are_the_words_of_text_messages() {
     assert_eq!(conversation.write(&order(Command::Find, 1), None), Err(CannotSay::NoWord));
     let too_often = Command::ReportEvery { every_s: 1 };
     assert!(matches!(conversation.write(&order(too_often, 1), None), Err(CannotSay::Unfit(_))));
+}
+
+/// The alarms of a message with this start and body, behind a serial number and a sum.
+fn alarms(start: &str, body: &str) -> Vec<Alarm> {
+    let turn = met().read(&summed(&hex(&format!("{start}{body}0009"))), &LENIENT).into_owned();
+    assert_eq!(turn.replies.len(), 1, "{start}: every alarm is answered");
+    turn.told.alarms().iter().collect()
+}
+
+const PLACE: &str = "1a030e080f1ec9030809d00c1ed32804145b";
+
+#[test]
+fn a_press_is_one_in_messages_that_makers_have_added_and_behind_a_long_length() {
+    let state = "4004040102";
+    // A cell with two bytes of network behind a length, as American trackers write it.
+    assert_eq!(alarms("78782732", &format!("{PLACE}0a01cc000011220000ec02{state}")), [Alarm::Sos]);
+    // One fence, with and without the length of what is told about the cell.
+    for len in ["", "10", "39"] {
+        let start = if len.is_empty() { "78782ba3" } else { "78782ca3" };
+        let cell = "01cc00000073540000000000539b28";
+        assert_eq!(alarms(start, &format!("{PLACE}{len}{cell}{state}")), [Alarm::Sos], "length {len:?}");
+    }
+    assert_eq!(alarms("7979002626", &format!("{PLACE}0901cc00735400539b{state}")), [Alarm::Sos]);
+}
+
+#[test]
+fn a_press_is_found_wherever_a_model_puts_it() {
+    let narrow = "01cc00735400539b";
+    let middle = "01cc0073540000539b";
+    let wide = "01cc00000073540000000000539b28";
+    let mut wrong = Vec::new();
+    for (number, ends) in [("16", ["02", "", "0204"]), ("26", ["02", "", "02000000ff"]), ("27", ["02ff", "02", ""])] {
+        for cell in [
+            format!("09{narrow}"),
+            format!("08{narrow}"),
+            format!("0a{middle}"),
+            format!("10{wide}"),
+            narrow.to_owned(),
+        ] {
+            for end in ends {
+                for (state, want) in [("40040401", Alarm::Sos), ("60040400", Alarm::Sos), ("c0060423", Alarm::Fall)] {
+                    let body = format!("{PLACE}{cell}{state}{end}");
+                    let start = format!("7878{:02x}{number}", body.len() / 2 + 5);
+                    let got = alarms(&start, &body);
+                    if got.first() != Some(&want) {
+                        wrong.push(format!("{number} {cell} {state}{end}: {got:?}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // A place that is cut off, and nothing behind a place: nobody can say which.
+    assert_eq!(alarms("78780f26", &PLACE[..20]), [Alarm::General]);
+    assert_eq!(alarms("78781726", PLACE), [Alarm::General]);
+}
+
+#[test]
+fn what_has_the_number_of_an_alarm_and_is_none_rings_nobody() {
+    // A watch's list of access points, a state, a text.
+    let list = "1a030e080f180cc900a875580b7ab4f00010350901fe0a007c0009112424007c000912240081004efe21";
+    assert_eq!(alarms("78782f32", list), []);
+    assert_eq!(alarms("787818a3", "00000005321e020000000002584f0001000600"), []);
+    assert_eq!(alarms("7979000b26", "747261636b65"), []);
+    // Of a state with two bytes of voltage only what is known counts.
+    assert_eq!(alarms("78782932", &format!("{PLACE}0a01cc000011220000ec0246f004210202af")), []);
 }
 
 /// What the stream gives, cut into pieces of this length.

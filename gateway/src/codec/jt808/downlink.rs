@@ -128,12 +128,22 @@ fn telephone(number: &str) -> Result<&str, CannotSay> {
     }
 }
 
+/// Whether a message lets somebody listen in: by the protocol's own, or by a maker's words in a transparent one.
+fn is_listening_in(id: u16, body: &[u8]) -> bool {
+    match id {
+        0x8400 => body.first() == Some(&1),
+        0x8900 => body.to_ascii_uppercase().windows(7).any(|word| word == b"MONITOR"),
+        _ => false,
+    }
+}
+
 /// The number of a message and its body, in hexadecimal digits: `8105 04`.
 fn raw(content: &str) -> Result<(u16, Vec<u8>), CannotSay> {
     let digits = content.split_ascii_whitespace().collect::<String>();
     let byte = |at: usize| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
     let bytes = (0..digits.len()).step_by(2).map(byte).collect::<Option<Vec<u8>>>();
     match bytes.as_deref().and_then(<[u8]>::split_first_chunk::<2>) {
+        Some((id, body)) if is_listening_in(u16::from_be_bytes(*id), body) => Err(CannotSay::listening_in()),
         Some((id, body)) => Ok((u16::from_be_bytes(*id), body.to_vec())),
         None => Err(CannotSay::Unfit("hexadecimal digits: the message's number and its body, `8105 04`".to_owned())),
     }

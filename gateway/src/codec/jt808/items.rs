@@ -7,9 +7,9 @@ use super::super::cursor::{Cursor, has_habit};
 use super::super::told::{Alarm, Point};
 
 /// A model with cells and access points in the items 53, 54 and 5D.
-const RADIO_ITEMS: &str = "radio_items";
+pub(super) const RADIO_ITEMS: &str = "radio_items";
 /// A model (Jimi) with its alarms in item E8.
-const JIMI: &str = "jimi";
+pub(super) const JIMI: &str = "jimi";
 
 /// Reads a value.
 type Reader = fn(&[u8], &mut Point);

@@ -29,6 +29,10 @@ pub(super) use frame::{FRAME_MAX, cut};
 /// A model that repeats an emergency until it is confirmed by a message of its own (8203).
 const CONFIRM: &str = "confirm_alarm";
 
+/// All words of a model's profile.
+pub(super) const HABITS: &[&str] =
+    &[location::UTC, location::FALL_BIT, location::PENDANT_BITS, items::RADIO_ITEMS, items::JIMI, CONFIRM];
+
 /// What is known of the terminal on the other end.
 #[derive(Debug, Default)]
 pub(super) struct Session {
@@ -83,6 +87,18 @@ impl Session {
     }
 }
 
+/// A press in the first part of a message, whose rest may never come. When it does, it is heard once more.
+fn begun_press(message: &Message, profile: Option<&str>) -> Option<Told> {
+    let (total, index) = message.part?;
+    if index != 1 || total <= 1 {
+        return None;
+    }
+    let mut told = messages::read(message, profile);
+    told.unread("parts");
+    told.answer = None;
+    (told.lane() == Lane::Alert).then_some(told)
+}
+
 /// What an answer has to know of a message.
 struct Envelope {
     id: u16,
@@ -119,12 +135,14 @@ impl Speaker for Session {
                 ..Told::unreadable("encrypted, and nobody here has the key")
             }
         } else {
-            match self.parts.join(message) {
-                Joined::Whole(message) => messages::read(&message, context.profile),
-                Joined::TooMany(message) if message.part.is_some_and(|(_, index)| index == 1) => {
+            let begun = begun_press(&message, context.profile);
+            match (self.parts.join(message), begun) {
+                (Joined::Whole(message), _) => messages::read(&message, context.profile),
+                (Joined::TooMany(message), _) if message.part.is_some_and(|(_, index)| index == 1) => {
                     messages::read(&message, context.profile)
                 }
-                Joined::Waiting | Joined::TooMany(_) => Told::new(Kind::Other, format!("{:04x}", envelope.id)),
+                (Joined::Waiting, Some(begun)) => begun,
+                (Joined::Waiting | Joined::TooMany(_), _) => Told::new(Kind::Other, format!("{:04x}", envelope.id)),
             }
         };
         told.seq = Some(envelope.serial.into());

@@ -58,6 +58,32 @@ fn an_emergency_is_answered_when_it_is_stored_and_confirmed_for_models_that_want
     assert_eq!(bytes, want.map(|(id, serial, body)| address(None).written(id, serial, &body)));
 }
 
+/// One part of a message; the header says which.
+fn part(index: u16, body: &[u8]) -> Vec<u8> {
+    let attributes = 0x2000 | u16::try_from(body.len()).unwrap();
+    let head = [0x0200_u16.to_be_bytes(), attributes.to_be_bytes()].concat();
+    let numbers = [7_u16, 2, index].map(u16::to_be_bytes).concat();
+    let mut bytes = [&head[..], &hex("013907310001"), &numbers, body].concat();
+    bytes.push(bytes.iter().fold(0, |all, byte| all ^ byte));
+    [&[0x7e][..], &bytes, &[0x7e]].concat()
+}
+
+#[test]
+fn a_press_in_the_first_part_of_a_message_does_not_wait_for_the_rest() {
+    let lanes = |bits: u32| {
+        let (mut conversation, body) = (met(None), place(bits, "3001173101 09".replace(' ', "").as_str()));
+        let (first, rest) = body.split_at(20);
+        [part(1, first), part(2, rest)].map(|frame| {
+            let turn = conversation.read(&frame, &LENIENT).into_owned();
+            (turn.lane(), turn.told.kind, turn.replies.iter().map(|reply| reply.when).collect::<Vec<_>>())
+        })
+    };
+    let press = (Lane::Alert, Kind::Alarm, vec![When::Durable]);
+    assert_eq!(lanes(1), [press.clone(), press]);
+    let said = |kind| (Lane::Telemetry, kind, vec![When::Now]);
+    assert_eq!(lanes(0), [said(Kind::Other), said(Kind::Fix)]);
+}
+
 #[test]
 fn what_bits_and_items_mean_differs_between_models() {
     let bits = place(1 << 15 | 1 << 17 | 1 << 29, "");

@@ -43,6 +43,20 @@ fn calm() -> Vec<Value> {
 #[serde(try_from = "String")]
 struct Wanted(Option<Event>);
 
+impl Wanted {
+    /// In the words of the settings file.
+    fn word(&self) -> String {
+        match &self.0 {
+            None => "nothing".to_owned(),
+            Some(Event::Alert { kind }) => kind.as_str().to_owned(),
+            Some(Event::Cancel) => "cancel".to_owned(),
+            Some(Event::CheckIn) => "check_in".to_owned(),
+            Some(Event::Request { category }) => format!("request:{category}"),
+            Some(_) => "fence_enter".to_owned(),
+        }
+    }
+}
+
 impl TryFrom<String> for Wanted {
     type Error = String;
 
@@ -80,6 +94,24 @@ impl Rule {
             _ if self.bit.is_some_and(|bit| bit > 63) => Some("bits count from 0 to 63"),
             _ => None,
         }
+    }
+
+    /// Where it looks, for what, and what that raises; a line for each code of a table.
+    pub(super) fn outline(&self) -> Vec<[String; 3]> {
+        let from = || self.from.as_str().to_owned();
+        let Some(kind) = &self.kind else {
+            return self.kinds.iter().map(|(code, kind)| [from(), code.clone(), kind.word()]).collect();
+        };
+        let limits = [
+            self.bit.map(|bit| format!("bit {bit}")),
+            self.above.map(|limit| format!("> {limit}")),
+            self.below.map(|limit| format!("< {limit}")),
+        ];
+        let mut when: Vec<String> = limits.into_iter().flatten().collect();
+        if when.is_empty() {
+            when = self.when.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect();
+        }
+        vec![[from(), when.join(", "), kind.word()]]
     }
 
     fn raise(&self, value: &Value, raised: &mut Vec<Event>) -> Result<(), ()> {

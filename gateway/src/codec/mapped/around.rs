@@ -57,6 +57,11 @@ impl Table {
         (self.fields.is_empty() && self.columns.is_empty()).then(|| "it names neither fields nor columns".to_owned())
     }
 
+    /// Where it stands.
+    pub(super) fn place(&self) -> &Pointer {
+        &self.from
+    }
+
     /// The rows, each with its fields by name.
     fn rows(&self, page: &mut Page<'_>) -> Vec<BTreeMap<String, Value>> {
         let common: BTreeMap<String, Value> =

@@ -79,6 +79,11 @@ impl Profile {
         &self.rules.name
     }
 
+    /// Whether it comes with the product.
+    pub(super) fn is_shipped(&self) -> bool {
+        self.is_shipped
+    }
+
     /// Whose topic it is, where its terminals speak.
     pub fn heard<'t>(&self, topic: &'t str) -> Option<&'t str> {
         self.mapping.up.iter().find_map(|template| template.read(topic)).map(|said| said.serial)

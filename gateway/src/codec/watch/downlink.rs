@@ -10,6 +10,8 @@ use super::super::conversation::CannotSay;
 const TEXT_MAX: usize = 200;
 /// `UPLOAD` takes these seconds.
 const EVERY_S: std::ops::RangeInclusive<u32> = 60..=65_535;
+/// Has the terminal call back without a sound.
+const LISTEN_IN: &str = "MONITOR";
 /// Entries of one of the two telephone books.
 const BOOK: usize = 5;
 
@@ -30,7 +32,7 @@ pub(super) fn contents(command: &Command) -> Result<Vec<String>, CannotSay> {
         Command::FallSensitivity { .. } => return Err(CannotSay::Unfit("a level between 0 and 8".to_owned())),
         Command::Fence { .. } | Command::NoFence { .. } => return Err(CannotSay::NoWord),
         Command::Restart => vec!["RESET".to_owned()],
-        Command::ListenIn { number } => vec![format!("MONITOR,{}", telephone(number)?)],
+        Command::ListenIn { number } => vec![format!("{LISTEN_IN},{}", telephone(number)?)],
         Command::Raw { content } => vec![raw(content)?],
     })
 }
@@ -89,6 +91,9 @@ fn raw(content: &str) -> Result<String, CannotSay> {
     let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && !matches!(byte, b'[' | b']');
     if content.is_empty() || content.len() > 1024 || !content.bytes().all(is_plain) {
         return Err(CannotSay::Unfit("plain letters without brackets, at most 1024".to_owned()));
+    }
+    if word(content).trim().eq_ignore_ascii_case(LISTEN_IN) {
+        return Err(CannotSay::listening_in());
     }
     Ok(content.to_owned())
 }

@@ -199,11 +199,16 @@ fn place(name: &str, fields: &mut Split<'_, char>) -> (Told, Reply) {
         // The language that the answer should be in, the clock that the friend's watch showed.
         fields.next();
     }
+    let all = fields.clone();
     let Some(state) = position::read(fields, &mut told) else {
-        if is_alarm {
+        // The press is not doubted for the place: what stands where alarms do still counts.
+        let alarms = position::state_among(all).map_or_else(Alarms::default, |word| set(word, &HIGH));
+        if is_alarm || !alarms.is_empty() {
+            told.kind = Kind::Alarm;
             told.unread("position");
-            let alarm = if begins("SENDSOS") { Alarm::Sos } else { Alarm::General };
-            told.points = vec![Point { alarms: alarm.into(), ..Point::default() }];
+            let unknown = if begins("SENDSOS") { Alarm::Sos } else { Alarm::General };
+            let alarms = if alarms.is_empty() { unknown.into() } else { alarms };
+            told.points = vec![Point { alarms, ..Point::default() }];
             return (told, answer);
         }
         return (Told { word: told.word, ..Told::unreadable("these fields are no position") }, None);

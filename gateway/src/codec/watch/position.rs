@@ -9,6 +9,9 @@ use wire::report::{AccessPoint, Cell, Surroundings};
 use super::super::calendar::{moment, pairs};
 use super::super::told::{Place, Point, Told};
 
+/// How many fields go before the status word.
+const WORD_AT: usize = 15;
+
 /// What stands in a position besides a [`Point`].
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -60,6 +63,13 @@ pub(super) fn read(fields: &mut Split<'_, char>, told: &mut Told) -> Option<Stat
     Some(state)
 }
 
+/// The status word of a position that cannot be read otherwise: where it should stand, with all its eight digits.
+pub(super) fn state_among(mut fields: Split<'_, char>) -> Option<u32> {
+    let word = fields.nth(WORD_AT)?.trim();
+    let is_word = word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_word { u32::from_str_radix(word, 16).ok() } else { None }
+}
+
 fn is_digits(text: &str) -> bool {
     text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -84,8 +94,11 @@ fn number(text: Option<&str>) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
+/// A whole number. What some write behind it is left out: `60%`, `11.0`.
 fn count(text: Option<&str>) -> Option<u32> {
-    text?.trim().parse().ok()
+    let text = text?.trim();
+    let whole = || text.strip_suffix('%').or_else(|| text.split_once('.').map(|(whole, _)| whole))?.parse().ok();
+    text.parse().ok().or_else(whole)
 }
 
 /// `nCells[,ta,mcc,mnc,(lac,cid,signal)×n],nWifi,(ssid,mac,rssi)×n[,accuracy]`, of which every part may be missing,

@@ -1,5 +1,6 @@
 //! What the corpora do not show: both directions of a conversation.
 
+use domain::press::AlertKind;
 use jiff::Timestamp;
 use uuid::Uuid;
 use wire::command::{Command, Contact, Order};
@@ -60,6 +61,42 @@ fn strictly_a_damaged_alarm_rings_and_is_not_answered_and_a_damaged_position_is_
     assert!(decoded.doubts.contains(&Doubt::Damaged { what: "LEN is not the length".to_owned() }));
     let position = damaged.replace("AL,", "UD,").replace("00010000", "00000000");
     assert_eq!(met().read(position.as_bytes(), &STRICT).told.kind, Kind::Unreadable);
+}
+
+#[test]
+fn a_press_in_a_position_that_cannot_be_read_is_a_press() {
+    let place = "140326,081530,A,28.256100,N,112.985400,E,0,0,0,9,88,76,0,0,00010000,0,0";
+    let says = |content: &str| {
+        let frame = format!("[3G*9710000011*{:04X}*{content}]", content.len());
+        met().read(frame.as_bytes(), &LENIENT).into_owned()
+    };
+    // A zero of the time is missing; nobody knows the letter of the fix.
+    for broken in [place.replace("081530", "81530"), place.replace(",A,", ",L,"), place.replace("140326", "14032026")] {
+        for (name, answered) in [("UD_LTE", 0), ("AL_LTE", 1)] {
+            let turn = says(&format!("{name},{broken}"));
+            assert_eq!((turn.lane(), turn.replies.len()), (Lane::Alert, answered), "{name},{broken}");
+            let decoded = turn.into_decoded(Timestamp::UNIX_EPOCH);
+            assert_eq!(decoded.event, Some(Event::Alert { kind: AlertKind::Sos }), "{name},{broken}");
+            assert!(decoded.fixes.is_empty());
+        }
+        let calm = broken.replace("00010000", "00000000");
+        assert_eq!(says(&format!("UD_LTE,{calm}")).told.kind, Kind::Unreadable, "{calm}");
+    }
+}
+
+#[test]
+fn numbers_that_are_written_with_more_than_digits_are_read() {
+    let read = |state: &str| {
+        let content = format!("UD,140326,081530,A,28.2561,N,112.9854,E,0,0,0,{state},00000000,0,0");
+        let frame = format!("[3G*9710000011*{:04X}*{content}]", content.len());
+        let told = met().read(frame.as_bytes(), &LENIENT).told;
+        (told.points[0].satellites, told.status.battery_pct, told.steps)
+    };
+    let whole = (Some(9), Some(76), Some(120));
+    for state in ["9,88,76,120,0", "9.0,88,76.5,120.0,0", "09,88, 76%,120,0"] {
+        assert_eq!(read(state), whole, "{state}");
+    }
+    assert_eq!(read("-1,88,101%,x,0"), (None, None, None));
 }
 
 #[test]

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
+use tracing::debug;
 use wire::directory::{Dialect, Lookup};
 use wire::report::{Event, Report};
 use wire::topics::Lane;
 
 use super::super::STRANGERS_ALARMS;
 use super::super::limits::{Rate, network};
+use super::super::owed::Origin;
 use super::super::reports::{Frame, Source, is_empty};
 use super::super::transactions::Came;
 use super::{Connection, Ended, Who};
@@ -100,6 +102,7 @@ impl Connection {
         let is_scaip = self.config.dialect == Dialect::Scaip;
         let may_be_press = is_scaip && scaip::may_be_press(&frame, &told);
         let (lane, word) = (if may_be_press { Lane::Alert } else { told.lane() }, told.word.clone());
+        let origin = (lane == Lane::Alert).then(|| self.origin(&frame));
         let raw = if is_scaip { scaip::sip::content(&frame).to_vec() } else { frame };
         let decoded = Turn { identity: None, told, replies: Vec::new() }.into_decoded(received_at);
         let waits = |reply: &Reply| lane == Lane::Alert && reply.when == When::Durable;
@@ -108,23 +111,44 @@ impl Connection {
             self.say(&reply.bytes).await?;
         }
         let is_listed = matches!(self.who, Who::Listed { .. });
-        match lane {
-            Lane::Telemetry if !is_listed && self.config.only_listed => self.intake.counters.strangers_telemetry.one(),
-            Lane::Telemetry if is_empty(&decoded) => {}
-            Lane::Telemetry => {
+        match origin {
+            None if !is_listed && self.config.only_listed => self.intake.counters.strangers_telemetry.one(),
+            None if is_empty(&decoded) => {}
+            None => {
                 let report = self.report((lane, &*word), raw, received_at, decoded);
                 self.intake.telemetry.push(report);
             }
-            Lane::Alert => {
+            // Its report has been handed over, and counts whatever becomes of the connection.
+            Some(origin) if self.is_copy(&origin) => {
+                self.intake.counters.alerts_repeated.one();
+                debug!(serial = origin.says, dialect = self.config.dialect.as_str(), "an alarm was repeated meanwhile");
+            }
+            Some(origin) => {
                 if !is_listed {
                     self.intake.counters.strangers_alerts.one();
                     self.slow_down().await?;
                 }
                 let report = self.report((lane, &*word), raw, received_at, decoded);
-                self.hand_over(report, later).await?;
+                self.hand_over((report, origin), later).await?;
             }
         }
         Ok(())
+    }
+
+    /// What a frame that is an alert is known again by.
+    fn origin(&self, frame: &[u8]) -> Origin {
+        let says = match &self.who {
+            Who::Listed { says, .. } | Who::Stranger(says) => Some(says.clone()),
+            Who::Nobody => None,
+        };
+        Origin { says, frame: frame.to_vec() }
+    }
+
+    /// Whether an alert is one that has been handed over and is answered, or just was, together with this copy of it.
+    fn is_copy(&self, origin: &Origin) -> bool {
+        // Where an answer says by a number which alarm it is for, one too many does no harm.
+        let is_numbered = self.config.dialect != Dialect::Watch;
+        self.owed.awaits(origin) || (!is_numbered && self.owed.crosses(origin, Instant::now()))
     }
 
     /// Reads a frame and learns who has sent it. What a model makes of it is known only then: it is read once more when
@@ -242,10 +266,10 @@ impl Connection {
     }
 
     /// Hands an alert over, waiting for room in memory, and holds replies back until it is durable.
-    async fn hand_over(&mut self, report: Report, replies: Vec<Reply>) -> Result<(), Ended> {
+    async fn hand_over(&mut self, (report, origin): (Report, Origin), replies: Vec<Reply>) -> Result<(), Ended> {
         let id = report.id;
         self.intake.waiters.wait(id, self.handle.post.clone());
-        self.owed.hold(id, replies.into_iter().map(|reply| reply.bytes).collect(), Instant::now());
+        self.owed.hold(id, origin, replies.into_iter().map(|reply| reply.bytes).collect(), Instant::now());
         let (alerts, door) = (Arc::clone(&self.intake.alerts), self.intake.door.clone());
         let mut taking = std::pin::pin!(async move { alerts.take(report, door).await });
         loop {
