@@ -12,8 +12,8 @@ use domain::dispatch::{
 };
 use domain::id::{IncidentId, ResponderId};
 use domain::incident::{
-    Candidate, Category, Class, Facts, HandoverPolicy, Incident, Input, Offer, OfferState, Origin, Policy, Presence,
-    Whereabouts, decide,
+    Candidate, Category, Class, Facts, HandoverPolicy, Incident, Input, Looked, Offer, OfferState, Origin, Policy,
+    Presence, Whereabouts, decide,
 };
 use domain::place::{Metres, Position};
 use domain::press::AlertKind;
@@ -429,7 +429,7 @@ impl<'c, 'r> World<'c, 'r> {
             owner: Presence::Present,
             operators: Presence::Present,
             supervisors: Presence::Present,
-            candidates: Some(candidates.into_iter().map(|(_, candidate)| candidate).collect()),
+            candidates: Looked::Found(candidates.into_iter().map(|(_, candidate)| candidate).collect()),
             advice: plan.advice(incident_id(call), self.now),
             whereabouts,
             contacts: Vec::new(),
