@@ -56,7 +56,13 @@ async fn rest(stop: &CancellationToken, pause: Duration) {
 async fn learn_all(desk: &Desk, stop: &CancellationToken) {
     while !stop.is_cancelled() {
         let begun = tokio::time::Instant::now();
-        let learning = async { if desk.config.learn_usual { learn_next(desk).await } else { forget_some(desk).await } };
+        let learning = async {
+            // It can wait; whoever has pressed cannot.
+            if desk.planner.is_behind() {
+                return Ok(false);
+            }
+            if desk.config.learn_usual { learn_next(desk).await } else { forget_some(desk).await }
+        };
         let pause = match learning.await {
             Ok(true) => (begun.elapsed() * REST).max(REST_MIN),
             Ok(false) => LEARN_EVERY,

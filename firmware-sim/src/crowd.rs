@@ -99,6 +99,8 @@ pub struct Config {
     pub lasts: Option<Duration>,
     /// How long what is under way at the end is waited for.
     pub drains: Duration,
+    /// How long they stay connected after that, say no more by themselves, and acknowledge what they are told.
+    pub lingers: Duration,
 }
 
 impl Config {
@@ -117,6 +119,7 @@ impl Config {
             seed: town::SEED,
             lasts: None,
             drains: Duration::from_secs(10),
+            lingers: Duration::ZERO,
         }
     }
 }
@@ -220,6 +223,10 @@ pub async fn run(
     let until = Instant::now() + crowd.config.drains;
     while crowd.under_way() > 0 && Instant::now() < until && !stop.is_cancelled() {
         look.tick().await;
+    }
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(crowd.config.lingers) => {}
     }
     let report = Report { unacknowledged_presses: crowd.waiting_presses(), ..crowd.tally.report() };
     crowd.stop.cancel();

@@ -199,6 +199,9 @@ struct CrowdArgs {
     /// How long it goes on once all are connected.
     #[arg(long, requires = "crowd")]
     seconds: Option<f64>,
+    /// For how many seconds they stay connected after that, say nothing by themselves, and acknowledge what they are told.
+    #[arg(long, default_value_t = 0.0, requires = "seconds")]
+    linger: f64,
     /// From how many loopback addresses they come: each has its own ports.
     #[arg(long, default_value_t = 1, requires = "crowd")]
     from: u8,
@@ -240,6 +243,7 @@ impl CrowdArgs {
             subscribes: !self.deaf,
             seed: fleet.seed,
             lasts: self.seconds.as_ref().map(after).transpose()?,
+            lingers: after(&self.linger)?,
             ..crowd::Config::new(broker, self.first..self.first.saturating_add(people))
         })
     }

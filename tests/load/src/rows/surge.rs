@@ -33,9 +33,13 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { registered, rate, presses, requests, seconds } = arguments;
     let line = Line::open(registered).await?;
-    let options = [("presses", *presses), ("requests", *requests), ("seconds", *seconds)];
-    let report = line.crowd(registered, *rate, &options)?.end()?;
+    let linger = CATCHES_UP_WITHIN.as_secs_f64();
+    let options = [("presses", *presses), ("requests", *requests), ("seconds", *seconds), ("linger", linger)];
+    let crowd = line.crowd(registered, *rate, &options)?;
+    tokio::time::sleep(Duration::from_secs_f64(*seconds)).await;
+    // Whoever pressed is still there, and acknowledges what they are told.
     let CaughtUp { undecided, after_s, overdue } = caught_up(&line.pool).await?;
+    let report = crowd.stop()?;
     let taken = Taken::of(&line.pool, &report).await?;
     let (pressed, requested) = waits(&line.pool).await?;
     eprintln!("{}", serde_json::to_string(&report)?);
@@ -92,7 +96,10 @@ async fn caught_up(pool: &PgPool) -> anyhow::Result<CaughtUp> {
         )
         .fetch_one(pool)
         .await?;
-        if now.undecided == 0 || now.after_s > CATCHES_UP_WITHIN.as_secs_f64() {
+        // Some may still be on their way.
+        if now.undecided == 0 && now.after_s > LOOKS_EVERY.as_secs_f64()
+            || now.after_s > CATCHES_UP_WITHIN.as_secs_f64()
+        {
             return Ok(now);
         }
         tokio::time::sleep(LOOKS_EVERY).await;
