@@ -1,6 +1,7 @@
 //! Many who fall silent together are one outage, not each an alarm: what do they have in common?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -86,10 +87,34 @@ pub fn group(gone: &[Gone], shares: &BTreeMap<Tie, u32>) -> Vec<Group> {
     let mut left: Vec<&Gone> = gone.iter().collect();
     left.sort_unstable_by_key(|gone| (gone.heard_at, gone.terminal));
     left.dedup_by_key(|gone| gone.terminal);
+    let mut by_tie: BTreeMap<&Tie, Vec<&Gone>> = BTreeMap::new();
+    for one in left {
+        for tie in &one.ties {
+            by_tie.entry(tie).or_default().push(one);
+        }
+    }
+    let share = |tie: &Tie| shares.get(tie).copied();
+    // Of equals the narrower tie comes first. With each, how many groups there were when it was looked at: the more there
+    // are, the fewer are left, so nothing explains more than it did then, and only what is on top is looked at again.
+    let mut suspects: BinaryHeap<(u64, Reverse<&Tie>, usize)> = by_tie
+        .iter()
+        .filter_map(|(tie, of_tie)| Some((explained(of_tie, share(tie))?.score, Reverse(*tie), 0)))
+        .collect();
+    let mut taken = BTreeSet::new();
     let mut groups = Vec::new();
-    while let Some(found) = best(&left, shares) {
-        left.retain(|gone| !found.members.contains(&gone.terminal));
-        groups.push(found);
+    while let Some((_, Reverse(tie), looked)) = suspects.pop() {
+        let Some(of_tie) = by_tie.get_mut(tie) else { continue };
+        if looked == groups.len()
+            && let Some(found) = explained(of_tie, share(tie))
+        {
+            let members: BTreeSet<TerminalId> = found.together.iter().map(|gone| gone.terminal).collect();
+            taken.extend(members.iter().copied());
+            groups.push(Group { tie: tie.clone(), began_at: found.began_at, members, of: found.of });
+        }
+        of_tie.retain(|gone| !taken.contains(&gone.terminal));
+        if let Some(found) = explained(of_tie, share(tie)) {
+            suspects.push((found.score, Reverse(tie), groups.len()));
+        }
     }
     groups
 }
@@ -116,33 +141,26 @@ pub const fn is_over(members: u64, still_gone: u64) -> bool {
     still_gone * 100 <= members * LEFT_MAX_PCT
 }
 
-/// The group that explains most, of terminals in the order in which they were last heard.
-fn best(gone: &[&Gone], shares: &BTreeMap<Tie, u32>) -> Option<Group> {
-    let mut by_tie: BTreeMap<&Tie, Vec<&Gone>> = BTreeMap::new();
-    for one in gone {
-        for tie in &one.ties {
-            by_tie.entry(tie).or_default().push(one);
-        }
+/// What a tie explains.
+struct Explained<'s, 'g> {
+    /// How well, in thousandths, so that equals are equal.
+    score: u64,
+    together: &'s [&'g Gone],
+    began_at: Timestamp,
+    of: u32,
+}
+
+/// What a tie explains that so many `share`, of those of them who are gone, in the order in which they were last heard;
+/// nothing, if they are too few.
+fn explained<'s, 'g>(gone: &'s [&'g Gone], share: Option<u32>) -> Option<Explained<'s, 'g>> {
+    let together = together(gone);
+    let count = u64::try_from(together.len()).unwrap_or(u64::MAX);
+    let of = share.map_or(count, u64::from).max(count);
+    if together.len() < MEMBERS_MIN || count * 100 < of * SHARE_MIN_PCT {
+        return None;
     }
-    let mut best: Option<(u64, Group)> = None;
-    for (tie, of_tie) in by_tie {
-        let together = together(&of_tie);
-        let count = u64::try_from(together.len()).unwrap_or(u64::MAX);
-        let of = shares.get(tie).copied().map_or(count, u64::from).max(count);
-        let Some(first) = together.first() else { continue };
-        if together.len() < MEMBERS_MIN || count * 100 < of * SHARE_MIN_PCT {
-            continue;
-        }
-        // In thousandths, so that equals are equal.
-        let score = count * count * 1000 / of;
-        // Ties come in the order of their kinds: the narrower stays.
-        if best.as_ref().is_none_or(|(highest, _)| score > *highest) {
-            let members = together.iter().map(|gone| gone.terminal).collect();
-            let of = u32::try_from(of).unwrap_or(u32::MAX);
-            best = Some((score, Group { tie: tie.clone(), began_at: first.heard_at, members, of }));
-        }
-    }
-    best.map(|(_, group)| group)
+    let began_at = together.first()?.heard_at;
+    Some(Explained { score: count * count * 1000 / of, together, began_at, of: u32::try_from(of).unwrap_or(u32::MAX) })
 }
 
 /// The most that were last heard within a [`WINDOW`], of terminals in the order in which they were.

@@ -344,4 +344,26 @@ proptest! {
         all.rotate_left(turn);
         prop_assert_eq!(outage::group(&all, &shares), groups);
     }
+
+    #[test]
+    fn each_group_is_the_one_that_explains_most_of_who_is_left(
+        told in prop::collection::vec((0_i64..80, 0_u8..12, 0_u8..3), 0..120),
+        share in 5_u32..40,
+    ) {
+        let mut left: Vec<Gone> = (0..)
+            .zip(&told)
+            .map(|(terminal, (minutes, cell, community))| {
+                let ties = [tie(Kind::Cell, &cell.to_string()), tie(Kind::Community, &community.to_string())];
+                gone(terminal, *minutes, &ties)
+            })
+            .collect();
+        let shares: BTreeMap<Tie, u32> = outage::suspects(&left).into_iter().map(|tie| (tie, share)).collect();
+        let mut groups = outage::group(&left, &shares);
+        // One after the other, each found anew among all who are left.
+        while let Some(first) = outage::group(&left, &shares).into_iter().next() {
+            prop_assert_eq!(&groups.remove(0), &first);
+            left.retain(|gone| !first.members.contains(&gone.terminal));
+        }
+        prop_assert!(groups.is_empty());
+    }
 }

@@ -112,6 +112,23 @@ impl Area {
         }
     }
 
+    /// Looks at what tells where its edge is kept, and at nothing else: the memory is nearer then.
+    pub(super) fn glance(&self) -> u64 {
+        let form = match &self.form {
+            Form::Circle(radius) => radius.to_bits(),
+            Form::Polygon(edges) | Form::Corridor(edges, _) => edges.stretches().len() as u64,
+        };
+        form ^ self.breadth.to_bits() ^ self.middle.lat_deg().to_bits()
+    }
+
+    /// Looks at the edge, as [`Self::glance`] does.
+    pub(super) fn look(&self) -> u64 {
+        match &self.form {
+            Form::Circle(_) => 0,
+            Form::Polygon(edges) | Form::Corridor(edges, _) => edges.glance(),
+        }
+    }
+
     /// Its straight stretches, for a picture: none for a circle.
     pub fn stretches(&self) -> Vec<(Spot, Spot)> {
         let pair = |stretch: &Stretch| (stretch.from, stretch.to);

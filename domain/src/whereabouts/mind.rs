@@ -61,7 +61,7 @@ impl PartialEq for Mind {
 
 impl Mind {
     pub(super) fn new(guesses: &[Guess]) -> Self {
-        let mut crowd = Crowd::new();
+        let mut crowd = Crowd::<CROWD_MAX>::new();
         for guess in guesses {
             crowd.add(*guess);
         }
@@ -116,8 +116,15 @@ impl Mind {
         self.guesses().iter().map(right).sum::<f32>().clamp(0.0, 1.0)
     }
 
-    /// Every story, and what may have become of it.
+    /// Every story, and what may have become of it. Who has few is spared clearing room for many.
     fn ponder(&self, dt: f32, heard: &Heard) -> Kept {
+        match self.guesses().len() {
+            0..=FEW => self.ponder_among::<{ FEW * CHILDREN_MAX }>(dt, heard),
+            _ => self.ponder_among::<CROWD_MAX>(dt, heard),
+        }
+    }
+
+    fn ponder_among<const ROOM: usize>(&self, dt: f32, heard: &Heard) -> Kept {
         let seen = &heard.seen;
         let is_gnss = seen.source == Source::Gnss;
         let noise = noise::of(seen);
@@ -125,7 +132,7 @@ impl Mind {
         let speed = Speed::of(if is_gnss { seen.speed_kmh() } else { None });
         // No story fits better than this, however near.
         let best_fit = heard.voice * noise::at_best(noise) + speed.at_best();
-        let mut crowd = Crowd::new();
+        let mut crowd = Crowd::<ROOM>::new();
         let mut take = |weight: f32, chance: f32, child: &dyn Fn() -> Guess| {
             let weight = weight + ln(chance);
             if weight + best_fit > crowd.best - FORGET {
@@ -260,13 +267,17 @@ impl Kept {
 }
 
 /// More stories than can be kept, until the best are chosen.
-struct Crowd {
-    guesses: [Guess; CROWD_MAX],
+struct Crowd<const ROOM: usize> {
+    guesses: [Guess; ROOM],
     len: usize,
     best: f32,
 }
 
-const CROWD_MAX: usize = GUESSES_MAX * 6;
+/// So many stories one may become at most.
+const CHILDREN_MAX: usize = 6;
+const CROWD_MAX: usize = GUESSES_MAX * CHILDREN_MAX;
+/// So many stories somebody mostly has at most.
+const FEW: usize = 3;
 const NOBODY: Guess = Guess {
     story: Story::Rests,
     weight: f32::NEG_INFINITY,
@@ -279,13 +290,13 @@ const NOBODY: Guess = Guess {
     off_off: 0.0,
 };
 
-impl Crowd {
+impl<const ROOM: usize> Crowd<ROOM> {
     const fn new() -> Self {
-        Self { guesses: [NOBODY; CROWD_MAX], len: 0, best: f32::NEG_INFINITY }
+        Self { guesses: [NOBODY; ROOM], len: 0, best: f32::NEG_INFINITY }
     }
 
     fn add(&mut self, guess: Guess) {
-        if guess.weight > self.best - FORGET && self.len < CROWD_MAX {
+        if guess.weight > self.best - FORGET && self.len < ROOM {
             self.best = self.best.max(guess.weight);
             self.guesses[self.len] = guess;
             self.len += 1;
@@ -295,7 +306,7 @@ impl Crowd {
     /// The best, those that tell the same story about the same place made one.
     fn settle(&self) -> Kept {
         // Places are sorted, not stories, which are large.
-        let mut order = [(f32::NEG_INFINITY, 0_u8); CROWD_MAX];
+        let mut order = [(f32::NEG_INFINITY, 0_u8); ROOM];
         for (place, number) in order[..self.len].iter_mut().zip(0_u8..) {
             *place = (self.guesses[usize::from(number)].weight, number);
         }

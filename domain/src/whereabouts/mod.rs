@@ -19,6 +19,7 @@ mod mind;
 mod noise;
 mod outline;
 mod quick;
+mod round;
 mod seen;
 mod standing;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use self::fix::Fix;
 pub use self::ground::{Ground, Spot};
 pub use self::guess::Story;
 pub use self::outline::{BadArea, CORNERS_MAX, Line, Mend, Mended, mended};
+pub use self::round::see_all;
 pub use self::standing::{Kind, Standing, Zone};
 pub use self::turn::{Evidence, Turn};
 pub use self::watch::{Change, Heading, Step, is_away};

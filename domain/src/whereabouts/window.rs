@@ -50,6 +50,18 @@ impl Window {
         self.len == WINDOW_MAX
     }
 
+    /// Whether the next fix has what was believed written down anew.
+    pub(super) const fn is_to_turn(&self) -> bool {
+        (self.len + 1).is_multiple_of(LATE_MAX)
+    }
+
+    /// Looks at the place for the next fix; and at all that are kept, if the next one has half of them moved.
+    pub(super) fn glance(&self) -> u64 {
+        let next = self.seen.get(self.len).map_or(0, |seen| seen.at.cast_unsigned() ^ u64::from(seen.speed_kmh));
+        let moved = if self.len + 1 == WINDOW_MAX { &self.seen[..] } else { &[] };
+        moved.iter().fold(next, |looked, seen| looked ^ seen.at.cast_unsigned())
+    }
+
     /// Whether a fix is later than all that are kept.
     pub(super) const fn is_newest(&self, seen: &Seen) -> bool {
         seen.at > self.newest

@@ -26,15 +26,35 @@ pub(crate) fn inserts(database: &str, people: u32, seconds: u64) -> anyhow::Resu
              from generate_series(1, {BATCH});\n"
         ),
     )?;
+    Ok(transactions(database, &script, 2, seconds)? * f64::from(BATCH))
+}
+
+/// Fixes a second that one client can have held against their fences by `st_covers`, one after the other.
+pub(crate) fn covers(database: &str, fixes: u32, seconds: u64) -> anyhow::Result<f64> {
+    let folder = tempfile::tempdir()?;
+    let script = folder.path().join("covers.sql");
+    std::fs::write(
+        &script,
+        format!(
+            "\\set number random(0, {fixes} - 1)\n\
+             select st_covers(area, place) from fix_beside join fence_beside using (resident) where number = :number;\n"
+        ),
+    )?;
+    transactions(database, &script, 1, seconds)
+}
+
+/// Transactions a second that so many clients make of a script, for so long.
+fn transactions(database: &str, script: &Path, clients: u32, seconds: u64) -> anyhow::Result<f64> {
     let mut command = Command::new("pgbench");
-    command.args(["--no-vacuum", "--client=2", "--protocol=prepared"]).arg(format!("--time={seconds}"));
-    let told = command.arg("--file").arg(&script).arg(database).output().context("pgbench cannot be started")?;
+    command.args(["--no-vacuum", "--protocol=prepared"]).arg(format!("--client={clients}"));
+    command.arg(format!("--time={seconds}")).arg("--file").arg(script);
+    let told = command.arg(database).output().context("pgbench cannot be started")?;
     if !told.status.success() {
         bail!("pgbench: {}", String::from_utf8_lossy(&told.stderr));
     }
     let text = String::from_utf8(told.stdout)?;
     let tps = text.lines().find_map(|line| line.strip_prefix("tps = ")).and_then(|rest| rest.split(' ').next());
-    Ok(tps.context("pgbench tells no tps")?.parse::<f64>()? * f64::from(BATCH))
+    Ok(tps.context("pgbench tells no tps")?.parse::<f64>()?)
 }
 
 /// Commits of single rows that wait for the disk, one after the other at a steady rate.

@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 
 use clap::{Parser, Subcommand};
 
-use crate::rows::{cost, durable, fixes, front, restart, storm, surge};
+use crate::rows::{cost, durable, fences, fixes, front, restart, storm, surge};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -43,6 +43,8 @@ enum What {
     Surge(surge::Arguments),
     /// What a position costs when few are registered, and when many are.
     Cost(cost::Arguments),
+    /// Fixes held against a fence of their own by the engine alone, beside PostGIS.
+    Fences(fences::Arguments),
     /// The server killed under load.
     Restart(restart::Arguments),
     /// Everybody comes back at once: beside Mosquitto.
@@ -74,6 +76,7 @@ async fn main() -> anyhow::Result<()> {
         What::Durable(arguments) => durable::run(&arguments).await,
         What::Surge(arguments) => surge::run(&arguments).await,
         What::Cost(arguments) => cost::run(&arguments).await,
+        What::Fences(arguments) => fences::run(&arguments).await,
         What::Restart(arguments) => restart::run(&arguments).await,
         What::Storm(arguments) => storm::run(&arguments).await,
         What::Intake(arguments) => intake::run(arguments).await,

@@ -4,6 +4,7 @@ mod areas;
 mod by_rules;
 mod kept;
 mod outlines;
+mod together;
 mod wearers;
 mod world;
 

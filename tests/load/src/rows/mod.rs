@@ -2,6 +2,7 @@
 
 pub(crate) mod cost;
 pub(crate) mod durable;
+pub(crate) mod fences;
 pub(crate) mod fixes;
 pub(crate) mod front;
 pub(crate) mod restart;
