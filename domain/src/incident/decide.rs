@@ -155,6 +155,19 @@ pub enum Input {
     },
 }
 
+impl Input {
+    /// Whether it says what became of a message: that is no news of who might go.
+    pub const fn is_of_a_message(&self) -> bool {
+        matches!(
+            self,
+            Self::CentreHasIt { .. }
+                | Self::CentreUnreachable { .. }
+                | Self::ContactReached { .. }
+                | Self::ContactLost { .. }
+        )
+    }
+}
+
 /// With what authority somebody claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authority {
@@ -275,8 +288,7 @@ impl Refusal {
 /// who was the first to notice.
 pub fn decide(incident: &Incident, input: Input, facts: &Facts) -> Result<Step, Refusal> {
     let mut draft = Draft::new(incident, facts);
-    // What a machine says of a message is no news of who might go.
-    draft.looks_again = !matches!(input, Input::CentreHasIt { .. } | Input::ContactReached { .. });
+    draft.looks_again = !input.is_of_a_message();
     if !incident.is_open() {
         // A centre or responder may still report what became of a case that an operator closed.
         return match input {

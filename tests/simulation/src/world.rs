@@ -607,10 +607,9 @@ impl World {
         *self.tally.entry("check").or_default() += 1;
         property::check(history, &decision)?;
         property::invariants(&step.next, &policy, self.now, SignedDuration::ZERO)?;
-        // Nobody is let go but by the ticker: what is said while a yes comes in waits for the next look. So does, that a
-        // message has arrived.
-        let is_of_a_message = matches!(input, Input::CentreHasIt { .. } | Input::ContactReached { .. });
-        let is_whole = !is_of_a_message && (facts.advice.let_go.is_none() || input == Input::Wake);
+        // Nobody is let go but by the ticker: what is said while a yes comes in waits for the next look. So does what
+        // became of a message.
+        let is_whole = !input.is_of_a_message() && (facts.advice.let_go.is_none() || input == Input::Wake);
         if is_whole && self.dice.chance(self.scene.repeated) {
             self.count("decision repeated");
             let mut again = facts.clone();

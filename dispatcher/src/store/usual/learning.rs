@@ -54,7 +54,8 @@ pub struct Due {
 pub async fn next_due(conn: &mut PgConnection, days_max: i32) -> Result<Option<Due>, StoreError> {
     let row = sqlx::query!(
         r#"with due as (
-            select resident_id, chosen from usual where learn_at <= statement_timestamp()
+            -- Said twice, because the index is of those only whose time may come.
+            select resident_id, chosen from usual where learn_at <= statement_timestamp() and learn_at < 'infinity'
             order by learn_at limit 1 for update skip locked),
          span as (
             select d.resident_id, d.chosen, z.zone, (statement_timestamp() at time zone z.zone)::date as today,

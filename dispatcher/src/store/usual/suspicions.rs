@@ -47,7 +47,9 @@ pub async fn due(conn: &mut PgConnection, max: i64) -> Result<Vec<Due>, StoreErr
                 as "is_suspected!",
             st_y(last.place::geometry) as "lat?", st_x(last.place::geometry) as "lon?",
             last.place_received_at as "seen_at?"
-         from (select resident_id, look_at from usual where look_at <= statement_timestamp() order by look_at limit $1) u
+         -- Said twice, because the index is of those only whose time may come.
+         from (select resident_id, look_at from usual where look_at <= statement_timestamp() and look_at < 'infinity'
+            order by look_at limit $1) u
          left join lateral (
             select s.place, s.place_received_at
             from terminal_assignment a join terminal_state s on s.terminal_id = a.terminal_id
