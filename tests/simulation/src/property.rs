@@ -267,6 +267,7 @@ impl History {
             (Ring::Ringing { since: was, .. }, Ring::Ringing { since: is, .. }) => was == is,
             _ => false,
         };
+        let has_new_ladder = self.new_ladder_at.is_some();
         self.new_ladder_at = self.new_ladder_at.filter(|_| goes_on || rings_on);
         // Of what is closed it is asked how long it had been so.
         if next.is_open() {
@@ -280,7 +281,10 @@ impl History {
                 && next.owner().is_none()
                 && wants(next, centre)
                 && !is_on_it(&self.ended_after, next, centre);
-            *since = is_wanted.then(|| since.unwrap_or(facts.now));
+            // A press under a ladder that is new, and whose rung for the centre has just come to lie below, gives the operators
+            // their time once more.
+            let begins_anew = has_new_ladder && was_answered(decision);
+            *since = is_wanted.then(|| since.filter(|_| !begins_anew).unwrap_or(facts.now));
         }
     }
 }

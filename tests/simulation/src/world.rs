@@ -114,6 +114,8 @@ pub(crate) struct Case {
     pub(crate) history: History,
     /// What it goes by has changed: the ticker looks at it, whatever its deadline.
     is_stale: bool,
+    /// Its wearer has been seen back: the same.
+    is_back: bool,
 }
 
 /// What became of an input.
@@ -360,7 +362,7 @@ impl World {
             let Case { incident, wearer: of, .. } = &mut self.cases[case];
             if *of == wearer && incident.is_open() && incident.class == Class::Wandering {
                 incident.returned = true;
-                self.cases[case].is_stale = true;
+                self.cases[case].is_back = true;
                 self.count("return");
                 self.put_off(millis(LAG_MAX), Happening::Wake { case });
             }
@@ -375,7 +377,7 @@ impl World {
             incident.category = Some(Category(category.into()));
         }
         self.current.push(self.cases.len());
-        self.cases.push(Case { incident, wearer, history: History::new(self.now), is_stale: false });
+        self.cases.push(Case { incident, wearer, history: History::new(self.now), is_stale: false, is_back: false });
         self.count("incident");
         self.cases.len() - 1
     }
@@ -385,7 +387,8 @@ impl World {
         // The row of one that was pressed for is due, whatever the clock says that it was when it was opened.
         let is_pressed_for = incident.is_open() && incident.presses > incident.presses_answered;
         let is_armed_for_now = incident.wake_at().is_some_and(|wake_at| wake_at <= self.now);
-        let is_due = self.cases[case].is_stale || is_pressed_for || is_armed_for_now;
+        let is_touched = self.cases[case].is_stale || self.cases[case].is_back;
+        let is_due = is_touched || is_pressed_for || is_armed_for_now;
         // A ticker that comes for nothing, or twice, does no harm.
         if !is_due && !self.dice.chance(10) {
             return Ok(());
@@ -662,7 +665,7 @@ impl World {
         self.note_change(index, &step);
         let rings = step.entries.iter().any(|entry| matches!(entry, Entry::Rung { .. }));
         self.cases[index].incident = step.next;
-        self.cases[index].is_stale = false;
+        (self.cases[index].is_stale, self.cases[index].is_back) = (false, false);
         for effect in step.effects {
             let most_ms = if self.dice.chance(6) { 45_000 } else { 1_500 };
             if self.dice.chance(8) {
