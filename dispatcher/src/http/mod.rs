@@ -31,6 +31,7 @@ mod once;
 mod openapi;
 mod orders;
 pub mod password;
+mod profiles;
 mod push;
 mod records;
 mod refusals;
@@ -65,6 +66,7 @@ use wire::counters::Sample;
 
 pub use self::assets::is_console_built;
 pub use self::health::numbers;
+pub use self::profiles::{AlarmRule, Outline, Taken};
 
 use self::errors::ApiError;
 use self::health::Counters;
@@ -106,6 +108,7 @@ struct Inner {
     trials: Semaphore,
     counters: Counters,
     counted: Vec<Counted>,
+    profiles: profiles::Outlines,
     stop: CancellationToken,
 }
 
@@ -117,6 +120,8 @@ pub struct Surroundings {
     pub sessions_file: Option<PathBuf>,
     /// What other parts of this process count, for `/metrics`.
     pub counted: Vec<Counted>,
+    /// How terminals with JSON of their own are read, to be looked at.
+    pub profiles: Vec<Outline>,
 }
 
 /// A part of this process that counts.
@@ -144,6 +149,7 @@ impl Api {
             trials: Semaphore::new(TRIALS_AT_ONCE),
             counters: Counters::default(),
             counted: surroundings.counted,
+            profiles: surroundings.profiles.into(),
             stop: CancellationToken::new(),
         }))
     }
@@ -166,6 +172,10 @@ impl Api {
 
     fn counted(&self) -> &[Counted] {
         &self.0.counted
+    }
+
+    fn profiles(&self) -> profiles::Outlines {
+        Arc::clone(&self.0.profiles)
     }
 
     fn stop(&self) -> &CancellationToken {
