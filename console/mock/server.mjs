@@ -516,6 +516,50 @@ const ACTS = {
   },
 }
 
+const KEYED = [
+  { serial: 'chen/phone', wearer: '陈秀英', encrypts: true, heard_at: inSeconds(-240), unreadable: null },
+  { serial: 'li/phone', wearer: '李桂兰', encrypts: true, heard_at: inSeconds(-3_600), unreadable: { at: inSeconds(-3_600), serial: 'li/phone', why: 'encrypted with another key than this terminal\'s, or damaged' } },
+  { serial: 'wang/phone', wearer: null, encrypts: false, heard_at: null, unreadable: null },
+]
+
+function payloadKeys(request, body, json) {
+  const asked = new URL(request.url, 'http://x').searchParams
+  const whose = KEYED.find((one) => one.serial === (asked.get('serial') ?? body?.serial))
+  if (request.method === 'DELETE') {
+    whose.encrypts = false
+    return json(204)
+  }
+  if (request.method === 'PUT') {
+    whose.encrypts = true
+    return json(200, { serial: whose.serial, key: body.key ? null : 'k7m2qd_9tn4vwx3hb6zcr8fpg5' })
+  }
+  return json(200, { terminals: KEYED.filter((one) => `${one.serial} ${one.wearer}`.includes(asked.get('q') ?? '')), more: false })
+}
+
+/** The shipped profile, one of the installation's own, and terminals of one that is gone. */
+function profiles() {
+  const taken = (pairs) => Object.entries(pairs).map(([what, from]) => ({ what, from }))
+  return {
+    profiles: [
+      {
+        profile: 'g616', name: 'g616', shipped: true, datum: 'gcj02', terminals: 42, heard_at: inSeconds(-35),
+        unreadable: { at: inSeconds(-7_200), serial: '860000000000017', why: 'not JSON: expected value at line 1 column 1' },
+        up: ['atom/g616/status/{serial}'], answers: ['atom/g616/cmd/{serial}/{word}'], down: 'atom/g616/cmd/{serial}/{word}',
+        takes: taken({ serial: '/imei', time: '/locationDate /locationTime', 'position.pair': '/location', wifi: '/positionWifi', battery: '/battery', worn: '/isWearing', online: '/isOnline', heart_rate: '/heartRate', systolic: '/bpSystolic', diastolic: '/bpDiastolic', oxygen: '/bloodOxygen', temperature: '/temperature', steps: '/stepCount' }),
+        alarms: [{ from: '/sos', when: 'true, 1, yes, on, y', raises: 'sos' }], commands: ['contacts', 'text'],
+      },
+      {
+        profile: 'kangyang', name: 'kangyang', shipped: false, datum: 'bd09', terminals: 0, heard_at: null, unreadable: null,
+        up: ['ky/{serial}/up'], answers: [], down: null, takes: taken({ 'position.lat': '/gps/lat', 'position.lon': '/gps/lng', battery: '/bat' }),
+        alarms: [{ from: '/code', when: '1', raises: 'sos' }, { from: '/code', when: '6', raises: 'fall' }, { from: '/bits', when: 'bit 3', raises: 'low_battery' }, { from: '/pulse', when: '> 150, < 40', raises: 'heart_rate' }],
+        commands: [],
+      },
+    ],
+    missing: [{ profile: 'g620', terminals: 3, heard_at: inSeconds(-90_000), unreadable: null }],
+    unnamed: { profile: null, terminals: 5, heard_at: inSeconds(-60), unreadable: null },
+  }
+}
+
 const MOCK = {
   press: () => press(RESIDENTS[0]),
   unproved: () => press({ ...RESIDENTS[0], id: 'p-unproved', name: '手表用户', serial: '8800000015' }, { extra: { unproved: true } }),
@@ -643,6 +687,8 @@ async function answer(request, response, url) {
     return json(200, { month: '2026-11', worn: 312, tested: 309, untested, next: null })
   }
   if (path === '/doors') return json(200, { doors: doors() })
+  if (path === '/profiles') return json(200, profiles())
+  if (path.startsWith('/payload-keys')) return payloadKeys(request, body, json)
   if (path === '/categories') return json(200, { categories: CATEGORIES })
   if (path === '/settings/map') return json(200, { tiles: null, center: null, bounds: [[112.9, 28.2], [112.9875, 28.258]] })
   if (path === '/map/nodes') return json(200, features(district.nodes))

@@ -12,6 +12,8 @@ use dispatcher::config::{
     CentreConfig, Config, MailConfig, PositionSettings, PushConfig, RouterSettings, Secret, SmsConfig, SmsSettings,
 };
 use dispatcher::desk::Desk;
+use dispatcher::http::{AlarmRule, Outline, Taken};
+use gateway::codec::mapped::{Profile, Profiles};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use wire::internal::is_private;
@@ -37,6 +39,27 @@ pub(crate) struct Links {
     pub(crate) mail: Option<MailConfig>,
     /// How text messages leave.
     pub(crate) sms: Option<SmsConfig>,
+}
+
+/// How terminals with JSON of their own are read, as the console shows it.
+pub(crate) fn outlines(profiles: &Profiles) -> Vec<Outline> {
+    let outline = |profile: &Arc<Profile>| {
+        let said = profile.outline();
+        let taken = |(what, from)| Taken { what, from };
+        let alarm = |[from, when, raises]: [String; 3]| AlarmRule { from, when, raises };
+        Outline {
+            name: said.name,
+            shipped: said.is_shipped,
+            datum: said.datum.to_owned(),
+            up: said.up,
+            answers: said.answers,
+            down: said.down,
+            takes: said.takes.into_iter().map(taken).collect(),
+            alarms: said.alarms.into_iter().map(alarm).collect(),
+            commands: said.commands,
+        }
+    };
+    profiles.iter().map(outline).collect()
 }
 
 /// The links that are set up. Before anything opens: whoever has set one up wrongly is to see that, and nothing else.

@@ -103,9 +103,10 @@ async fn serve_over(
     let (pool, desk) = office::desk(settings, database, public_url.clone(), links)?;
     let directory = Arc::new(Directory::default());
     directory.map(Arc::clone(profiles.mappings()));
+    let outlines = office::outlines(&profiles);
     let front = FrontDoor::open(settings, (options, profiles), &directory, desk.clone(), &front_stop).await?;
-    let surroundings =
-        Surroundings { sessions_file: Some(settings.data.join(SESSIONS_FILE)), counted: front.counted() };
+    let sessions_file = Some(settings.data.join(SESSIONS_FILE));
+    let surroundings = Surroundings { sessions_file, counted: front.counted(), profiles: outlines };
     let api = Api::new(desk.clone(), surroundings);
     let standing = front.broker.standing();
     let (mqtt, mqtts) = (front.broker.mqtt_addr(), front.broker.mqtts_addr());

@@ -32,6 +32,7 @@ import type {
   FenceRules,
   FenceTrial,
   HomePoint,
+  KeyedTerminal,
   Ledger,
   LikelyPlace,
   Floors,
@@ -46,6 +47,7 @@ import type {
   OwnOffers,
   Person,
   Place,
+  Profiles,
   Provider,
   Refusals,
   Resident,
@@ -402,6 +404,14 @@ export const addClockTarget = (node: string, draft: ClockTargetDraft) =>
   post<ClockTargets>(`/nodes/${encodeURIComponent(node)}/targets`, draft)
 const laddersOf = (node: string) => `/nodes/${encodeURIComponent(node)}/ladders`
 export const doors = () => call<Doors>('/doors')
+export const profiles = () => call<Profiles>('/profiles')
+export const payloadKeys = (sought: string) =>
+  call<{ terminals: KeyedTerminal[]; more: boolean }>(`/payload-keys?q=${encodeURIComponent(sought)}`)
+/** With no key one is made, and told in the answer. */
+export const setPayloadKey = (serial: string, key: string | null) =>
+  call<{ serial: string; key?: string | null }>('/payload-keys', { method: 'PUT', body: { serial, key } })
+export const removePayloadKey = (serial: string) =>
+  call<void>(`/payload-keys?serial=${encodeURIComponent(serial)}`, { method: 'DELETE' })
 export const silence = () => call<Silence>('/silence')
 export const troubled = (trouble: Trouble, after = 0) =>
   call<{ terminals: TroubledTerminal[]; next: number | null }>(`/silence/terminals?trouble=${trouble}&after=${after}`)

@@ -971,6 +971,51 @@ export interface Doors {
   doors: Door[]
 }
 
+/** A message that nobody could read. */
+export interface Unreadable {
+  at: string
+  serial: string
+  why: string
+}
+
+/** The terminals that name a profile, or none. */
+export interface ProfileUse {
+  profile?: string | null
+  terminals: number
+  heard_at?: string | null
+  unreadable?: Unreadable | null
+}
+
+/** How the JSON of one kind of terminal is read. */
+export interface Profile extends ProfileUse {
+  name: string
+  /** It comes with the product. */
+  shipped: boolean
+  datum: Word<'wgs84' | 'gcj02' | 'bd09'>
+  up: string[]
+  answers: string[]
+  down?: string | null
+  takes: { what: string; from: string }[]
+  alarms: { from: string; when: string; raises: string }[]
+  commands: string[]
+}
+
+export interface Profiles {
+  profiles: Profile[]
+  /** Named by terminals, and defined by nobody. */
+  missing: ProfileUse[]
+  unnamed?: ProfileUse | null
+}
+
+/** A terminal that can encrypt what it says. */
+export interface KeyedTerminal {
+  serial: string
+  wearer?: string | null
+  encrypts: boolean
+  heard_at?: string | null
+  unreadable?: Unreadable | null
+}
+
 /** What is wrong with terminals; `untested` is asked for elsewhere. */
 export type Trouble = 'silent' | 'late' | 'unheard' | 'flat_tonight' | 'not_worn' | 'frozen'
 

@@ -31,6 +31,7 @@ mod once;
 mod openapi;
 mod orders;
 pub mod password;
+mod profiles;
 mod push;
 mod records;
 mod refusals;
@@ -67,6 +68,7 @@ use wire::counters::Sample;
 
 pub use self::assets::is_console_built;
 pub use self::health::numbers;
+pub use self::profiles::{AlarmRule, Outline, Taken};
 
 use self::errors::ApiError;
 use self::health::Counters;
@@ -108,6 +110,7 @@ struct Inner {
     trials: Semaphore,
     counters: Counters,
     counted: Vec<Counted>,
+    profiles: profiles::Outlines,
     stop: CancellationToken,
 }
 
@@ -119,6 +122,8 @@ pub struct Surroundings {
     pub sessions_file: Option<PathBuf>,
     /// What other parts of this process count, for `/metrics`.
     pub counted: Vec<Counted>,
+    /// How terminals with JSON of their own are read, to be looked at.
+    pub profiles: Vec<Outline>,
 }
 
 /// A part of this process that counts.
@@ -146,6 +151,7 @@ impl Api {
             trials: Semaphore::new(TRIALS_AT_ONCE),
             counters: Counters::default(),
             counted: surroundings.counted,
+            profiles: surroundings.profiles.into(),
             stop: CancellationToken::new(),
         }))
     }
@@ -168,6 +174,10 @@ impl Api {
 
     fn counted(&self) -> &[Counted] {
         &self.0.counted
+    }
+
+    fn profiles(&self) -> profiles::Outlines {
+        Arc::clone(&self.0.profiles)
     }
 
     fn stop(&self) -> &CancellationToken {

@@ -10,8 +10,8 @@ use utoipa_axum::routes;
 
 use super::{
     Api, access_points, aftercare, appointments, centre, checkins, clocks, commands, contracts, deliveries, doors,
-    drills, fence_rules, fence_trials, fences, health, incidents, ladders, live, map, offers, openapi, orders, push,
-    records, refusals, residents, responders, returned, scores, sessions, silence, site, usual,
+    drills, fence_rules, fence_trials, fences, health, incidents, ladders, live, map, offers, openapi, orders,
+    profiles, push, records, refusals, residents, responders, returned, scores, sessions, silence, site, usual,
 };
 use crate::photo;
 
@@ -154,6 +154,8 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(health::health))
         .routes(routes!(health::metrics))
         .routes(routes!(doors::list))
+        .routes(routes!(profiles::list))
+        .routes(routes!(profiles::keys, profiles::set_key, profiles::remove_key))
         .routes(routes!(openapi::document))
 }
 

@@ -41,6 +41,7 @@ pub mod outbox;
 pub mod page;
 pub mod positions;
 pub mod presence;
+pub mod profiles;
 pub mod push;
 pub mod record;
 pub mod refusals;

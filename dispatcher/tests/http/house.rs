@@ -95,7 +95,8 @@ impl House {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        tokio::spawn(http::serve(listener, Api::new(desk.clone(), Surroundings::default()), stop.clone()));
+        let surroundings = Surroundings { profiles: vec![crate::profiles::outline()], ..Surroundings::default() };
+        tokio::spawn(http::serve(listener, Api::new(desk.clone(), surroundings), stop.clone()));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let seq = std::sync::atomic::AtomicU32::new(1);
         Self { pool, desk, base, client, resident, near, far, operator, seq, _stop: stop.drop_guard() }

@@ -24,6 +24,7 @@ mod map;
 mod offers;
 mod orders;
 mod pages;
+mod profiles;
 mod records;
 mod refusals;
 mod repeats;

@@ -263,15 +263,19 @@ fn a_search_begins_where_they_are_at_that_hour_and_near() {
         })
         .collect();
     let habits = learn(&grounds, &stays);
-    let order = |moment: &str, from| -> Vec<f64> {
+    #[expect(clippy::cast_possible_truncation, reason = "hundreds of metres")]
+    let order = |moment: &str, from| -> Vec<i32> {
         let likely = likely_places(&habits, &shanghai(), at(moment), from);
         assert!(likely.windows(2).all(|pair| pair[0].weight >= pair[1].weight));
-        likely.iter().map(|one| (habits.places[one.place].middle.distance(north(0.0)).0 / 100.0).round()).collect()
+        likely
+            .iter()
+            .map(|one| (habits.places[one.place].middle.distance(north(0.0)).0 / 100.0).round() as i32)
+            .collect()
     };
     let near_the_market = Some(north(950.0));
-    assert_eq!(order("2026-11-10T02:10:00Z", near_the_market)[0], 9.0);
-    assert_eq!(order("2026-11-10T07:30:00Z", near_the_market)[0], 10.0);
-    assert_eq!(order("2026-11-10T18:00:00Z", None)[0], 0.0);
+    assert_eq!(order("2026-11-10T02:10:00Z", near_the_market)[0], 9);
+    assert_eq!(order("2026-11-10T07:30:00Z", near_the_market)[0], 10);
+    assert_eq!(order("2026-11-10T18:00:00Z", None)[0], 0);
     assert_eq!(order("2026-11-10T02:10:00Z", near_the_market).len(), 4);
     let likely = likely_places(&habits, &shanghai(), at("2026-11-10T02:10:00Z"), near_the_market);
     let (around, there) = likely[0].around.unwrap();

@@ -190,10 +190,7 @@ async fn what_a_phone_encrypts_is_read_under_its_key_and_answered_under_it() {
     ] {
         assert_eq!(says.to(&line).await.0, 200);
         let is_kept = |report: &Report| {
-            let reason = match &report.event {
-                Some(Event::Unreadable { why }) => why,
-                _ => return false,
-            };
+            let Some(Event::Unreadable { why: reason }) = &report.event else { return false };
             report.lane == Lane::Alert && reason.contains(why)
         };
         line.dispatcher.until(|seen| seen.taken.iter().any(is_kept)).await;

@@ -6,10 +6,13 @@
 mod facts;
 
 use dispatcher::store::checkup;
+use dispatcher::store::profiles::Named;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+use wire::directory::Dialect;
 
 use self::facts::Facts;
+use super::terminal::profiles::fault;
 use super::{Place, say, say_json};
 
 /// Look at everything, and say what is wrong and what to do. Exit status 1 when anything is wrong.
@@ -62,6 +65,7 @@ const CHECKS: &[Check] = &[
     ("settings", settings),
     ("variables", variables),
     ("profiles", profiles),
+    ("profiles of terminals", profiles_of_terminals),
     ("disk", disk),
     ("certificates", certificates),
     ("mqtt port", |facts| port(facts, "terminals connect", &facts.mqtt)),
@@ -151,7 +155,31 @@ fn variables(facts: &Facts) -> Verdict {
 fn profiles(facts: &Facts) -> Verdict {
     match &facts.profiles {
         Err(why) => wrong(why.clone(), "Put it right: nothing starts with it (docs/dialects/mapped.md)"),
-        Ok(names) => fine(format!("terminals with JSON of their own: {}", names.join(", "))),
+        Ok(profiles) => {
+            let names: Vec<&str> = profiles.iter().map(|profile| profile.name()).collect();
+            fine(format!("terminals with JSON of their own: {}", names.join(", ")))
+        }
+    }
+}
+
+/// Terminals whose profile there is not any more.
+fn profiles_of_terminals(facts: &Facts) -> Verdict {
+    let Ok(profiles) = &facts.profiles else { return Verdict::Nothing };
+    let fault = |named: &Named| {
+        let dialect = Dialect::parse(&named.dialect)?;
+        let fault = fault(dialect, &named.profile, profiles)?;
+        let more = usize::try_from(named.terminals).unwrap_or(usize::MAX).saturating_sub(named.serials.len());
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        Some(format!("{}{more}: {fault}", named.serials.join(", ")))
+    };
+    let faults: Vec<String> = facts.profiles_named.iter().filter_map(fault).collect();
+    match &faults[..] {
+        [] if facts.profiles_named.is_empty() => Verdict::Nothing,
+        [] => fine("there is every profile that terminals are listed with"),
+        faults => warn(
+            faults.join("; "),
+            "A mapped terminal of these is not heard: define its profile (`profiles = [...]`), or list it with another",
+        ),
     }
 }
 
@@ -634,6 +662,10 @@ mod tests {
     use dispatcher::store::schema::Standing;
     use jiff::{SignedDuration, Timestamp};
 
+    use std::sync::Arc;
+
+    use gateway::codec::mapped::Profiles;
+
     use super::facts::{Certificate, Disk, Port, PortState};
     use super::*;
     use crate::settings::Settings;
@@ -645,7 +677,8 @@ mod tests {
             settings_error: None,
             settings_from: "defaults".into(),
             unknown_variables: Vec::new(),
-            profiles: Ok(vec!["g616".into()]),
+            profiles: Ok(Arc::new(Profiles::shipped())),
+            profiles_named: Vec::new(),
             data: "/var/lib/yidiantong".into(),
             disk: Some(Disk { free_mb: 50_000, inodes_free_pct: 90 }),
             mqtt: Port { at: "127.0.0.1:1883".parse().unwrap(), state: PortState::Served },
@@ -709,6 +742,22 @@ mod tests {
         assert_eq!(amiss.iter().map(|finding| finding.check).collect::<Vec<_>>(), ["centres", "mail", "sms"]);
     }
 
+    fn named(dialect: &str, profile: &str) -> Named {
+        let serials = vec!["W1".to_owned(), "W2".to_owned()];
+        Named { dialect: dialect.into(), profile: profile.into(), terminals: 7, serials }
+    }
+
+    #[test]
+    fn terminals_whose_profile_is_gone_are_named() {
+        let facts = Facts { profiles_named: vec![named("mapped", "g617"), named("gt06", "language")], ..well() };
+        let Verdict::Warn { says, .. } = profiles_of_terminals(&facts) else { panic!("nothing is said") };
+        assert!(
+            says.starts_with("W1, W2 and 5 more: no profile is called \"g617\"; these settings have g616"),
+            "{says}"
+        );
+        assert!(!says.contains("language"), "{says}");
+    }
+
     #[test]
     fn each_thing_that_can_be_amiss_is_found_by_its_check() {
         type Spoil = fn(&mut Facts);
@@ -716,6 +765,10 @@ mod tests {
             ("settings", "wrong", |facts| facts.settings_error = Some("no".into())),
             ("variables", "warn", |facts| facts.unknown_variables = vec!["YDT_X".into()]),
             ("profiles", "wrong", |facts| facts.profiles = Err("line 3: no".into())),
+            ("profiles of terminals", "nothing", |facts| facts.profiles_named = Vec::new()),
+            ("profiles of terminals", "ok", |facts| facts.profiles_named = vec![named("mapped", "g616")]),
+            ("profiles of terminals", "warn", |facts| facts.profiles_named = vec![named("mapped", "g617")]),
+            ("profiles of terminals", "warn", |facts| facts.profiles_named = vec![named("jt808", "utc,g616")]),
             ("disk", "wrong", |facts| facts.disk = Some(Disk { free_mb: 10, inodes_free_pct: 90 })),
             ("disk", "warn", |facts| facts.disk = Some(Disk { free_mb: 5_000, inodes_free_pct: 90 })),
             ("mqtt port", "wrong", |facts| facts.mqtt.state = PortState::Free),

@@ -1,5 +1,6 @@
 //! `yidiantong terminal`: which terminals may connect, with which secrets, and who wears them.
 
+pub(in crate::admin) mod profiles;
 mod provision;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use wire::directory::{Dialect, Fingerprint, PayloadKey, hash_secret};
 
 use super::{Over, Place, say, say_json, secret, with_database, write_private};
-use crate::settings::Settings;
 use provision::{Provision, Wanted};
 
 /// Which terminals may connect, with which secrets, and who wears them.
@@ -139,11 +139,10 @@ impl Terminal {
                 Deed::Add(add) => {
                     let Add { serial, login, resident, kind } = add;
                     let wanted = Wanted::new(serial, login.as_deref(), resident.as_deref(), kind);
-                    let added = provision::add(&mut tx, vec![wanted]).await?;
+                    let added = provision::add(&mut tx, vec![wanted], &*settings.read_profiles()?).await?;
                     tx.commit().await.context("nothing was changed")?;
-                    say_unheard(settings, &added);
-                    for (wanted, secret) in &added {
-                        match secret {
+                    for (wanted, made) in &added {
+                        match &made.secret {
                             Some(secret) => show(&wanted.serial, Some(&wanted.login), secret),
                             None => {
                                 say(format_args!("terminal {}: listed; its dialect knows no secret", wanted.serial));
@@ -153,7 +152,8 @@ impl Terminal {
                     return Ok(());
                 }
                 Deed::Provision(provision) => {
-                    let added = provision::add(&mut tx, provision.wanted()?).await?;
+                    let profiles = settings.read_profiles()?;
+                    let added = provision::add(&mut tx, provision.wanted()?, &profiles).await?;
                     let path = provision.path(&added)?;
                     if let Some(path) = path {
                         // Before the commit: secrets that nobody could read would be lost.
@@ -161,7 +161,6 @@ impl Terminal {
                             .with_context(|| format!("{} cannot be written; nothing was changed", path.display()))?;
                     }
                     tx.commit().await.context("nothing was changed")?;
-                    say_unheard(settings, &added);
                     let secrets = path.map(|path| format!("; secrets in {}", path.display())).unwrap_or_default();
                     say(format_args!("{} terminals added{secrets}", added.len()));
                     return Ok(());
@@ -243,22 +242,6 @@ fn key(file: Option<&Path>) -> anyhow::Result<PayloadKey> {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?,
     };
     Ok(text.trim_end_matches(['\r', '\n']).parse()?)
-}
-
-/// Says so when no profile is called as some that were added want theirs: the server's settings may know it, these do not.
-fn say_unheard(settings: &Settings, added: &[provision::Added]) {
-    let mut named: Vec<&str> = added.iter().filter_map(|(wanted, _)| wanted.mapped_by()).collect();
-    named.sort_unstable();
-    named.dedup();
-    // What is wrong with a file of profiles, the doctor says.
-    let Ok(profiles) = settings.read_profiles() else { return };
-    let known: Vec<&str> = profiles.iter().map(|profile| profile.name()).collect();
-    for unheard in named.into_iter().filter(|name| !known.contains(name)) {
-        say(format_args!(
-            "note: these settings have no profile {unheard:?}, but {}; until the server's do, its terminals are not heard",
-            known.join(", ")
-        ));
-    }
 }
 
 async fn meant(conn: &mut PgConnection, text: &str) -> anyhow::Result<ResidentId> {

@@ -43,7 +43,8 @@ pub async fn run(settings: Settings, database_url: Option<String>, stop: Cancell
     let database = Database::start(&settings.data, database_url.as_deref()).await?;
     let (pool, desk) = office::desk(&settings, &database, public_url, links)?;
     let sessions_file = Some(settings.data.join(SESSIONS_FILE));
-    let api = Api::new(desk.clone(), Surroundings { sessions_file, ..Surroundings::default() });
+    let surroundings = Surroundings { sessions_file, profiles: office::outlines(&profiles), ..Surroundings::default() };
+    let api = Api::new(desk.clone(), surroundings);
     let (mut parts, ending) = (Parts::default(), CancellationToken::new());
     parts.spawn(database.lost(ending.clone()));
     let serving = dispatcher::http::serve(listener, api, ending.clone());

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dispatcher::clock;
 use dispatcher::config::FIXES_KEPT_DAYS;
 use dispatcher::store::archive;
 use dispatcher::store::checkup::{self, District, Server};
+use dispatcher::store::profiles::{Named, named};
 use dispatcher::store::schema::{self, Standing};
+use gateway::codec::mapped::Profiles;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -28,8 +31,10 @@ pub(super) struct Facts {
     pub(super) settings_error: Option<String>,
     pub(super) settings_from: String,
     pub(super) unknown_variables: Vec<String>,
-    /// The profiles of mapped terminals, by name, or why they cannot be used.
-    pub(super) profiles: Result<Vec<String>, String>,
+    /// The profiles of mapped terminals, or why they cannot be used.
+    pub(super) profiles: Result<Arc<Profiles>, String>,
+    /// Those that terminals are listed with.
+    pub(super) profiles_named: Vec<Named>,
     pub(super) data: PathBuf,
     pub(super) disk: Option<Disk>,
     pub(super) mqtt: Port,
@@ -102,7 +107,8 @@ impl Facts {
             settings,
             settings_error,
             unknown_variables: unknown_variables(&environment).into_iter().map(str::to_owned).collect(),
-            profiles: profiles(&held),
+            profiles: held.read_profiles().map_err(|error| whole(&error)),
+            profiles_named: Vec::new(),
             disk: disk(&held.data),
             mqtt: port(held.mqtt_listen),
             http: port(held.http_listen),
@@ -157,15 +163,11 @@ impl Facts {
         if standing.is_current() {
             let kept_days = self.settings.as_ref().map_or(FIXES_KEPT_DAYS, |settings| settings.fixes_kept_days);
             self.district = Some(checkup::district(&mut conn, kept_days).await?);
+            self.profiles_named = named(&mut conn).await?;
         }
         self.standing = Some(standing);
         Ok(())
     }
-}
-
-fn profiles(settings: &Settings) -> Result<Vec<String>, String> {
-    let profiles = settings.read_profiles().map_err(|error| whole(&error))?;
-    Ok(profiles.iter().map(|profile| profile.name().to_owned()).collect())
 }
 
 fn disk(data: &Path) -> Option<Disk> {

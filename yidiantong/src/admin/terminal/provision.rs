@@ -7,17 +7,19 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use dispatcher::store::{concentrators, terminals};
 use domain::id::ResidentId;
+use gateway::codec::mapped::Profiles;
 use sqlx::PgConnection;
-use wire::directory::{Dialect, NoFingerprint, hash_secret};
+use wire::directory::{Dialect, NoFingerprint, PayloadKey, hash_secret};
 
-use super::{Kind, dialect, meant};
+use super::{Kind, dialect, meant, profiles};
 use crate::admin::import::sheet::Sheet;
 use crate::admin::secret;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Provision {
     /// A CSV file with the column serial (终端号), and if you like login (用户名), dialect (协议), model (型号),
-    /// profile (型号配置), resident (服务对象), concentrator (集中器), certificate (证书指纹).
+    /// profile (型号配置), resident (服务对象), concentrator (集中器), certificate (证书指纹), key (加密密钥: of an OwnTracks
+    /// phone, `new` makes one).
     file: PathBuf,
     /// Where to write serials, logins and secrets: a new file that only you can read. Needed unless the dialects of all
     /// of them know no secret.
@@ -35,10 +37,15 @@ pub(super) struct Wanted {
     pub(super) serial: String,
     pub(super) login: String,
     resident: Option<String>,
+    /// Under which it encrypts what it says: `new` has one made.
+    key: Option<String>,
     kind: Kind,
 }
 
-const HEADINGS: [(&str, &[&str]); 8] = [
+/// What stands in the list where a key is to be made.
+const NEW_KEY: &str = "new";
+
+const HEADINGS: [(&str, &[&str]); 9] = [
     ("serial", &["serial", "终端号", "设备号", "序列号"]),
     ("login", &["login", "用户名", "登录名"]),
     ("dialect", &["dialect", "协议"]),
@@ -47,6 +54,7 @@ const HEADINGS: [(&str, &[&str]); 8] = [
     ("resident", &["resident", "服务对象", "佩戴人", "姓名", "编号"]),
     ("concentrator", &["concentrator", "集中器"]),
     ("certificate", &["certificate", "证书指纹", "证书"]),
+    ("key", &["key", "加密密钥", "密钥"]),
 ];
 
 impl Provision {
@@ -60,7 +68,7 @@ impl Provision {
 
     /// Where the secrets of those that were added go; `None` when there is none.
     pub(super) fn path(&self, added: &[Added]) -> anyhow::Result<Option<&Path>> {
-        if added.iter().all(|(_, secret)| secret.is_none()) {
+        if added.iter().all(|(_, made)| made.secret.is_none() && made.key.is_none()) {
             return Ok(None);
         }
         let path = self.credentials.as_deref();
@@ -74,12 +82,13 @@ fn rows(sheet: &Sheet, kind: &Kind) -> anyhow::Result<Vec<Wanted>> {
         sheet.headings.iter().position(|heading| names.contains(&heading.to_lowercase().as_str()))
     };
     let Some(serial) = column("serial") else { anyhow::bail!("no column is called serial or 终端号") };
-    let columns = ["login", "dialect", "model", "profile", "resident", "concentrator", "certificate"].map(column);
+    let columns =
+        ["login", "dialect", "model", "profile", "resident", "concentrator", "certificate", "key"].map(column);
     let (mut wanted, mut refused) = (Vec::new(), Vec::new());
     for row in &sheet.rows {
         let cell =
             |column: Option<usize>| column.map(|column| row.cells[column].as_str()).filter(|cell| !cell.is_empty());
-        let [login, spoken, model, profile, resident, concentrator, certificate] = columns.map(cell);
+        let [login, spoken, model, profile, resident, concentrator, certificate, key] = columns.map(cell);
         let mut kind = kind.clone();
         match spoken.map(dialect) {
             None => {}
@@ -94,7 +103,8 @@ fn rows(sheet: &Sheet, kind: &Kind) -> anyhow::Result<Vec<Wanted>> {
         kind.model = model.unwrap_or(&kind.model).into();
         kind.profile = profile.map(Into::into).or(kind.profile);
         kind.concentrator = concentrator.map(Into::into).or(kind.concentrator);
-        wanted.push(Wanted { line: Some(row.line), ..Wanted::new(&row.cells[serial], login, resident, &kind) });
+        let key = key.map(Into::into);
+        wanted.push(Wanted { line: Some(row.line), key, ..Wanted::new(&row.cells[serial], login, resident, &kind) });
     }
     refuse(&refused)?;
     Ok(wanted)
@@ -116,13 +126,17 @@ impl Wanted {
             serial: serial.into(),
             login: login.unwrap_or(named_after).into(),
             resident: resident.map(Into::into),
+            key: None,
             kind: kind.clone(),
         }
     }
 
-    /// The profile by which it is to be read, where it is a mapped terminal that names one.
-    pub(super) fn mapped_by(&self) -> Option<&str> {
-        self.kind.profile.as_deref().filter(|_| self.kind.dialect == Dialect::Mapped)
+    /// Why it can have no such key.
+    fn key_fault(&self, key: &str) -> Option<String> {
+        if self.kind.dialect != Dialect::OwnTracks {
+            return Some(format!("it speaks {}; only own_tracks encrypts what it says", self.kind.dialect.as_str()));
+        }
+        key.parse::<PayloadKey>().err().map(|why| why.to_string())
     }
 
     /// What is said of it, with the line where it stands.
@@ -150,11 +164,18 @@ impl Wanted {
 }
 
 /// What is wrong with the list by itself.
-fn faults(wanted: &[Wanted]) -> Vec<String> {
+fn faults(wanted: &[Wanted], profiles: &Profiles) -> Vec<String> {
     let mut faults = Vec::new();
     let (mut serials, mut logins) = (BTreeSet::new(), BTreeSet::new());
     for one in wanted {
         if let Some(fault) = one.fault() {
+            faults.push(one.said(format_args!("{}: {fault}", one.serial)));
+        }
+        let profile = one.kind.profile.as_deref();
+        if let Some(fault) = profile.and_then(|profile| profiles::fault(one.kind.dialect, profile, profiles)) {
+            faults.push(one.said(format_args!("{}: {fault}", one.serial)));
+        }
+        if let Some(fault) = one.key.as_deref().and_then(|key| one.key_fault(key)) {
             faults.push(one.said(format_args!("{}: {fault}", one.serial)));
         }
         if !serials.insert(&one.serial) || !logins.insert(&one.login) {
@@ -164,12 +185,25 @@ fn faults(wanted: &[Wanted]) -> Vec<String> {
     faults
 }
 
-/// A terminal that was added, with the secret that was made for it: none to show where its dialect knows none.
-pub(super) type Added = (Wanted, Option<String>);
+/// What was made for a terminal that was added, and is shown once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Made {
+    /// Its secret; none where its dialect knows none.
+    pub(super) secret: Option<String>,
+    /// The key under which it is to encrypt, where one was to be made.
+    pub(super) key: Option<String>,
+}
+
+/// A terminal that was added.
+pub(super) type Added = (Wanted, Made);
 
 /// Adds them, each with the secret that was made for it.
-pub(super) async fn add(conn: &mut PgConnection, wanted: Vec<Wanted>) -> anyhow::Result<Vec<Added>> {
-    let mut refused = faults(&wanted);
+pub(super) async fn add(
+    conn: &mut PgConnection,
+    wanted: Vec<Wanted>,
+    profiles: &Profiles,
+) -> anyhow::Result<Vec<Added>> {
+    let mut refused = faults(&wanted, profiles);
     let serials: Vec<String> = wanted.iter().map(|one| one.serial.clone()).collect();
     let logins: Vec<String> = wanted.iter().map(|one| one.login.clone()).collect();
     let asked: Vec<String> = wanted.iter().filter_map(|one| one.kind.concentrator.clone()).collect();
@@ -214,7 +248,16 @@ pub(super) async fn add(conn: &mut PgConnection, wanted: Vec<Wanted>) -> anyhow:
         if let Some(resident) = residents.get(one.serial.as_str()) {
             terminals::assign(conn, &one.serial, Some(*resident)).await?;
         }
-        added.push(one.kind.dialect.proves_itself().then_some(fresh));
+        let key = match one.key.as_deref() {
+            Some(NEW_KEY) => Some(secret::fresh()),
+            key => key.map(str::to_owned),
+        };
+        if let Some(key) = &key {
+            terminals::set_key(conn, &one.serial, Some(&key.parse()?)).await?;
+        }
+        let is_made = one.key.as_deref() == Some(NEW_KEY);
+        let secret = one.kind.dialect.proves_itself().then_some(fresh);
+        added.push(Made { secret, key: key.filter(|_| is_made) });
     }
     Ok(wanted.into_iter().zip(added).collect())
 }
@@ -222,9 +265,14 @@ pub(super) async fn add(conn: &mut PgConnection, wanted: Vec<Wanted>) -> anyhow:
 /// The list of what was made.
 pub(super) fn credentials(added: &[Added]) -> anyhow::Result<Vec<u8>> {
     let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_record(["serial", "login", "secret"])?;
-    for (wanted, secret) in added.iter().filter_map(|(wanted, secret)| Some((wanted, secret.as_ref()?))) {
-        out.write_record([&wanted.serial, &wanted.login, secret])?;
+    // Only where there is a key to tell: what reads these lists knows three columns.
+    let has_keys = added.iter().any(|(_, made)| made.key.is_some());
+    let columns = ["serial", "login", "secret", "key"];
+    out.write_record(&columns[..if has_keys { 4 } else { 3 }])?;
+    for (wanted, made) in added.iter().filter(|(_, made)| made.secret.is_some() || made.key.is_some()) {
+        let told = |text: &Option<String>| text.clone().unwrap_or_default();
+        let row = [wanted.serial.clone(), wanted.login.clone(), told(&made.secret), told(&made.key)];
+        out.write_record(&row[..if has_keys { 4 } else { 3 }])?;
     }
     Ok(out.into_inner()?)
 }
@@ -267,11 +315,41 @@ mod tests {
         let refused = read("serial,dialect,证书\nP1,ydt,\nP2,morse,\nP3,ydt,E3:B0\n").unwrap_err().to_string();
         assert!(refused.contains("line 4: a fingerprint is 64 hexadecimal digits"), "{refused}");
         assert!(refused.contains("line 3: the dialects are ydt, own_tracks"), "{refused}");
-        let faults = faults(&read("serial,login\nP1,\nP/2,\nP1,x\nP3,P1\n").unwrap());
+        let faults = super::faults(&read("serial,login\nP1,\nP/2,\nP1,x\nP3,P1\n").unwrap(), &Profiles::shipped());
         assert_eq!(faults.len(), 3, "{faults:?}");
         for (fault, line) in faults.iter().zip(["line 3: P/2", "line 4: P1", "line 5: P3"]) {
             assert!(fault.starts_with(line), "{fault}");
         }
+    }
+
+    #[test]
+    fn profiles_that_nobody_defines_and_keys_of_those_who_do_not_encrypt_are_refused() {
+        let list = "终端号,协议,型号配置,加密密钥\nW1,mapped,g616,\nW2,mapped,g617,\nJ1,jt808,\"utc,fall_bit_29\",\nJ2,jt808,utcc,\n\
+                    li/phone,own_tracks,,new\nliu/phone,own_tracks,,kaifu-2026\nP1,ydt,,new\nwu/phone,own_tracks,,一二三四五六七八九十一二\n";
+        let wanted = read(list).unwrap();
+        assert_eq!(wanted[4].key.as_deref(), Some("new"));
+        let faults = super::faults(&wanted, &Profiles::shipped());
+        let begins = [
+            "line 3: W2: no profile is called \"g617\"",
+            "line 5: J2: jt808 knows no \"utcc\"",
+            "line 8: P1: it speaks ydt",
+            "line 9: wu/phone: the key has 36 bytes",
+        ];
+        assert_eq!(faults.len(), begins.len(), "{faults:#?}");
+        for (fault, begin) in faults.iter().zip(begins) {
+            assert!(fault.starts_with(begin), "{fault}");
+        }
+        assert!(faults[0].contains("g616") && faults[1].contains("pendant_bits"), "it says what there is: {faults:#?}");
+    }
+
+    #[test]
+    fn a_key_that_was_made_stands_beside_the_secret_and_one_that_was_told_does_not() {
+        let wanted = read("serial,dialect,key\nli/phone,own_tracks,new\nliu/phone,own_tracks,kaifu\n").unwrap();
+        let made = |key: Option<&str>| Made { secret: Some("s".into()), key: key.map(Into::into) };
+        let added: Vec<Added> = wanted.into_iter().zip([made(Some("k")), made(None)]).collect();
+        let text = |added: &[Added]| String::from_utf8(credentials(added).unwrap()).unwrap();
+        assert_eq!(text(&added), "serial,login,secret,key\nli/phone,li,s,k\nliu/phone,liu,s,\n");
+        assert_eq!(text(&added[1..]), "serial,login,secret\nliu/phone,liu,s\n");
     }
 
     #[test]
