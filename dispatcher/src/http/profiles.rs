@@ -117,7 +117,7 @@ impl From<Used> for UseView {
     responses((status = 200, body = ProfilesView)),
     security(("session" = ["administer"])),
 )]
-pub(super) async fn list(State(api): State<Api>, admin: May<Administer>) -> Result<Json<ProfilesView>, ApiError> {
+pub(super) async fn profiles(State(api): State<Api>, admin: May<Administer>) -> Result<Json<ProfilesView>, ApiError> {
     let used = profiles::used(&mut *api.moment().await?, &admin.scope).await?;
     Ok(Json(together(&api.profiles(), used)))
 }

@@ -154,7 +154,7 @@ fn all() -> OpenApiRouter<Api> {
         .routes(routes!(health::health))
         .routes(routes!(health::metrics))
         .routes(routes!(doors::list))
-        .routes(routes!(profiles::list))
+        .routes(routes!(profiles::profiles))
         .routes(routes!(profiles::keys, profiles::set_key, profiles::remove_key))
         .routes(routes!(openapi::document))
 }
