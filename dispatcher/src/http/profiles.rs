@@ -12,8 +12,8 @@ use wire::directory::PayloadKey;
 
 use super::Api;
 use super::caller::May;
-use super::errors::ApiError;
-use super::input::{Asked, Told, Words, maybe_words, maybe_words_schema};
+use super::errors::{ApiError, Problem};
+use super::input::{Asked, NoWords, Told, Words, maybe_words, maybe_words_schema};
 use super::openapi::Unprocessable;
 use crate::access::Administer;
 use crate::clock;
@@ -169,11 +169,13 @@ pub(super) async fn keys(
     admin: May<Administer>,
     Asked(Sought { q }): Asked<Sought>,
 ) -> Result<Json<KeysView>, ApiError> {
-    if q.contains('\0') {
-        return Err(ApiError::BadRequest("U+0000 stands in no name".into()));
-    }
+    let q = match Words::<100>::new(&q) {
+        Ok(words) => words.into_inner(),
+        Err(NoWords::Empty) => String::new(),
+        Err(why) => return Err(ApiError::BadRequest(format!("q {why}"))),
+    };
     let most = i64::try_from(KEYED_MAX).unwrap_or(i64::MAX).saturating_add(1);
-    let mut terminals = profiles::keyed(&mut *api.moment().await?, &admin.scope, q.trim(), most).await?;
+    let mut terminals = profiles::keyed(&mut *api.moment().await?, &admin.scope, &q, most).await?;
     let more = terminals.len() > KEYED_MAX;
     terminals.truncate(KEYED_MAX);
     Ok(Json(KeysView { terminals, more }))
@@ -202,7 +204,11 @@ pub(super) struct KeyedNow {
 #[utoipa::path(
     put, path = "/api/v1/payload-keys", tag = "operation",
     request_body = Keying,
-    responses((status = 200, body = KeyedNow), Unprocessable),
+    responses(
+        (status = 200, body = KeyedNow),
+        (status = 404, body = Problem, description = "No such terminal"),
+        Unprocessable
+    ),
     security(("session" = ["administer"])),
 )]
 pub(super) async fn set_key(
@@ -233,7 +239,10 @@ pub(super) struct Whose {
 #[utoipa::path(
     delete, path = "/api/v1/payload-keys", tag = "operation",
     params(Whose),
-    responses((status = 204, description = "Done")),
+    responses(
+        (status = 204, description = "Done"),
+        (status = 404, body = Problem, description = "No such terminal")
+    ),
     security(("session" = ["administer"])),
 )]
 pub(super) async fn remove_key(

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
-use super::input::{At, Told};
+use super::input::{At, Told, maybe_whole};
 use super::ladders::{self, LaddersView};
 use super::openapi::Unprocessable;
 use crate::access::Administer;
@@ -20,6 +20,7 @@ use crate::store::returned as store;
 pub(super) struct ReturnedDraft {
     /// Seconds of being back after which a case that nobody has a hand in closes by itself, 60 to 86 400; 0: never. Null:
     /// as the node above has it.
+    #[serde(deserialize_with = "maybe_whole")]
     #[schema(required = true, minimum = 0, maximum = 86_400, example = 900)]
     own_s: Option<i32>,
 }
