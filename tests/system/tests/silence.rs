@@ -17,7 +17,7 @@ const SHOWN_WITHIN: Duration = Duration::from_mins(2);
 /// Nine terminals of one community that nobody plays are heard now; the first is alone, the others have something in common.
 const HEARD: &str = "with ours as (
         select w.terminal_id from wearer w join terminal t on t.id = w.terminal_id
-        where w.resident_id is not null and not t.serial = any(string_to_array($1, ',')) and w.serving_node = (
+        where w.resident_id is not null and w.serving_node = (
             select serving_node from wearer where resident_id is not null
             group by serving_node order by count(*) desc, serving_node limit 1)
         order by t.serial limit 9),
@@ -42,8 +42,7 @@ async fn a_supervisor_sees_who_is_lost_and_is_called_for_an_outage_until_they_ha
     // Somebody has listened for long, and hears them.
     records.ask("update listening set since = now() - interval '10 days'", &[]).await;
     records.ask("update terminal_assignment set since = now() - interval '30 days'", &[]).await;
-    let played: Vec<&str> = server.ready().demo.terminals.iter().map(|terminal| terminal.serial.as_str()).collect();
-    let heard = records.ask(HEARD, &[&played.join(",")]).await;
+    let heard = records.ask(HEARD, &[]).await;
     let serials: Vec<String> = heard.iter().map(|row| row.get(0)).collect();
     assert_eq!(serials.len(), 9);
     let all = serials.join(",");
