@@ -18,7 +18,8 @@ SwaggerUI({
   dom_id: '#api',
   deepLinking: true,
   displayRequestDuration: true,
-  docExpansion: 'list',
+  // What the calls are about; all of them at once are too many to be drawn, and to be read.
+  docExpansion: 'none',
   validatorUrl: null,
   requestInterceptor: async (request) => {
     if (READING.includes((request.method ?? 'GET').toUpperCase())) return request

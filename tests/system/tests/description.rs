@@ -76,6 +76,7 @@ async fn the_page_that_shows_the_api_makes_calls_with_the_session_of_its_browser
     let scene = Scene::open(sends_a_vehicle(8)).await;
     let mut reader = Browser::log_in(scene.ready(), "operator").await;
     reader.goes_to("/api.html").await;
+    reader.clicks_at("#operations-tag-incidents").await;
     let call = "#operations-incidents-incidents_open_by_telephone";
     reader.clicks_at(&format!("{call} .opblock-summary-control")).await;
     reader.clicks_at(&format!("{call} .try-out__btn")).await;

@@ -14,13 +14,16 @@ use system::wait::{SOON, until, until_so};
 /// Outages are looked for as soon as somebody falls silent; the page asks each quarter of a minute.
 const SHOWN_WITHIN: Duration = Duration::from_mins(2);
 
-/// Nine terminals of one community that nobody plays are heard now; the first is alone, the others have something in common.
-const HEARD: &str = "with ours as (
-        select w.terminal_id from wearer w join terminal t on t.id = w.terminal_id
-        where w.resident_id is not null and w.serving_node = (
-            select serving_node from wearer where resident_id is not null
-            group by serving_node order by count(*) desc, serving_node limit 1)
-        order by t.serial limit 9),
+/// Nine terminals of one street are heard now; the first is alone, the others have something in common.
+const HEARD: &str = "with theirs as (
+        select w.terminal_id, street.id as street from wearer w
+        join org_node home on home.id = w.serving_node
+        join org_node street on street.id = any(home.path) and street.level = 'street'
+        where w.resident_id is not null),
+    ours as (
+        select t.terminal_id from theirs t join terminal on terminal.id = t.terminal_id
+        where t.street = (select street from theirs group by street order by count(*) desc, street limit 1)
+        order by terminal.serial limit 9),
     heard as (update terminal_state s set heard_at = now() from ours where s.terminal_id = ours.terminal_id),
     looked as (update presence p set look_at = now(), given_at = now() - interval '30 days'
         from ours where p.terminal_id = ours.terminal_id)
