@@ -32,8 +32,12 @@ const HEARD: &str = "with theirs as (
 const AGE: &str = "with aged as (
         update terminal_state s set heard_at = now() - make_interval(mins => $2::integer)
         from terminal t where t.id = s.terminal_id and t.serial = any(string_to_array($1, ',')) returning s.terminal_id)
-    update presence p set heard_at = now() - make_interval(mins => $2::integer), look_at = now()
+    update presence p set look_at = now()
     from aged where p.terminal_id = aged.terminal_id returning p.terminal_id";
+
+/// Those who fall silent together with it have had their time.
+const AGAIN: &str = "update presence p set look_at = now() from terminal t
+    where t.id = p.terminal_id and t.serial = $1 returning p.terminal_id";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_supervisor_sees_who_is_lost_and_is_called_for_an_outage_until_they_have_it() {
@@ -56,6 +60,10 @@ async fn a_supervisor_sees_who_is_lost_and_is_called_for_an_outage_until_they_ha
     // One is not heard for days: a case for its wearer, and a row on the page.
     let (lost, others) = serials.split_first().expect("there are nine");
     records.ask(AGE, &[lost, "7200"]).await;
+    let is_lost = "select count(*) from presence p join terminal t on t.id = p.terminal_id
+        where t.serial = $1 and p.stage = 'lost'";
+    until_so("it is lost", SHOWN_WITHIN, async || records.count(is_lost, &[lost]).await == 1).await;
+    records.ask(AGAIN, &[lost]).await;
     let is_theirs = |case: &Value| case["class"] == "welfare" && case["serial"] == *lost;
     let case = watcher.incident("somebody is not heard any more", SHOWN_WITHIN, is_theirs).await;
     assert_eq!(entries(&watcher.card(&case).await, "not_heard")[0]["data"]["stage"], "lost");
