@@ -57,8 +57,11 @@ pub struct Config {
     pub telemetry_waiting_max: usize,
     /// Reports in one call to the dispatcher.
     pub batch_max: usize,
-    /// Calls with alerts under way at a time, and as many with telemetry; a terminal belongs to one of each.
+    /// Calls with alerts under way at a time; a terminal belongs to one.
     pub shards: usize,
+    /// Calls with telemetry under way at a time; a terminal belongs to one. What is decided meanwhile waits for a processor
+    /// behind them.
+    pub telemetry_shards: usize,
     /// A call to the dispatcher that takes longer has failed.
     pub take_within: Duration,
     /// How long to wait after a failed call.
@@ -92,6 +95,7 @@ impl Config {
             telemetry_waiting_max: 20_000,
             batch_max: 512,
             shards: 4,
+            telemetry_shards: 2,
             // Below the five seconds that an edge waits for a receipt.
             take_within: Duration::from_secs(3),
             retry_first: Duration::from_millis(50),
@@ -115,6 +119,7 @@ impl Config {
             ("telemetry_waiting_max", self.telemetry_waiting_max),
             ("batch_max", self.batch_max),
             ("shards", self.shards),
+            ("telemetry_shards", self.telemetry_shards),
             ("buses", self.buses.len() + usize::from(self.outside.is_some()) + self.listeners.len()),
         ] {
             if limit == 0 {
@@ -235,7 +240,8 @@ pub async fn start(
         (dispatcher, reader.clone()),
         Arc::clone(&counters),
     ));
-    let telemetry = Arc::new(Telemetry::new(config.telemetry_waiting_max, config.shards, Arc::clone(&counters)));
+    let telemetry =
+        Arc::new(Telemetry::new(config.telemetry_waiting_max, config.telemetry_shards, Arc::clone(&counters)));
 
     let end = || ending.clone();
     for queue in shard_queues {
