@@ -36,6 +36,7 @@ const ATTEMPTS_MAX: u32 = 5;
 pub struct Desk {
     pool: PgPool,
     urgent: PgPool,
+    aside: PgPool,
     opened: Arc<OnceLock<()>>,
     pub(crate) config: Arc<Config>,
     pub(crate) live: Arc<Hub>,
@@ -77,6 +78,7 @@ impl Desk {
     pub fn new(pool: PgPool, config: Arc<Config>) -> Self {
         Self {
             urgent: pool.clone(),
+            aside: pool.clone(),
             pool,
             opened: Arc::default(),
             config,
@@ -96,7 +98,18 @@ impl Desk {
         Self { urgent, ..self }
     }
 
-    /// The same desk, over those connections.
+    /// Takes connections of their own for positions, and for who has connected.
+    #[must_use]
+    pub fn with_aside(self, aside: PgPool) -> Self {
+        Self { aside, ..self }
+    }
+
+    /// The same desk, over the connections for what may wait.
+    pub(crate) fn aside(&self) -> Self {
+        Self { pool: self.aside.clone(), ..self.clone() }
+    }
+
+    /// The same desk, over those for presses and decisions.
     pub(crate) fn urgently(&self) -> Self {
         Self { pool: self.urgent.clone(), ..self.clone() }
     }

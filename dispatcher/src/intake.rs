@@ -70,7 +70,8 @@ impl Desk {
 
     async fn take_together(&self, reports: &[Report], fences: Fences) -> Result<Vec<Receipt>, StoreError> {
         let is_urgent = reports.iter().any(|report| report.lane == Lane::Alert);
-        let mut tx = if is_urgent { self.urgently().begin().await? } else { self.begin().await? };
+        let desk = if is_urgent { self.urgently() } else { self.aside() };
+        let mut tx = desk.begin().await?;
         let mut batch = Batch::read(&mut tx, reports).await?;
         batch.sort_out();
         if fences == Fences::Judged {
@@ -97,7 +98,7 @@ impl Desk {
 
     /// The edge has heard terminals; who has just connected gets what waits for them.
     pub async fn hear(&self, heard: &[Heard]) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.aside().begin().await?;
         store::note_heard(&mut tx, heard).await?;
         let opened: Vec<String> =
             heard.iter().filter(|heard| heard.session == Session::Opened).map(|heard| heard.serial.clone()).collect();

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, setpriority_process};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::canary::Presser;
 use crate::desk::Desk;
@@ -51,6 +53,9 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+/// How nice the database is about what may wait: a third of the processor time when there is not enough for all, for it
+/// holds rows meanwhile that a press of the same terminal needs.
+const ASIDE_NICE: i32 = 5;
 /// A connection that was in use so lately is taken for a good one.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
@@ -60,7 +65,24 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// Whoever stands still in the middle of a transaction (a machine that is paused, or cut off) loses it after
 /// [`STANDS_STILL_MAX`]: otherwise nobody else could take in a press about the incident that it has locked.
 pub fn connect(options: PgConnectOptions, connections_max: u32) -> PgPool {
-    let options = options.options([("idle_in_transaction_session_timeout", STANDS_STILL_MAX)]);
+    pool(connections_max).connect_lazy_with(prepared(options))
+}
+
+/// The same, for what may wait: positions, and who has connected. Where the database runs on this machine (`is_here`) the
+/// processes that answer give way to those that answer for presses and decisions. Is it not allowed, they don't.
+pub fn connect_aside(options: PgConnectOptions, connections_max: u32, is_here: bool) -> PgPool {
+    let pool = pool(connections_max);
+    let pool = if is_here { pool.after_connect(|conn, _| Box::pin(give_way(conn))) } else { pool };
+    pool.connect_lazy_with(prepared(options))
+}
+
+fn prepared(options: PgConnectOptions) -> PgConnectOptions {
+    options
+        .options([("idle_in_transaction_session_timeout", STANDS_STILL_MAX)])
+        .application_name("yidiantong")
+}
+
+fn pool(connections_max: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections_max)
         // Whoever used it a moment ago would have noticed that it is broken. To ask each time would be a round trip more
@@ -70,7 +92,15 @@ pub fn connect(options: PgConnectOptions, connections_max: u32) -> PgPool {
             Box::pin(async move { Ok(used.idle_for < TRUSTED_FOR || conn.ping().await.is_ok()) })
         })
         .acquire_timeout(Duration::from_secs(5))
-        .connect_lazy_with(options.application_name("yidiantong"))
+}
+
+async fn give_way(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let backend = watch::backend(conn).await?;
+    let pid = Pid::from_raw(backend).ok_or(Errno::SRCH);
+    if let Err(cause) = pid.and_then(|pid| setpriority_process(Some(pid), ASIDE_NICE)) {
+        debug!(%cause, backend, "positions have the same right to the processor as presses");
+    }
+    Ok(())
 }
 
 /// Brings the tables up to date and checks that commits are durable. A desk is open after it.

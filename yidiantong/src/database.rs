@@ -48,6 +48,11 @@ impl Database {
         }
     }
 
+    /// Whether its processes are on this machine, and ours to rank.
+    pub(crate) fn is_here(&self) -> bool {
+        matches!(self, Self::Private(..))
+    }
+
     pub(crate) fn postmaster(&self) -> Option<u32> {
         match self {
             Self::Given(_) => None,

@@ -25,6 +25,8 @@ use crate::settings::{CentreSettings, MailSettings, Settings};
 const CONNECTIONS_MAX: u32 = 20;
 /// For presses and for deciding what is due: four calls with presses, two decisions, appointments, and one more.
 const URGENT_CONNECTIONS_MAX: u32 = 8;
+/// For positions and for who has connected: two calls with each, and some more for a second gateway.
+const ASIDE_CONNECTIONS_MAX: u32 = 6;
 /// In the data folder: who was logged in lately.
 pub(crate) const SESSIONS_FILE: &str = "console-sessions.json";
 /// In the data folder: what pushes are signed with. Browsers have subscribed for it.
@@ -167,5 +169,6 @@ pub(crate) fn desk(
         ..Config::default()
     };
     let urgent = dispatcher::start::connect(database.options()?, URGENT_CONNECTIONS_MAX);
-    Ok((pool.clone(), Desk::new(pool, Arc::new(config)).with_urgent(urgent)))
+    let aside = dispatcher::start::connect_aside(database.options()?, ASIDE_CONNECTIONS_MAX, database.is_here());
+    Ok((pool.clone(), Desk::new(pool, Arc::new(config)).with_urgent(urgent).with_aside(aside)))
 }

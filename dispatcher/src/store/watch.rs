@@ -62,6 +62,11 @@ pub async fn setting(conn: &mut PgConnection, name: &str) -> Result<String, Stor
     Ok(sqlx::query_scalar!(r#"select current_setting($1) as "value!""#, name).fetch_one(conn).await?)
 }
 
+/// The number of the process that answers on this connection, on the database's machine.
+pub async fn backend(conn: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#).fetch_one(conn).await
+}
+
 /// Makes the partitions that fixes of the coming days go to. Dispatchers that start side by side do it one after the
 /// other; the turn ends with the transaction.
 pub async fn ensure_partitions(tx: &mut PgConnection) -> Result<(), StoreError> {
