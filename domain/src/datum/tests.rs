@@ -120,7 +120,8 @@ fn a_known_place_is_where_others_have_it() {
 
 #[test]
 fn abroad_in_hong_kong_macau_and_taiwan_nothing_is_shifted_and_next_door_it_is() {
-    for (lat, lon) in [(52.5, 13.4), (22.28, 114.17), (22.5, 114.14), (22.19, 113.55), (25.03, 121.56), (22.63, 120.3)] {
+    for (lat, lon) in [(52.5, 13.4), (22.28, 114.17), (22.5, 114.14), (22.19, 113.55), (25.03, 121.56), (22.63, 120.3)]
+    {
         assert_eq!(Datum::Gcj02.from_wgs84(at(lat, lon)), (lat, lon));
         assert_eq!(Datum::Gcj02.to_wgs84(lat, lon), Ok(at(lat, lon)));
     }

@@ -232,7 +232,10 @@ async fn resolver(may_answer: watch::Receiver<bool>) -> (String, DropGuard) {
         let mut may_answer = may_answer.clone();
         async move {
             let both = list(&asked["wifiAccessPoints"]).len() == 2;
-            assert!(both && list(&asked["cellTowers"]).len() == 1, "a telephone's own network is nobody's business: {asked}");
+            assert!(
+                both && list(&asked["cellTowers"]).len() == 1,
+                "a telephone's own network is nobody's business: {asked}"
+            );
             may_answer.wait_for(|may| *may).await.expect("the test goes on");
             Json(json!({ "location": { "lat": 28.2292, "lng": 112.9391 }, "accuracy": 40.0 }))
         }
@@ -242,7 +245,9 @@ async fn resolver(may_answer: watch::Receiver<bool>) -> (String, DropGuard) {
     let stop = CancellationToken::new();
     let serving = axum::serve(listener, Router::new().route("/where", answer));
     let stopped = stop.clone();
-    tokio::spawn(async move { tokio::select! { _ = serving => {}, () = stopped.cancelled() => {} } });
+    tokio::spawn(async move {
+        tokio::select! { _ = serving => {}, () = stopped.cancelled() => {} }
+    });
     (settings, stop.drop_guard())
 }
 
@@ -295,6 +300,7 @@ async fn a_press_without_a_fix_goes_out_at_once_and_its_place_is_mended_when_oth
     let card = operator.card_when(&incident, "they have answered", SOON, is_from("wifi")).await;
     let place = &card["place"];
     assert_eq!((&place["lat"], &place["accuracy_m"]), (&json!(28.2292), &json!(40.0)), "{place}");
-    let by: Vec<_> = entries(&card, "place_resolved").iter().map(|entry| text(&entry["data"]["by"]).to_owned()).collect();
+    let by: Vec<_> =
+        entries(&card, "place_resolved").iter().map(|entry| text(&entry["data"]["by"]).to_owned()).collect();
     assert_eq!(by, ["cells", "provider"]);
 }

@@ -59,6 +59,12 @@ fn a_model_with_a_local_clock_is_believed_its_zone() {
     };
     assert_eq!(at(None), "2026-03-14T08:15:30Z");
     assert_eq!(at(Some("local_time")), "2026-03-14T00:15:30Z");
+    // West of Greenwich bit 3 is set, and half hours are minutes: -3:30.
+    let mut western = Conversation::begin(Dialect::Gt06).unwrap();
+    western.read(&summed(&hex("78781101086123456789012310 0b14a80009".replace(' ', "").as_str())), &LENIENT);
+    let context = Context { profile: Some("local_time"), ..LENIENT };
+    let told = western.read(&sos(), &context).into_owned().told;
+    assert_eq!(told.points[0].at.unwrap().to_string(), "2026-03-14T11:45:30Z");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::super::calendar::{moment, pairs};
 use super::super::told::{Place, Point, Told};
 
 /// How many fields go before the status word.
-const WORD_AT: usize = 15;
+pub(super) const WORD_AT: usize = 15;
 
 /// What stands in a position besides a [`Point`].
 #[derive(Debug, Default)]
