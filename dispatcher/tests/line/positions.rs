@@ -210,7 +210,7 @@ async fn what_walks_about_or_stands_for_nothing_tells_no_place_and_is_told_to_no
     assert_eq!(asked["cellTowers"].as_array().map(Vec::len), Some(1));
     let addresses: Vec<_> = asked["wifiAccessPoints"].as_array().unwrap().iter().map(|p| &p["macAddress"]).collect();
     assert_eq!(addresses, ["a4:2b:00:01:fe:09", "a4:2b:00:01:fe:0a"]);
-    let kept: i64 = sqlx::query_scalar("select max(jsonb_array_length(surroundings -> 'access_points')) from report")
+    let kept: i32 = sqlx::query_scalar("select max(jsonb_array_length(surroundings -> 'access_points')) from report")
         .fetch_one(&district.desk_pool)
         .await
         .unwrap();
