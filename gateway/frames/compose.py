@@ -151,6 +151,7 @@ def watches():
     put("watch", "no-clock", watch(position("AL", status="00010000", date="000000,000000")), {"alarms": ["sos"], "lat": 28.2561},
         {"event": ALERT("sos"), "doubts": [FIELD("time")]}, "no date")
     put("watch", "short-status", watch(position("UD", status="0001")), {"kind": "fix", "alarms": []}, None, "four digits of status")
+    put("watch", "prefixed-status", watch(position("UD", status="0x00010000")), {"kind": "alarm", "alarms": ["sos"]}, {"event": ALERT("sos")}, "a status word with 0x")
     put("watch", "long-date", watch(position("UD", date="14032026,081530")), {"error": True}, None, "a date of eight digits")
     # Quirks of what the radio hears.
     nets = {"none": ("0,0", 0, 0), "none-accuracy": ("0,0,58.0", 0, 0), "none-zero": ("0,0,0", 0, 0),
@@ -162,6 +163,7 @@ def watches():
             "two-trailing": (f"{CELLS},0,,10", 2, 0), "trailing-zero": (f"{CELLS},0,0.0", 2, 0), "unknown-cell": ("1,1,460,00,65534,2147483647,100,0,0", 1, 0),
             "wifi-short": (f"{CELLS},5,Kaifu-Home,a4:56:02:10:20:30,-52,Half,60:3a", 2, 1),
             "wifi-comma": (f"{CELLS},1,Tea, warm,a4:56:02:10:20:30,-52,9.5", 2, 1),
+            "wifi-plain-address": (f"{CELLS},2,Kaifu-Home,a45602102030,-52,123456789012,603A7C445566,-71,9.5", 2, 2),
             "wifi-brackets": (f"{CELLS},1,[LG]-42]5,a4:56:02:10:20:30,-52,9.5", 2, 1),
             "wifi-open": (f"{CELLS},1,[LG-42,a4:56:02:10:20:30,-52,9.5", 2, 1), "nothing": ("", 0, 0)}
     for name, (net, cells, wifi) in nets.items():
@@ -346,6 +348,9 @@ def jt808():
     for name, bits in (("2019", 0x4000), ("parts", 0x2000), ("both", 0x6000)):
         put("jt808", f"header-not-{name}", jt(0x0200, place(1), attributes=bits | 28), {"device_id": J, "kind": "alarm", "alarms": ["sos"], **JHERE, "reply": ack(0x0200)},
             {"event": ALERT("sos"), "doubts": [], "lane": "alert"}, "bits that it does not mean")
+    put("jt808", "header-yet-2019", jt(0x0200, place(1), number="01" + long.zfill(20), attributes=28),
+        {"device_id": long, "kind": "alarm", "alarms": ["sos"], **JHERE, "reply": ack(0x0200, number=long, version=1)},
+        {"event": ALERT("sos"), "doubts": [], "lane": "alert"}, "a header of 2019 that does not say so")
     put("jt808", "time-of-a-maker", jt(0x008A, b""), {"kind": "other", "reply": jt(0x8109, bytes.fromhex("700101080000"), serial=0).hex()})
     # Framing.
     frame, next_one = jt(0x0002, b""), jt(0x0200, place(1), serial=8)

@@ -155,6 +155,11 @@ fn a_press_is_found_wherever_a_model_puts_it() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Nothing about a cell, a normal state, and an end that nobody knows: the last may be anything.
+    assert_eq!(alarms("78781d26", &format!("{PLACE}004004040102")), [Alarm::Sos]);
+    assert_eq!(alarms("78781d26", &format!("{PLACE}004004040002")), []);
+    assert_eq!(alarms("78781d26", &format!("{PLACE}0004040102ff")), [Alarm::Sos]);
+    assert_eq!(alarms("78781f26", &format!("{PLACE}4711471147114711")), [Alarm::General]);
     // A place that is cut off, and nothing behind a place: nobody can say which.
     assert_eq!(alarms("78780f26", &PLACE[..20]), [Alarm::General]);
     assert_eq!(alarms("78781726", PLACE), [Alarm::General]);

@@ -113,20 +113,23 @@ impl Message {
         let inner = inner.strip_suffix(&[*mark]).unwrap_or(inner);
         let bytes = unescaped(inner, *mark);
         let (sum, summed) = bytes.split_last()?;
-        let said = Self::of(summed, *sum, IN_FORCE);
+        let said = Self::of(summed, *sum, IN_FORCE, 0);
         if said.as_ref().is_some_and(|said| said.is_len_right) {
             return said;
         }
         // Some firmware sets bits that it does not mean: a header without them, by which the length is right, is the true one.
-        let without = |bits: u16| Self::of(summed, *sum, IN_FORCE & !bits);
-        let mut others = [0x2000, 0x4000, 0x6000].into_iter().filter_map(without);
-        others.find(|other| other.is_sum_right && other.is_len_right).or(said)
+        let without = |bits: u16| Self::of(summed, *sum, IN_FORCE & !bits, 0);
+        let others = [0x2000, 0x4000, 0x6000].into_iter().filter_map(without);
+        // Or leaves out the one for the header of 2019: a version, and a number of twenty digits, mostly zeros.
+        let is_2019 = summed.get(4..7) == Some(&[1, 0, 0]);
+        let with = is_2019.then(|| Self::of(summed, *sum, IN_FORCE, 0x4000)).flatten();
+        others.chain(with).find(|other| other.is_sum_right && other.is_len_right).or(said)
     }
 
-    /// The same, when of the bits about the header only these count.
-    fn of(summed: &[u8], sum: u8, in_force: u16) -> Option<Self> {
+    /// The same, when of the bits about the header only these count, and those too.
+    fn of(summed: &[u8], sum: u8, in_force: u16, besides: u16) -> Option<Self> {
         let mut fields = Cursor::new(summed);
-        let (id, attributes) = (fields.u16()?, fields.u16()? & in_force);
+        let (id, attributes) = (fields.u16()?, fields.u16()? & in_force | besides);
         // Locks of one maker set the highest bit, and use the others for something else.
         let is_maker = is_maker(id);
         let is_2019 = attributes & 0x4000 != 0 && !is_maker;
