@@ -548,7 +548,8 @@ impl<'r> Batch<'r> {
                 state.checked_in_at = Some(row.report.received_at);
             }
             state.place = row.places.last().cloned().or(state.place.take());
-            if let Some(kept) = positions::kept(&row.report.surroundings) {
+            // What walks about or stands for nothing is kept with the report, and no home learns it.
+            if let Some(kept) = positions::kept(&row.report.surroundings.usable()) {
                 state.surroundings = Some((kept, row.report.received_at.min(self.now)));
             }
         }

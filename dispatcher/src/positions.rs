@@ -51,10 +51,11 @@ struct Cells(Desk);
 #[async_trait]
 impl Resolver for Cells {
     async fn resolve(&self, one: &Unresolved) -> Result<Option<Resolved>, String> {
-        if one.heard.cells.is_empty() {
+        let heard = one.heard.usable();
+        if heard.cells.is_empty() {
             return Ok(None);
         }
-        let asking = async { store::tower(&mut *self.0.conn().await?, &one.heard.cells).await };
+        let asking = async { store::tower(&mut *self.0.conn().await?, &heard.cells).await };
         asking.await.map_err(|cause: StoreError| cause.to_string())
     }
 }
@@ -65,7 +66,12 @@ struct Outside(PositionConfig);
 #[async_trait]
 impl Resolver for Outside {
     async fn resolve(&self, one: &Unresolved) -> Result<Option<Resolved>, String> {
-        let told = self.0.ask(&one.heard).await.map_err(|cause| cause.to_string())?;
+        // Somebody's telephone that walks by would be taken for a place, and where it is is nobody's business.
+        let heard = one.heard.usable();
+        if heard.is_empty() {
+            return Ok(None);
+        }
+        let told = self.0.ask(&heard).await.map_err(|cause| cause.to_string())?;
         Ok(told.map(|told| Resolved {
             position: told.position,
             accuracy: told.accuracy,

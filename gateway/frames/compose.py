@@ -109,6 +109,9 @@ def watches():
     put("watch", "al-stationary", watch(position("AL", status="00000010")), {"alarms": ["general"]}, {"event": ALERT("general")})
     put("watch", "al-unknown-bit", watch(position("AL", status="10000000")), {"alarms": ["general"]}, {"event": ALERT("general")})
     put("watch", "al-low-state", watch(position("AL", status="00000001")), {"alarms": ["low_battery"]})
+    put("watch", "al-inside", watch(position("AL", status="00000004")), {"alarms": ["fence_enter"]}, {"event": ENTERED})
+    # A model that calls for help when it is unplugged rings all the same.
+    put("watch", "al-sos-unplugged", watch(position("AL_LTE", status="00014000")), {"alarms": ["sos"]}, {"event": ALERT("sos"), "lane": "alert"})
     put("watch", "al-outside", watch(position("AL", status="0002")), {"alarms": ["fence_exit"]})
     put("watch", "al-unplugged", watch(position("AL", status="00004000")), {"alarms": ["unplugged"]}, {"event": OTHER("unplugged")})
     put("watch", "al-nothing-else", watch("AL"), {"kind": "alarm", "alarms": ["general"], "reply": watch("AL")},
@@ -118,6 +121,13 @@ def watches():
     put("watch", "al-indexed", watch(position("AL", status="00010000"), maker="ZJ", seq="0012"),
         {"alarms": ["sos"], "reply": watch("AL", maker="ZJ", seq="0012")})
     put("watch", "sos-nobody-knows", watch("SOSKEY,1"), {"kind": "alarm"}, {"event": ALERT("general"), "lane": "alert"})
+    # Words that no vendor's page has, and one that answers a command when it stands alone.
+    for word in ("SOSKEY", "SOS", "ALARM", "FALLALARM_LTE", "ALFALL"):
+        put("watch", f"{word.lower()}-with-place", watch(position(word)), {"kind": "alarm", "alarms": ["general"], **HERE_WGS}, {"event": ALERT("general"), "lane": "alert"})
+        put("watch", f"{word.lower()}-with-place-and-bit", watch(position(word, status="00210000")), {"kind": "alarm", "alarms": ["sos", "fall"]}, {"event": ALERT("sos"), "lane": "alert"})
+    put("watch", "sos-alone", watch("SOS"), {"kind": "reply"}, {"lane": "telemetry"})
+    for maker in ("SG", "CS", "HW"):
+        put("watch", f"maker-{maker.lower()}", watch(position("AL", status="00010000"), maker=maker), {"device_id": W, "alarms": ["sos"], "reply": watch("AL", maker=maker)})
     # Quirks of the numbers.
     v = "V,{},{},{},{},22.0,0,-1,0,75,92,0,0"
     zero = {"kind": "fix", "valid": False}
@@ -141,6 +151,7 @@ def watches():
     put("watch", "no-clock", watch(position("AL", status="00010000", date="000000,000000")), {"alarms": ["sos"], "lat": 28.2561},
         {"event": ALERT("sos"), "doubts": [FIELD("time")]}, "no date")
     put("watch", "short-status", watch(position("UD", status="0001")), {"kind": "fix", "alarms": []}, None, "four digits of status")
+    put("watch", "prefixed-status", watch(position("UD", status="0x00010000")), {"kind": "alarm", "alarms": ["sos"]}, {"event": ALERT("sos")}, "a status word with 0x")
     put("watch", "long-date", watch(position("UD", date="14032026,081530")), {"error": True}, None, "a date of eight digits")
     # Quirks of what the radio hears.
     nets = {"none": ("0,0", 0, 0), "none-accuracy": ("0,0,58.0", 0, 0), "none-zero": ("0,0,0", 0, 0),
@@ -148,8 +159,11 @@ def watches():
             "none-but-wifi": (f"0,{WIFI},0.0", 0, 2), "only-cells": (CELLS, 2, 0), "empty-signal": ("1,1,460,0,29524,21403,,00", 1, 0),
             "trailing-empty": (f"{CELLS},,10", 2, 0), "hex-cell": ("1,1,460,00,7354,5A3F,120,0", 1, 0),
             "cid-first": ("2,1,460,00,137984,1119,100,1119,137984,7,0", 2, 0), "network-zero": ("1,1,460,01,29524,21403,100,0,5", 1, 0),
+            "no-network": ("1,1,FFFF,FFFF,FFFE,3B882A2,132,,00", 0, 0), "network-020": ("1,1,334,020,29524,21403,100,0,5", 1, 0),
+            "two-trailing": (f"{CELLS},0,,10", 2, 0), "trailing-zero": (f"{CELLS},0,0.0", 2, 0), "unknown-cell": ("1,1,460,00,65534,2147483647,100,0,0", 1, 0),
             "wifi-short": (f"{CELLS},5,Kaifu-Home,a4:56:02:10:20:30,-52,Half,60:3a", 2, 1),
             "wifi-comma": (f"{CELLS},1,Tea, warm,a4:56:02:10:20:30,-52,9.5", 2, 1),
+            "wifi-plain-address": (f"{CELLS},2,Kaifu-Home,a45602102030,-52,123456789012,603A7C445566,-71,9.5", 2, 2),
             "wifi-brackets": (f"{CELLS},1,[LG]-42]5,a4:56:02:10:20:30,-52,9.5", 2, 1),
             "wifi-open": (f"{CELLS},1,[LG-42,a4:56:02:10:20:30,-52,9.5", 2, 1), "nothing": ("", 0, 0)}
     for name, (net, cells, wifi) in nets.items():
@@ -171,7 +185,8 @@ def watches():
               "oxygen": ("oxygen,0,97", [{"vital": "oxygen", "pct": 97}], watch("oxygen,1")),
               "temp": ("TEMP,36.5", [{"vital": "temperature", "celsius": 36.5}], None),
               "btemp2": ("btemp2,1,36.5", [{"vital": "temperature", "celsius": 36.5}], watch("btemp2")),
-              "btemp2-error": ("btemp2,1,0", [], watch("btemp2"))}
+              "btemp2-error": ("btemp2,1,0", [], watch("btemp2")), "btemp2-too-high": ("btemp2,1,1", [], watch("btemp2")),
+              "blood-none": ("BLOOD,0,0", [], None), "heart-large": ("HEART,72", [{"vital": "heart_rate", "bpm": 72}], watch("HEART"))}
     for name, (content, measured, reply) in vitals.items():
         put("watch", name, watch(content), {"kind": "health", **({"reply": reply} if reply else {})}, {"vitals": measured, "lane": "telemetry"})
     # Voice, questions, answers.
@@ -180,6 +195,7 @@ def watches():
     voice = "TK,#!AMR}\x02}\x03}\x04}\x05}\x01"
     put("watch", "tk", watch(voice).encode("latin-1"), {"kind": "voice", "reply": watch("TK,1")})
     put("watch", "tk-result", watch("TK,1"), {"kind": "reply"}, {"event": {"is": "command_answered", "number": None, "word": "TK", "done": True, "text": ""}})
+    put("watch", "tk-failed", watch("TK,0"), {"kind": "reply"}, {"event": {"is": "command_answered", "number": None, "word": "TK", "done": False, "text": ""}})
     put("watch", "jxtk", watch("JXTK,0,kaifu_1,1,2,abc}\x04def", maker="ZJ", seq="0039"), {"kind": "voice", "reply": watch("JXTKR,1", maker="ZJ", seq="0039")})
     put("watch", "img", watch("img,5,260314081530,JFIF"), {"kind": "voice"})
     put("watch", "wad", watch(position("WAD,CH")), {"kind": "address_request", **HERE_WGS})
@@ -325,7 +341,17 @@ def jt808():
     put("jt808", "maker", jt(0x5501, b"\x1a\0\0\0\1", number="856009001017", attributes=0x8C41), {"device_id": "856009001017", "kind": "vendor"}, None, "a lock's own header")
     put("jt808", "maker-text", b"(856009001017,1,001,BASE,2,TIME)", {"kind": "vendor_text"}, None, "plain text")
     put("jt808", "other-mark", b"\xe7" + jt(0x0002, b"")[1:-1] + b"\xe7", {"device_id": J, "kind": "heartbeat"}, None, "another mark")
-    put("jt808", "encrypted", jt(0x0200, place(1), attributes=0x0400 | 28), {"error": True}, None, "encrypted")
+    put("jt808", "encrypted", jt(0x0200, bytes(range(0x83, 0x83 + 64)), attributes=0x0400 | 64), {"error": True}, None, "encrypted")
+    put("jt808", "encrypted-by-mistake", jt(0x0200, place(1), attributes=0x0400 | 28), {"kind": "alarm", "alarms": ["sos"], **JHERE, "reply": ack(0x0200)},
+        {"event": ALERT("sos"), "lane": "alert"}, "calls itself encrypted, and is not")
+    put("jt808", "encrypted-heartbeat", jt(0x0002, b"", attributes=0x0400), {"kind": "heartbeat", "reply": ack(0x0002)}, None, "calls itself encrypted, and is not")
+    for name, bits in (("2019", 0x4000), ("parts", 0x2000), ("both", 0x6000)):
+        put("jt808", f"header-not-{name}", jt(0x0200, place(1), attributes=bits | 28), {"device_id": J, "kind": "alarm", "alarms": ["sos"], **JHERE, "reply": ack(0x0200)},
+            {"event": ALERT("sos"), "doubts": [], "lane": "alert"}, "bits that it does not mean")
+    put("jt808", "header-yet-2019", jt(0x0200, place(1), number="01" + long.zfill(20), attributes=28),
+        {"device_id": long, "kind": "alarm", "alarms": ["sos"], **JHERE, "reply": ack(0x0200, number=long, version=1)},
+        {"event": ALERT("sos"), "doubts": [], "lane": "alert"}, "a header of 2019 that does not say so")
+    put("jt808", "time-of-a-maker", jt(0x008A, b""), {"kind": "other", "reply": jt(0x8109, bytes.fromhex("700101080000"), serial=0).hex()})
     # Framing.
     frame, next_one = jt(0x0002, b""), jt(0x0200, place(1), serial=8)
     put("jt808", "stream-one-mark", frame + next_one[1:], {"kind": "stream", "types": ["0002", "0200"]}, None, "one mark between two frames")
@@ -412,13 +438,20 @@ def gt06():
     # Alarms.
     codes = [(0x01, "sos", ALERT("sos")), (0x02, "power_cut", OTHER("power_cut")), (0x03, "vibration", OTHER("vibration")), (0x04, "fence_enter", ENTERED),
              (0x05, "fence_exit", ALERT("fence_exit")), (0x06, "overspeed", OTHER("overspeed")), (0x09, "tow", OTHER("tow")), (0x0E, "low_power", OTHER("low_power")),
-             (0x13, "tamper", ALERT("removed")), (0x15, "low_battery", ALERT("low_battery")), (0x19, "low_battery", ALERT("low_battery")),
+             (0x0F, "low_power", OTHER("low_power")), (0x10, "sim", OTHER("sim")), (0x11, "power_off", OTHER("power_off")), (0x0C, "power_on", OTHER("power_on")),
+             (0x14, "door", OTHER("door")), (0x17, "fake_cell", OTHER("fake_cell")), (0x18, "tamper", ALERT("removed")), (0x20, "sleep", OTHER("sleep")),
+             (0x29, "harsh", OTHER("harsh")), (0x2A, "harsh", OTHER("harsh")), (0x2B, "harsh", OTHER("harsh")), (0x30, "harsh", OTHER("harsh")),
+             (0xFE, "ignition", OTHER("ignition")), (0xFF, "ignition", OTHER("ignition")), (0x13, "tamper", ALERT("removed")), (0x15, "low_battery", ALERT("low_battery")), (0x19, "low_battery", ALERT("low_battery")),
              (0x23, "fall", ALERT("fall")), (0x2C, "collision", OTHER("collision")), (0x77, "general", ALERT("general"))]
     for code, name, event in codes:
         put("gt06", f"alarm-{code:02x}", gt(0x26, spot() + b"\x09" + CELL + bytes([0x40, 4, 4, code, 2])),
             {"kind": "alarm", "alarms": [name], **GHERE, "cells": 1, "reply": got(0x26)}, {"event": event, "lane": "alert" if event["is"] == "alert" else "telemetry"})
     for state, name in ((1, "vibration"), (2, "power_cut"), (3, "low_battery"), (4, "sos")):
         put("gt06", f"alarm-state-{state}", gt(0x16, spot() + b"\x09" + CELL + bytes([0x40 | state << 3, 4, 4, 0, 2])), {"kind": "alarm", "alarms": [name], "reply": got(0x16)})
+    for state in (5, 6, 7):
+        put("gt06", f"alarm-state-{state}", gt(0x16, spot() + b"\x09" + CELL + bytes([0x40 | state << 3, 4, 4, 1, 2])), {"kind": "alarm", "alarms": ["sos"]})
+    for code in (0x0A, 0x0B):
+        put("gt06", f"alarm-{code:02x}", gt(0x26, spot() + b"\x09" + CELL + bytes([0x40, 4, 4, code, 2])), {"kind": "alarm", "alarms": [], "reply": got(0x26)}, {"lane": "telemetry"})
     put("gt06", "alarm-both", gt(0x16, spot() + b"\x09" + CELL + bytes([0x60, 4, 4, 0x19, 2])), {"alarms": ["sos", "low_battery"]}, {"event": ALERT("sos"), "also": [ALERT("low_battery")]})
     put("gt06", "alarm-none", gt(0x16, spot() + b"\x09" + CELL + bytes([0x40, 4, 4, 0, 2])), {"kind": "alarm", "alarms": [], "reply": got(0x16)}, {"lane": "telemetry"})
     layouts = {"no-length": CELL, "long-cell": b"\x09" + struct.pack(">HBHI", 460, 0, 29524, 21403), "long-network": b"\x0a" + struct.pack(">HHH", 460 | 0x8000, 11, 29524) + b"\0\x53\x9b"}

@@ -42,6 +42,7 @@ pub fn habits(dialect: Dialect) -> &'static [&'static str] {
     match dialect {
         Dialect::Jt808 => jt808::HABITS,
         Dialect::Gt06 => gt06::HABITS,
+        Dialect::Watch => watch::HABITS,
         _ => &[],
     }
 }

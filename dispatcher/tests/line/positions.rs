@@ -181,6 +181,54 @@ async fn a_home_learns_its_access_points_and_forgets_what_is_carried_about(pool:
     assert_eq!(known().await, None);
 }
 
+/// A telephone that shares its network with an address that it has given itself, and a router of which no signal was
+/// measured.
+const HOTSPOT: AccessPoint = AccessPoint { mac: [0xda, 0x2b, 0, 1, 0xfe, 9], rssi_dbm: Some(-40), ssid: None };
+const UNMEASURED: AccessPoint = AccessPoint { mac: [0xa4, 0x2b, 0, 1, 0xfe, 11], rssi_dbm: Some(0), ssid: None };
+
+#[sqlx::test(migrations = "./migrations")]
+async fn what_walks_about_or_stands_for_nothing_tells_no_place_and_is_told_to_nobody(pool: PgPool) {
+    let found = json!({ "location": { "lat": 28.2292, "lng": 112.9391 }, "accuracy": 40.0 });
+    let provider = Provider::open(vec![Some(found)]).await;
+    let district = provider.district(pool).await;
+    let placeholder = Cell { lac: 0xFFFE, cid: 0x7FFF_FFFF, ..CELL };
+    let position = Position::new(28.3, 112.9).unwrap();
+    let towers = [Tower { cell: placeholder, position, range: Metres(300.0) }];
+    positions::put_towers(&mut district.desk_pool.acquire().await.unwrap(), &towers).await.unwrap();
+
+    // Nothing else is heard: nobody is asked, and the home is all that is known.
+    let incident = take(&district, press(1, heard(&[placeholder], &[HOTSPOT, UNMEASURED]))).await;
+    run_until(&district, "it is looked up", LOOKED_UP).await;
+    assert_eq!(place(&district, incident).await, ("home".into(), None));
+    assert_eq!((resolved(&district).await.len(), provider.asked.lock().len()), (0, 0));
+
+    // Beside what stands still it is left out; all of it is kept with the report.
+    take(&district, press(2, heard(&[placeholder, CELL], &[HOTSPOT, ROUTER, ROUTER, NEIGHBOUR]))).await;
+    run_until(&district, "it is looked up", LOOKED_UP).await;
+    let asked = provider.asked.lock().clone();
+    let [asked] = &asked[..] else { panic!("asked once: {asked:?}") };
+    assert_eq!(asked["cellTowers"].as_array().map(Vec::len), Some(1));
+    let addresses: Vec<_> = asked["wifiAccessPoints"].as_array().unwrap().iter().map(|p| &p["macAddress"]).collect();
+    assert_eq!(addresses, ["a4:2b:00:01:fe:09", "a4:2b:00:01:fe:0a"]);
+    let kept: i32 = sqlx::query_scalar("select max(jsonb_array_length(surroundings -> 'access_points')) from report")
+        .fetch_one(&district.desk_pool)
+        .await
+        .unwrap();
+    assert_eq!(kept, 4);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_home_learns_no_telephone_that_shares_its_network(pool: PgPool) {
+    let district = District::new(pool).await;
+    let surroundings = heard(&[], &[HOTSPOT, UNMEASURED, ROUTER]);
+    let at_home = Fix { lat_deg: 28.228, lon_deg: 112.938, ..District::fix() };
+    district.take_one(Report { surroundings, fixes: vec![at_home], ..District::telemetry("P1") }).await;
+    positions::learn(&mut district.desk_pool.acquire().await.unwrap()).await.unwrap();
+    let learnt: Vec<String> =
+        sqlx::query_scalar("select mac from home_access_point").fetch_all(&district.desk_pool).await.unwrap();
+    assert_eq!(learnt, ["a4:2b:00:01:fe:09"]);
+}
+
 /// Somebody outside who knows places, and what they were asked.
 struct Provider {
     url: String,

@@ -318,7 +318,9 @@ fn a_profile_of_habits_is_a_list_of_words_that_its_dialect_knows() {
         (Dialect::Jt808, "utc,local_time", Some("local_time")),
         (Dialect::Gt06, "local_time language", None),
         (Dialect::Gt06, "Language", Some("Language")),
+        (Dialect::Watch, "sg,fall_bit_22 battery_bit_20", None),
         (Dialect::Watch, "utc", Some("utc")),
+        (Dialect::Eview, "utc", Some("utc")),
     ] {
         assert_eq!(unknown_habit(dialect, profile), unknown, "{profile}");
     }

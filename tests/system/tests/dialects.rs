@@ -3,15 +3,21 @@
 
 use std::time::Duration;
 
+use axum::Router;
+use axum::extract::Json;
+use axum::routing::post;
 use firmware_sim::ground::Point;
 use firmware_sim::terminal::{Config, Event, Press, Terminal};
 use serde_json::{Value, json};
-use system::console::{Console, doubts, has_task, list, text};
+use system::console::{Console, doubts, entries, has_task, list, text};
 use system::responder::Application;
 use system::scene::{Scene, sends_a_vehicle};
 use system::server::Setup;
 use system::shell::Shell;
 use system::wait::{SOON, until, until_so};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wire::directory::Dialect;
 
@@ -42,7 +48,13 @@ const WORDLESS: [(Dialect, &str, &str); 2] =
 
 /// Opens the stage with everybody listed: the dialects know no secret, and none is shown.
 async fn open(worn: &[(Dialect, &str, &str)]) -> Scene {
-    let scene = Scene::open_with(sends_a_vehicle(8), Setup { tables: LISTENERS.into(), ..Setup::default() }).await;
+    open_with(worn, "").await
+}
+
+/// The same, with more settings.
+async fn open_with(worn: &[(Dialect, &str, &str)], tables: &str) -> Scene {
+    let setup = Setup { tables: format!("{LISTENERS}{tables}"), ..Setup::default() };
+    let scene = Scene::open_with(sends_a_vehicle(8), setup).await;
     let shell = Shell::at(scene.server.data());
     let mut records = scene.records().await;
     for &(dialect, serial, pager) in worn {
@@ -212,4 +224,103 @@ async fn a_terminal_that_is_not_listed_is_heard_when_it_calls_for_help() {
     let here = "select count(*) from terminal_state s join terminal t on t.id = s.terminal_id
         where t.serial = $1 and s.session_open";
     until_so("it is there", SOON, async || records.count(here, &["8800000099"]).await == 1).await;
+}
+
+/// Somebody outside who knows where what is heard stands, and says so once they are let.
+async fn resolver(may_answer: watch::Receiver<bool>) -> (String, DropGuard) {
+    let answer = post(move |Json(asked): Json<Value>| {
+        let mut may_answer = may_answer.clone();
+        async move {
+            let both = list(&asked["wifiAccessPoints"]).len() == 2;
+            assert!(
+                both && list(&asked["cellTowers"]).len() == 1,
+                "a telephone's own network is nobody's business: {asked}"
+            );
+            may_answer.wait_for(|may| *may).await.expect("the test goes on");
+            Json(json!({ "location": { "lat": 28.2292, "lng": 112.9391 }, "accuracy": 40.0 }))
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let settings = format!("[positions]\nurl = \"http://{}/where\"\n", listener.local_addr().expect("an address"));
+    let stop = CancellationToken::new();
+    let serving = axum::serve(listener, Router::new().route("/where", answer));
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! { _ = serving => {}, () = stopped.cancelled() => {} }
+    });
+    (settings, stop.drop_guard())
+}
+
+/// A watch by hand, and what it has heard and not looked at.
+struct Watch {
+    line: TcpStream,
+    heard: Vec<u8>,
+}
+
+impl Watch {
+    async fn says(&mut self, content: &str) {
+        let frame = format!("[3G*8800000015*{:04X}*{content}]", content.len());
+        self.line.write_all(frame.as_bytes()).await.expect("it is connected");
+    }
+
+    /// Hears until this word comes.
+    async fn is_told(&mut self, word: &str) {
+        let frame = format!("[3G*8800000015*{:04X}*{word}]", word.len());
+        let hearing = async {
+            loop {
+                let here = self.heard.windows(frame.len()).position(|heard| heard == frame.as_bytes());
+                if let Some(at) = here {
+                    self.heard.drain(..at + frame.len());
+                    return;
+                }
+                let more = self.line.read_buf(&mut self.heard).await.expect("it is connected");
+                assert!(more > 0, "hung up on");
+            }
+        };
+        let is_in_time = tokio::time::timeout(SOON, hearing).await.is_ok();
+        assert!(is_in_time, "{word} is not heard, but {:?}", String::from_utf8_lossy(&self.heard));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_press_without_a_fix_goes_out_at_once_and_its_place_is_mended_when_others_know_it() {
+    let (may_answer, answering) = watch::channel(false);
+    let (settings, _resolver) = resolver(answering).await;
+    let scene = open_with(&WORN[..1], &settings).await;
+    let operator = scene.operator().await;
+    let cells = scene.server.data().join("cells.csv");
+    std::fs::write(&cells, "radio,mcc,net,area,cell,unit,lon,lat,range\nLTE,460,0,9720,28373001,0,112.94,28.23,800\n")
+        .expect("a list of cells");
+    Shell::at(scene.server.data()).says(&["import", "cells", cells.to_str().expect("a path"), "--apply"]);
+
+    let line = TcpStream::connect(scene.ready().listeners["watch"]).await.expect("it connects");
+    let mut watch = Watch { line, heard: Vec::new() };
+    let console = Console::log_in(scene.ready(), "supervisor").await;
+    until_so("it is known for whose it is", SOON, async || {
+        watch.says("LK").await;
+        watch.is_told("LK").await;
+        console.metric("ydt_gateway_connections_unidentified").await == "0"
+    })
+    .await;
+    // Its receiver knows nothing; what it hears is one cell, two routers, and a telephone that shares its network.
+    let heard = "1,1,460,00,9720,28373001,100,3,Kaifu,a4:2b:00:01:fe:09,-58,Lu,a4:2b:00:01:fe:0a,-75,phone,da:2b:00:01:fe:09,-40,0.0";
+    watch.says(&format!("AL_LTE,140326,081530,V,0.0,N,0.0,E,0,0,0,0,100,76,0,0,00010000,{heard}")).await;
+
+    // It is stored, answered, rings and is followed while nobody outside has said anything.
+    watch.is_told("AL").await;
+    let incident = operator.incident("the watch rings", SOON, |it| it["serial"] == "8800000015").await;
+    watch.is_told("CR").await;
+    watch.says("CR").await;
+    assert_eq!(over(&operator, &incident, "burst").await["state"], "done");
+    let is_from = |source: &'static str| move |card: &Value| card["place"]["source"] == source;
+    let card = operator.card_when(&incident, "the table of cells is asked", SOON, is_from("cell")).await;
+    assert_eq!(card["place"]["accuracy_m"], json!(800.0));
+
+    may_answer.send(true).expect("somebody is asked");
+    let card = operator.card_when(&incident, "they have answered", SOON, is_from("wifi")).await;
+    let place = &card["place"];
+    assert_eq!((&place["lat"], &place["accuracy_m"]), (&json!(28.2292), &json!(40.0)), "{place}");
+    let by: Vec<_> =
+        entries(&card, "place_resolved").iter().map(|entry| text(&entry["data"]["by"]).to_owned()).collect();
+    assert_eq!(by, ["cells", "provider"]);
 }

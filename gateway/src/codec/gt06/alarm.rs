@@ -189,7 +189,14 @@ pub(super) fn with_place(said: &Said<'_>, _: &mut Session) -> Told {
     }
     // Behind the state and the language, the number of the fence.
     let tail = if said.frame.proto == 0x27 { 6 } else { 5 };
+    let mut peeked = fields;
+    let is_calm_here = State::read(&mut peeked, Code::Doubtful).is_some_and(|read| read.alarms.is_empty());
     let (cell, belief) = match fields.len().checked_sub(tail) {
+        // Nothing is told about the cell, and its length says so; unless a call for help begins there.
+        Some(1) if fields.rest().first() == Some(&0) && is_calm_here => {
+            let _len = fields.u8();
+            (None, Code::Certain)
+        }
         // Without the length of what is told about the cell.
         Some(8) => (position::network_and_cell(&mut fields, Width::Narrow), Code::Doubtful),
         Some(9) => {
@@ -211,7 +218,9 @@ pub(super) fn with_place(said: &Said<'_>, _: &mut Session) -> Told {
         }
         _ => (None, Code::Doubtful),
     };
-    told_with(said, point, cell, State::read(&mut fields, belief))
+    // Where nobody knows what stands where, that nothing is found says nothing: it is an alarm, of no known kind.
+    let read = State::read(&mut fields, belief).filter(|read| belief == Code::Certain || !read.alarms.is_empty());
+    told_with(said, point, cell, read)
 }
 
 /// The same with a cell of a newer network, and the number of a fence.

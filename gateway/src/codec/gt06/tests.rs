@@ -59,6 +59,12 @@ fn a_model_with_a_local_clock_is_believed_its_zone() {
     };
     assert_eq!(at(None), "2026-03-14T08:15:30Z");
     assert_eq!(at(Some("local_time")), "2026-03-14T00:15:30Z");
+    // West of Greenwich bit 3 is set, and half hours are minutes: -3:30.
+    let mut western = Conversation::begin(Dialect::Gt06).unwrap();
+    western.read(&summed(&hex("78781101086123456789012310 0b14a80009".replace(' ', "").as_str())), &LENIENT);
+    let context = Context { profile: Some("local_time"), ..LENIENT };
+    let told = western.read(&sos(), &context).into_owned().told;
+    assert_eq!(told.points[0].at.unwrap().to_string(), "2026-03-14T11:45:30Z");
 }
 
 #[test]
@@ -149,6 +155,11 @@ fn a_press_is_found_wherever_a_model_puts_it() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Nothing about a cell, a normal state, and an end that nobody knows: the last may be anything.
+    assert_eq!(alarms("78781d26", &format!("{PLACE}004004040102")), [Alarm::Sos]);
+    assert_eq!(alarms("78781d26", &format!("{PLACE}004004040002")), []);
+    assert_eq!(alarms("78781d26", &format!("{PLACE}0004040102ff")), [Alarm::Sos]);
+    assert_eq!(alarms("78781f26", &format!("{PLACE}4711471147114711")), [Alarm::General]);
     // A place that is cut off, and nothing behind a place: nobody can say which.
     assert_eq!(alarms("78780f26", &PLACE[..20]), [Alarm::General]);
     assert_eq!(alarms("78781726", PLACE), [Alarm::General]);

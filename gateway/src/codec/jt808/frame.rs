@@ -82,6 +82,9 @@ pub(super) struct Address {
     pub(super) number: Vec<u8>,
 }
 
+/// Every bit of a header's attributes.
+const IN_FORCE: u16 = 0xffff;
+
 /// One message, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Message {
@@ -110,8 +113,23 @@ impl Message {
         let inner = inner.strip_suffix(&[*mark]).unwrap_or(inner);
         let bytes = unescaped(inner, *mark);
         let (sum, summed) = bytes.split_last()?;
+        let said = Self::of(summed, *sum, IN_FORCE, 0);
+        if said.as_ref().is_some_and(|said| said.is_len_right) {
+            return said;
+        }
+        // Some firmware sets bits that it does not mean: a header without them, by which the length is right, is the true one.
+        let without = |bits: u16| Self::of(summed, *sum, IN_FORCE & !bits, 0);
+        let others = [0x2000, 0x4000, 0x6000].into_iter().filter_map(without);
+        // Or leaves out the one for the header of 2019: a version, and a number of twenty digits, mostly zeros.
+        let is_2019 = summed.get(4..7) == Some(&[1, 0, 0]);
+        let with = is_2019.then(|| Self::of(summed, *sum, IN_FORCE, 0x4000)).flatten();
+        others.chain(with).find(|other| other.is_sum_right && other.is_len_right).or(said)
+    }
+
+    /// The same, when of the bits about the header only these count, and those too.
+    fn of(summed: &[u8], sum: u8, in_force: u16, besides: u16) -> Option<Self> {
         let mut fields = Cursor::new(summed);
-        let (id, attributes) = (fields.u16()?, fields.u16()?);
+        let (id, attributes) = (fields.u16()?, fields.u16()? & in_force | besides);
         // Locks of one maker set the highest bit, and use the others for something else.
         let is_maker = is_maker(id);
         let is_2019 = attributes & 0x4000 != 0 && !is_maker;
@@ -125,7 +143,7 @@ impl Message {
             serial,
             part,
             is_encrypted: attributes & 0x1c00 != 0 && !is_maker,
-            is_sum_right: summed.iter().fold(0, |all, byte| all ^ byte) == *sum,
+            is_sum_right: summed.iter().fold(0, |all, byte| all ^ byte) == sum,
             is_len_right: is_maker || usize::from(attributes & 0x03ff) == fields.len(),
             body: fields.rest().to_vec(),
         })

@@ -11,7 +11,7 @@ const CHINA_S: i64 = 8 * 3600;
 pub(super) const UTC: &str = "utc";
 /// A terminal whose bit 29 (collision) is a fall.
 pub(super) const FALL_BIT: &str = "fall_bit_29";
-/// A terminal whose bit 15 is its own low battery, and 17 that it was taken off.
+/// A terminal whose bit 15 is its own low battery, 16 that it was shaken, and 17 that it was taken off.
 pub(super) const PENDANT_BITS: &str = "pendant_bits";
 
 /// Without the parts that may follow.
@@ -33,7 +33,7 @@ const ALARMS: [(u32, Alarm); 10] = [
 ];
 
 /// Bits that pendants of some makers use besides.
-const OF_PENDANTS: [(u32, Alarm); 2] = [(15, Alarm::LowBattery), (17, Alarm::Removed)];
+const OF_PENDANTS: [(u32, Alarm); 3] = [(15, Alarm::LowBattery), (16, Alarm::Vibration), (17, Alarm::Removed)];
 
 /// A time of six bytes.
 pub(super) fn time(from: &mut Cursor<'_>, profile: Option<&str>) -> Option<jiff::Timestamp> {

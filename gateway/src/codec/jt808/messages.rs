@@ -32,6 +32,8 @@ use Answers::{General, Media, Nothing, Register, Time};
 const MESSAGES: &[(u16, Kind, Answers, Reader)] = &[
     (0x0001, Kind::Ack, Nothing, acknowledged),
     (0x0002, Kind::Heartbeat, General, plain),
+    // One maker's way to ask what time it is; the other is 0109.
+    (0x008a, Kind::Other, Time, plain),
     (0x0003, Kind::Offline, General, gone),
     (0x0100, Kind::Register, Register, plain),
     (0x0102, Kind::Auth, General, plain),

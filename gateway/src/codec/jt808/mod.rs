@@ -19,7 +19,7 @@ use wire::topics::Lane;
 
 use super::conversation::{CannotSay, Context, Reply, Speaker, Strictness, Turn, When, Written};
 use super::cursor::has_habit;
-use super::told::{Alarm, Kind, Told};
+use super::told::{Alarm, Kind, Place, Point, Told};
 use frame::{Address, Message};
 use messages::Answers;
 use parts::{Joined, Parts};
@@ -99,6 +99,20 @@ fn begun_press(message: &Message, profile: Option<&str>) -> Option<Told> {
     (told.lane() == Lane::Alert).then_some(told)
 }
 
+/// Whether a message can be read although it calls itself encrypted, as some firmware does by mistake: nothing but its
+/// being there is asked of it, or it says a time and a place on earth in plain bytes.
+fn is_open(message: &Message, profile: Option<&str>) -> bool {
+    match message.id {
+        0x0002 | 0x0003 | 0x0100 | 0x0102 => true,
+        0x0200 if message.body.len() >= location::LEN_MIN => {
+            let told = messages::read(message, profile);
+            let is_plain = |point: &Point| point.at.is_some() && point.place != Place::OutOfRange;
+            told.points.first().is_some_and(is_plain)
+        }
+        _ => false,
+    }
+}
+
 /// What an answer has to know of a message.
 struct Envelope {
     id: u16,
@@ -129,7 +143,7 @@ impl Speaker for Session {
         let media = message.body.first_chunk().copied();
         let is_last = message.part.is_none_or(|(total, index)| total == index);
         let envelope = Envelope { id: message.id, serial: message.serial, media, is_last };
-        let mut told = if message.is_encrypted {
+        let mut told = if message.is_encrypted && !is_open(&message, context.profile) {
             Told {
                 word: format!("{:04x}", message.id).into(),
                 ..Told::unreadable("encrypted, and nobody here has the key")

@@ -90,9 +90,36 @@ fn what_bits_and_items_mean_differs_between_models() {
     assert_eq!(alarms("", &bits), [Alarm::Collision]);
     assert_eq!(alarms("fall_bit_29", &bits), [Alarm::Fall, Alarm::Collision]);
     assert_eq!(alarms("pendant_bits", &bits), [Alarm::Removed, Alarm::LowBattery, Alarm::Collision]);
-    let jimi = place(0, "e8140c0110 4b464d45440000 260314161530 000000 00".replace(' ', "").as_str());
-    assert_eq!(alarms("", &jimi), []);
-    assert_eq!(alarms("jimi", &jimi), [Alarm::Sos]);
+    assert_eq!(alarms("", &place(1 << 16, "")), []);
+    assert_eq!(alarms("pendant_bits", &place(1 << 16, "")), [Alarm::Vibration]);
+    for (event, alarm) in
+        [("0c01", Alarm::Sos), ("0408", Alarm::FenceEnter), ("0409", Alarm::FenceExit), ("0406", Alarm::Vibration)]
+    {
+        let jimi = place(0, &format!("e814{event}104b464d4544000026031416153000000000"));
+        assert_eq!(alarms("", &jimi), []);
+        assert_eq!(alarms("jimi", &jimi), [alarm], "{event}");
+    }
+}
+
+#[test]
+fn a_clock_is_chinas_but_for_models_that_send_utc() {
+    let at = |profile| {
+        let turn = met(None).read(&said(None, 0x0200, &place(0, "")), &Context { profile, ..LENIENT }).into_owned();
+        turn.told.points[0].at.unwrap().to_string()
+    };
+    assert_eq!(at(None), "2026-03-14T08:15:30Z");
+    assert_eq!(at(Some("utc")), "2026-03-14T16:15:30Z");
+}
+
+#[test]
+fn a_header_is_read_as_it_says_wherever_its_length_agrees() {
+    // A length that is wrong either way is a damaged one: nothing is guessed then.
+    let mut body = place(1, "");
+    body.truncate(26);
+    let mut bytes = [&hex("0200201d0139073100010007")[..], &body].concat();
+    bytes.push(bytes.iter().fold(0, |all, byte| all ^ byte));
+    let turn = met(None).read(&[&[0x7e], &bytes[..], &[0x7e]].concat(), &LENIENT).into_owned();
+    assert!(!turn.told.doubts.is_empty(), "{:?}", turn.told);
 }
 
 #[test]

@@ -180,7 +180,13 @@ impl Request {
         };
         match meaning(status) {
             None => raise(Alarm::General),
-            Some(Meaning::Raised) => raise(self.device_type.map_or(Alarm::Sos, raised_by)),
+            Some(Meaning::Raised) => {
+                let raised = self.device_type.map_or(Alarm::Sos, raised_by);
+                // What somebody calls for by hand is no fault, whatever the device.
+                let is_by_hand = matches!(status, 10 | 110);
+                let is_technical = matches!(raised.event(), Event::Other { .. });
+                raise(if is_by_hand && is_technical { Alarm::General } else { raised })
+            }
             Some(Meaning::Alarm(alarm)) => raise(alarm),
             Some(Meaning::Cancelled) => Told { event: Some(Event::Cancel), ..Told::new(Kind::Status, "ME") },
             Some(Meaning::Technical) => Told::new(Kind::Status, "ME"),

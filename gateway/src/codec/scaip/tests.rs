@@ -55,6 +55,11 @@ fn a_trigger_calls_for_help_and_every_code_has_a_meaning() {
         ("<dty>3</dty><stc>16</stc>", Alarm::LowBattery),
         ("<dty>2</dty><stc>85</stc>", Alarm::PowerCut),
         ("<dty>11</dty><stc>81</stc>", Alarm::General),
+        ("<dty>14</dty><stc>9</stc>", Alarm::Door),
+        // A call by hand from a device that usually tells of faults.
+        ("<dty>14</dty><stc>10</stc>", Alarm::General),
+        ("<dty>0032</dty><stc>0110</stc>", Alarm::General),
+        ("<dty>41</dty>", Alarm::General),
         ("<dty>3</dty><stc>0777</stc>", Alarm::General),
     ] {
         assert_eq!(alarms(inner), Alarms::from(expected), "{inner}");

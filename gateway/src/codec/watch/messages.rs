@@ -8,6 +8,7 @@ use wire::command::Answer;
 use wire::report::{Event, Vital};
 
 use super::super::conversation::Context;
+use super::super::cursor::has_habit;
 use super::super::told::{Alarm, Alarms, Kind, Point, Told};
 use super::{Session, is_position, position};
 
@@ -122,6 +123,11 @@ const COMMANDS: &[&str] = &[
     "JXTKR",
 ];
 
+/// A model on whose status word bit 22 is a fall, not a heart rate.
+pub(super) const FALL_BIT: &str = "fall_bit_22";
+/// A model on whose status word bit 20 is a low battery, not that it was taken off.
+pub(super) const BATTERY_BIT: &str = "battery_bit_20";
+
 /// Reads a content: what it says, and the content that answers it.
 pub(super) fn read(content: &str, bytes: &[u8], known: &Context<'_>, session: &mut Session) -> (Told, Reply) {
     let mut fields = content.split(',');
@@ -130,7 +136,7 @@ pub(super) fn read(content: &str, bytes: &[u8], known: &Context<'_>, session: &m
         return (Told::unreadable("it has no content"), None);
     }
     if is_position(name.as_bytes()) {
-        return place(name, &mut fields);
+        return place(name, &mut fields, known.profile);
     }
     if let Some((word, kind, answers, reader)) = MESSAGES.iter().find(|(word, ..)| word.eq_ignore_ascii_case(name)) {
         let mut told = Told::new(*kind, *word);
@@ -143,10 +149,20 @@ pub(super) fn read(content: &str, bytes: &[u8], known: &Context<'_>, session: &m
     if name.eq_ignore_ascii_case("LGZONE") {
         return (Told::new(Kind::Other, "LGZONE"), Some(clock(known).into()));
     }
+    // The word of a command with a position behind it is no answer: keys of some are called like their numbers.
+    if cries_for_help(name) && fields.clone().count() > position::WORD_AT {
+        return unknown(name, content, known.profile, session);
+    }
     if session.is_asked(name) || COMMANDS.iter().any(|word| word.eq_ignore_ascii_case(name)) {
         return (reply(name, content), None);
     }
-    unknown(name, content, session)
+    unknown(name, content, known.profile, session)
+}
+
+/// Whether a word that no vendor's page has is one for help, when it comes with a position.
+fn cries_for_help(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    name.starts_with("AL") || ["SOS", "ALARM", "FALL"].iter().any(|word| name.contains(word))
 }
 
 impl Answers {
@@ -178,11 +194,22 @@ fn set(word: u32, bits: &[(u32, Alarm)]) -> Alarms {
     bits.iter().filter(|(bit, _)| word & (1 << bit) != 0).map(|(_, alarm)| *alarm).collect()
 }
 
+/// The alarms of a status word, of which models with habits mean some otherwise.
+fn high(word: u32, profile: Option<&str>) -> Alarms {
+    let set = HIGH.iter().filter(|(bit, _)| word & (1 << bit) != 0);
+    set.map(|(bit, alarm)| match bit {
+        20 if has_habit(profile, BATTERY_BIT) => Alarm::LowBattery,
+        22 if has_habit(profile, FALL_BIT) => Alarm::Fall,
+        _ => *alarm,
+    })
+    .collect()
+}
+
 /// Names that nearly all positions have.
 const USUAL: [&str; 6] = ["UD", "UD2", "UD_LTE", "AL", "AL_LTE", "WT"];
 
 /// A position, or an alarm with one.
-fn place(name: &str, fields: &mut Split<'_, char>) -> (Told, Reply) {
+fn place(name: &str, fields: &mut Split<'_, char>, profile: Option<&str>) -> (Told, Reply) {
     let begins = |stem: &str| name.get(..stem.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(stem));
     let is_alarm = begins("AL") || begins("SENDSOS");
     let (kind, answer) = match () {
@@ -202,7 +229,7 @@ fn place(name: &str, fields: &mut Split<'_, char>) -> (Told, Reply) {
     let all = fields.clone();
     let Some(state) = position::read(fields, &mut told) else {
         // The press is not doubted for the place: what stands where alarms do still counts.
-        let alarms = position::state_among(all).map_or_else(Alarms::default, |word| set(word, &HIGH));
+        let alarms = position::state_among(all).map_or_else(Alarms::default, |word| high(word, profile));
         if is_alarm || !alarms.is_empty() {
             told.kind = Kind::Alarm;
             told.unread("position");
@@ -213,7 +240,7 @@ fn place(name: &str, fields: &mut Split<'_, char>) -> (Told, Reply) {
         }
         return (Told { word: told.word, ..Told::unreadable("these fields are no position") }, None);
     };
-    let mut alarms = state.word.map_or_else(Alarms::default, |word| set(word, &HIGH));
+    let mut alarms = state.word.map_or_else(Alarms::default, |word| high(word, profile));
     if is_alarm && alarms.is_empty() {
         // High bits that nobody knows are an alarm that nobody knows.
         let low = state.word.filter(|word| word >> 16 == 0).map_or_else(Alarms::default, |word| set(word, &LOW));
@@ -234,12 +261,15 @@ fn place(name: &str, fields: &mut Split<'_, char>) -> (Told, Reply) {
 }
 
 /// A message that nobody knows. One that looks like a position is one; one that is repeated waits for an answer.
-fn unknown(name: &str, content: &str, session: &mut Session) -> (Told, Reply) {
+fn unknown(name: &str, content: &str, profile: Option<&str>, session: &mut Session) -> (Told, Reply) {
     let mut told = Told::new(Kind::Other, name.chars().take(32).collect::<String>());
     let mut fields = content.split(',');
     fields.next();
     if let Some(state) = position::read(&mut fields, &mut told) {
-        let alarms = state.word.map_or_else(Alarms::default, |word| set(word, &HIGH));
+        let mut alarms = state.word.map_or_else(Alarms::default, |word| high(word, profile));
+        if alarms.is_empty() && cries_for_help(name) {
+            alarms = Alarm::General.into();
+        }
         told.kind = if alarms.is_empty() { Kind::Fix } else { Kind::Alarm };
         told.points.iter_mut().for_each(|point| point.alarms = alarms);
     } else {

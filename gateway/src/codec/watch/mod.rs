@@ -15,15 +15,24 @@ use wire::notice::Notice;
 use wire::topics::Lane;
 
 use super::conversation::{CannotSay, Context, Reply, Speaker, Strictness, Turn, When, Written};
+use super::cursor::has_habit;
 use super::told::{Kind, Told};
 use frame::{Digits, Frame};
 
 pub(super) use frame::{FRAME_MAX, cut};
 
+/// A model that listens to frames of `SG` only, whatever letters it writes itself.
+const SG: &str = "sg";
+
+/// All words of a model's profile.
+pub(super) const HABITS: &[&str] = &[SG, messages::FALL_BIT, messages::BATTERY_BIT];
+
 /// What is known of the terminal on the other end.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     maker: String,
+    /// Whether it is written to with other letters than its own.
+    hears_sg: bool,
     id: String,
     seq: Option<String>,
     digits: Digits,
@@ -67,7 +76,8 @@ impl Session {
     }
 
     fn framed(&self, content: &[u8]) -> Vec<u8> {
-        frame::written(&self.maker, &self.id, self.seq.as_deref(), content, self.digits)
+        let maker = if self.hears_sg { "SG" } else { &self.maker };
+        frame::written(maker, &self.id, self.seq.as_deref(), content, self.digits)
     }
 
     /// Whether this unknown message has come before, so that it seems to wait for something.
@@ -104,6 +114,7 @@ impl Speaker for Session {
             return Turn { identity: None, told: Told::unreadable("no header (MF*ID*LEN)"), replies: Vec::new() };
         };
         self.meet(&parsed);
+        self.hears_sg = has_habit(context.profile, SG);
         let identity = Some(Cow::Borrowed(parsed.id));
         let text = String::from_utf8_lossy(parsed.content);
         let (mut told, answer) = messages::read(&text, parsed.content, context, self);

@@ -10,7 +10,7 @@ use super::super::calendar::{moment, pairs};
 use super::super::told::{Place, Point, Told};
 
 /// How many fields go before the status word.
-const WORD_AT: usize = 15;
+pub(super) const WORD_AT: usize = 15;
 
 /// What stands in a position besides a [`Point`].
 #[derive(Debug, Default)]
@@ -54,7 +54,8 @@ pub(super) fn read(fields: &mut Split<'_, char>, told: &mut Told) -> Option<Stat
     told.steps = count(fields.next());
     let _tumbles = fields.next();
     let word = fields.next().map(str::trim);
-    let state = State { word: word.and_then(|word| u32::from_str_radix(word, 16).ok()) };
+    let hexadecimal = |word: &str| u32::from_str_radix(word.trim_start_matches("0x"), 16).ok();
+    let state = State { word: word.and_then(hexadecimal) };
     if state.word.is_none() {
         told.unread("status");
     }
@@ -178,8 +179,12 @@ fn read_access_points(at: usize, rest: &[&str], heard: &mut Surroundings) -> usi
     at.min(rest.len())
 }
 
-/// `aa:bb:cc:dd:ee:ff`.
+/// `aa:bb:cc:dd:ee:ff`, or without anything between.
 fn mac(text: &str) -> Option<[u8; 6]> {
+    if text.len() == 12 {
+        let mut mac = [0; 6];
+        return hex::decode_to_slice(text, &mut mac).ok().map(|()| mac);
+    }
     let bytes: &[u8; 17] = text.as_bytes().try_into().ok()?;
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut mac = [0; 6];

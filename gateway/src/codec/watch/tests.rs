@@ -10,7 +10,7 @@ use wire::report::{Doubt, Event};
 use wire::topics::Lane;
 
 use super::super::conversation::{CannotSay, Context, Conversation, Strictness, Turn, When};
-use super::super::told::Kind;
+use super::super::told::{Alarm, Kind};
 use super::frame::{escaped, unescaped};
 
 const LENIENT: Context<'static> =
@@ -97,6 +97,45 @@ fn numbers_that_are_written_with_more_than_digits_are_read() {
         assert_eq!(read(state), whole, "{state}");
     }
     assert_eq!(read("-1,88,101%,x,0"), (None, None, None));
+}
+
+#[test]
+fn bits_mean_something_else_on_some_models_and_some_hear_other_letters() {
+    let says = |profile, bits: u32| {
+        let frame = String::from_utf8_lossy(SOS).replace("00010000", &format!("{bits:08X}"));
+        let context = Context { profile, ..LENIENT };
+        let turn = met().read(frame.as_bytes(), &context).into_owned();
+        let answer = String::from_utf8(turn.replies[0].bytes.clone()).unwrap();
+        (turn.told.alarms().iter().collect::<Vec<_>>(), answer)
+    };
+    let answer = |maker: &str| format!("[{maker}*9710000011*0002*AL]");
+    let bits = 1 << 20 | 1 << 22;
+    assert_eq!(says(None, bits), (vec![Alarm::HeartRate, Alarm::Removed], answer("3G")));
+    assert_eq!(says(Some("fall_bit_22"), bits), (vec![Alarm::Fall, Alarm::Removed], answer("3G")));
+    assert_eq!(says(Some("battery_bit_20, sg"), bits), (vec![Alarm::HeartRate, Alarm::LowBattery], answer("SG")));
+    // A press is one whatever the model.
+    assert_eq!(says(Some("battery_bit_20,fall_bit_22"), 1 << 16).0, [Alarm::Sos]);
+
+    let mut conversation = Conversation::begin(Dialect::Watch).unwrap();
+    conversation.read(b"[3G*9710000011*0002*LK]", &Context { profile: Some("sg"), ..LENIENT });
+    assert_eq!(conversation.write(&order(Command::Locate), Some("sg")).unwrap().bytes, b"[SG*9710000011*0002*CR]");
+}
+
+#[test]
+fn an_answer_to_numbers_is_no_press_and_a_position_under_its_word_is() {
+    let mut conversation = met();
+    conversation.write(&order(Command::SosNumbers { numbers: vec!["120".to_owned()] }), None).unwrap();
+    let place = "140326,081530,A,28.256100,N,112.985400,E,0,0,0,9,88,76,0,0,00000000,0,0";
+    for (content, lane) in [(format!("SOS,{place}"), Lane::Alert), ("SOS".to_owned(), Lane::Telemetry)] {
+        let frame = format!("[3G*9710000011*{:04X}*{content}]", content.len());
+        let turn = conversation.read(frame.as_bytes(), &LENIENT).into_owned();
+        assert_eq!((turn.lane(), turn.told.answer.is_some()), (lane, lane == Lane::Telemetry), "{content}");
+    }
+    // Nor does what only asks or tells about them ring.
+    for content in ["SOS1,120", "SOS,120,,", "SOSSMS,0", "FALLDOWN,1,0", "APPALARMS,1,2"] {
+        let frame = format!("[3G*9710000011*{:04X}*{content}]", content.len());
+        assert_eq!(met().read(frame.as_bytes(), &LENIENT).lane(), Lane::Telemetry, "{content}");
+    }
 }
 
 #[test]
