@@ -994,6 +994,13 @@ export const en: Messages = {
     voice: 'A drill: do not call {centre}. Say what you would say, then confirm.',
   },
   silence: {
+    contract: {
+      heading: 'How often terminals are to be heard',
+      about: 'Per model: every so many minutes on the move, at rest, on the charger. After so many of these it is late, then silent; after so many hours lost. Only who administers the whole installation can change it.',
+      model: 'Model', others: 'All others', moving_min: 'Moving (min)', still_min: 'At rest (min)', charging_min: 'Charging (min)',
+      late_beats: 'Late after (times)', silent_beats: 'Silent after (times)', lost_after_h: 'Lost after (h)', alarm: 'Somebody goes',
+      at: { none: 'never', silent: 'when silent', lost: 'when lost' }, save: 'Save', saved: 'Saved: it holds from now on', add: 'Add this model',
+    },
     open: 'Not heard',
     heading: 'Terminals that are not heard, or are no help',
     listening: 'Listening since {at}: nobody counts as silent for what was not said before.',

@@ -992,6 +992,13 @@ export const zh = {
     voice: '演练：请勿真的拨打 {centre}，口述通报内容后确认即可。',
   },
   silence: {
+    contract: {
+      heading: '终端应多久上报一次',
+      about: '按型号：移动、静止、充电时每隔多少分钟上报。超过几个间隔为迟报、失联，超过多少小时为丢失。只有整个平台的管理员可以修改。',
+      model: '型号', others: '其他型号', moving_min: '移动（分钟）', still_min: '静止（分钟）', charging_min: '充电（分钟）',
+      late_beats: '迟报（间隔数）', silent_beats: '失联（间隔数）', lost_after_h: '丢失（小时）', alarm: '派人查看',
+      at: { none: '不派', silent: '失联时', lost: '丢失时' }, save: '保存', saved: '已保存，即时生效', add: '添加型号',
+    },
     open: '失联',
     heading: '失联与终端状况',
     listening: '自 {at} 起持续监听；在此之前没有上报的，不算失联。',
