@@ -109,7 +109,7 @@ async fn grouped(desk: &Desk, begun: usize) -> anyhow::Result<f64> {
 
 /// Everybody at home and heard, with a rule for the night that is looked at some time tomorrow.
 async fn settle(pool: &PgPool, people: u32) -> anyhow::Result<()> {
-    sqlx::raw_sql("truncate outage cascade; truncate rule_breach, presence_tie, listening").execute(pool).await?;
+    sqlx::raw_sql("truncate rule_breach, presence_tie, listening").execute(pool).await?;
     for first in (0..people).step_by(usize::try_from(CHUNK)?) {
         let serials: Vec<String> = (first..people.min(first + CHUNK)).map(crowd::serial).collect();
         sqlx::query(
@@ -130,6 +130,8 @@ async fn settle(pool: &PgPool, people: u32) -> anyhow::Result<()> {
         "update rule_watch set wake_at = now() + interval '2 hours' + random() * interval '20 hours'",
         "update presence set stage = 'heard', heard_at = now() - interval '1 minute', outage_id = null, alarmed = false,
             look_at = now() + interval '1 hour' + random() * interval '20 minutes'",
+        // Not truncated: everybody's presence would go with it.
+        "delete from outage",
     ] {
         sqlx::query(statement).execute(pool).await?;
     }
