@@ -81,8 +81,9 @@ pub(crate) async fn run(Arguments { database_url, people, runs }: &Arguments) ->
         println!("| {what} | {:.1} |", median(times.iter().skip(1).copied()));
     }
     println!("| outages are looked for while nobody is gone | {:.1} |", grouped(&desk, 0).await?);
-    // Far from each other, so that it is not their communities that are gone.
-    let cells = CELLS_GONE.min(people / CELL / 2);
+    // Far from each other and one in ten at most, so that it is not their communities, their carrier or all of them that
+    // are gone.
+    let cells = CELLS_GONE.min(people / CELL / 10).max(1);
     let gone: Vec<String> = (0..cells).map(|number| (number * (people / CELL / cells)).to_string()).collect();
     sqlx::query(
         "update presence set stage = 'silent', heard_at = now() - interval '80 minutes' + terminal_id % 600 * interval '1 second'
