@@ -101,10 +101,10 @@ pub(crate) async fn run(Arguments { database_url, people, runs }: &Arguments) ->
 }
 
 /// How long it takes to look for outages, of which so many begin.
-async fn grouped(desk: &Desk, begun: usize) -> anyhow::Result<f64> {
+async fn grouped(desk: &Desk, expected: usize) -> anyhow::Result<f64> {
     let began = Instant::now();
     let found = presence::group(desk).await?;
-    ensure!(found == begun, "{found} outages began, not {begun}");
+    ensure!(found == expected, "{found} outages began, not {expected}");
     Ok(ms(began))
 }
 
