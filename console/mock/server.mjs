@@ -20,6 +20,7 @@ const POLICY =
   "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' }
 
+const HEARTBEATS = [{ model: '', version: 1, moving_s: 300, still_s: 600, charging_s: 900, late_beats: 2, silent_beats: 6, lost_after_s: 86_400, alarm: 'lost' }]
 const OUTAGE_BY = { name: null }
 /** Some terminals that are not heard, in an outage and alone. */
 function silence() {
@@ -682,6 +683,18 @@ async function answer(request, response, url) {
     return json(200, silence().outages[0])
   }
   if (path.startsWith('/silence/terminals')) return json(200, troubled(new URL(request.url, 'http://x').searchParams.get('trouble')))
+  if (path === '/heartbeat-contracts') {
+    if (request.method === 'PUT') {
+      const known = HEARTBEATS.find((each) => each.model === body.model)
+      if (known) Object.assign(known, body, { version: known.version + 1 })
+      else HEARTBEATS.push({ ...body, version: 1 })
+    }
+    return json(200, { contracts: HEARTBEATS })
+  }
+  if (/^\/outages\/[^/]+\/members$/.test(path)) {
+    const members = RESIDENTS.slice(0, 3).map((one, n) => ({ id: n + 1, serial: `P10${n}`, resident: one.id, name: one.name, heard_at: inSeconds(-1_800), returned_at: null }))
+    return json(200, { members, next: null })
+  }
   if (path.startsWith('/test-presses')) {
     const untested = RESIDENTS.slice(0, 3).map((one, n) => ({ id: n + 1, serial: `P10${n}`, resident: one.id, name: one.name, node: '湘雅路社区', tested_at: n ? null : inSeconds(-86_400 * 40), stage: 'heard' }))
     return json(200, { month: '2026-11', worn: 312, tested: 309, untested, next: null })

@@ -4,7 +4,7 @@ import { zh } from '../src/i18n/zh'
 import { coordinates, doubtSentence, isProposed, isRunning, ladder, voiceDue } from '../src/model/incident'
 import { somebodyThere } from '../src/model/presence'
 import { clockOffset, inWords, stopwatch } from '../src/model/time'
-import { sentence } from '../src/model/timeline'
+import { evidence, sentence } from '../src/model/timeline'
 
 const entry = (what: string, data: Record<string, unknown> = {}, who?: string): Entry => ({
   seq: 1,
@@ -57,6 +57,24 @@ describe('a line of the timeline', () => {
     const river = { ...data, fence_kind: 'forbidden', heading_deg: null }
     expect(sentence(entry('left_fence', river), [])?.key).toBe('left_fence_stays_forbidden')
     expect(sentence(entry('returned', river), [])?.key).toBe('returned_forbidden')
+  })
+
+  it('says which positions that was decided by, how far each is beyond the edge, and what may explain them', () => {
+    const fix = { at: '2026-05-01T08:06:00Z', lat: 28.2, lon: 112.9, distance_m: 61.3, accuracy_m: 9, source: 'gnss' }
+    const data = { chance: 0.9981, stories: { phantom: 0.011, walks: 0.98 }, fixes: [{ ...fix, distance_m: -4.4, accuracy_m: null }, fix] }
+    expect(evidence(entry('left_fence', data))).toEqual({
+      sure: 99.8,
+      stories: [['walks', 98], ['phantom', 1.1]],
+      fixes: [
+        { at: fix.at, source: 'gnss', beyond: -4, accuracy: null },
+        { at: fix.at, source: 'gnss', beyond: 61, accuracy: 9 },
+      ],
+    })
+    expect(evidence(entry('returned', { ...data, chance: 0.021 }))?.sure).toBe(97.9)
+    // Of what was erased, and of older entries, there is nothing to show; the line itself stays.
+    expect(evidence({ ...entry('left_fence', {}), data: null })).toBeNull()
+    expect(sentence({ ...entry('left_fence', {}), data: null }, [])?.key).toBe('left_fence_unnamed')
+    expect(evidence(entry('noted', data))).toBeNull()
   })
 
   it('quotes what somebody wrote', () => {

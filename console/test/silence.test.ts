@@ -1,3 +1,4 @@
+import { asked, asTold } from '../src/model/heartbeat'
 import { describe, expect, it } from 'vitest'
 import { en } from '../src/i18n/en'
 import { zh } from '../src/i18n/zh'
@@ -24,4 +25,12 @@ describe('the silence of terminals', () => {
     expect(timesOf('8:00、20：30, 12:00 ')).toEqual(['08:00', '20:30', '12:00'])
     expect(timesOf('soon')).toEqual(['soon'])
   })
+})
+
+it('how often a model is to be heard is written in minutes and hours, and told in seconds', () => {
+  const told = {
+    model: 'V520', version: 3, moving_s: 300, still_s: 90, charging_s: 900, late_beats: 2, silent_beats: 6, lost_after_s: 129_600, alarm: 'silent' as const,
+  }
+  expect(asTold(told)).toMatchObject({ moving_min: 5, still_min: 1.5, lost_after_h: 36 })
+  expect(asked(asTold(told))).toEqual(told)
 })

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::desk::Desk;
+use crate::store::commands::{self, Suspected};
 use crate::store::fence_rules::{self as store, Watched};
 use crate::store::intake::{self, Opening, PlacedFix, Subject, Wearer};
 use crate::store::timeline::{self, Line};
@@ -74,7 +75,7 @@ pub async fn look_once(desk: &Desk) -> Result<usize, StoreError> {
     let (mut quiet, mut loud) = (Vec::new(), Vec::new());
     for (resident, was) in &due {
         let look = watched.get(resident).map(|watched| look_at(watched, now)).unwrap_or_default();
-        if look.due.is_empty() && look.over.is_empty() {
+        if look.due.is_empty() && look.near.is_empty() && look.over.is_empty() {
             quiet.push((*resident, *was, look.wake_at));
         } else {
             loud.push(*resident);
@@ -107,6 +108,11 @@ async fn tell(desk: &Desk, resident: Uuid) -> Result<(), StoreError> {
     let look = look_at(&watched, now);
     if !look.due.is_empty() {
         open(&mut tx, resident, &watched, &look.due, now).await?;
+    }
+    // Before anybody is woken the terminal is asked for more, as it is at the edge of a fence without rules.
+    if let (Some(breach), Some(terminal)) = (look.near.first(), watched.terminal) {
+        let suspected = Suspected { terminal, resident: ResidentId(resident), why: breach.suspicion() };
+        commands::watch(&mut tx, &[suspected], now).await?;
     }
     if !look.over.is_empty() {
         end(&mut tx, resident, &look.over, now).await?;

@@ -1,5 +1,5 @@
-//! What administrators type: `yidiantong migrate`, `doctor`, `user`, `terminal`, `concentrator`, `node`, `import`, `backup`, `restore`,
-//! `config`, `decode`. Each command is a room of its own below; here is what they share: which settings hold, the way to the
+//! What administrators type: `yidiantong migrate`, `doctor`, `user`, `terminal`, `concentrator`, `node`, `resident`, `import`, `backup`,
+//! `restore`, `config`, `decode`. Each command is a room of its own below; here is what they share: which settings hold, the way to the
 //! database, and how they speak.
 //!
 //! What is asked for goes to standard output, in words or (`--json`) as JSON; a refusal is one sentence that says what
@@ -14,6 +14,7 @@ pub mod import;
 pub mod migrate;
 pub mod node;
 pub mod replay_fences;
+pub mod resident;
 pub mod restore;
 pub mod secret;
 pub mod sim_city;

@@ -36,6 +36,7 @@ import type {
   Ledger,
   LikelyPlace,
   Floors,
+  Heartbeat,
   HolidayDraft,
   LadderDraft,
   LadderPreview,
@@ -415,6 +416,8 @@ export const removePayloadKey = (serial: string) =>
 export const silence = () => call<Silence>('/silence')
 export const troubled = (trouble: Trouble, after = 0) =>
   call<{ terminals: TroubledTerminal[]; next: number | null }>(`/silence/terminals?trouble=${trouble}&after=${after}`)
+export const heartbeats = () => call<{ contracts: Heartbeat[] }>('/heartbeat-contracts')
+export const saveHeartbeat = (body: Heartbeat) => call<{ contracts: Heartbeat[] }>('/heartbeat-contracts', { method: 'PUT', body })
 export const usual = (resident: string) => call<Usual>(`/residents/${encodeURIComponent(resident)}/usual`)
 export const chooseUsual = (resident: string, chosen: boolean | null, version: number) =>
   call<Usual>(`/residents/${encodeURIComponent(resident)}/usual`, { method: 'PUT', body: { chosen, version } })

@@ -1143,6 +1143,20 @@ export interface OutageMember {
   returned_at: string | null
 }
 
+/** How often a model is to be heard, and what follows when it is not. */
+export interface Heartbeat {
+  /** Empty: all models that have none of their own. */
+  model: string
+  version: number
+  moving_s: number
+  still_s: number
+  charging_s: number
+  late_beats: number
+  silent_beats: number
+  lost_after_s: number
+  alarm: 'none' | 'silent' | 'lost'
+}
+
 /** Whose key nobody has tried in a month. */
 export interface TestPresses {
   month: string

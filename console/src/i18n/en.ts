@@ -952,6 +952,7 @@ export const en: Messages = {
     why_hint: 'For instance: in hospital',
   },
   whereabouts: { rests: 'they stay there', walks: 'they walk', rides: 'they ride', phantom: 'the receiver may be wrong', phantom_walks: 'they walk, and the receiver may be wrong', phantom_slides: 'the receiver may be wrong', unknown: 'how is not known' },
+  evidence: { by: 'By which positions ({n}); {sure} % sure', beyond: '{n} m beyond the edge', within: '{n} m within the edge', claims: 'claims ±{n} m' },
   compass: { n: 'north', ne: 'north-east', e: 'east', se: 'south-east', s: 'south', sw: 'south-west', w: 'west', nw: 'north-west' },
   fence_kind: { safe: 'Safe area', forbidden: 'Forbidden area', corridor: 'Way' },
   fence_state: { inside: 'Inside', outside: 'Outside', suspected: 'May be away', doubtful: 'Not sure' },
@@ -993,6 +994,13 @@ export const en: Messages = {
     voice: 'A drill: do not call {centre}. Say what you would say, then confirm.',
   },
   silence: {
+    contract: {
+      heading: 'How often terminals are to be heard',
+      about: 'Per model: every so many minutes on the move, at rest, on the charger. After so many of these it is late, then silent; after so many hours lost. Only who administers the whole installation can change it.',
+      model: 'Model', others: 'All others', moving_min: 'Moving (min)', still_min: 'At rest (min)', charging_min: 'Charging (min)',
+      late_beats: 'Late after (times)', silent_beats: 'Silent after (times)', lost_after_h: 'Lost after (h)', alarm: 'Somebody goes',
+      at: { none: 'never', silent: 'when silent', lost: 'when lost' }, save: 'Save', saved: 'Saved: it holds from now on', add: 'Add this model',
+    },
     open: 'Not heard',
     heading: 'Terminals that are not heard, or are no help',
     listening: 'Listening since {at}: nobody counts as silent for what was not said before.',

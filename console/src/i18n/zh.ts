@@ -950,6 +950,7 @@ export const zh = {
     why_hint: '例如：住院',
   },
   whereabouts: { rests: '停留在原处', walks: '步行', rides: '乘车', phantom: '定位可能有误', phantom_walks: '步行，定位可能有误', phantom_slides: '定位可能有误', unknown: '方式不明' },
+  evidence: { by: '依据的定位（{n} 个），把握 {sure}%', beyond: '越界 {n} 米', within: '界内 {n} 米', claims: '自称误差 ±{n} 米' },
   compass: { n: '北', ne: '东北', e: '东', se: '东南', s: '南', sw: '西南', w: '西', nw: '西北' },
   fence_kind: { safe: '安全区域', forbidden: '禁入区域', corridor: '路线' },
   fence_state: { inside: '在围栏内', outside: '在围栏外', suspected: '疑似异常', doubtful: '不确定' },
@@ -991,6 +992,13 @@ export const zh = {
     voice: '演练：请勿真的拨打 {centre}，口述通报内容后确认即可。',
   },
   silence: {
+    contract: {
+      heading: '终端应多久上报一次',
+      about: '按型号：移动、静止、充电时每隔多少分钟上报。超过几个间隔为迟报、失联，超过多少小时为丢失。只有整个平台的管理员可以修改。',
+      model: '型号', others: '其他型号', moving_min: '移动（分钟）', still_min: '静止（分钟）', charging_min: '充电（分钟）',
+      late_beats: '迟报（间隔数）', silent_beats: '失联（间隔数）', lost_after_h: '丢失（小时）', alarm: '派人查看',
+      at: { none: '不派', silent: '失联时', lost: '丢失时' }, save: '保存', saved: '已保存，即时生效', add: '添加型号',
+    },
     open: '失联',
     heading: '失联与终端状况',
     listening: '自 {at} 起持续监听；在此之前没有上报的，不算失联。',

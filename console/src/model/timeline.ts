@@ -205,6 +205,42 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
   }
 }
 
+/** A position that something was decided by. */
+export interface Witness {
+  at: string
+  source: string
+  /** Metres on the wrong side of the edge; less than none on the right side. */
+  beyond: number
+  /** What the receiver claims, metres. */
+  accuracy: number | null
+}
+
+/** What it was decided by that somebody left, or is back. */
+export interface Evidence {
+  /** Percent. */
+  sure: number
+  /** What may explain what was seen: words below `whereabouts`, and percent; the likeliest first. */
+  stories: [string, number][]
+  fixes: Witness[]
+}
+
+/** What somebody's leaving or coming back was decided by; null of anything else, and of what was erased. */
+export function evidence(entry: Entry): Evidence | null {
+  const data: Data = entry.data ?? {}
+  if (!['left_fence', 'returned'].includes(entry.what) || typeof data.chance !== 'number' || !Array.isArray(data.fixes)) return null
+  const stories = Object.entries((data.stories ?? {}) as Record<string, number>).sort(([, one], [, other]) => other - one)
+  return {
+    sure: share(entry.what === 'returned' ? 1 - data.chance : data.chance),
+    stories: stories.map(([story, chance]) => [story, share(chance)]),
+    fixes: data.fixes.map((fix: unknown) => ({
+      at: text(inside(fix, 'at')) ?? '',
+      source: text(inside(fix, 'source')) ?? 'unknown',
+      beyond: Math.round(number(inside(fix, 'distance_m')) ?? 0),
+      accuracy: number(inside(fix, 'accuracy_m')),
+    })),
+  }
+}
+
 /** The person who did it, as the server names them; null when it was the system. */
 export function writer(entry: Entry): string | null {
   return typeof entry.who === 'string' ? text(entry.who) : text(inside(entry.who, 'name'))
@@ -257,6 +293,10 @@ function likeliest(stories: unknown): string {
   if (typeof stories !== 'object' || stories === null) return 'unknown'
   const told = Object.entries(stories as Record<string, number>).sort(([, one], [, other]) => other - one)
   return told[0]?.[0] ?? 'unknown'
+}
+
+function number(value: unknown): number | null {
+  return typeof value === 'number' ? value : null
 }
 
 function metres(value: unknown): number {

@@ -23,6 +23,7 @@ pub mod deliveries;
 pub mod directory;
 pub mod doors;
 pub mod drills;
+pub mod erasure;
 pub mod facts;
 pub mod fence_rules;
 pub mod fence_trials;

@@ -176,12 +176,22 @@ pub async fn choose(
     Ok(true)
 }
 
-/// Deletes what was learnt of these residents, and what was suspected by it.
-async fn forget(conn: &mut PgConnection, residents: &[Uuid]) -> Result<(), StoreError> {
-    sqlx::query!("delete from usual_suspicion where resident_id = any($1)", residents).execute(&mut *conn).await?;
-    sqlx::query!("delete from usual_place where resident_id = any($1)", residents).execute(&mut *conn).await?;
-    sqlx::query!("delete from usual_stay where resident_id = any($1)", residents).execute(conn).await?;
-    Ok(())
+/// Deletes what was learnt of these residents, and what was suspected by it; how many rows that were.
+pub(super) async fn forget(conn: &mut PgConnection, residents: &[Uuid]) -> Result<u64, StoreError> {
+    let mut rows = 0;
+    rows += sqlx::query!("delete from usual_suspicion where resident_id = any($1)", residents)
+        .execute(&mut *conn)
+        .await?
+        .rows_affected();
+    rows += sqlx::query!("delete from usual_place where resident_id = any($1)", residents)
+        .execute(&mut *conn)
+        .await?
+        .rows_affected();
+    rows += sqlx::query!("delete from usual_stay where resident_id = any($1)", residents)
+        .execute(conn)
+        .await?
+        .rows_affected();
+    Ok(rows)
 }
 
 /// Deletes what was learnt of anybody, so many residents at a time, because it is switched off here; how many they were.

@@ -96,6 +96,35 @@ async fn who_is_not_where_they_should_be_opens_one_case_that_says_why(pool: PgPo
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn the_terminal_is_asked_for_more_before_anybody_is_told_that_a_rule_is_broken(pool: PgPool) {
+    let house = House::open(pool).await;
+    let admin = house.log_in("admin").await;
+    let fence = house.fence().await;
+    // Two hours, and a patience of one.
+    let allowed = json!({ "allowed_s": 7_200, "grace_s": 3_600 });
+    let saved = save(&house, &admin, 0, json!([with(rule(fence, "not_away"), &allowed)])).await;
+    assert_eq!(saved.status, StatusCode::OK, "{saved:?}");
+    believe(&house, fence, "inside").await;
+    rules::look_once(&house.desk).await.unwrap();
+    let asked = "select count(*) from command where asked_by is null and command ->> 'do' = 'burst'";
+    assert_eq!(house.scalar::<i64>(asked).await, 0);
+    for _ in 0..3 {
+        believe(&house, fence, "outside").await;
+        // Four minutes are left.
+        house
+            .execute(
+                "update terminal_state set beliefs = jsonb_set(beliefs, '{0,since}', to_jsonb(now() - interval '176 minutes'))
+                 where beliefs is not null",
+            )
+            .await;
+        rules::look_once(&house.desk).await.unwrap();
+    }
+    assert_eq!((house.scalar::<i64>(asked).await, cases(&house).await), (1, (0, 0, 0)), "asked once, nobody is told");
+    let why: String = house.scalar("select why from command where asked_by is null").await;
+    assert!(why.starts_with("suspected: may be away for"), "{why}");
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn two_dispatchers_that_look_at_once_tell_once(pool: PgPool) {
     let house = House::open(pool).await;
     let admin = house.log_in("admin").await;

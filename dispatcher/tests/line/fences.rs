@@ -17,7 +17,7 @@ const HOME: (f64, f64) = (28.228, 112.938);
 const PACE: f64 = 70.0;
 
 /// Draws a circle of 200 m around the home of everybody who wears one of these terminals.
-async fn fence(district: &District, serials: &[&str]) {
+pub(crate) async fn fence(district: &District, serials: &[&str]) {
     sqlx::query(
         "insert into fence (id, resident_id, name, kind, area, radius_m)
          select gen_random_uuid(), a.resident_id, '家附近', 'safe', r.home, 200
@@ -44,7 +44,7 @@ fn seen(serial: &str, minutes_ago: i64, north_m: f64) -> Report {
 }
 
 /// A minute a step: so many minutes ago, so far north of home.
-type Steps = Vec<(i64, f64)>;
+pub(crate) type Steps = Vec<(i64, f64)>;
 
 /// Some minutes at one place.
 fn stays(from: i64, minutes: i64, north_m: f64) -> Steps {
@@ -66,16 +66,16 @@ fn goes(from: i64, begin_m: f64, end_m: f64) -> Steps {
 }
 
 /// Some minutes at home, and then away until they are missed: fourteen minutes, and 560 m away.
-fn leaves(from: i64) -> Steps {
+pub(crate) fn leaves(from: i64) -> Steps {
     [stays(from, 4, 0.0), goes(from - 4, PACE, 560.0)].concat()
 }
 
 /// Home again from there, and some minutes there: thirteen minutes.
-fn comes_back(from: i64) -> Steps {
+pub(crate) fn comes_back(from: i64) -> Steps {
     [goes(from, 490.0, 0.0), stays(from - 8, 5, 0.0)].concat()
 }
 
-async fn walk(district: &District, serial: &str, steps: &[(i64, f64)]) {
+pub(crate) async fn walk(district: &District, serial: &str, steps: &[(i64, f64)]) {
     for (minutes_ago, north_m) in steps {
         district.take_one(seen(serial, *minutes_ago, *north_m)).await;
     }

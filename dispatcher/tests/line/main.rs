@@ -8,6 +8,7 @@ mod checkins;
 mod commands;
 mod concentrators;
 mod district;
+mod erasure;
 mod faults;
 mod fences;
 mod ladders;

@@ -218,6 +218,67 @@ async fn five_hundred_that_fall_silent_together_are_one_outage(pool: PgPool) {
     assert_eq!(count(&district, "select count(*) from incident where class = 'welfare'").await, 2);
 }
 
+/// Sixty terminals that have nothing in common but where they are served; then half of them have what the statement gives to
+/// those whose number is 30 or less, and fall silent. What the outages are found to be.
+async fn found(pool: PgPool, shared: &'static str) -> Vec<(String, i32)> {
+    let district = district(pool).await;
+    settle(&district, 1, 60, 7).await;
+    run(
+        &district,
+        "update terminal_state s set surroundings = jsonb_build_object('cells',
+            jsonb_build_array(jsonb_build_object('mcc', 460, 'mnc', t.id, 'lac', 1, 'cid', t.id)))
+         from terminal t where t.id = s.terminal_id and t.serial ~ '^T'",
+    )
+    .await;
+    run(&district, "update terminal set model = serial where serial ~ '^T'").await;
+    run(&district, shared).await;
+    look(&district).await;
+    later(&district, 25).await;
+    run(
+        &district,
+        "update terminal_state s set heard_at = now() from terminal t
+         where t.id = s.terminal_id and not (t.serial ~ '^T' and substr(t.serial, 2)::integer <= 30)",
+    )
+    .await;
+    look(&district).await;
+    presence::group(&district.desk).await.unwrap();
+    sqlx::query_as(
+        "select kind, (select count(*) from outage_member m where m.outage_id = o.id)::integer from outage o",
+    )
+    .fetch_all(&district.desk_pool)
+    .await
+    .unwrap()
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_carrier_that_fails_is_one_outage(pool: PgPool) {
+    let shared = "update terminal_state s set surroundings = jsonb_set(surroundings, '{cells,0,mnc}', '99')
+        from terminal t where t.id = s.terminal_id and t.serial ~ '^T' and substr(t.serial, 2)::integer <= 30";
+    assert_eq!(found(pool, shared).await, [("carrier".to_owned(), 30)]);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_model_that_fails_is_one_outage(pool: PgPool) {
+    let shared = "update terminal set model = 'V9' where serial ~ '^T' and substr(serial, 2)::integer <= 30";
+    assert_eq!(found(pool, shared).await, [("firmware".to_owned(), 30)]);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn a_community_that_fails_is_one_outage(pool: PgPool) {
+    let shared = "with made as (
+            insert into org_node (id, parent_id, level, name, path)
+            select id, root_node(), 'community', '停电社区', array[root_node(), id] from (select gen_random_uuid() as id) n
+            returning id)
+        update resident set serving_node = (select id from made) where name ~ '^居民' and substr(name, 3)::integer <= 30";
+    assert_eq!(found(pool, shared).await, [("community".to_owned(), 30)]);
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn nothing_in_common_is_no_outage(pool: PgPool) {
+    let outages = found(pool, "select 1").await;
+    assert!(outages.is_empty(), "{outages:?}");
+}
+
 #[sqlx::test(migrations = "./migrations")]
 async fn two_dispatchers_tell_one_silence_once(pool: PgPool) {
     let district = district(pool).await;

@@ -19,7 +19,7 @@ const MARKET_M: f64 = 1_200.0;
 
 /// Sixty days of whoever wears a terminal, five minutes a step: at home, but for two hours of each day that are far from the
 /// hour that it is now. The receiver errs by some ten metres, and once a week by half a kilometre.
-async fn lives(district: &District, serial: &str) -> Uuid {
+pub(crate) async fn lives(district: &District, serial: &str) -> Uuid {
     sqlx::query("update terminal_assignment set since = since - interval '100 days'")
         .execute(&district.desk_pool)
         .await

@@ -14,6 +14,8 @@ const LOOK_EVERY: SignedDuration = SignedDuration::from_hours(24);
 const BACK: SignedDuration = SignedDuration::from_hours(8 * 24);
 /// And so far ahead for the next ones: longer than any holiday.
 const AHEAD: SignedDuration = SignedDuration::from_hours(16 * 24);
+/// So long before somebody is told of it, a breach is near: as long as a terminal takes that is asked for more positions.
+const NEAR: SignedDuration = SignedDuration::from_mins(5);
 
 /// A rule that is not kept, and since when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,17 +34,33 @@ pub struct Breach {
     pub until: Option<Timestamp>,
 }
 
+impl Breach {
+    /// What is thought of somebody of whom nobody has been told yet.
+    pub fn suspicion(&self) -> String {
+        match self.asks.expect {
+            Expect::NotAway => {
+                format!("suspected: may be away for {}, which is nearly over", spoken(self.asks.allowed))
+            }
+            Expect::Inside | Expect::Outside | Expect::NotLeave => format!("suspected: {}", self.wrong()),
+        }
+    }
+
+    fn wrong(&self) -> String {
+        let Asks { expect, hours, allowed, .. } = &self.asks;
+        match expect {
+            Expect::Inside => format!("should be inside in the hours {hours}, and is outside"),
+            Expect::Outside => format!("should not be there in the hours {hours}, and is"),
+            Expect::NotLeave => format!("should not leave in the hours {hours}, and left"),
+            Expect::NotAway => format!("may be away for {}, and is away for longer", spoken(*allowed)),
+        }
+    }
+}
+
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Asks { expect, hours, allowed, grace, .. } = &self.asks;
-        match expect {
-            Expect::Inside => write!(f, "should be inside in the hours {hours}, and is outside")?,
-            Expect::Outside => write!(f, "should not be there in the hours {hours}, and is")?,
-            Expect::NotLeave => write!(f, "should not leave in the hours {hours}, and left")?,
-            Expect::NotAway => write!(f, "may be away for {}, and is away for longer", spoken(*allowed))?,
-        }
-        if grace.is_positive() {
-            write!(f, ", for more than {}", spoken(*grace))?;
+        f.write_str(&self.wrong())?;
+        if self.asks.grace.is_positive() {
+            write!(f, ", for more than {}", spoken(self.asks.grace))?;
         }
         Ok(())
     }
@@ -76,6 +94,8 @@ pub struct Over {
 pub struct Look {
     /// What somebody is to be told of now.
     pub due: Vec<Breach>,
+    /// What somebody will be told of soon unless something changes: where they are is to be looked at more closely.
+    pub near: Vec<Breach>,
     /// Breaches that somebody was told of and that are over.
     pub over: Vec<Over>,
     /// When to look again, if nothing else happens before; none: there is no rule.
@@ -125,6 +145,11 @@ impl Seen<'_> {
     fn begin(&self, look: &mut Look) -> Option<Timestamp> {
         let Some((breach, due_at)) = self.breach() else { return self.next_hours() };
         if due_at > self.now {
+            let near_at = due_at - NEAR;
+            if near_at > self.now {
+                return Some(near_at);
+            }
+            look.near.push(breach);
             return Some(due_at);
         }
         let until = breach.until;
@@ -210,10 +235,11 @@ impl Seen<'_> {
         (due_at < hours.until).then(|| (of(since, Some(hours.until)), due_at))
     }
 
-    /// When somebody who is where they are now could next be told of.
+    /// When it could next be near that somebody is told of who is where they are now.
     fn next_hours(&self) -> Option<Timestamp> {
         let next = self.spans.iter().map(|span| span.from).find(|from| *from > self.now)?;
-        next.checked_add(self.rule.asks().grace).ok()
+        let told_at = next.checked_add(self.rule.asks().grace).ok()?;
+        Some(next.max(told_at - NEAR))
     }
 
     /// When a pause ends, or begins.

@@ -64,11 +64,14 @@ const IN: Belief = Belief::Inside { since: None };
 fn who_is_not_home_by_ten_is_missed_a_quarter_of_an_hour_later_and_once() {
     let home_by_ten = [rule(1, HOME, asks(Expect::Inside, "22:00", "06:00"))];
     let early = seen(&home_by_ten, out_since("2026-06-01T17:00"), &[], there("2026-06-01T21:00"));
-    assert_eq!((early.due.len(), early.wake_at), (0, Some(there("2026-06-01T22:15"))));
+    assert_eq!((early.due.len(), early.wake_at), (0, Some(there("2026-06-01T22:10"))));
     let soon = seen(&home_by_ten, out_since("2026-06-01T17:00"), &[], there("2026-06-01T22:14"));
     assert_eq!((soon.due.len(), soon.wake_at), (0, Some(there("2026-06-01T22:15"))));
+    assert_eq!(soon.near[0].suspicion(), "suspected: should be inside in the hours 22:00–06:00, and is outside");
+    let not_yet = seen(&home_by_ten, out_since("2026-06-01T17:00"), &[], there("2026-06-01T22:09"));
+    assert_eq!((not_yet.near.len(), not_yet.wake_at), (0, Some(there("2026-06-01T22:10"))));
     let due = seen(&home_by_ten, out_since("2026-06-01T17:00"), &[], there("2026-06-01T22:15"));
-    assert_eq!(due.due[0].since, there("2026-06-01T22:00"));
+    assert_eq!((due.due[0].since, due.near.len()), (there("2026-06-01T22:00"), 0));
     assert_eq!(due.due[0].there_since, Some(there("2026-06-01T17:00")));
     assert_eq!(
         due.due[0].to_string(),
@@ -81,13 +84,13 @@ fn who_is_not_home_by_ten_is_missed_a_quarter_of_an_hour_later_and_once() {
     assert_eq!(back.over, [Over { rule: told[0], why: Why::Kept }]);
     let morning = seen(&home_by_ten, out_since("2026-06-01T17:00"), &told, there("2026-06-02T06:00"));
     assert_eq!(morning.over, [Over { rule: told[0], why: Why::HoursOver }]);
-    assert_eq!(morning.wake_at, Some(there("2026-06-02T22:15")));
+    assert_eq!(morning.wake_at, Some(there("2026-06-02T22:10")));
     // Who goes at night is missed from then on.
     let late = seen(&home_by_ten, out_since("2026-06-02T03:00"), &[], there("2026-06-02T03:01"));
-    assert_eq!(late.wake_at, Some(there("2026-06-02T03:15")));
+    assert_eq!(late.wake_at, Some(there("2026-06-02T03:10")));
     // And not at all when the night is over before.
     let at_dawn = seen(&home_by_ten, out_since("2026-06-02T05:50"), &[], there("2026-06-02T05:55"));
-    assert_eq!((at_dawn.due.len(), at_dawn.wake_at), (0, Some(there("2026-06-02T22:15"))));
+    assert_eq!((at_dawn.due.len(), at_dawn.wake_at), (0, Some(there("2026-06-02T22:10"))));
 }
 
 #[test]
@@ -153,8 +156,8 @@ fn hours_go_by_the_clock_of_the_resident_or_of_the_fence() {
         let out = |_| Belief::Outside { since: at("2026-06-01T00:00Z") };
         look(&rules, &changsha(), &[], out, &[], at("2026-06-01T12:00Z")).wake_at
     };
-    assert_eq!(wakes(None), Some(at("2026-06-01T14:15Z")));
-    assert_eq!(wakes(Some(berlin())), Some(at("2026-06-01T20:15Z")));
+    assert_eq!(wakes(None), Some(at("2026-06-01T14:10Z")));
+    assert_eq!(wakes(Some(berlin())), Some(at("2026-06-01T20:10Z")));
 }
 
 #[test]
@@ -172,10 +175,13 @@ fn too_long_away_is_asked_after_in_its_hours_and_stays_true_in_the_night() {
     (away.allowed, away.grace) = (SignedDuration::from_hours(3), SignedDuration::ZERO);
     let away = [rule(1, HOME, away)];
     let look = |since, told: &[RuleId], now| seen(&away, out_since(since), told, there(now));
-    assert_eq!(look("2026-06-01T09:00", &[], "2026-06-01T10:00").wake_at, Some(there("2026-06-01T12:00")));
+    assert_eq!(look("2026-06-01T09:00", &[], "2026-06-01T10:00").wake_at, Some(there("2026-06-01T11:55")));
+    let near = look("2026-06-01T09:00", &[], "2026-06-01T11:55");
+    assert_eq!((near.due.len(), near.wake_at), (0, Some(there("2026-06-01T12:00"))));
+    assert_eq!(near.near[0].suspicion(), "suspected: may be away for 3 h, which is nearly over");
     assert_eq!(look("2026-06-01T09:00", &[], "2026-06-01T12:00").due[0].since, there("2026-06-01T12:00"));
     // Gone at six in the evening: asked after in the morning.
-    assert_eq!(look("2026-06-01T18:00", &[], "2026-06-01T22:00").wake_at, Some(there("2026-06-02T08:00")));
+    assert_eq!(look("2026-06-01T18:00", &[], "2026-06-01T22:00").wake_at, Some(there("2026-06-02T07:55")));
     assert_eq!(look("2026-06-01T09:00", &[away[0].id], "2026-06-01T23:00").over, []);
 }
 
@@ -203,7 +209,7 @@ fn a_pause_asks_nothing_and_ends_by_itself() {
     assert_eq!((during.due.len(), during.wake_at), (0, Some(there("2026-06-02T23:00"))));
     assert_eq!(paused(&hospital, &[rules[0].id], "2026-06-02T22:30").over[0].why, Why::Paused);
     // Back from hospital they have their quarter of an hour again.
-    assert_eq!(paused(&hospital, &[], "2026-06-02T23:00").wake_at, Some(there("2026-06-02T23:15")));
+    assert_eq!(paused(&hospital, &[], "2026-06-02T23:00").wake_at, Some(there("2026-06-02T23:10")));
     assert_eq!(paused(&hospital, &[], "2026-06-02T23:15").due.len(), 1);
     // That of another fence changes nothing.
     let school = Pause { fence: Some(SCHOOL), span };

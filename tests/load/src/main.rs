@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 
 use clap::{Parser, Subcommand};
 
-use crate::rows::{cost, durable, fences, fixes, front, restart, storm, surge};
+use crate::rows::{cost, durable, fences, fixes, front, looks, restart, storm, surge};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -45,6 +45,8 @@ enum What {
     Cost(cost::Arguments),
     /// Fixes held against a fence of their own by the engine alone, beside PostGIS.
     Fences(fences::Arguments),
+    /// Rules and silences that are looked at when their time has come.
+    Looks(looks::Arguments),
     /// The server killed under load.
     Restart(restart::Arguments),
     /// Everybody comes back at once: beside Mosquitto.
@@ -77,6 +79,7 @@ async fn main() -> anyhow::Result<()> {
         What::Surge(arguments) => surge::run(&arguments).await,
         What::Cost(arguments) => cost::run(&arguments).await,
         What::Fences(arguments) => fences::run(&arguments).await,
+        What::Looks(arguments) => looks::run(&arguments).await,
         What::Restart(arguments) => restart::run(&arguments).await,
         What::Storm(arguments) => storm::run(&arguments).await,
         What::Intake(arguments) => intake::run(arguments).await,

@@ -88,6 +88,16 @@ async fn begin_anew(pool: &PgPool) -> anyhow::Result<()> {
         anyhow::ensure!(is_deadlock, error);
     }
     sqlx::raw_sql("update responder_position set at = clock_timestamp()").execute(pool).await?;
+    // A terminal's presence may name a case, so all of them went as well. As where they have long been worn, some are due
+    // at any moment.
+    sqlx::raw_sql(
+        "insert into presence (terminal_id, given_at, look_at)
+         select terminal_id, since, clock_timestamp() + random() * interval '20 minutes'
+         from wearer where resident_id is not null and not canary
+         on conflict (terminal_id) do nothing",
+    )
+    .execute(pool)
+    .await?;
     sqlx::raw_sql("checkpoint").execute(pool).await?;
     Ok(())
 }

@@ -244,7 +244,8 @@ fn key(file: Option<&Path>) -> anyhow::Result<PayloadKey> {
     Ok(text.trim_end_matches(['\r', '\n']).parse()?)
 }
 
-async fn meant(conn: &mut PgConnection, text: &str) -> anyhow::Result<ResidentId> {
+/// The resident who is meant by number, id or name, when there is one and no more.
+pub(super) async fn meant(conn: &mut PgConnection, text: &str) -> anyhow::Result<ResidentId> {
     let found = terminals::residents_meant(conn, text).await?;
     match &found[..] {
         [(id, ..)] => Ok(ResidentId(*id)),

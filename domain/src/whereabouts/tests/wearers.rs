@@ -28,6 +28,35 @@ fn who_never_moves_never_leaves() {
     }
 }
 
+/// A ring of corners as far from home as this, about.
+fn around(random: &mut Random, far: f64) -> Area {
+    let corners = 3 + random.index(20);
+    let ring = (0..corners).map(|corner| {
+        #[expect(clippy::cast_precision_loss, reason = "a few corners")]
+        let angle = std::f64::consts::TAU * corner as f64 / corners as f64;
+        let far = far * random.between(1.0, 1.6);
+        spot(home(), far * angle.cos(), far * angle.sin())
+    });
+    Area::polygon(&[ring.collect()]).unwrap()
+}
+
+#[test]
+fn who_rests_anywhere_well_within_any_safe_area_or_off_any_river_never_leaves() {
+    for seed in 0..200 {
+        let mut random = Random::new(40_000 + seed);
+        let (size, interval) = (random.between(120.0, 400.0), random.between(20.0, 300.0));
+        let (safe, river) =
+            (around(&mut random, size), Area::circle(spot(home(), 2.5 * size, 0.0), Metres(size)).unwrap());
+        let edge = safe.distance(home()).0;
+        let (far, angle) = (random.between(0.0, 0.5) * -edge, random.between(0.0, std::f64::consts::TAU));
+        let zones = vec![zone(Kind::Safe, safe), zone(Kind::Forbidden, river)];
+        let fixes = told(&mut random, home(), 0..86_400, interval, |_| (far * angle.cos(), far * angle.sin()));
+        let turns = all(&mut Wearer::new(home(), Metres(size), zones), &fixes);
+        let told = turns.iter().find(|turn| turn.to == Standing::Confirmed);
+        assert!(told.is_none(), "seed {seed}, {edge} m to the edge: {}", told.unwrap());
+    }
+}
+
 #[test]
 fn who_leaves_for_good_is_always_found() {
     for seed in 0..200 {
@@ -166,24 +195,24 @@ proptest! {
     #[test]
     fn nothing_that_comes_breaks_it(
         steps in prop::collection::vec(
-            (-90.0..=90.0f64, -180.0..=180.0f64, any::<f64>(), any::<f64>(), any::<i32>(), 0..7usize), 1..200),
+            (any_place(), any_number(), any_number(), any::<i32>(), any::<i16>(), 0..7usize), 1..200),
+        home in any_place(),
     ) {
         let sources = [Source::Gnss, Source::Wifi, Source::Cell, Source::Beacon, Source::Unknown, Source::Home, Source::Told];
-        let mut wearer = wearer(home());
+        let mut wearer = wearer(home);
         let size = wearer.size();
-        for (lat, lon, accuracy, speed, second, source) in steps {
-            let Ok(place) = Position::new(lat, lon) else { continue };
-            let at = NOON.checked_add(SignedDuration::from_secs(i64::from(second))).unwrap();
+        for (place, accuracy, speed, second, arrival, source) in steps {
             let told = Fix {
                 place,
                 accuracy: Some(Metres(accuracy)),
                 source: sources[source],
                 speed_kmh: Some(speed),
-                device_at: Some(at),
-                received_at: NOON,
+                device_at: Some(NOON + SignedDuration::from_secs(i64::from(second))),
+                // Ours may be set back too.
+                received_at: NOON + SignedDuration::from_secs(i64::from(arrival)),
             };
             for turn in wearer.see(&told) {
-                prop_assert!((0.0..=1.0).contains(&turn.chance), "{turn:?}");
+                prop_assert!((0.0..=1.0).contains(&turn.chance) && turn.beyond.0.is_finite(), "{turn:?}");
             }
             let (_, _, chance) = wearer.standings().next().unwrap();
             prop_assert!((0.0..=1.0).contains(&chance));
@@ -191,6 +220,27 @@ proptest! {
             prop_assert!((total - 1.0).abs() < 0.01, "{total}");
         }
         prop_assert!(wearer.size() <= size + 2048);
+    }
+}
+
+/// Any number that a float can be: also none, and without end.
+fn any_number() -> prop::num::f64::Any {
+    prop::num::f64::ANY
+}
+
+/// Anywhere, and as often as not where maps end, or a few metres from there.
+fn any_place() -> impl Strategy<Value = Position> {
+    let lat = prop_oneof![-90.0..=90.0f64, Just(90.0), Just(-90.0), 89.9999..90.0f64];
+    let lon = prop_oneof![-180.0..=180.0f64, Just(180.0), Just(-180.0), 179.9999..180.0f64];
+    (lat, lon).prop_filter_map("no place", |(lat, lon)| Position::new(lat, lon).ok())
+}
+
+#[test]
+fn a_place_that_is_no_number_or_off_the_earth_is_no_place() {
+    for (lat, lon) in
+        [(f64::NAN, 0.0), (0.0, f64::NAN), (f64::INFINITY, 1.0), (1.0, f64::NEG_INFINITY), (90.1, 0.0), (0.0, 180.1)]
+    {
+        assert!(Position::new(lat, lon).is_err(), "{lat} {lon}");
     }
 }
 

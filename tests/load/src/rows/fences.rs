@@ -1,4 +1,4 @@
-//! A fix held against its wearer's fence: by the engine, and by PostGIS on the same fences and fixes.
+//! A fix held against its wearer's fence: by the engine, and by `geo` and PostGIS on the same fences and fixes.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use domain::id::FenceId;
 use domain::place::{Metres, Position, Source};
-use domain::whereabouts::{Area, Fix, Ground, Kind, Spot, Wearer, Zone};
+use domain::whereabouts::{Area, Fix, Ground, Kind, Spot, Wearer, Zone, see_all};
+use geo::{Contains as _, Coord, LineString, Point, Polygon};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -16,7 +17,7 @@ use super::tell;
 use crate::bench;
 use crate::table::{Commits, Row, median, span};
 
-/// The engine alone, on one core, beside one process of PostgreSQL.
+/// The engine alone, on one core, beside `geo` and one process of PostgreSQL.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Any database with PostGIS. Two tables are made in it, and dropped.
@@ -51,9 +52,10 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             resident.see(&fix(number, minute)?);
         }
     }
+    let polygons = (0..*people).map(polygon).collect::<anyhow::Result<Vec<Polygon>>>()?;
     let mut minutes = vec![BEFORE; residents.len()];
     fill(&pool, *people, *fixes).await?;
-    let mut pairs = Vec::new();
+    let mut rounds = Vec::new();
     for run in 0..*runs {
         let mut round = Vec::new();
         for turn in 0..*fixes {
@@ -62,40 +64,60 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
             minutes[number] += 1;
         }
         let began = Instant::now();
-        for (number, fix) in &round {
-            black_box(residents[*number].see(fix));
-        }
+        see_all(&mut residents, &round, |place, turns| {
+            black_box((place, turns));
+        });
         let ours = f64::from(*fixes) / began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        let inside = round.iter().filter(|(number, fix)| polygons[*number].contains(&point(fix.place))).count();
+        let plain = f64::from(*fixes) / began.elapsed().as_secs_f64();
         let began = Instant::now();
         let within: i64 = sqlx::query_scalar(
             "select count(*) from fix_beside join fence_beside using (resident) where st_covers(area, place)",
         )
         .fetch_one(&pool)
         .await?;
-        let theirs = f64::from(*fixes) / began.elapsed().as_secs_f64();
+        let joined = f64::from(*fixes) / began.elapsed().as_secs_f64();
         let single = bench::covers(database_url, *fixes, *seconds)?;
         eprintln!(
-            "run {run}: {ours:.0} a second; PostGIS {theirs:.0} in one statement ({within} within), {single:.0} one by one"
+            "run {run}: {ours:.0} a second; geo {plain:.0} ({inside} inside); PostGIS {joined:.0} in one statement ({within} \
+             within), {single:.0} one by one"
         );
-        pairs.push((ours, theirs, single));
+        rounds.push(Round { ours, plain, joined, single });
     }
     sqlx::query("drop table fix_beside, fence_beside").execute(&pool).await?;
+    let bytes: usize = residents.iter().map(memory).sum();
+    eprintln!("{} bytes a resident with their fence", bytes / residents.len().max(1));
     let what = format!(
-        "fixes/s judged on one core, {people} residents with a polygon of {CORNERS} corners each; beside `st_covers`"
+        "fixes/s judged whole on one core, {people} residents with a polygon of {CORNERS} corners each, in no order; beside"
     );
-    let row = |how: &str, theirs: fn(&(f64, f64, f64)) -> f64| Row {
-        what: format!("{what} {how} ({runs} pairs)"),
-        ours: span(pairs.iter().map(|pair| pair.0), "/s"),
-        beside: span(pairs.iter().map(theirs), "/s"),
-        ratio: Some(median(pairs.iter().map(|pair| pair.0 / theirs(pair)))),
+    let row = |beside: &str, theirs: fn(&Round) -> f64| Row {
+        what: format!("{what} {beside} ({runs} pairs)"),
+        ours: span(rounds.iter().map(|round| round.ours), "/s"),
+        beside: span(rounds.iter().map(theirs), "/s"),
+        ratio: Some(median(rounds.iter().map(|round| round.ours / theirs(round)))),
         aim: "≥ 1 500 000/s",
         commits: Commits::None,
     };
     tell(&[
-        row("in one statement over a join with the fences", |pair| pair.1),
-        row("asked fix by fix by one client of pgbench, prepared", |pair| pair.2),
+        row("`geo`'s plain point in polygon, inside or not", |round| round.plain),
+        row("`st_covers` in one statement over a join of the fixes with their fences", |round| round.joined),
+        row("`st_covers` asked fix by fix by one client of pgbench, prepared", |round| round.single),
     ]);
     Ok(())
+}
+
+/// What each made of one run, fixes a second.
+struct Round {
+    ours: f64,
+    plain: f64,
+    joined: f64,
+    single: f64,
+}
+
+/// What a resident and their fence take, in bytes.
+fn memory(resident: &Wearer) -> usize {
+    resident.size() + resident.standings().map(|(zone, ..)| zone.area.size()).sum::<usize>()
 }
 
 /// The same fences and fixes as tables.
@@ -155,6 +177,16 @@ fn resident(number: u32) -> anyhow::Result<Wearer> {
         grace: SignedDuration::from_mins(3),
     };
     Ok(Wearer::new(home(number)?, Metres(200.0), vec![zone]))
+}
+
+/// The same fence for `geo`, in degrees, as PostGIS has it.
+fn polygon(number: u32) -> anyhow::Result<Polygon> {
+    let corners = ring(number)?.into_iter().map(|corner| Coord { x: corner.lon_deg(), y: corner.lat_deg() });
+    Ok(Polygon::new(LineString::new(corners.collect()), Vec::new()))
+}
+
+fn point(place: Position) -> Point {
+    Point::new(place.lon_deg(), place.lat_deg())
 }
 
 /// Some two hundred metres around home.

@@ -5,6 +5,7 @@ pub(crate) mod durable;
 pub(crate) mod fences;
 pub(crate) mod fixes;
 pub(crate) mod front;
+pub(crate) mod looks;
 pub(crate) mod restart;
 pub(crate) mod storm;
 pub(crate) mod surge;

@@ -8,7 +8,7 @@ use domain::id::FenceId;
 use domain::place::{Metres, Position, Source};
 use domain::whereabouts::{Area, Fix, Kind, Standing, Turn, Wearer, Zone};
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 /// One wearer: fences, and what the terminal told, in order of arrival.
@@ -17,19 +17,30 @@ pub struct Case {
     /// Which.
     pub id: String,
     /// Where they should be, and should not.
+    #[serde(default, deserialize_with = "or_none")]
     pub fences: Vec<Fence>,
     /// What arrived.
+    #[serde(default, deserialize_with = "or_none")]
     pub fixes: Vec<Told>,
-    /// For how long they may be elsewhere, seconds.
-    #[serde(default = "usual_grace")]
-    pub grace_s: f64,
+    /// For how long they may be elsewhere, seconds; without it three minutes.
+    pub grace_s: Option<f64>,
     /// When the wearer really crossed: for pictures only, the engine never sees it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "legible")]
     pub truth: Vec<Truth>,
 }
 
-const fn usual_grace() -> f64 {
-    180.0
+/// For how long they may be elsewhere when neither fence nor case says, seconds.
+const GRACE_S: f64 = 180.0;
+
+/// What is null is as what is not there.
+fn or_none<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+/// What can be read of the truth: nobody is judged by it here.
+fn legible<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Truth>, D::Error> {
+    let all: Vec<serde_json::Value> = or_none(from)?;
+    Ok(all.into_iter().filter_map(|told| serde_json::from_value(told).ok()).collect())
 }
 
 /// A fence of a case.
@@ -37,17 +48,12 @@ const fn usual_grace() -> f64 {
 pub struct Fence {
     /// Its name.
     pub id: String,
-    /// What it is for.
-    #[serde(default = "safe")]
-    pub kind: String,
+    /// What it is for; without it they are safe there.
+    pub kind: Option<String>,
     /// Where it is.
     pub shape: Shape,
     /// For how long they may be elsewhere, seconds; without it the case's.
     pub grace_s: Option<f64>,
-}
-
-fn safe() -> String {
-    "safe".to_owned()
 }
 
 /// Where a fence is.
@@ -68,7 +74,7 @@ pub enum Shape {
         /// Latitude and longitude.
         points: Vec<[f64; 2]>,
         /// The same.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_none")]
         holes: Vec<Vec<[f64; 2]>>,
     },
     /// Along a line.
@@ -83,8 +89,8 @@ pub enum Shape {
 /// A fix of a case. Times are seconds.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Told {
-    /// When it arrived.
-    pub received_at: f64,
+    /// When it arrived; without it at once.
+    pub received_at: Option<f64>,
     /// When the terminal says it was.
     pub at: Option<f64>,
     /// Degrees north.
@@ -94,7 +100,6 @@ pub struct Told {
     /// The radius that is claimed.
     pub accuracy_m: Option<f64>,
     /// gnss, wifi, cell.
-    #[serde(default)]
     pub source: Option<String>,
     /// What the receiver says of speed.
     pub speed_kmh: Option<f64>,
@@ -140,8 +145,9 @@ impl Case {
             let id = FenceId(Uuid::from_u128(number));
             let area = fence.shape.area().with_context(|| format!("fence {}", fence.id))?;
             names.insert(id, fence.id.clone());
-            let grace = SignedDuration::try_from_secs_f64(fence.grace_s.unwrap_or(self.grace_s))?;
-            zones.push(Zone { id, kind: fence.kind.parse::<Kind>()?, area: Arc::new(area), grace });
+            let grace = SignedDuration::try_from_secs_f64(fence.grace_s.or(self.grace_s).unwrap_or(GRACE_S))?;
+            let kind = fence.kind.as_deref().map_or(Ok(Kind::Safe), str::parse)?;
+            zones.push(Zone { id, kind, area: Arc::new(area), grace });
         }
         // Where they are expected before anything is known: in the first safe fence.
         let home = zones.iter().find(|zone| zone.kind == Kind::Safe).or(zones.first()).context("there is no fence")?;
@@ -149,14 +155,13 @@ impl Case {
         Ok((Wearer::new(middle, within, zones), names))
     }
 
-    /// What the engine says, fix by fix.
+    /// What the engine says, fix by fix. Without a fence there is nothing to say.
     pub fn play(&self) -> anyhow::Result<Answer> {
-        let (mut wearer, names) = self.begin()?;
         let mut events = Vec::new();
-        for told in &self.fixes {
-            let Some(fix) = told.fix() else { continue };
-            for turn in wearer.see(&fix) {
-                events.extend(said(&turn, &names, told.received_at));
+        if !self.fences.is_empty() {
+            let (mut wearer, names) = self.begin()?;
+            for (fix, at) in self.fixes.iter().filter_map(Told::fix) {
+                events.extend(wearer.see(&fix).iter().filter_map(|turn| said(turn, &names, at)));
             }
         }
         Ok(Answer { id: self.id.clone(), events })
@@ -176,18 +181,18 @@ pub(super) fn said(turn: &Turn, names: &HashMap<FenceId, String>, at: f64) -> Op
 }
 
 impl Told {
-    /// As the engine takes it; none when it is no position.
-    pub fn fix(&self) -> Option<Fix> {
-        let place = Position::new(self.lat?, self.lon?).ok()?;
-        let received_at = moment(self.received_at)?;
-        Some(Fix {
-            place,
+    /// As the engine takes it, and the second in which it came; none when it is no position, or of no time.
+    pub fn fix(&self) -> Option<(Fix, f64)> {
+        let at = self.received_at.or(self.at)?;
+        let fix = Fix {
+            place: Position::new(self.lat?, self.lon?).ok()?,
             accuracy: self.accuracy_m.map(Metres),
             source: self.source.as_deref().and_then(|source| source.parse().ok()).unwrap_or(Source::Unknown),
             speed_kmh: self.speed_kmh,
             device_at: self.at.and_then(moment),
-            received_at,
-        })
+            received_at: moment(at)?,
+        };
+        Some((fix, at))
     }
 }
 

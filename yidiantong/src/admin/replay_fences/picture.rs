@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use domain::whereabouts::{Standing, Story};
 
-use super::case::{Case, Event};
+use super::case::{Case, Event, Told};
 
 /// One fix, and what was believed after it.
 struct Moment {
-    /// Device time, seconds.
+    /// Arrival, seconds.
     at: f64,
     source: String,
     /// Metres beyond the edge of the first fence.
@@ -117,14 +117,11 @@ pub(super) fn draw(case: &Case, from: f64, to: f64) -> anyhow::Result<String> {
 fn watch(case: &Case) -> anyhow::Result<(Vec<Moment>, Vec<Event>)> {
     let (mut wearer, names) = case.begin()?;
     let (mut moments, mut events) = (Vec::new(), Vec::new());
-    for told in &case.fixes {
-        let Some(fix) = told.fix() else { continue };
-        for turn in wearer.see(&fix) {
-            events.extend(super::case::said(&turn, &names, told.received_at));
-        }
+    for (fix, at) in case.fixes.iter().filter_map(Told::fix) {
+        events.extend(wearer.see(&fix).iter().filter_map(|turn| super::case::said(turn, &names, at)));
         let Some((zone, standing, chance)) = wearer.standings().next() else { continue };
         moments.push(Moment {
-            at: told.received_at,
+            at,
             source: fix.source.to_string(),
             beyond: zone.area.distance(fix.place).0,
             chance,
