@@ -63,7 +63,7 @@ async fn cases(district: &District, resident: Uuid) -> Vec<IncidentId> {
 }
 
 async fn must_hold(district: &District, case: IncidentId) {
-    timeline::verify(&mut *district.desk_pool.acquire().await.unwrap(), case).await.unwrap().unwrap();
+    timeline::verify(&mut district.desk_pool.acquire().await.unwrap(), case).await.unwrap().unwrap();
 }
 
 #[sqlx::test(migrations = "./migrations")]
