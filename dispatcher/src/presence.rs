@@ -47,6 +47,8 @@ pub struct Looked {
 
 /// Looks until told to stop.
 pub async fn run(desk: Desk, stop: CancellationToken) {
+    // Whoever is silent is missed in minutes; a press is not to wait behind it.
+    let desk = desk.aside();
     let mut grouped_at = tokio::time::Instant::now();
     while !stop.is_cancelled() {
         let looked = match look(&desk).await {
