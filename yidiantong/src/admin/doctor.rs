@@ -100,7 +100,7 @@ const CHECKS: &[Check] = &[
 impl Doctor {
     /// Does it. False: something is wrong.
     pub async fn run(&self, place: &Place, stop: &CancellationToken) -> anyhow::Result<bool> {
-        let facts = Facts::gather(place, stop).await?;
+        let facts = Box::pin(Facts::gather(place, stop)).await?;
         let findings = examine(&facts);
         let is_well = findings.iter().all(|finding| finding.level != "wrong");
         if self.json {
