@@ -77,9 +77,7 @@ pub fn connect_aside(options: PgConnectOptions, connections_max: u32, is_here: b
 }
 
 fn prepared(options: PgConnectOptions) -> PgConnectOptions {
-    options
-        .options([("idle_in_transaction_session_timeout", STANDS_STILL_MAX)])
-        .application_name("yidiantong")
+    options.options([("idle_in_transaction_session_timeout", STANDS_STILL_MAX)]).application_name("yidiantong")
 }
 
 fn pool(connections_max: u32) -> PgPoolOptions {
