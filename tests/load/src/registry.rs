@@ -4,6 +4,7 @@
 use anyhow::{Context as _, bail};
 use dispatcher::access::Role;
 use dispatcher::http::password;
+use dispatcher::store::presence;
 use dispatcher::store::registry::{self, root};
 use sqlx::{PgConnection, PgPool};
 use town::crowd;
@@ -89,15 +90,21 @@ async fn begin_anew(pool: &PgPool) -> anyhow::Result<()> {
     }
     sqlx::raw_sql("update responder_position set at = clock_timestamp()").execute(pool).await?;
     // A terminal's presence may name a case, so all of them went as well. As where they have long been worn, some are due
-    // at any moment.
-    sqlx::raw_sql(
+    // at any moment, and what they have in common with others is known.
+    let looked_after: Vec<i64> = sqlx::query_scalar(
         "insert into presence (terminal_id, given_at, look_at)
          select terminal_id, since, clock_timestamp() + random() * interval '20 minutes'
          from wearer where resident_id is not null and not canary
-         on conflict (terminal_id) do nothing",
+         on conflict (terminal_id) do nothing
+         returning terminal_id",
     )
-    .execute(pool)
+    .fetch_all(pool)
     .await?;
+    let mut tx = dispatcher::store::begin(pool).await?;
+    for some in looked_after.chunks(CHUNK) {
+        presence::note_ties(&mut tx, some).await?;
+    }
+    tx.commit().await?;
     sqlx::raw_sql("checkpoint").execute(pool).await?;
     Ok(())
 }
