@@ -91,6 +91,7 @@ async fn begin_anew(pool: &PgPool) -> anyhow::Result<()> {
     sqlx::raw_sql("update responder_position set at = clock_timestamp()").execute(pool).await?;
     // A terminal's presence may name a case, so all of them went as well. As where they have long been worn, some are due
     // at any moment, and what they have in common with others is known.
+    let mut tx = dispatcher::store::begin(pool).await?;
     let looked_after: Vec<i64> = sqlx::query_scalar(
         "insert into presence (terminal_id, given_at, look_at)
          select terminal_id, since, clock_timestamp() + random() * interval '20 minutes'
@@ -98,9 +99,8 @@ async fn begin_anew(pool: &PgPool) -> anyhow::Result<()> {
          on conflict (terminal_id) do nothing
          returning terminal_id",
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *tx)
     .await?;
-    let mut tx = dispatcher::store::begin(pool).await?;
     for some in looked_after.chunks(CHUNK) {
         presence::note_ties(&mut tx, some).await?;
     }
