@@ -98,7 +98,7 @@ impl Desk {
         Self { urgent, ..self }
     }
 
-    /// Takes connections of their own for positions, and for who has connected.
+    /// Takes connections of their own for what may wait: positions, who has connected, and who has fallen silent.
     #[must_use]
     pub fn with_aside(self, aside: PgPool) -> Self {
         Self { aside, ..self }

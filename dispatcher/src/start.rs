@@ -68,8 +68,8 @@ pub fn connect(options: PgConnectOptions, connections_max: u32) -> PgPool {
     pool(connections_max).connect_lazy_with(prepared(options))
 }
 
-/// The same, for what may wait: positions, and who has connected. Where the database runs on this machine (`is_here`) the
-/// processes that answer give way to those that answer for presses and decisions. Is it not allowed, they don't.
+/// The same, for what may wait. Where the database runs on this machine (`is_here`) the processes that answer give way to
+/// those that answer for presses and decisions; where the machine does not allow it, they don't.
 pub fn connect_aside(options: PgConnectOptions, connections_max: u32, is_here: bool) -> PgPool {
     let pool = pool(connections_max);
     let pool = if is_here { pool.after_connect(|conn, _| Box::pin(give_way(conn))) } else { pool };

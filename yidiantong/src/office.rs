@@ -25,7 +25,7 @@ use crate::settings::{CentreSettings, MailSettings, Settings};
 const CONNECTIONS_MAX: u32 = 20;
 /// For presses and for deciding what is due: four calls with presses, two decisions, appointments, and one more.
 const URGENT_CONNECTIONS_MAX: u32 = 8;
-/// For positions and for who has connected: two calls with each, and some more for a second gateway.
+/// For positions and for who has connected two calls each, for who has fallen silent one, and one more.
 const ASIDE_CONNECTIONS_MAX: u32 = 6;
 /// In the data folder: who was logged in lately.
 pub(crate) const SESSIONS_FILE: &str = "console-sessions.json";
