@@ -71,14 +71,24 @@ pub fn forecast(levels: &[Level]) -> Option<Forecast> {
 fn since_charged(levels: &[Level]) -> &[Level] {
     // Slow chargers rise by single per cents: what counts is the rise over the lowest level so far.
     let (mut begun, mut lowest, mut is_rising) = (0, u8::MAX, false);
-    for (place, level) in levels.iter().enumerate() {
-        if level.pct >= lowest.saturating_add(RISE_MIN) || is_rising && level.pct >= lowest {
+    for place in 0..levels.len() {
+        let pct = without_jump(levels, place);
+        if pct >= lowest.saturating_add(RISE_MIN) || is_rising && pct >= lowest {
             (begun, is_rising) = (place, true);
-            lowest = level.pct;
+            lowest = pct;
         } else {
             is_rising = false;
-            lowest = lowest.min(level.pct);
+            lowest = lowest.min(pct);
         }
     }
     &levels[begun..]
+}
+
+/// The middle one of a level and those before and after it: one reading that is too low, as while a terminal sends, is not
+/// followed by a charger.
+fn without_jump(levels: &[Level], place: usize) -> u8 {
+    let [before, after] = [place.checked_sub(1), Some(place + 1)].map(|near| near.and_then(|near| levels.get(near)));
+    let pct = levels[place].pct;
+    let (Some(before), Some(after)) = (before, after) else { return pct };
+    pct.clamp(before.pct.min(after.pct), before.pct.max(after.pct))
 }

@@ -12,7 +12,7 @@ const EITHER_SIDE: i16 = 2;
 /// Of fewer quarters of an hour nothing is known of it.
 const KNOWN_MIN: u32 = 2;
 /// Between a moment elsewhere and the stays around it nothing was told for so many quarters at most.
-const BLIP_GAP_MAX: u8 = 4;
+const BLIP_GAP_MAX: i64 = 4;
 /// A place is one where they were on so many days.
 const PLACE_DAYS_MIN: u16 = 3;
 /// The last quarter of the night: until six.
@@ -101,15 +101,18 @@ pub fn learn(grounds: &[Ground], stays: &[Stay]) -> Habits {
 }
 
 /// Without what is no stay: a moment elsewhere between two stays at one place is a receiver that erred, or a step outside.
+///
+/// Midnight parts no two stays. What follows the last moment that is known will be seen when it is learnt anew.
 fn without_blips(stays: &[Stay]) -> Vec<Stay> {
+    let touches = |one: &Stay, next: &Stay| {
+        let days = next.day.duration_since(one.day).as_hours() / 24;
+        days * i64::from(QUARTERS) + i64::from(next.begins) - i64::from(one.ends) <= BLIP_GAP_MAX
+    };
     let is_blip = |at: usize| {
-        let (Some(before), Some(after)) = (at.checked_sub(1).and_then(|at| stays.get(at)), stays.get(at + 1)) else {
-            return false;
-        };
         let it = &stays[at];
-        let same_day = before.day == it.day && after.day == it.day;
-        let touches = before.ends + BLIP_GAP_MAX >= it.begins && it.ends + BLIP_GAP_MAX >= after.begins;
-        it.is_moment() && same_day && touches && before.ground.is_some() && before.ground == after.ground
+        let Some(before) = at.checked_sub(1).map(|at| &stays[at]) else { return false };
+        let returns = stays.get(at + 1).is_none_or(|after| touches(it, after) && before.ground == after.ground);
+        it.is_moment() && before.ground.is_some() && touches(before, it) && returns
     };
     (0..stays.len()).filter(|at| !is_blip(*at)).map(|at| stays[at]).collect()
 }

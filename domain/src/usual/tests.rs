@@ -189,6 +189,20 @@ fn a_receiver_that_errs_for_a_moment_in_the_night_takes_nobody_out() {
 }
 
 #[test]
+fn a_receiver_that_errs_around_midnight_takes_nobody_out() {
+    let home = |day, from, until| stay(day, (from, until), Some(HOME));
+    let before = days(30).flat_map(|day| [home(day, 0.0, 23.75), stay(day, (23.75, 24.0), None)]);
+    let after = days(30).skip(1).flat_map(|day| [stay(day, (0.0, 0.25), None), home(day, 0.25, 24.0)]);
+    let first = days(1).map(|day| home(day, 0.0, 24.0));
+    for stays in [before.collect::<Vec<_>>(), first.chain(after).collect()] {
+        assert_eq!(learn(&grounds(), &stays).away, Counts::default());
+    }
+    // With a day in between of which nothing is known it may have been anything.
+    let seldom = days(30).step_by(2).flat_map(|day| [home(day, 0.0, 23.75), stay(day, (23.75, 24.0), None)]);
+    assert_ne!(learn(&grounds(), &seldom.collect::<Vec<_>>()).away, Counts::default());
+}
+
+#[test]
 fn days_off_are_others_and_holidays_are_days_off() {
     // At the market on days that are worked, at home on days off.
     let stays: Vec<Stay> = days(80)
