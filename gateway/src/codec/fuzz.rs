@@ -17,8 +17,12 @@ use super::told::Told;
 use super::{ManualPublish, Message};
 
 /// Habits by the lowest bits of the first byte.
-const PROFILES: [Option<&str>; 4] =
-    [None, Some("jimi,radio_items,utc"), Some("local_time,language"), Some("pendant_bits,fall_bit_29,confirm_alarm")];
+const PROFILES: [Option<&str>; 4] = [
+    None,
+    Some("jimi,radio_items,utc"),
+    Some("local_time,language,more_states"),
+    Some("pendant_bits,fall_bit_29,confirm_alarm"),
+];
 
 /// Says it, whole and in pieces.
 ///

@@ -58,6 +58,9 @@ const STATES: [Option<Alarm>; 8] = [
     None,
 ];
 
+/// The last of them, of models that have a fence and feel whether they are worn.
+const MORE_STATES: [(u8, Alarm); 2] = [(6, Alarm::Fence), (7, Alarm::Removed)];
+
 /// How much of an alarm's byte is believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Code {
@@ -78,28 +81,50 @@ fn of_code(code: u8, belief: Code) -> Option<Alarm> {
     }
 }
 
+/// Three bits of the terminal's state.
+const fn alarm_bits(info: u8) -> u8 {
+    info >> 3 & 7
+}
+
 fn of_info(info: u8) -> Option<Alarm> {
-    STATES.get(usize::from(info >> 3 & 7)).copied().flatten()
+    STATES.get(usize::from(alarm_bits(info))).copied().flatten()
+}
+
+/// What else they say on models with the habit.
+fn more_of_info(info: u8) -> Alarms {
+    MORE_STATES.iter().filter(|(bits, _)| *bits == alarm_bits(info)).map(|(_, alarm)| *alarm).collect()
 }
 
 /// What the terminal says about itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct State {
-    pub(super) alarms: Alarms,
+    alarms: Alarms,
+    /// Those that only some models mean.
+    more: Alarms,
     pub(super) status: Status,
 }
 
 impl State {
+    /// Its alarms, as this terminal's model means them.
+    pub(super) fn alarms(self, said: &Said<'_>) -> Alarms {
+        if said.has_more_states { self.alarms | self.more } else { self.alarms }
+    }
+
     /// State, voltage, signal, alarm.
     fn read(from: &mut Cursor<'_>, belief: Code) -> Option<Self> {
         let (info, voltage, _signal, code) = (from.u8()?, from.u8()?, from.u8()?, from.u8()?);
         let alarms = [of_info(info), of_code(code, belief)].into_iter().flatten().collect();
-        Some(Self { alarms, status: status(info, Some(voltage)) })
+        Some(Self { alarms, more: more_of_info(info), status: status(info, Some(voltage)) })
     }
 
     /// Of a heartbeat, in which some models have a voltage of two bytes and others a good deal more.
     pub(super) fn of_heartbeat(frame: &Frame<'_>) -> Option<Self> {
         let (&info, rest) = frame.body.split_first()?;
+        if frame.serial.is_none() {
+            // A clone's begins with its battery: a full one is no call for help.
+            let battery_pct = (info <= 100).then_some(info);
+            return Some(Self { status: Status { battery_pct, ..Status::default() }, ..Self::default() });
+        }
         let is_usual = matches!(*rest, [voltage, signal, _, _] if voltage <= 6 || (voltage <= 100 && signal <= 5));
         if frame.proto == 0x13 && is_usual {
             return Self::read(&mut Cursor::new(frame.body), Code::Likely);
@@ -108,7 +133,7 @@ impl State {
         let code = rest.get(3).copied().unwrap_or_default();
         let code = if rest.len() == 4 || frame.proto == 0x23 { of_code(code, Code::Doubtful) } else { None };
         let alarms = [of_info(info), code].into_iter().flatten().collect();
-        Some(Self { alarms, status: status(info, None) })
+        Some(Self { alarms, more: more_of_info(info), status: status(info, None) })
     }
 }
 
@@ -313,7 +338,7 @@ fn told_with(said: &Said<'_>, point: Option<Point>, cell: Option<wire::report::C
     point.surroundings.cells.extend(cell);
     if let Some(state) = state {
         told.status = state.status;
-        point.alarms = state.alarms;
+        point.alarms = state.alarms(said);
     } else {
         // An alarm, and nobody can say which.
         told.unread("alarm");

@@ -16,6 +16,8 @@ pub(super) struct Said<'f> {
     pub(super) frame: Frame<'f>,
     /// How far the terminal's clock is ahead of UTC, for models that send their own.
     pub(super) ahead_s: i64,
+    /// Whether its model says in its state that it left a fence or was taken off.
+    pub(super) has_more_states: bool,
 }
 
 /// How a message is answered.
@@ -210,8 +212,9 @@ fn heartbeat(said: &Said<'_>, _: &mut Session) -> Told {
     let mut told = told(Kind::Heartbeat, said);
     let Some(state) = alarm::State::of_heartbeat(&said.frame) else { return told };
     told.status = state.status;
-    told.points.push(Point { alarms: state.alarms, ..Point::default() });
-    if !state.alarms.is_empty() {
+    let alarms = state.alarms(said);
+    told.points.push(Point { alarms, ..Point::default() });
+    if !alarms.is_empty() {
         told.kind = Kind::Alarm;
     }
     told

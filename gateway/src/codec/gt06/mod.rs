@@ -26,9 +26,11 @@ pub(super) use frame::{FRAME_MAX, cut};
 const LOCAL_TIME: &str = "local_time";
 /// A model that wants a language behind each command (1 Chinese, 2 English).
 const LANGUAGE: &str = "language";
+/// A model whose state says with 6 that it crossed a fence and with 7 that it was taken off.
+const MORE_STATES: &str = "more_states";
 
 /// All words of a model's profile.
-pub(super) const HABITS: &[&str] = &[LOCAL_TIME, LANGUAGE];
+pub(super) const HABITS: &[&str] = &[LOCAL_TIME, LANGUAGE, MORE_STATES];
 
 /// What is known of the terminal on the other end.
 #[derive(Debug, Default)]
@@ -42,8 +44,8 @@ pub(super) struct Session {
 }
 
 /// What a terminal waits for.
-fn answer(answers: Answers, frame: &Frame<'_>, context: &Context<'_>) -> Option<Vec<u8>> {
-    let Some(serial) = frame.serial else { return bare_answer(frame) };
+fn answer(answers: Answers, bytes: &[u8], frame: &Frame<'_>, context: &Context<'_>) -> Option<Vec<u8>> {
+    let Some(serial) = frame.serial else { return bare_answer(bytes, frame) };
     Some(match answers {
         Answers::Nothing => return None,
         Answers::Itself => frame::written(frame.proto, &[], serial, false),
@@ -66,9 +68,10 @@ fn answer(answers: Answers, frame: &Frame<'_>, context: &Context<'_>) -> Option<
     })
 }
 
-/// What a clone waits for: its own message, with the time that it said.
-fn bare_answer(frame: &Frame<'_>) -> Option<Vec<u8>> {
+/// What a clone waits for: its own message, with the time that it said; its life sign as it is.
+fn bare_answer(bytes: &[u8], frame: &Frame<'_>) -> Option<Vec<u8>> {
     match frame.proto {
+        0x13 => Some(bytes.to_vec()),
         0x01 => Some(frame::written_bare(1, frame.proto, &[])),
         0x10 | 0x11 | 0x17 | 0x69 => Some(frame::written_bare(0, frame.proto, frame.body.get(..6)?)),
         _ => None,
@@ -83,7 +86,8 @@ impl Speaker for Session {
         let ahead_s = if has_habit(context.profile, LOCAL_TIME) { self.ahead_s } else { 0 };
         let (answers, reader) = messages::find(&parsed);
         let known = self.id.clone();
-        let mut told = reader(&Said { frame: parsed, ahead_s }, self);
+        let has_more_states = has_habit(context.profile, MORE_STATES);
+        let mut told = reader(&Said { frame: parsed, ahead_s, has_more_states }, self);
         told.seq = parsed.serial.map(u32::from);
         let mut is_believed = true;
         if let Some(what) = damage(&parsed) {
@@ -98,7 +102,7 @@ impl Speaker for Session {
         }
         let when = if told.lane() == Lane::Alert { When::Durable } else { When::Now };
         let is_answered = is_believed && told.kind != Kind::Unreadable;
-        let answer = if is_answered { answer(answers, &parsed, context) } else { None };
+        let answer = if is_answered { answer(answers, frame, &parsed, context) } else { None };
         let replies = answer.map(|bytes| Reply { bytes, when }).into_iter().collect();
         Turn { identity: self.id.clone().map(Cow::Owned), told, replies }
     }

@@ -176,6 +176,28 @@ fn what_has_the_number_of_an_alarm_and_is_none_rings_nobody() {
     assert_eq!(alarms("78782932", &format!("{PLACE}0a01cc000011220000ec0246f004210202af")), []);
 }
 
+#[test]
+fn what_the_last_states_say_differs_between_models() {
+    let heard = |profile, state: u8| {
+        let frame = summed(&hex(&format!("78780a13{state:02x}040400020009")));
+        let told = met().read(&frame, &Context { profile, ..LENIENT }).into_owned().told;
+        (told.kind, told.alarms().iter().collect::<Vec<_>>())
+    };
+    for (state, alarm) in [(0b0011_0000, Alarm::Fence), (0b0011_1000, Alarm::Removed)] {
+        assert_eq!(heard(None, state), (Kind::Heartbeat, vec![]));
+        assert_eq!(heard(Some("more_states"), state), (Kind::Alarm, vec![alarm]));
+    }
+    assert_eq!(heard(Some("more_states"), 0b0010_0000), (Kind::Alarm, vec![Alarm::Sos]));
+}
+
+#[test]
+fn a_clones_life_sign_comes_back_as_it_is_and_a_full_battery_rings_nobody() {
+    let sent = hex("787808136412083c1f0d0a");
+    let turn = met().read(&sent, &LENIENT).into_owned();
+    assert_eq!((turn.told.kind, turn.told.status.battery_pct), (Kind::Heartbeat, Some(100)));
+    assert_eq!(turn.replies.iter().map(|reply| &reply.bytes).collect::<Vec<_>>(), [&sent]);
+}
+
 /// What the stream gives, cut into pieces of this length.
 fn frames(stream: &[u8], len: usize) -> Vec<Vec<u8>> {
     let mut cutting = Stream::new(super::frame::cut, super::frame::FRAME_MAX);

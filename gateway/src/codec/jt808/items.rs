@@ -233,6 +233,8 @@ fn event(value: &[u8], point: &mut Point) {
         [0x04, 0x08, ..] => point.alarms.add(Alarm::FenceEnter),
         [0x04, 0x09, ..] => point.alarms.add(Alarm::FenceExit),
         [0x04, 0x06, ..] => point.alarms.add(Alarm::Vibration),
-        _ => {}
+        [0, 0, ..] | [] | [_] => {}
+        // Nobody knows which.
+        _ => point.alarms.add(Alarm::General),
     }
 }

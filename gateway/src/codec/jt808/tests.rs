@@ -92,13 +92,18 @@ fn what_bits_and_items_mean_differs_between_models() {
     assert_eq!(alarms("pendant_bits", &bits), [Alarm::Removed, Alarm::LowBattery, Alarm::Collision]);
     assert_eq!(alarms("", &place(1 << 16, "")), []);
     assert_eq!(alarms("pendant_bits", &place(1 << 16, "")), [Alarm::Vibration]);
-    for (event, alarm) in
-        [("0c01", Alarm::Sos), ("0408", Alarm::FenceEnter), ("0409", Alarm::FenceExit), ("0406", Alarm::Vibration)]
-    {
+    for (event, alarm) in [
+        ("0c01", Alarm::Sos),
+        ("0408", Alarm::FenceEnter),
+        ("0409", Alarm::FenceExit),
+        ("0406", Alarm::Vibration),
+        ("0c77", Alarm::General),
+    ] {
         let jimi = place(0, &format!("e814{event}104b464d4544000026031416153000000000"));
         assert_eq!(alarms("", &jimi), []);
         assert_eq!(alarms("jimi", &jimi), [alarm], "{event}");
     }
+    assert_eq!(alarms("jimi", &place(0, "e8020000")), []);
 }
 
 #[test]
