@@ -71,6 +71,8 @@ describe('a line of the timeline', () => {
       ],
     })
     expect(evidence(entry('returned', { ...data, chance: 0.021 }))?.sure).toBe(97.9)
+    // A rule asks where somebody is, not how likely that is.
+    expect(evidence(entry('rule_broken', { fixes: [fix] }))).toMatchObject({ sure: null, stories: [], fixes: [{ beyond: 61 }] })
     // Of what was erased, and of older entries, there is nothing to show; the line itself stays.
     expect(evidence({ ...entry('left_fence', {}), data: null })).toBeNull()
     expect(sentence({ ...entry('left_fence', {}), data: null }, [])?.key).toBe('left_fence_unnamed')

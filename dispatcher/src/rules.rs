@@ -21,8 +21,9 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::desk::Desk;
+use crate::lines::clean;
 use crate::store::commands::{self, Suspected};
-use crate::store::fence_rules::{self as store, Watched};
+use crate::store::fence_rules::{self as store, Watched, Witness};
 use crate::store::intake::{self, Opening, PlacedFix, Subject, Wearer};
 use crate::store::timeline::{self, Line};
 use crate::store::{StoreError, facts, fence_trials, fences};
@@ -168,10 +169,14 @@ async fn open(
     };
     let rules: Vec<Uuid> = due.iter().map(|breach| breach.rule.0).collect();
     let names = store::fence_names(tx, &rules).await?;
+    let mut lines = Vec::new();
+    for breach in due {
+        let seen = store::witnesses(tx, resident, breach.fence, now - PLACE_WITHIN).await?;
+        lines.push(broken(breach, names.get(&breach.rule).map_or("", String::as_str), &seen));
+    }
     let opened = intake::open_or_append(tx, &[opening], now).await?;
     let Some((incident, head)) = opened.into_iter().next() else { return Ok(()) };
-    let lines = due.iter().map(|breach| broken(breach, names.get(&breach.rule).map_or("", String::as_str)));
-    timeline::append_all(tx, now, &mut [(incident, head, lines.collect())]).await?;
+    timeline::append_all(tx, now, &mut [(incident, head, lines)]).await?;
     store::told(tx, resident, incident.0, due, now).await?;
     info!(incident.id = %incident, "a rule is not kept");
     Ok(())
@@ -198,8 +203,8 @@ async fn end(tx: &mut PgConnection, resident: Uuid, over: &[Over], now: Timestam
     timeline::append_all(tx, now, &mut batch).await
 }
 
-/// Why somebody is told: the rule, and since when it is not kept.
-fn broken(breach: &Breach, name: &str) -> Line {
+/// Why somebody is told: the rule, since when it is not kept, and by which positions.
+fn broken(breach: &Breach, name: &str, seen: &[Witness]) -> Line {
     let asks = &breach.asks;
     let data = json!({
         "rule": breach.rule.0,
@@ -213,6 +218,7 @@ fn broken(breach: &Breach, name: &str) -> Line {
         "since": breach.since,
         "there_since": breach.there_since,
         "why": breach.to_string(),
+        "fixes": seen,
     });
-    Line { what: "rule_broken", who: None, data }
+    Line { what: "rule_broken", who: None, data: clean(data) }
 }

@@ -952,7 +952,7 @@ export const en: Messages = {
     why_hint: 'For instance: in hospital',
   },
   whereabouts: { rests: 'they stay there', walks: 'they walk', rides: 'they ride', phantom: 'the receiver may be wrong', phantom_walks: 'they walk, and the receiver may be wrong', phantom_slides: 'the receiver may be wrong', unknown: 'how is not known' },
-  evidence: { by: 'By which positions ({n}); {sure} % sure', beyond: '{n} m beyond the edge', within: '{n} m within the edge', claims: 'claims ±{n} m' },
+  evidence: { by: 'By which positions ({n})', sure: '; {sure} % sure', beyond: '{n} m beyond the edge', within: '{n} m within the edge', claims: 'claims ±{n} m' },
   compass: { n: 'north', ne: 'north-east', e: 'east', se: 'south-east', s: 'south', sw: 'south-west', w: 'west', nw: 'north-west' },
   fence_kind: { safe: 'Safe area', forbidden: 'Forbidden area', corridor: 'Way' },
   fence_state: { inside: 'Inside', outside: 'Outside', suspected: 'May be away', doubtful: 'Not sure' },

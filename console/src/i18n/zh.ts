@@ -950,7 +950,7 @@ export const zh = {
     why_hint: '例如：住院',
   },
   whereabouts: { rests: '停留在原处', walks: '步行', rides: '乘车', phantom: '定位可能有误', phantom_walks: '步行，定位可能有误', phantom_slides: '定位可能有误', unknown: '方式不明' },
-  evidence: { by: '依据的定位（{n} 个），把握 {sure}%', beyond: '越界 {n} 米', within: '界内 {n} 米', claims: '自称误差 ±{n} 米' },
+  evidence: { by: '依据的定位（{n} 个）', sure: '，把握 {sure}%', beyond: '越界 {n} 米', within: '界内 {n} 米', claims: '自称误差 ±{n} 米' },
   compass: { n: '北', ne: '东北', e: '东', se: '东南', s: '南', sw: '西南', w: '西', nw: '西北' },
   fence_kind: { safe: '安全区域', forbidden: '禁入区域', corridor: '路线' },
   fence_state: { inside: '在围栏内', outside: '在围栏外', suspected: '疑似异常', doubtful: '不确定' },

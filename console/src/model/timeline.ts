@@ -217,20 +217,21 @@ export interface Witness {
 
 /** What it was decided by that somebody left, or is back. */
 export interface Evidence {
-  /** Percent. */
-  sure: number
+  /** Percent; null where a rule asked and not a probability decided. */
+  sure: number | null
   /** What may explain what was seen: words below `whereabouts`, and percent; the likeliest first. */
   stories: [string, number][]
   fixes: Witness[]
 }
 
-/** What somebody's leaving or coming back was decided by; null of anything else, and of what was erased. */
+/** What somebody's leaving, coming back or being where they should not be was decided by; null of anything else, and of what was erased. */
 export function evidence(entry: Entry): Evidence | null {
   const data: Data = entry.data ?? {}
-  if (!['left_fence', 'returned'].includes(entry.what) || typeof data.chance !== 'number' || !Array.isArray(data.fixes)) return null
+  const chance = number(data.chance)
+  if (!['left_fence', 'returned', 'rule_broken'].includes(entry.what) || !Array.isArray(data.fixes)) return null
   const stories = Object.entries((data.stories ?? {}) as Record<string, number>).sort(([, one], [, other]) => other - one)
   return {
-    sure: share(entry.what === 'returned' ? 1 - data.chance : data.chance),
+    sure: chance === null ? null : share(entry.what === 'returned' ? 1 - chance : chance),
     stories: stories.map(([story, chance]) => [story, share(chance)]),
     fixes: data.fixes.map((fix: unknown) => ({
       at: text(inside(fix, 'at')) ?? '',

@@ -45,7 +45,7 @@ pub async fn whereabouts(conn: &mut PgConnection, resident: ResidentId) -> Resul
         "update incident_entry e set data = null, salt = null
          from incident i
          where i.id = e.incident_id and i.resident_id = $1 and i.closed_at is not null
-            and e.what in ('left_fence', 'returned') and e.data is not null",
+            and e.what in ('left_fence', 'returned', 'rule_broken') and e.data is not null",
         resident.0
     )
     .execute(&mut *conn)

@@ -26,6 +26,8 @@ use crate::clock;
 pub const RULES_MAX: usize = 50;
 /// The same of pauses that are not over.
 pub const PAUSES_MAX: usize = 50;
+/// So many positions show by what somebody is believed to be somewhere.
+const WITNESSES_MAX: i64 = 6;
 /// Somebody may have been away for a month before a pause is forgotten.
 const PAUSES_BACK_DAYS: i32 = 40;
 
@@ -647,6 +649,61 @@ pub async fn fence_names(conn: &mut PgConnection, rules: &[Uuid]) -> Result<Hash
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (RuleId(row.id), row.name)).collect())
+}
+
+/// A position that told where somebody is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Witness {
+    /// When it was there: by the terminal's clock, or when it arrived.
+    pub at: Timestamp,
+    /// Degrees.
+    pub lat: f64,
+    /// Degrees.
+    pub lon: f64,
+    /// Metres beyond the fence's edge; less than none: within it.
+    pub distance_m: f64,
+    /// What the receiver claims, metres.
+    pub accuracy_m: Option<f32>,
+    /// A word of `domain::place::Source`.
+    pub source: String,
+}
+
+/// The latest positions of a resident since then, the oldest first, and how each lies to a fence.
+pub async fn witnesses(
+    conn: &mut PgConnection,
+    resident: Uuid,
+    fence: FenceId,
+    since: Timestamp,
+) -> Result<Vec<Witness>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select coalesce(t.device_at, t.received_at) as "at!", st_y(t.place::geometry) as "lat!",
+            st_x(t.place::geometry) as "lon!", t.accuracy_m, t.source,
+            round(((case when st_covers(f.area, t.place)
+                then -st_distance(t.place, st_boundary(f.area::geometry)::geography)
+                else st_distance(t.place, f.area) end) - coalesce(f.radius_m, 0))::numeric, 1)::float8 as "distance_m!"
+         from fence f
+         cross join lateral (
+            select x.* from terminal_assignment a join fix x on x.terminal_id = a.terminal_id
+            where a.resident_id = $1 and a.until is null and x.received_at >= greatest(a.since, $3)
+            order by x.received_at desc limit $4) t
+         where f.id = $2
+         order by t.received_at"#,
+        resident,
+        fence.0,
+        since.to_sqlx(),
+        WITNESSES_MAX,
+    )
+    .fetch_all(conn)
+    .await?;
+    let witness = rows.into_iter().map(|row| Witness {
+        at: row.at.to_jiff(),
+        lat: row.lat,
+        lon: row.lon,
+        distance_m: row.distance_m,
+        accuracy_m: row.accuracy_m,
+        source: row.source,
+    });
+    Ok(witness.collect())
 }
 
 /// Notes that these residents crossed an edge, of those who have rules. Waits for nobody.

@@ -67,6 +67,17 @@ async fn who_is_not_where_they_should_be_opens_one_case_that_says_why(pool: PgPo
     rules::look_once(&house.desk).await.unwrap();
     assert_eq!(cases(&house).await, (0, 0, 0));
     believe(&house, fence, "outside").await;
+    // A hundred metres beyond the edge, and before that within it.
+    house.execute("update terminal_assignment set since = since - interval '1 day'").await;
+    house
+        .execute(
+            "insert into fix (terminal_id, received_at, place, accuracy_m, source)
+             select a.terminal_id, now() - make_interval(mins => t.minutes),
+                st_project(f.area, coalesce(f.radius_m, 0) + t.beyond_m, 1.0), 12, 'gnss'
+             from fence f join terminal_assignment a on a.resident_id = f.resident_id,
+                (values (40, -30.0), (10, 100.0)) t (minutes, beyond_m)",
+        )
+        .await;
     for _ in 0..3 {
         rules::look_once(&house.desk).await.unwrap();
         believe(&house, fence, "outside").await;
@@ -75,6 +86,9 @@ async fn who_is_not_where_they_should_be_opens_one_case_that_says_why(pool: PgPo
     let data: Value = house.scalar("select data from incident_entry where what = 'rule_broken'").await;
     assert_eq!((&data["expect"], &data["until_minute"]), (&json!("inside"), &json!(1440)));
     assert!(data["why"].as_str().unwrap().starts_with("should be inside"), "{data}");
+    let beyond = data["fixes"].as_array().unwrap().iter().map(|fix| fix["distance_m"].as_f64().unwrap().round());
+    assert_eq!(beyond.collect::<Vec<_>>(), [-30.0, 100.0], "{data}");
+    assert_eq!((&data["fixes"][1]["source"], &data["fixes"][1]["accuracy_m"]), (&json!("gnss"), &json!(12.0)));
     assert_eq!(house.scalar::<i32>("select presses from incident where class = 'wandering'").await, 1);
 
     believe(&house, fence, "inside").await;

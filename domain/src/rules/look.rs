@@ -143,7 +143,7 @@ pub fn look(
 impl Seen<'_> {
     /// A rule of which nobody was told; the answer is when to look again.
     fn begin(&self, look: &mut Look) -> Option<Timestamp> {
-        let Some((breach, due_at)) = self.breach() else { return self.next_hours() };
+        let Some((breach, due_at)) = self.breach().or_else(|| self.coming()) else { return self.next_hours() };
         if due_at > self.now {
             let near_at = due_at - NEAR;
             if near_at > self.now {
@@ -199,21 +199,10 @@ impl Seen<'_> {
         if self.pause().is_some() || self.is_wrong() != Some(true) {
             return None;
         }
-        let there_since = match self.belief {
-            Belief::Unknown => None,
-            Belief::Inside { since } => since,
-            Belief::Outside { since } => Some(since),
-        };
+        let there_since = self.there_since();
         // Whoever comes back from hospital begins anew.
         let resumed_at = self.pauses.iter().map(|pause| pause.until).filter(|until| *until <= self.now).max();
-        let of = |since: Timestamp, until| Breach {
-            rule: self.rule.id,
-            fence: self.rule.fence,
-            since,
-            there_since,
-            asks: *asks,
-            until,
-        };
+        let of = |since, until| self.breach_of(since, until);
         if asks.expect == Expect::NotAway {
             let gone_since = there_since.into_iter().chain(resumed_at).max()?;
             let since = gone_since.checked_add(asks.allowed).ok()?;
@@ -233,6 +222,34 @@ impl Seen<'_> {
         let since = resumed_at.map_or(since, |resumed_at| since.max(resumed_at));
         let due_at = since.checked_add(asks.grace).ok()?;
         (due_at < hours.until).then(|| (of(since, Some(hours.until)), due_at))
+    }
+
+    /// What will be wrong when the next hours begin, if they stay where they are, and when somebody is told of it.
+    fn coming(&self) -> Option<(Breach, Timestamp)> {
+        let asks = self.rule.asks();
+        // Who was out before is not asked after; and who may be away has no hours at which that begins.
+        let begins_with_hours = matches!(asks.expect, Expect::Inside | Expect::Outside);
+        if !begins_with_hours || self.is_wrong() != Some(true) || self.hours().is_some() {
+            return None;
+        }
+        let hours = self.spans.iter().find(|span| span.from > self.now)?;
+        let due_at = hours.from.checked_add(asks.grace).ok()?;
+        let is_paused = self.pauses.iter().any(|pause| pause.has(self.now) || pause.has(hours.from));
+        (!is_paused && due_at < hours.until).then(|| (self.breach_of(hours.from, Some(hours.until)), due_at))
+    }
+
+    /// Since when they are where they are.
+    const fn there_since(&self) -> Option<Timestamp> {
+        match self.belief {
+            Belief::Unknown => None,
+            Belief::Inside { since } => since,
+            Belief::Outside { since } => Some(since),
+        }
+    }
+
+    fn breach_of(&self, since: Timestamp, until: Option<Timestamp>) -> Breach {
+        let Rule { id, fence, .. } = *self.rule;
+        Breach { rule: id, fence, since, there_since: self.there_since(), asks: *self.rule.asks(), until }
     }
 
     /// When it could next be near that somebody is told of who is where they are now.

@@ -94,6 +94,28 @@ fn who_is_not_home_by_ten_is_missed_a_quarter_of_an_hour_later_and_once() {
 }
 
 #[test]
+fn who_is_out_shortly_before_the_hours_begin_is_looked_at_more_closely_before_anybody_is_told() {
+    let at_once = Asks { grace: SignedDuration::ZERO, ..asks(Expect::Inside, "22:00", "06:00") };
+    let home_by_ten = [rule(1, HOME, at_once)];
+    let out = out_since("2026-06-01T17:00");
+    let early = seen(&home_by_ten, out, &[], there("2026-06-01T21:00"));
+    assert_eq!((early.near.len(), early.wake_at), (0, Some(there("2026-06-01T21:55"))));
+    let near = seen(&home_by_ten, out, &[], there("2026-06-01T21:55"));
+    assert_eq!((near.near.len(), near.due.len(), near.wake_at), (1, 0, Some(there("2026-06-01T22:00"))));
+    assert_eq!(seen(&home_by_ten, out, &[], there("2026-06-01T22:00")).due.len(), 1);
+    // Nobody asks after who is at home, who was out before, or who is in hospital then.
+    let is_near = |rules: &[Rule], pauses: &[Pause], belief| {
+        !look(rules, &changsha(), pauses, |_| belief, &[], there("2026-06-01T21:55")).near.is_empty()
+    };
+    let not_leave = [rule(1, HOME, Asks { expect: Expect::NotLeave, ..at_once })];
+    let span = Span { from: there("2026-06-01T21:58"), until: there("2026-06-03T00:00") };
+    let in_hospital = [Pause { fence: None, span }];
+    assert!(is_near(&home_by_ten, &[], out));
+    assert!(!is_near(&home_by_ten, &[], IN) && !is_near(&not_leave, &[], out));
+    assert!(!is_near(&home_by_ten, &in_hospital, out));
+}
+
+#[test]
 fn a_night_belongs_to_the_day_on_which_it_begins() {
     let mut night = asks(Expect::Inside, "22:00", "06:00");
     night.days = Days::Working;

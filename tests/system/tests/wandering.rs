@@ -199,6 +199,8 @@ async fn who_should_be_home_by_now_and_is_not_is_missed_by_the_rule_and_it_is_ov
     let card = admin.card(&incident).await;
     let told = &entries(&card, "rule_broken")[0]["data"];
     assert_eq!((&told["expect"], &told["fence"]), (&json!("inside"), &json!(fence)), "{told:#}");
+    let last_fix = told["fixes"].as_array().and_then(|fixes| fixes.last()).expect("by which positions");
+    assert!(last_fix["distance_m"].as_f64().is_some_and(|beyond| beyond > 0.0), "{told:#}");
     assert_eq!(entries(&card, "left_fence").len(), 0, "a fence with rules is judged by them alone");
 
     let is_home = |card: &Value| has_task(card, "returned");
