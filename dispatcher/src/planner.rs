@@ -21,7 +21,7 @@ use tracing::warn;
 
 use crate::config::RouterConfig;
 use crate::desk::{Desk, DeskError};
-use crate::store::board::{self, Past};
+use crate::store::board::{self, Past, Recent};
 use crate::store::{StoreError, watch};
 
 /// How often it is looked whether the plan wants something that nobody is deciding…
@@ -42,6 +42,8 @@ pub(crate) const BACKLOG_MAX: i64 = 100;
 pub(crate) struct Planner {
     /// What was called for before. No decision waits for that to be read.
     past: Mutex<Arc<Past>>,
+    /// Who may be sent where, as decisions before have read it.
+    recent: Mutex<Recent>,
     /// Too many wait.
     is_behind: AtomicBool,
 }
@@ -66,6 +68,11 @@ impl Planner {
         Advised { advice: plan(&board, &Weights::default()).advice(incident, board.now), ways }
     }
 
+    /// Something was decided of this incident.
+    pub(crate) fn hear_of_decision(&self, incident: IncidentId) {
+        self.recent.lock().forget(incident);
+    }
+
     /// Whether too many wait to be decided.
     pub(crate) fn is_behind(&self) -> bool {
         self.is_behind.load(Ordering::Relaxed)
@@ -82,7 +89,7 @@ impl Planner {
     async fn board(&self, desk: &Desk, around: Option<IncidentId>) -> Result<Board, StoreError> {
         let past = Arc::clone(&self.past.lock());
         let mut glimpse = desk.glimpse().await?;
-        let board = board::read(&mut glimpse, around, &past, &desk.config).await?;
+        let board = board::read(&mut glimpse, around, &past, &desk.config, &self.recent).await?;
         glimpse.commit().await?;
         Ok(board)
     }

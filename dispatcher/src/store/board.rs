@@ -2,6 +2,7 @@
 //! and what is likely to be wanted next. What follows from it is [`domain::dispatch`]'s.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
 use domain::dispatch::{Board, Case, Kind, Outlook, Person, Standing, Urgency, put_back, reliability, way};
 use domain::id::{IncidentId, ResponderId};
@@ -9,6 +10,7 @@ use domain::incident::Class;
 use domain::place::Position;
 use domain::word::Word as _;
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -21,6 +23,8 @@ const AROUND: f64 = 2.0;
 const CASES_AROUND: i64 = 12;
 /// …and a survey at so many of the whole district.
 const CASES_MAX: i64 = 60;
+/// For so long it is not asked anew who may be sent to the other cases.
+const RECENT: Duration = Duration::from_secs(2);
 /// How long whoever goes to an emergency is usually there.
 const EMERGENCY_LASTS: SignedDuration = SignedDuration::from_mins(20);
 /// How many places stand for where calls come from.
@@ -71,11 +75,47 @@ pub async fn past(conn: &mut PgConnection) -> Result<Past, StoreError> {
     })
 }
 
+#[derive(Debug, Clone, Copy)]
 struct Pair {
     incident: Uuid,
     responder: Uuid,
     put_back: SignedDuration,
     until: Option<Timestamp>,
+}
+
+/// Who may be sent to which case, as it was read a moment ago: a plan around one case need not ask anew about all the
+/// others. What is decided of a case is decided by what was read for it.
+#[derive(Debug, Default)]
+pub struct Recent(HashMap<Uuid, Noted>);
+
+/// What is known of one case since then; `None`: that it has changed.
+#[derive(Debug)]
+struct Noted {
+    at: Instant,
+    pairs: Option<Vec<Pair>>,
+}
+
+impl Recent {
+    /// A case has changed: what was read of it before is of no use.
+    pub fn forget(&mut self, incident: IncidentId) {
+        self.0.insert(incident.0, Noted { at: Instant::now(), pairs: None });
+    }
+
+    fn of(&self, incident: Uuid) -> Option<&[Pair]> {
+        let noted = self.0.get(&incident).filter(|noted| noted.at.elapsed() < RECENT)?;
+        noted.pairs.as_deref()
+    }
+
+    /// Notes what was read of a case from `at` on.
+    fn note(&mut self, incidents: &[(Uuid, String)], read: &[Pair], at: Instant) {
+        self.0.retain(|_, noted| noted.at.elapsed() < RECENT);
+        for (incident, _) in incidents {
+            if self.0.get(incident).is_none_or(|noted| noted.at < at) {
+                let pairs = read.iter().filter(|pair| pair.incident == *incident).copied().collect();
+                self.0.insert(*incident, Noted { at, pairs: Some(pairs) });
+            }
+        }
+    }
 }
 
 /// The board around one incident, or of everything that is open.
@@ -84,12 +124,20 @@ pub async fn read(
     around: Option<IncidentId>,
     past: &Past,
     config: &Config,
+    recent: &Mutex<Recent>,
 ) -> Result<Board, StoreError> {
+    // Before the first statement: that is the moment that all of them see.
+    let at = Instant::now();
     let (mut cases, wanted, now) = cases(conn, around, config).await?;
     if cases.is_empty() {
         return Ok(Board { now, cases: Vec::new(), people: Vec::new(), outlook: Outlook::default() });
     }
-    let pairs = pairs(conn, &wanted, config).await?;
+    let (mut pairs, unknown) = recently(&wanted, around, &recent.lock());
+    if !unknown.is_empty() {
+        let read = pairs_of(conn, &unknown, config).await?;
+        recent.lock().note(&unknown, &read, at);
+        pairs.extend(read);
+    }
     let mut people = people(conn, &wanted, &pairs).await?;
     let seats: HashMap<Uuid, usize> =
         people.iter().enumerate().map(|(seat, (person, _))| (person.responder.0, seat)).collect();
@@ -169,8 +217,28 @@ async fn cases(
     Ok((cases, wanted, now))
 }
 
+/// What was read a moment ago of other cases than the one in the middle, and the cases that are to be read.
+fn recently(
+    wanted: &[(Uuid, String)],
+    around: Option<IncidentId>,
+    recent: &Recent,
+) -> (Vec<Pair>, Vec<(Uuid, String)>) {
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
+    for case in wanted {
+        match recent.of(case.0).filter(|_| around.is_none_or(|middle| middle.0 != case.0)) {
+            Some(pairs) => known.extend_from_slice(pairs),
+            None => unknown.push(case.clone()),
+        }
+    }
+    (known, unknown)
+}
+
 /// Who may be sent to which case and has not been asked in vain, be they free or engaged.
-async fn pairs(conn: &mut PgConnection, wanted: &[(Uuid, String)], config: &Config) -> Result<Vec<Pair>, StoreError> {
+async fn pairs_of(
+    conn: &mut PgConnection,
+    wanted: &[(Uuid, String)],
+    config: &Config,
+) -> Result<Vec<Pair>, StoreError> {
     let (incidents, categories): (Vec<Uuid>, Vec<String>) = wanted.iter().cloned().unzip();
     let rows = sqlx::query!(
         r#"select t.incident as "incident!", w.responder_id as "responder!", w.grade, w.until,

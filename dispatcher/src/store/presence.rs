@@ -350,8 +350,10 @@ pub async fn note_ties(conn: &mut PgConnection, terminals: &[i64]) -> Result<(),
                 ('firmware', concat_ws(' ', nullif(t.dialect, ''), nullif(t.model, ''), t.profile)),
                 ('community', coalesce(community.id, w.serving_node)::text)) tie (kind, key)
             where t.id = any($1) and tie.key <> '') told
-         where not exists (select from presence_tie known
-            where (known.terminal_id, known.kind, known.key) = (told.id, told.kind, told.key))
+         -- One by one by their key: a plan that takes them to be few may otherwise read all that are known.
+         left join lateral (
+            select p.key from presence_tie p where p.terminal_id = told.id and p.kind = told.kind offset 0) known on true
+         where known.key is distinct from told.key
          on conflict (terminal_id, kind) do update set key = excluded.key",
         terminals,
     )
