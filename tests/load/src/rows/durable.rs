@@ -72,7 +72,7 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         },
         Row {
             what: format!(
-                "press → offer in the outbox during that load ({} of {} cases; for the others nobody was free)",
+                "press → offer in the outbox during that load ({} of {} cases; for the others nobody could go at first)",
                 offers.after.count, offers.cases
             ),
             ours: offers.after.to_string(),
@@ -175,14 +175,18 @@ struct Offers {
 }
 
 /// From the first press's arrival at the door until the transaction was committed that has the first offer in the
-/// outbox, by PostgreSQL's own note of it.
+/// outbox, by PostgreSQL's own note of it. Whoever nobody could go to at first is asked for when that changes (their place
+/// becomes known, somebody is free again): that is no time that anybody took to ask.
 async fn offers(pool: &PgPool) -> anyhow::Result<Offers> {
     let times: Vec<Option<f64>> = sqlx::query_scalar(
         "select (extract(epoch from pg_xact_commit_timestamp(asked.xmin) - press.at) * 1000)::float8
          from incident i
          cross join lateral (select min(received_at) as at from report r where r.incident_id = i.id) press
          left join lateral (
-            select e.xmin from incident_entry e where e.incident_id = i.id and e.what = 'asked' order by e.seq limit 1
+            select e.xmin from incident_entry e where e.incident_id = i.id and e.what = 'asked'
+                and not exists (select from incident_entry before where before.incident_id = i.id
+                    and before.what = 'nobody_left' and before.seq < e.seq)
+            order by e.seq limit 1
          ) asked on true
          where i.class = 'emergency'",
     )
