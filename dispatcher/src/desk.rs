@@ -276,7 +276,9 @@ impl Desk {
     /// Says that something was decided, and that there is something to send.
     fn announce(&self, steps: &[&Step]) {
         self.live.nudge();
-        steps.iter().for_each(|step| self.planner.hear_of_decision(step.next.id));
+        for step in steps {
+            self.planner.hear_of_decision(step.next.id);
+        }
         if steps.iter().any(|step| !step.effects.is_empty()) {
             self.unsent.notify_waiters();
         }
