@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     /// From how many loopback addresses they come: each has its own ports.
     #[arg(long, default_value_t = 16)]
     from: u8,
-    /// How long they have been connected when the storm comes, and how long they are watched afterwards.
+    /// How long they have been connected when the storm comes; they are watched for three times as long afterwards.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
     #[arg(long, default_value_t = 5)]
@@ -146,7 +146,7 @@ fn storm(arguments: &Arguments, mqtt: SocketAddr, presses: f64) -> anyhow::Resul
 fn begin(arguments: &Arguments, mqtt: SocketAddr, presses: f64) -> anyhow::Result<Crowd> {
     let Arguments { sockets, from, seconds, .. } = arguments;
     let options =
-        [("presses", presses), ("from", f64::from(*from)), ("reconnect-at", *seconds), ("seconds", 2.0 * seconds)];
+        [("presses", presses), ("from", f64::from(*from)), ("reconnect-at", *seconds), ("seconds", 4.0 * seconds)];
     servers::crowd(mqtt, *sockets, Pace::Silent, &options)
 }
 
