@@ -21,7 +21,6 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::desk::Desk;
-use crate::lines::clean;
 use crate::store::commands::{self, Suspected};
 use crate::store::fence_rules::{self as store, Watched, Witness};
 use crate::store::intake::{self, Opening, PlacedFix, Subject, Wearer};
@@ -220,5 +219,5 @@ fn broken(breach: &Breach, name: &str, seen: &[Witness]) -> Line {
         "why": breach.to_string(),
         "fixes": seen,
     });
-    Line { what: "rule_broken", who: None, data: clean(data) }
+    Line { what: "rule_broken", who: None, data }
 }

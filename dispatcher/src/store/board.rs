@@ -98,7 +98,13 @@ struct Noted {
 impl Recent {
     /// A case has changed: what was read of it before is of no use.
     pub fn forget(&mut self, incident: IncidentId) {
-        self.0.insert(incident.0, Noted { at: Instant::now(), pairs: None });
+        self.put(incident.0, Noted { at: Instant::now(), pairs: None });
+    }
+
+    /// Keeps no more than what was noted a moment ago, also while nobody plans.
+    fn put(&mut self, incident: Uuid, noted: Noted) {
+        self.0.retain(|_, noted| noted.at.elapsed() < RECENT);
+        self.0.insert(incident, noted);
     }
 
     fn of(&self, incident: Uuid) -> Option<&[Pair]> {
@@ -108,11 +114,10 @@ impl Recent {
 
     /// Notes what was read of a case from `at` on.
     fn note(&mut self, incidents: &[(Uuid, String)], read: &[Pair], at: Instant) {
-        self.0.retain(|_, noted| noted.at.elapsed() < RECENT);
         for (incident, _) in incidents {
             if self.0.get(incident).is_none_or(|noted| noted.at < at) {
                 let pairs = read.iter().filter(|pair| pair.incident == *incident).copied().collect();
-                self.0.insert(*incident, Noted { at, pairs: Some(pairs) });
+                self.put(*incident, Noted { at, pairs: Some(pairs) });
             }
         }
     }

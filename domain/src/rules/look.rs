@@ -202,14 +202,13 @@ impl Seen<'_> {
         let there_since = self.there_since();
         // Whoever comes back from hospital begins anew.
         let resumed_at = self.pauses.iter().map(|pause| pause.until).filter(|until| *until <= self.now).max();
-        let of = |since, until| self.breach_of(since, until);
         if asks.expect == Expect::NotAway {
             let gone_since = there_since.into_iter().chain(resumed_at).max()?;
             let since = gone_since.checked_add(asks.allowed).ok()?;
             let due_at = since.checked_add(asks.grace).ok()?;
             // In the night nobody asks.
             let hours = self.spans.iter().find(|span| span.until > due_at.max(self.now))?;
-            return Some((of(since, None), due_at.max(hours.from)));
+            return Some((self.breach_of(since, None), due_at.max(hours.from)));
         }
         let hours = self.hours()?;
         if asks.expect == Expect::NotLeave {
@@ -221,7 +220,7 @@ impl Seen<'_> {
         let since = hours.from.max(there_since.unwrap_or(hours.from));
         let since = resumed_at.map_or(since, |resumed_at| since.max(resumed_at));
         let due_at = since.checked_add(asks.grace).ok()?;
-        (due_at < hours.until).then(|| (of(since, Some(hours.until)), due_at))
+        (due_at < hours.until).then(|| (self.breach_of(since, Some(hours.until)), due_at))
     }
 
     /// What will be wrong when the next hours begin, if they stay where they are, and when somebody is told of it.
