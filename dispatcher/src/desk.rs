@@ -35,7 +35,8 @@ const ATTEMPTS_MAX: u32 = 5;
 #[derive(Debug, Clone)]
 pub struct Desk {
     pool: PgPool,
-    urgent: PgPool,
+    presses: PgPool,
+    decisions: PgPool,
     aside: PgPool,
     opened: Arc<OnceLock<()>>,
     pub(crate) config: Arc<Config>,
@@ -77,7 +78,8 @@ impl Desk {
     /// A desk that is not open yet.
     pub fn new(pool: PgPool, config: Arc<Config>) -> Self {
         Self {
-            urgent: pool.clone(),
+            presses: pool.clone(),
+            decisions: pool.clone(),
             aside: pool.clone(),
             pool,
             opened: Arc::default(),
@@ -91,11 +93,11 @@ impl Desk {
         }
     }
 
-    /// Takes connections of their own for presses and for deciding what is due. So neither waits for one that positions, a
-    /// console or an export has; and being few, each knows what it will be asked.
+    /// Takes connections of their own for presses, and others for deciding what is due. So neither waits for one that the
+    /// other, positions, a console or an export has; and being few, and asked few things, each has their plans at hand.
     #[must_use]
-    pub fn with_urgent(self, urgent: PgPool) -> Self {
-        Self { urgent, ..self }
+    pub fn with_urgent(self, presses: PgPool, decisions: PgPool) -> Self {
+        Self { presses, decisions, ..self }
     }
 
     /// Takes connections of their own for what may wait: positions, who has connected, and who has fallen silent.
@@ -109,9 +111,19 @@ impl Desk {
         Self { pool: self.aside.clone(), ..self.clone() }
     }
 
-    /// The same desk, over those for presses and decisions.
-    pub(crate) fn urgently(&self) -> Self {
-        Self { pool: self.urgent.clone(), ..self.clone() }
+    /// The same desk, over those for presses.
+    pub(crate) fn for_presses(&self) -> Self {
+        Self { pool: self.presses.clone(), ..self.clone() }
+    }
+
+    /// The same desk, over those for deciding what is due.
+    pub(crate) fn for_decisions(&self) -> Self {
+        Self { pool: self.decisions.clone(), ..self.clone() }
+    }
+
+    /// The connections for presses, and those for deciding what is due.
+    pub(crate) const fn urgent(&self) -> [&PgPool; 2] {
+        [&self.presses, &self.decisions]
     }
 
     /// The database is up to date and durable: [`crate::start::prepare`] has said so.
@@ -174,13 +186,29 @@ impl Desk {
             _ => self.planner.advise(self, id).await,
         };
         let mut tx = self.begin().await?;
-        let incident = incidents::lock(&mut tx, id).await?.ok_or(DeskError::NoIncident)?;
+        let decided = self.decide_within(&mut tx, id, input, &advised).await?;
+        if let Some(step) = &decided.step {
+            tx.commit().await.map_err(StoreError::from)?;
+            self.announce(&[step]);
+        }
+        Ok(decided.incident())
+    }
+
+    /// Locks an incident, decides, and writes what came of it: the part of [`Desk::apply`] that is one transaction.
+    pub(crate) async fn decide_within(
+        &self,
+        tx: &mut PgConnection,
+        id: IncidentId,
+        input: Input,
+        advised: &Advised,
+    ) -> Result<Decided, DeskError> {
+        let incident = incidents::lock(tx, id).await?.ok_or(DeskError::NoIncident)?;
         let category = match &input {
             Input::Categorize { category, .. } => Some(category),
             _ => incident.category.as_ref(),
         };
-        let case = Case { incident: &incident, category, advised: &advised };
-        let gathered = facts::gather(&mut tx, &[case], &self.config).await?;
+        let case = Case { incident: &incident, category, advised };
+        let gathered = facts::gather(tx, &[case], &self.config).await?;
         let Some(mut facts) = gathered.into_iter().next() else { return Err(DeskError::NoIncident) };
 
         let reference = match &input {
@@ -189,21 +217,19 @@ impl Desk {
         };
         let mut step = decide(&incident, input.clone(), &facts)?;
         if step.lacks_candidates {
-            let found = choice::candidates(&mut tx, &[case], &self.config).await?.remove(&id.0).unwrap_or_default();
+            let found = choice::candidates(tx, &[case], &self.config).await?.remove(&id.0).unwrap_or_default();
             facts.candidates = found.candidates.into();
             step = decide(&incident, input, &facts)?;
         }
         if is_idle(&incident, &step) {
-            return Ok(incident);
+            return Ok(Decided { before: incident, step: None });
         }
 
-        write(&mut tx, &[(&incident, &step)], &self.config, facts.now).await?;
+        write(tx, &[(&incident, &step)], &self.config, facts.now).await?;
         if let Some((handover, reference)) = reference {
-            incidents::set_reference(&mut tx, handover, &reference).await?;
+            incidents::set_reference(tx, handover, &reference).await?;
         }
-        tx.commit().await.map_err(StoreError::from)?;
-        self.announce(&[&step]);
-        Ok(step.next)
+        Ok(Decided { before: incident, step: Some(step) })
     }
 
     /// Applies an input to each of several incidents, without a plan and in one commit: for when there are too many to take
@@ -282,6 +308,20 @@ impl Desk {
         if steps.iter().any(|step| !step.effects.is_empty()) {
             self.unsent.notify_waiters();
         }
+    }
+}
+
+/// What came of an input.
+pub(crate) struct Decided {
+    before: Incident,
+    /// `None`: nothing.
+    step: Option<Step>,
+}
+
+impl Decided {
+    /// The incident as it is now.
+    fn incident(self) -> Incident {
+        self.step.map_or(self.before, |step| step.next)
     }
 }
 

@@ -70,14 +70,9 @@ impl Desk {
 
     async fn take_together(&self, reports: &[Report], fences: Fences) -> Result<Vec<Receipt>, StoreError> {
         let is_urgent = reports.iter().any(|report| report.lane == Lane::Alert);
-        let desk = if is_urgent { self.urgently() } else { self.aside() };
+        let desk = if is_urgent { self.for_presses() } else { self.aside() };
         let mut tx = desk.begin().await?;
-        let mut batch = Batch::read(&mut tx, reports).await?;
-        batch.sort_out();
-        if fences == Fences::Judged {
-            batch.judge_fences(&mut tx, &self.fences).await?;
-        }
-        let receipts = batch.write(&mut tx, &self.fences).await?;
+        let (batch, receipts) = self.take_within(&mut tx, reports, fences).await?;
         if !batch.concerns_incidents && reports.iter().all(|report| !is_kept(report)) {
             store::promise_nothing(&mut tx).await?;
         }
@@ -94,6 +89,32 @@ impl Desk {
             self.live.nudge();
         }
         Ok(receipts)
+    }
+
+    /// The part of taking reports in that is one transaction, but for its end.
+    async fn take_within<'r>(
+        &self,
+        tx: &mut PgConnection,
+        reports: &'r [Report],
+        fences: Fences,
+    ) -> Result<(Batch<'r>, Vec<Receipt>), StoreError> {
+        let mut batch = Batch::read(tx, reports).await?;
+        batch.sort_out();
+        if fences == Fences::Judged {
+            batch.judge_fences(tx, &self.fences).await?;
+        }
+        let receipts = batch.write(tx, &self.fences).await?;
+        Ok((batch, receipts))
+    }
+
+    /// Takes a press in within a transaction that will not be kept; the incident that it is about.
+    pub(crate) async fn take_in_rehearsal(
+        &self,
+        tx: &mut PgConnection,
+        press: &Report,
+    ) -> Result<Option<IncidentId>, StoreError> {
+        let (batch, _) = self.take_within(tx, std::slice::from_ref(press), Fences::Judged).await?;
+        Ok(batch.rows.first().and_then(|row| row.incident))
     }
 
     /// The edge has heard terminals; who has just connected gets what waits for them.

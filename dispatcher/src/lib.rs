@@ -29,6 +29,7 @@ pub mod photo;
 mod planner;
 mod positions;
 pub mod presence;
+mod rehearsal;
 pub mod rules;
 pub mod start;
 pub mod store;

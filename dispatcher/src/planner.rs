@@ -19,7 +19,7 @@ use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::config::RouterConfig;
+use crate::config::{Config, RouterConfig};
 use crate::desk::{Desk, DeskError};
 use crate::store::board::{self, Past, Recent};
 use crate::store::{StoreError, watch};
@@ -66,6 +66,18 @@ impl Planner {
             None => HashMap::new(),
         };
         Advised { advice: plan(&board, &Weights::default()).advice(incident, board.now), ways }
+    }
+
+    /// What the plan says of an incident in a transaction that will not be kept.
+    pub(crate) async fn advise_in_rehearsal(
+        &self,
+        tx: &mut PgConnection,
+        incident: IncidentId,
+        config: &Config,
+    ) -> Result<Advised, StoreError> {
+        let past = Arc::clone(&self.past.lock());
+        let board = board::read(tx, Some(incident), &past, config, &Mutex::default()).await?;
+        Ok(Advised { advice: plan(&board, &Weights::default()).advice(incident, board.now), ways: HashMap::new() })
     }
 
     /// Something was decided of this incident.

@@ -1,10 +1,12 @@
 //! Brings the dispatcher up: checks what the promises rest upon, migrates, starts what runs.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, setpriority_process};
+use rustix::process::{Pid, getsid, setpriority_process};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::task::JoinSet;
@@ -53,9 +55,12 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
-/// How nice the database is about what may wait: a third of the processor time when there is not enough for all, for it
-/// holds rows meanwhile that a press of the same terminal needs.
-const ASIDE_NICE: i32 = 5;
+/// How nice the database is about what may wait: a tenth of the processor time when there is not enough for all, and not less,
+/// for it holds rows meanwhile that a press of the same terminal needs.
+const ASIDE_NICE: i32 = 10;
+/// The kernel lets the niceness of so many sessions be set one after the other, a tenth of a second apart.
+const SESSIONS_EVERY: Duration = Duration::from_millis(100);
+const SESSIONS_TRIES: usize = 30;
 /// A connection that was in use so lately is taken for a good one.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
@@ -66,6 +71,11 @@ const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// [`STANDS_STILL_MAX`]: otherwise nobody else could take in a press about the incident that it has locked.
 pub fn connect(options: PgConnectOptions, connections_max: u32) -> PgPool {
     pool(connections_max).connect_lazy_with(prepared(options))
+}
+
+/// The same, for what is urgent: what they have learnt is kept for as long as they hold.
+pub fn connect_urgent(options: PgConnectOptions, connections_max: u32) -> PgPool {
+    pool(connections_max).idle_timeout(None).max_lifetime(None).connect_lazy_with(prepared(options))
 }
 
 /// The same, for what may wait. Where the database runs on this machine (`is_here`) the processes that answer give way to
@@ -94,11 +104,31 @@ fn pool(connections_max: u32) -> PgPoolOptions {
 
 async fn give_way(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     let backend = watch::backend(conn).await?;
-    let pid = Pid::from_raw(backend).ok_or(Errno::SRCH);
-    if let Err(cause) = pid.and_then(|pid| setpriority_process(Some(pid), ASIDE_NICE)) {
+    let given = match Pid::from_raw(backend) {
+        Some(pid) => given_way(pid).await,
+        None => Err(Errno::SRCH.into()),
+    };
+    if let Err(cause) = given {
         debug!(%cause, backend, "positions have the same right to the processor as presses");
     }
     Ok(())
+}
+
+async fn given_way(backend: Pid) -> io::Result<()> {
+    setpriority_process(Some(backend), ASIDE_NICE)?;
+    // A kernel may share the processor out among sessions first (sched_autogroup_enabled), and each of PostgreSQL's
+    // processes leads one of its own: then it is as nice as its session, whatever it is itself.
+    let session = format!("/proc/{}/autogroup", backend.as_raw_nonzero());
+    if getsid(Some(backend))? != backend || !Path::new(&session).exists() {
+        return Ok(());
+    }
+    for _ in 0..SESSIONS_TRIES {
+        match tokio::fs::write(&session, ASIDE_NICE.to_string()).await {
+            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(SESSIONS_EVERY).await,
+            written => return written,
+        }
+    }
+    Err(Errno::AGAIN.into())
 }
 
 /// Brings the tables up to date and checks that commits are durable. A desk is open after it.

@@ -30,7 +30,7 @@ const APPOINTMENTS_EVERY: Duration = Duration::from_secs(1);
 pub async fn run(desk: Desk, stop: CancellationToken) {
     let looking = presence::run(desk.clone(), stop.clone());
     let waiting = checkins::run(desk.clone(), stop.clone());
-    let desk = desk.urgently();
+    let desk = desk.for_decisions();
     let taken = Arc::default();
     let deciders = (0..desk.config.deciders.max(1)).map(|_| decide_due(desk.clone(), Arc::clone(&taken), stop.clone()));
     let appointments = open_appointments(desk.clone(), stop.clone());

@@ -23,8 +23,10 @@ use crate::settings::{CentreSettings, MailSettings, Settings};
 
 /// Connections to the database: deciders, outbox, intake, consoles.
 const CONNECTIONS_MAX: u32 = 20;
-/// For presses and for deciding what is due: four calls with presses, two decisions, appointments, and one more.
-const URGENT_CONNECTIONS_MAX: u32 = 8;
+/// Four calls with presses are under way at once.
+const PRESS_CONNECTIONS_MAX: u32 = 4;
+/// Two decisions, appointments, and one more.
+const DECISION_CONNECTIONS_MAX: u32 = 4;
 /// For positions and for who has connected two calls each, for who has fallen silent one, and one more.
 const ASIDE_CONNECTIONS_MAX: u32 = 6;
 /// In the data folder: who was logged in lately.
@@ -168,7 +170,8 @@ pub(crate) fn desk(
         learn_usual: settings.usual.learn,
         ..Config::default()
     };
-    let urgent = dispatcher::start::connect(database.options()?, URGENT_CONNECTIONS_MAX);
+    let presses = dispatcher::start::connect_urgent(database.options()?, PRESS_CONNECTIONS_MAX);
+    let decisions = dispatcher::start::connect_urgent(database.options()?, DECISION_CONNECTIONS_MAX);
     let aside = dispatcher::start::connect_aside(database.options()?, ASIDE_CONNECTIONS_MAX, database.is_here());
-    Ok((pool.clone(), Desk::new(pool, Arc::new(config)).with_urgent(urgent).with_aside(aside)))
+    Ok((pool.clone(), Desk::new(pool, Arc::new(config)).with_urgent(presses, decisions).with_aside(aside)))
 }

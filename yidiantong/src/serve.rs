@@ -125,6 +125,7 @@ async fn serve_over(
     let served = async {
         let preparing = database::prepare(database, &pool, &settings.data, options.demo);
         let Some(demo) = parts.meanwhile(stop, preparing).await? else { return Ok(()) };
+        desk.rehearse().await;
         desk.open();
         if let Some(demo) = demo.as_ref().filter(|_| options.demo >= demo::Wanted::FarEnds) {
             let crew = demo::start_responders(&demo.responders, &pool, &public_url, desk_stop.clone()).await?;

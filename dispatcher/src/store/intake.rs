@@ -140,6 +140,19 @@ pub async fn meet(
     Ok((wearers, locked))
 }
 
+/// Terminals that somebody wears, so many at most: the serial, and where the wearer's home is.
+pub async fn worn(conn: &mut PgConnection, count_max: i64) -> Result<Vec<(String, Option<Position>)>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select w.serial as "serial!", st_y(r.home::geometry) as lat, st_x(r.home::geometry) as lon
+         from wearer w join resident r on r.id = w.resident_id where not w.canary limit $1"#,
+        count_max
+    )
+    .fetch_all(conn)
+    .await?;
+    let home = |lat: Option<f64>, lon: Option<f64>| Position::new(lat?, lon?).ok();
+    Ok(rows.into_iter().map(|row| (row.serial, home(row.lat, row.lon))).collect())
+}
+
 /// Which of these reports were taken in before, and with which incident.
 pub async fn taken(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, Option<Uuid>>, StoreError> {
     let rows = sqlx::query!("select id, incident_id from report where id = any($1)", ids).fetch_all(conn).await?;

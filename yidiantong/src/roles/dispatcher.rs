@@ -84,6 +84,7 @@ pub async fn run(settings: Settings, database_url: Option<String>, stop: Cancell
         if parts.meanwhile(&stop, preparing).await?.is_none() {
             return Ok(());
         }
+        desk.rehearse().await;
         desk.open();
         info!("the desk is open");
         let running = dispatcher::start::run(desk, Arc::new(terminals), presser, ending.clone());
