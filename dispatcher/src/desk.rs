@@ -319,6 +319,11 @@ pub(crate) struct Decided {
 }
 
 impl Decided {
+    /// Whether anything came of it.
+    pub(crate) const fn has_effect(&self) -> bool {
+        self.step.is_some()
+    }
+
     /// The incident as it is now.
     fn incident(self) -> Incident {
         self.step.map_or(self.before, |step| step.next)

@@ -172,10 +172,11 @@ pub(crate) async fn half_done(sending: &mut JoinSet<()>, max: usize) {
 /// Messages that are due, and whether each is still wanted.
 async fn lease(desk: &Desk, channel: Channel, room: usize) -> Vec<(Message, Still)> {
     let leased = async {
-        let mut conn = desk.conn().await?;
-        let leased = outbox::lease(&mut conn, channel, room).await?;
+        let mut tx = desk.begin().await?;
+        let leased = outbox::lease(&mut tx, channel, room).await?;
         let ids: Vec<i64> = leased.iter().map(|message| message.id).collect();
-        let mut still = outbox::still(&mut conn, &ids).await?;
+        let mut still = outbox::still(&mut tx, &ids).await?;
+        tx.commit().await?;
         // What is gone meanwhile is not sent.
         Ok(leased.into_iter().filter_map(|message| still.remove(&message.id).map(|still| (message, still))).collect())
     };

@@ -1,9 +1,8 @@
 //! What the connections for presses and decisions rehearse before the desk opens.
 //!
 //! PostgreSQL learns for each connection anew what its tables are and how a statement is best carried out. The first press
-//! on a connection takes some two hundred milliseconds for that, the second ten. So each of them takes a press in and decides
-//! about it once, on a terminal that is registered and at a place that is nobody's, and gives the transaction up: nobody
-//! sees anything of it.
+//! on a connection takes some two hundred milliseconds for that, the second ten. So each of them takes a drill of somebody
+//! who is registered in and decides about it, once, and gives the transaction up: nobody sees anything of it.
 
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use wire::topics::Lane;
 
 use crate::clock;
 use crate::desk::{Desk, DeskError};
-use crate::store::{self, intake};
+use crate::store::{self, StoreError, intake};
 
 /// Whoever has not rehearsed by then opens without.
 const WITHIN: Duration = Duration::from_secs(2);
@@ -47,18 +46,19 @@ impl Desk {
         let Some(mut first) = held.next() else { return Ok(0) };
         let worn = intake::worn(&mut first, i64::try_from(connections).unwrap_or(i64::MAX)).await?;
         let each = std::iter::once(first).chain(held).zip(worn.iter().cycle());
-        let rehearsed = try_join_all(each.map(|(mut tx, (serial, home))| async move {
-            self.rehearse_one(&mut tx, &press(serial, *home)).await?;
-            Ok::<_, DeskError>(tx.rollback().await.map_err(store::StoreError::from)?)
-        }));
-        Ok(rehearsed.await?.len())
+        let rehearsing = each.map(|(mut tx, (serial, home))| async move {
+            let is_decided = self.rehearse_one(&mut tx, &press(serial, *home)).await?;
+            tx.rollback().await.map_err(StoreError::from)?;
+            Ok::<_, DeskError>(is_decided)
+        });
+        Ok(try_join_all(rehearsing).await?.into_iter().filter(|is_decided| *is_decided).count())
     }
 
-    async fn rehearse_one(&self, tx: &mut PgConnection, press: &Report) -> Result<(), DeskError> {
-        let Some(incident) = self.take_in_rehearsal(tx, press).await? else { return Ok(()) };
+    /// Whether it came to a decision.
+    async fn rehearse_one(&self, tx: &mut PgConnection, press: &Report) -> Result<bool, DeskError> {
+        let Some(incident) = self.take_in_rehearsal(tx, press).await? else { return Ok(false) };
         let advised = self.planner.advise_in_rehearsal(tx, incident, &self.config).await?;
-        self.decide_within(tx, incident, Input::Wake, &advised).await?;
-        Ok(())
+        Ok(self.decide_within(tx, incident, Input::Wake, &advised).await?.has_effect())
     }
 }
 

@@ -246,7 +246,7 @@ impl Reader {
     /// Reads what comes after the cursor, with the state of each incident in the same moment.
     async fn read_on(&mut self) -> Result<Option<usize>, StoreError> {
         let _turn = self.api.reader_permit().await;
-        let mut moment = self.api.desk().moment().await?;
+        let mut moment = self.api.desk().glimpse().await?;
         if !self.checked {
             if live::resumption(&mut moment, self.cursor).await? == Resumption::Gone {
                 return Ok(None);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::district::District;
 use async_trait::async_trait;
+use dispatcher::desk::Desk;
 use dispatcher::outbox::Terminals;
 use dispatcher::store::outbox::{self, Attempt, Channel, Message, Still, Tried};
 use dispatcher::store::watch::{self, Jump};
@@ -227,6 +228,25 @@ async fn a_dispatcher_that_stands_still_holds_up_no_press_for_long(pool: PgPool)
     let pressing = tokio::time::timeout(Duration::from_mins(2), district.press("P1", 2));
     assert_eq!(pressing.await.expect("the press is taken in"), incident);
     assert!(locked.commit().await.is_err(), "whoever stood still has lost its transaction");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn each_urgent_connection_rehearses_a_press_and_nothing_is_left_of_it(pool: PgPool) {
+    let connect = |count| dispatcher::start::connect_urgent(pool.connect_options().as_ref().clone(), count);
+    let (presses, decisions) = (connect(2), connect(1));
+    let empty = Desk::new(pool.clone(), Arc::default()).with_urgent(presses.clone(), decisions.clone());
+    assert_eq!(empty.rehearse().await, 0, "nobody wears a terminal");
+    let district = District::new(pool.clone()).await;
+    let desk = district.desk.clone().with_urgent(presses, decisions);
+    assert_eq!(desk.rehearse().await, 3);
+    let left: i64 = sqlx::query_scalar(
+        "select (select count(*) from incident) + (select count(*) from report) + (select count(*) from outbox)
+            + (select count(*) from offer) + (select count(*) from test_press)",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!(left, 0);
 }
 
 #[sqlx::test(migrations = "./migrations")]

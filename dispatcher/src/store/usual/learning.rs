@@ -199,7 +199,7 @@ pub async fn stays(conn: &mut PgConnection, resident: Uuid, grounds: &[Ground]) 
             select number, st_setsrid(st_makepoint(lon, lat), 4326) as middle, radius_m
             from unnest($2::float8[], $3::float8[], $4::float8[]) with ordinality as g (lat, lon, radius_m, number)),
          days as (
-            select d.day, is_off(r.serving_node, d.day) as off
+            select d.day, is_day_off(r.serving_node, d.day) as off
             from (select distinct day from usual_stay where resident_id = $1) d cross join resident r where r.id = $1)
          select s.day as "day!: jiff_sqlx::Date", d.off as "off!", s.begins, s.ends, g.number as "number?"
          from usual_stay s
