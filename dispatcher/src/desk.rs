@@ -18,7 +18,7 @@ use crate::fences::Remembered;
 use crate::lines::line;
 use crate::live::Hub;
 use crate::planner::{Advised, Planner};
-use crate::store::choice::Found;
+use crate::store::choice::{Found, Near};
 use crate::store::facts::Case;
 use crate::store::saving::{Change, SaveError};
 use crate::store::timeline::{Head, Line};
@@ -217,7 +217,8 @@ impl Desk {
         };
         let mut step = decide(&incident, input.clone(), &facts)?;
         if step.lacks_candidates {
-            let found = choice::candidates(tx, &[case], &self.config).await?.remove(&id.0).unwrap_or_default();
+            let found =
+                choice::candidates(tx, &[case], &self.config, Near::Told).await?.remove(&id.0).unwrap_or_default();
             facts.candidates = found.candidates.into();
             step = decide(&incident, input, &facts)?;
         }
@@ -265,7 +266,7 @@ impl Desk {
         let lacks = |step: &Option<Step>| step.as_ref().is_some_and(|step| step.lacks_candidates);
         let choosing: Vec<Case<'_>> =
             cases.iter().zip(&steps).filter(|(_, step)| lacks(step)).map(|(case, _)| *case).collect();
-        let mut found = choice::candidates(&mut tx, &choosing, &self.config).await?;
+        let mut found = choice::candidates(&mut tx, &choosing, &self.config, Near::LeftOut).await?;
         let mut asked = Asked::default();
         for ((incident, facts), step) in incidents.iter().zip(&mut facts).zip(&mut steps) {
             if !lacks(step) {

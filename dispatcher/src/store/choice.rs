@@ -23,6 +23,24 @@ use crate::config::Config;
 /// How many are looked at: first those who may be asked, enough for every one of them to decline.
 const CANDIDATES_MAX: i64 = 60;
 
+/// Whether those are told of who are near and whom nobody has contracted: for the record, for nobody asks them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Near {
+    /// The nearest.
+    Told,
+    /// None: there is no time.
+    LeftOut,
+}
+
+impl Near {
+    const fn count_max(self) -> i32 {
+        match self {
+            Self::Told => 20,
+            Self::LeftOut => 0,
+        }
+    }
+}
+
 /// Who was looked at for one incident.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -38,6 +56,7 @@ pub(crate) async fn candidates(
     conn: &mut PgConnection,
     cases: &[Case<'_>],
     config: &Config,
+    near: Near,
 ) -> Result<HashMap<Uuid, Found>, StoreError> {
     if cases.is_empty() {
         return Ok(HashMap::new());
@@ -53,7 +72,7 @@ pub(crate) async fn candidates(
                 else 0 end as "jobs!"
          from unnest($1::uuid[], $2::text[]) t (incident, wanted)
          cross join lateral (
-            select * from who_might_go(t.incident, t.wanted, $3, make_interval(secs => $4)) w
+            select * from who_might_go(t.incident, t.wanted, $3, make_interval(secs => $4), $6) w
             order by w.stage desc, w.distance_m nulls last, w.responder_id
             limit $5
          ) w
@@ -63,6 +82,7 @@ pub(crate) async fn candidates(
         config.reach_m,
         config.position_fresh_for.as_secs_f64(),
         CANDIDATES_MAX,
+        near.count_max(),
     )
     .fetch_all(&mut *conn)
     .await?;
