@@ -11,7 +11,13 @@ const square = [[0, 0], [400, 0], [400, 400], [0, 400]].map(([east, north]) => m
 const closedSquare = [...square, square[0]!].map(([lon, lat]): [number, number] => [lon, lat])
 
 describe('a fence that is drawn', () => {
-  const drawing = copied('公园', { type: 'polygon', coordinates: [closedSquare] })
+  const drawing = copied({ name: '公园', kind: 'safe', grace_s: 300, shape: { type: 'polygon', coordinates: [closedSquare] } })
+
+  it('is copied as what it is', () => {
+    const river = copied({ name: '河', kind: 'forbidden', grace_s: 60, shape: drawing.shape })
+    expect(draftOf(river)).toMatchObject({ kind: 'forbidden', grace_s: 60 })
+    expect(draftOf(drawing)).toMatchObject({ kind: 'safe', grace_s: 300 })
+  })
 
   it('is moved as a whole, holes too', () => {
     let shape = withHole(drawing.shape)
@@ -49,7 +55,7 @@ describe('a fence that is drawn', () => {
     expect(distance(northEast, moved(HOME, 540, 440))).toBeLessThan(2)
     const drawn = draftOf({ ...way, name: 'x' }).shape as unknown
     expect(drawn).toEqual({ type: 'corridor', coordinates: along.map((at) => [...at]), half_width_m: 40 })
-    expect(copied('x', drawn as never).way?.along).toEqual(along)
+    expect(copied({ name: 'x', kind: 'corridor', grace_s: 180, shape: drawn as never }).way?.along).toEqual(along)
     expect(missing({ ...newWay(), name: 'x' })).toBe('needs_way')
     expect(buffered([HOME, HOME], 40)).toEqual([])
   })

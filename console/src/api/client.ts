@@ -360,8 +360,8 @@ export const addFence = (resident: string, draft: FenceDraft, key: string) =>
   post<SavedFence>(`/residents/${encodeURIComponent(resident)}/fences`, draft, key)
 export const saveFence = (id: string, version: number, draft: FenceDraft) =>
   call<SavedFence>(`/fences/${encodeURIComponent(id)}`, { method: 'PUT', body: { ...draft, version } })
-export const tryFence = (resident: string, { shape, kind }: Pick<FenceDraft, 'shape' | 'kind'>, fence: string | null) =>
-  post<FenceTrial>(`/residents/${encodeURIComponent(resident)}/fences/try`, { shape, kind, fence })
+export const tryFence = (resident: string, { shape, kind, grace_s }: Pick<FenceDraft, 'shape' | 'kind' | 'grace_s'>, fence: string | null) =>
+  post<FenceTrial>(`/residents/${encodeURIComponent(resident)}/fences/try`, { shape, kind, grace_s, fence })
 export const commonFences = (resident: string) =>
   call<{ fences: CommonFence[] }>(`/residents/${encodeURIComponent(resident)}/fences/common`)
 export const fenceRules = (resident: string) => call<FenceRules>(`/residents/${encodeURIComponent(resident)}/fence-rules`)

@@ -296,12 +296,22 @@ export interface FenceTrial {
   is_cut: boolean
   count: number
   suspicions: number
-  alerts: { left_at: string; told_at: string; back_at: string | null; beyond_m: number; chance: number; why: string }[]
+  alerts: { left_at: string; told_at: string; back_at: string | null; beyond_m: number; chance: number; stories: Record<string, number>; fixes: TriedFix[] }[]
   mended: FenceMend[]
+}
+
+/** A position that an alert would have been raised by. */
+export interface TriedFix {
+  at: string
+  source: string
+  distance_m: number
+  accuracy_m: number | null
 }
 
 export interface CommonFence {
   name: string
+  kind: Word<'safe' | 'forbidden' | 'corridor'>
+  grace_s: number
   shape: Shape
   residents: number
 }
@@ -551,6 +561,7 @@ export interface OwnOffers {
 
 /** What a person may change of a fence. */
 export type FenceDraft = Pick<Fence, 'name' | 'active' | 'shape'> & {
+  grace_s: number
   kind: 'safe' | 'forbidden' | 'corridor'
   /** What is to be done when the wearer is outside of it already. */
   when_outside?: 'alert' | 'wait'

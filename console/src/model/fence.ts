@@ -1,7 +1,7 @@
 // A fence while it is being drawn. Whether it can be is the server's to say; only what cannot even be
 // asked is found here.
 
-import type { Fence, FenceDraft, Shape, Way as Corridor } from '../api/types'
+import type { CommonFence, Fence, FenceDraft, Shape, Way as Corridor } from '../api/types'
 import { wayOf } from './case'
 import type { LonLat } from './datum'
 import { bounds, buffered, closed, feature, line, middle, moved, opened } from './geometry'
@@ -19,6 +19,9 @@ export interface Way {
   half_width_m: number
 }
 
+/** For so long somebody may be where they should not be before anybody is told, unless the fence says otherwise. */
+const GRACE_S = 180
+
 /** Half as wide as a street with its pavements, and what a receiver errs by. */
 const FIRST_HALF_WIDTH_M = 40
 
@@ -27,11 +30,11 @@ const FIRST_RADIUS_M = 500
 
 export function newCircle(around: LonLat): Drawing {
   const center: [number, number] = [...around]
-  return { id: null, version: 0, name: '', kind: 'safe', active: true, shape: { type: 'circle', center, radius_m: FIRST_RADIUS_M } }
+  return { id: null, version: 0, name: '', kind: 'safe', grace_s: GRACE_S, active: true, shape: { type: 'circle', center, radius_m: FIRST_RADIUS_M } }
 }
 
 export function newPolygon(): Drawing {
-  return { id: null, version: 0, name: '', kind: 'safe', active: true, shape: { type: 'polygon', coordinates: [[]] } }
+  return { id: null, version: 0, name: '', kind: 'safe', grace_s: GRACE_S, active: true, shape: { type: 'polygon', coordinates: [[]] } }
 }
 
 export function newWay(): Drawing {
@@ -45,13 +48,15 @@ export function alongWay(drawing: Drawing, way: Way): Drawing {
 }
 
 /** A fence of somebody else's, as the beginning of one of one's own. */
-export function copied(name: string, shape: Shape): Drawing {
-  return asWay({ id: null, version: 0, name, kind: 'safe', active: true, shape: structuredClone(shape) })
+export function copied({ name, kind, grace_s, shape }: Pick<CommonFence, 'name' | 'kind' | 'grace_s' | 'shape'>): Drawing {
+  return asWay({ id: null, version: 0, name, kind: drawnAs(kind), grace_s, active: true, shape: structuredClone(shape) })
 }
 
-export function drawingOf({ id, version, name, kind, active, shape }: Fence): Drawing {
-  return asWay({ id, version, name, kind: kind === 'forbidden' ? 'forbidden' : 'safe', active, shape })
+export function drawingOf({ id, version, name, kind, grace_s, active, shape }: Fence): Drawing {
+  return asWay({ id, version, name, kind: drawnAs(kind), grace_s: grace_s ?? GRACE_S, active, shape })
 }
+
+const drawnAs = (kind: Fence['kind']) => (kind === 'forbidden' ? 'forbidden' : 'safe')
 
 /** What is a corridor is drawn as one. */
 function asWay(drawing: Drawing): Drawing {
@@ -59,13 +64,13 @@ function asWay(drawing: Drawing): Drawing {
   return way === null ? drawing : alongWay({ ...drawing, kind: 'corridor' }, { along: way.coordinates, half_width_m: way.half_width_m })
 }
 
-export function draftOf({ name, kind, active, shape, way }: Drawing): FenceDraft {
+export function draftOf({ name, kind, grace_s, active, shape, way }: Drawing): FenceDraft {
   if (way) {
     const corridor: Corridor = { type: 'corridor', coordinates: told(way.along), half_width_m: way.half_width_m }
-    return { name: name.trim(), kind: 'corridor', active, shape: corridor as unknown as Shape }
+    return { name: name.trim(), kind: 'corridor', grace_s, active, shape: corridor as unknown as Shape }
   }
   const whole: Shape = shape.type === 'circle' ? shape : { ...shape, coordinates: shape.coordinates.map((_, ring) => told(closed(corners(shape, ring)))).filter((ring, n) => n === 0 || ring.length > 3) }
-  return { name: name.trim(), kind, active, shape: whole }
+  return { name: name.trim(), kind, grace_s, active, shape: whole }
 }
 
 /** What can be taken hold of: the corners of the outline, or of a hole, or the centre. */

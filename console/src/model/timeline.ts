@@ -229,9 +229,15 @@ export function evidence(entry: Entry): Evidence | null {
   const data: Data = entry.data ?? {}
   const chance = number(data.chance)
   if (!['left_fence', 'returned', 'rule_broken'].includes(entry.what) || !Array.isArray(data.fixes)) return null
-  const stories = Object.entries((data.stories ?? {}) as Record<string, number>).sort(([, one], [, other]) => other - one)
+  const sure = chance !== null && entry.what === 'returned' ? 1 - chance : chance
+  return seenBy(sure, { stories: (data.stories ?? {}) as Record<string, number>, fixes: data.fixes })
+}
+
+/** How sure somebody is, what may explain it, and by which positions. */
+export function seenBy(sure: number | null, data: { stories: Record<string, number>; fixes: readonly unknown[] }): Evidence {
+  const stories = Object.entries(data.stories).sort(([, one], [, other]) => other - one)
   return {
-    sure: chance === null ? null : share(entry.what === 'returned' ? 1 - chance : chance),
+    sure: sure === null ? null : share(sure),
     stories: stories.map(([story, chance]) => [story, share(chance)]),
     fixes: data.fixes.map((fix: unknown) => ({
       at: text(inside(fix, 'at')) ?? '',

@@ -3,7 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use domain::id::FenceId;
 use domain::rules::{Relation, contradiction};
+use domain::whereabouts::Kind;
+use domain::word::Word as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
@@ -140,13 +143,25 @@ async fn check(conn: &mut PgConnection, whose: &Whose, drafts: &[RuleView]) -> R
     let calendar = store::calendar(conn, whose.resident.0).await?.ok_or(ApiError::NotFound("resident"))?;
     let relations = store::relations(conn, whose.resident.0).await?;
     let relation = |one, other| relations.get(&(one, other)).copied().unwrap_or(Relation::Overlapping);
-    match contradiction(&rules, &calendar, relation, facts::now(conn).await?) {
+    let forbidden: Vec<FenceId> = of_resident
+        .iter()
+        .filter(|fence| fence.active && fence.kind == Kind::Forbidden.as_str())
+        .map(|fence| FenceId(fence.id))
+        .collect();
+    match contradiction(&rules, &forbidden, &calendar, relation, facts::now(conn).await?) {
         None => Ok(()),
         Some(why) => {
             let (one, other) = why.rules();
-            Err(bad(why.to_string(), why.code(), vec![one, other]))
+            let rules = if one == other { vec![one] } else { vec![one, other] };
+            Err(bad(why.to_string(), why.code(), rules))
         }
     }
+}
+
+/// Whether a resident's rules can still be kept, now that one of their fences is another.
+pub(super) async fn check_still(conn: &mut PgConnection, whose: &Whose) -> Result<(), ApiError> {
+    let rules = shown(conn, whose.resident.0).await?.rules;
+    if rules.is_empty() { Ok(()) } else { check(conn, whose, &rules).await }
 }
 
 #[derive(Deserialize, ToSchema)]

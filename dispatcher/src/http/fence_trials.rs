@@ -1,5 +1,6 @@
 //! A fence tried against the last days of its wearer before it is saved, and the fences of their community to begin with.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,11 +8,10 @@ use axum::extract::State;
 use domain::fence::Shape;
 use domain::id::FenceId;
 use domain::place::Metres;
-use domain::whereabouts::{BadArea, Fix, Kind, Standing, Wearer, Zone};
+use domain::whereabouts::{BadArea, Evidence, Fix, Kind, Standing, Wearer, Zone};
 use domain::word::Word as _;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -23,7 +23,7 @@ use super::input::{At, Told, maybe_id_schema, maybe_whole};
 use super::openapi::Unprocessable;
 use crate::access::Administer;
 use crate::store::fence_trials::{self as store, CommonFence, History};
-use crate::store::fences::{self, BadDrawing, Drawn, MendView};
+use crate::store::fences::{self, BadDrawing, Drawn, FenceView, GRACE_MAX_S, GRACE_S, MendView};
 use crate::store::{StoreError, facts, residents};
 
 /// So far back it is looked.
@@ -32,8 +32,6 @@ const DAYS: i64 = 30;
 const FIXES_MAX: usize = 50_000;
 /// So many alerts are told one by one.
 const ALERTS_MAX: usize = 100;
-/// For how long somebody may be away, unless it is said.
-const GRACE_S: i64 = 180;
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = FenceTrial)]
@@ -46,10 +44,10 @@ pub(super) struct Trial {
     /// What it is for; none: a corridor if it is drawn as one, else a safe area.
     #[serde(default)]
     kind: Option<Purpose>,
-    /// For how many seconds they may be away without anybody being told; none: 180.
+    /// For how many seconds they may be away without anybody being told; none: as it is, or 180.
     #[serde(default, deserialize_with = "maybe_whole")]
     #[schema(minimum = 0, maximum = 86_400)]
-    grace_s: Option<i64>,
+    grace_s: Option<i32>,
 }
 
 /// An alert that would have been raised.
@@ -65,8 +63,25 @@ struct TriedAlert {
     beyond_m: f64,
     /// How sure that was, from 0 to 1.
     chance: f64,
-    /// Which fixes, how far, how sure.
+    /// What may explain what was seen, and how likely each is, from 0 to 1.
+    stories: BTreeMap<&'static str, f64>,
+    /// By which positions it was decided.
+    fixes: Vec<TriedFix>,
+    /// The same in a sentence, in English.
     why: String,
+}
+
+/// A position that an alert would have been raised by.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+struct TriedFix {
+    /// When it was measured.
+    at: Timestamp,
+    /// How it was come by.
+    source: &'static str,
+    /// How far on the wrong side of the edge, metres; less than none on the right side.
+    distance_m: f64,
+    /// What the receiver claims, metres.
+    accuracy_m: Option<f64>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -107,9 +122,8 @@ pub(super) async fn attempt(
 ) -> Result<Json<TriedView>, ApiError> {
     let permit = api.trial_permit().await?;
     let bad = |field, why: String| ApiError::BadField { field, why };
-    let grace_s = trial.grace_s.unwrap_or(GRACE_S);
-    if !(0..=86_400).contains(&grace_s) {
-        return Err(bad("grace_s", "a number of seconds from 0 to 86400".into()));
+    if trial.grace_s.is_some_and(|grace_s| !(0..=GRACE_MAX_S).contains(&grace_s)) {
+        return Err(bad("grace_s", format!("a number of seconds from 0 to {GRACE_MAX_S}")));
     }
     let mut tx = api.begin().await?;
     let whose = fences::whose(&mut tx, Some(resident), None, &who.scope).await?;
@@ -118,11 +132,13 @@ pub(super) async fn attempt(
     store::write_down(&mut tx, who.id(), resident, trial.fence.map(FenceId)).await?;
     let now = facts::now(&mut tx).await?;
     let since = now - SignedDuration::from_hours(24 * DAYS);
-    let grace = SignedDuration::from_secs(grace_s);
+    let of_resident = fences::of_resident(&mut tx, resident).await?;
+    let drawn_anew = of_resident.iter().find(|fence| Some(fence.id) == trial.fence);
+    let grace_s = trial.grace_s.or(drawn_anew.map(|fence| fence.grace_s)).unwrap_or(GRACE_S);
     let usual = if matches!(drawn, Shape::Way(_)) { Kind::Corridor } else { Kind::Safe };
     let kind = trial.kind.map_or(usual, Kind::from);
-    let mut zones = vec![zone(FenceId(Uuid::nil()), kind, &drawn, grace)?];
-    zones.extend(others(&mut tx, resident, trial.fence, grace).await?);
+    let mut zones = vec![zone(FenceId(Uuid::nil()), kind, &drawn, grace_s)?];
+    zones.extend(others(of_resident, trial.fence)?);
     tx.commit().await.map_err(StoreError::from)?;
     let history = store::history(&mut *api.conn().await?, resident, since, FIXES_MAX).await?;
     let home = whose.lives_at;
@@ -138,29 +154,24 @@ pub(super) async fn attempt(
     Ok(Json(TriedView { days: DAYS, since, until: now, fixes, is_cut, count, suspicions, alerts, mended }))
 }
 
-fn zone(id: FenceId, kind: Kind, shape: &Shape, grace: SignedDuration) -> Result<Zone, ApiError> {
+fn zone(id: FenceId, kind: Kind, shape: &Shape, grace_s: i32) -> Result<Zone, ApiError> {
     let bad = |why: BadArea| {
         let places = why.places().iter().map(|place| [place.lon_deg(), place.lat_deg()]).collect();
         let why = BadDrawing::Area(why);
         ApiError::BadDrawing { reason: why.code(), about: why.about(), why: why.to_string(), places }
     };
+    let grace = SignedDuration::from_secs(grace_s.into());
     Ok(Zone { id, kind, area: Arc::new(shape.area().map_err(bad)?), grace })
 }
 
 /// The other places where they are well.
-async fn others(
-    conn: &mut PgConnection,
-    resident: Uuid,
-    but: Option<Uuid>,
-    grace: SignedDuration,
-) -> Result<Vec<Zone>, ApiError> {
-    let all = fences::of_resident(conn, resident).await?;
-    let others = all.into_iter().filter(|fence| {
+fn others(of_resident: Vec<FenceView>, but: Option<Uuid>) -> Result<Vec<Zone>, ApiError> {
+    let others = of_resident.into_iter().filter(|fence| {
         fence.active && Some(fence.id) != but && fence.by_rules != "hazard" && fence.kind != Kind::Forbidden.as_str()
     });
     // What lies in the table is a shape.
-    let shapes = others.filter_map(|fence| Some((fence.id, Shape::try_from(fence.shape).ok()?)));
-    shapes.map(|(id, shape)| zone(FenceId(id), Kind::Safe, &shape, grace)).collect()
+    let shapes = others.filter_map(|fence| Some((fence.id, fence.grace_s, Shape::try_from(fence.shape).ok()?)));
+    shapes.map(|(id, grace_s, shape)| zone(FenceId(id), Kind::Safe, &shape, grace_s)).collect()
 }
 
 /// What a trial comes to.
@@ -199,12 +210,15 @@ fn play_one(fixes: &[Fix], zones: &[Zone], home: domain::place::Position, tried:
                 // Of several edges the one that was crossed last.
                 let Some(turn) = turns.iter().rev().find(|turn| turn.to == Standing::Confirmed) else { continue };
                 open = Some(tried.alerts.len());
+                let told = turn.stories.iter().filter(|(_, chance)| *chance >= 0.005);
                 tried.alerts.push(TriedAlert {
                     left_at: turn.since,
                     told_at: turn.decided_at,
                     back_at: None,
                     beyond_m: turn.beyond.0.round(),
-                    chance: (turn.chance * 1000.0).round() / 1000.0,
+                    chance: share(turn.chance),
+                    stories: told.map(|(story, chance)| (story.as_str(), share(*chance))).collect(),
+                    fixes: turn.evidence.iter().map(witness).collect(),
                     why: turn.to_string(),
                 });
             }
@@ -214,6 +228,19 @@ fn play_one(fixes: &[Fix], zones: &[Zone], home: domain::place::Position, tried:
             }
             _ => {}
         }
+    }
+}
+
+fn share(chance: f64) -> f64 {
+    (chance * 1000.0).round() / 1000.0
+}
+
+fn witness(seen: &Evidence) -> TriedFix {
+    TriedFix {
+        at: seen.at,
+        source: seen.source.as_str(),
+        distance_m: seen.beyond.0.round(),
+        accuracy_m: seen.claimed.map(|claimed| claimed.0.round()),
     }
 }
 

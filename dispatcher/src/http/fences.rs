@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::Api;
 use super::caller::May;
 use super::errors::ApiError;
+use super::fence_rules::check_still;
 use super::input::{Asked, At, Told, Words, maybe_whole, whole};
 use super::once::{Creating, IdempotencyKey};
 use super::openapi::{Conflict, Unprocessable};
@@ -145,6 +146,7 @@ pub(super) async fn create(
     let (mut wanted, mended) = draft.read(&whose, None)?;
     ask_if_outside(&mut tx, &whose, &mut wanted, when_outside).await?;
     let fence = fences::create(&mut tx, whose.resident, &wanted, Some(who.id())).await?;
+    check_still(&mut tx, &whose).await?;
     once.made(&mut tx, who.id(), fence.0).await?;
     let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
     tx.commit().await.map_err(StoreError::from)?;
@@ -191,6 +193,7 @@ pub(super) async fn change(
     if !is_changed {
         return Err(ApiError::EditedMeanwhile(json!(view)));
     }
+    check_still(&mut tx, &whose).await?;
     tx.commit().await.map_err(StoreError::from)?;
     Ok(Json(SavedFence { fence: view, mended }))
 }

@@ -134,6 +134,10 @@ pub async fn write_down(
 pub struct CommonFence {
     /// What people call it.
     pub name: String,
+    /// `safe`, `forbidden` or `corridor`.
+    pub kind: String,
+    /// For so many seconds somebody may be where they should not be before anybody is told.
+    pub grace_s: i32,
     /// Where it is.
     pub shape: super::fences::Drawn,
     /// For how many residents there it is drawn like that.
@@ -144,7 +148,7 @@ pub struct CommonFence {
 const COMMON_MAX: i64 = 100;
 
 /// The fences that are drawn for the others who are served in a resident's community, each shape once, the most usual
-/// first, and whose they are is not told. A circle around somebody's own home is nobody else's business.
+/// first, and whose they are is not told. What is drawn around one home alone is nobody else's business.
 pub async fn of_community(conn: &mut PgConnection, resident: Uuid) -> Result<Vec<CommonFence>, StoreError> {
     let rows = sqlx::query!(
         r#"with community as (
@@ -152,15 +156,17 @@ pub async fn of_community(conn: &mut PgConnection, resident: Uuid) -> Result<Vec
                 (select above.id from org_node above where above.id = any(n.path) and above.level = 'community' limit 1),
                 n.id) as id
             from resident r join org_node n on n.id = r.serving_node where r.id = $1)
-         select mode() within group (order by f.name) as "name!", st_asgeojson(f.area, 15) as "area!", f.radius_m,
+         select mode() within group (order by f.name) as "name!", f.kind,
+            mode() within group (order by f.grace_s) as "grace_s!", st_asgeojson(f.area, 15) as "area!", f.radius_m,
             count(distinct f.resident_id) as "residents!"
          from community
          join org_node n on community.id = any(n.path)
          join resident r on r.serving_node = n.id and r.id <> $1
          join fence f on f.resident_id = r.id and f.active
          where not (f.radius_m is not null and r.home is not null and st_dwithin(f.area, r.home, 30))
-         group by f.area::bytea, f.area, f.radius_m
-         order by 4 desc, 1 limit $2"#,
+         group by f.area::bytea, f.area, f.radius_m, f.kind
+         having count(distinct r.home::bytea) > 1 or not coalesce(bool_or(st_dwithin(f.area, r.home, 30)), false)
+         order by count(distinct f.resident_id) desc, 1 limit $2"#,
         resident,
         COMMON_MAX,
     )
@@ -170,7 +176,7 @@ pub async fn of_community(conn: &mut PgConnection, resident: Uuid) -> Result<Vec
         .into_iter()
         .filter_map(|row| {
             let shape = super::fences::drawn(&row.area, row.radius_m)?;
-            Some(CommonFence { name: row.name, shape, residents: row.residents })
+            Some(CommonFence { name: row.name, kind: row.kind, grace_s: row.grace_s, shape, residents: row.residents })
         })
         .collect())
 }

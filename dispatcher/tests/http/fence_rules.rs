@@ -194,6 +194,27 @@ async fn a_pause_keeps_quiet_and_ends(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn a_fence_that_its_residents_rules_cannot_be_kept_with_is_not_saved(pool: PgPool) {
+    let house = House::open(pool).await;
+    let admin = house.log_in("admin").await;
+    let fence = house.fence().await;
+    assert_eq!(save(&house, &admin, 0, json!([rule(fence, "inside")])).await.status, StatusCode::OK);
+    let shape = |radius_m| json!({ "type": "circle", "center": [112.938, 28.228], "radius_m": radius_m });
+    let river =
+        |radius_m| json!({ "name": "河", "kind": "forbidden", "shape": shape(radius_m), "when_outside": "alert" });
+    let path = format!("/api/v1/residents/{}/fences", house.resident);
+    let around = house.post(&admin, &path, river(5_000.0)).await;
+    assert_eq!((around.status, around.reason()), (StatusCode::UNPROCESSABLE_ENTITY, "lies_in_forbidden"), "{around:?}");
+    let path = format!("/api/v1/fences/{fence}");
+    let version = house.scalar::<i32>("select version from fence").await;
+    let forbidden =
+        house.call(&admin, Method::PUT, &path, Some(with(river(300.0), &json!({ "version": version })))).await;
+    assert_eq!(forbidden.reason(), "of_forbidden", "{forbidden:?}");
+    assert_eq!(house.scalar::<i64>("select count(*) from fence where kind = 'safe'").await, 1);
+    assert_eq!(house.scalar::<i64>("select count(*) from fence").await, 1);
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn rules_that_cannot_be_are_refused_with_a_sentence_and_which(pool: PgPool) {
     let house = House::open(pool).await;
     let admin = house.log_in("admin").await;

@@ -321,6 +321,17 @@ async fn a_fence_is_tried_against_the_last_days_and_nothing_is_saved(pool: PgPoo
     assert!(tried.body["fixes"].as_i64().unwrap() >= 361);
     let alert = &tried.body["alerts"][0];
     assert!(alert["why"].as_str().unwrap().starts_with("confirmed: "), "{alert}");
+    assert!(alert["fixes"].as_array().unwrap().iter().any(|fix| fix["distance_m"].as_f64() > Some(0.0)), "{alert}");
+    // A fence that is there already is tried with its own patience.
+    let patient = house
+        .scalar::<uuid::Uuid>(
+            "insert into fence (id, resident_id, name, kind, area, radius_m, grace_s)
+             select gen_random_uuid(), id, '家', 'safe', home, 300, 86400 from resident returning id",
+        )
+        .await;
+    let again = house.post(&admin, &path, json!({ "shape": circle(112.938, 28.228, 300.0), "fence": patient })).await;
+    assert_eq!(again.body["count"], 0, "{again:?}");
+    house.execute("delete from fence").await;
     assert!(
         alert["back_at"].as_str() > alert["told_at"].as_str() && alert["told_at"].as_str() > alert["left_at"].as_str()
     );
@@ -331,7 +342,7 @@ async fn a_fence_is_tried_against_the_last_days_and_nothing_is_saved(pool: PgPoo
     let beside = house.post(&admin, &path, json!({ "shape": circle(112.938, 28.228, 300.0) })).await;
     assert_eq!(beside.body["count"], 0, "{beside:?}");
     assert_eq!(house.scalar::<i64>("select count(*) from fence").await, 1);
-    assert_eq!(house.scalar::<i64>("select count(*) from audit where what = 'tried_fence'").await, 3);
+    assert_eq!(house.scalar::<i64>("select count(*) from audit where what = 'tried_fence'").await, 4);
     let bad = house.post(&admin, &path, json!({ "shape": circle(112.938, 28.228, 5.0) })).await;
     assert_eq!((bad.status, bad.code()), (StatusCode::UNPROCESSABLE_ENTITY, "bad_field"));
 }
@@ -351,8 +362,22 @@ async fn the_fences_of_the_others_can_be_copied_and_their_homes_cannot(pool: PgP
              union all select gen_random_uuid(), id, '家', 'safe', home, 200 from others",
         )
         .await;
+    house
+        .execute(
+            "insert into fence (id, resident_id, name, kind, grace_s, area)
+             select gen_random_uuid(), r.id, f.name, f.kind, 60, st_geogfromtext(f.area)
+             from (select id from resident where name = '邻居1') r
+             cross join (values
+                ('我家院子', 'safe', 'POLYGON((112.935 28.226,112.941 28.226,112.941 28.230,112.935 28.230,112.935 28.226))'),
+                ('河', 'forbidden', 'POLYGON((112.96 28.23,112.97 28.23,112.97 28.24,112.96 28.24,112.96 28.23))')
+             ) f (name, kind, area)",
+        )
+        .await;
     let path = format!("/api/v1/residents/{}/fences/common", house.resident);
     let common = house.get(&admin, &path).await.body;
-    assert_eq!(common["fences"].as_array().unwrap().len(), 1, "{common}");
-    assert_eq!((&common["fences"][0]["name"], &common["fences"][0]["residents"]), (&json!("公园"), &json!(3)));
+    let told: Vec<_> =
+        common["fences"].as_array().unwrap().iter().map(|fence| (&fence["name"], &fence["kind"])).collect();
+    // Neither the circle nor the yard around somebody's home.
+    assert_eq!(told, [(&json!("公园"), &json!("safe")), (&json!("河"), &json!("forbidden"))], "{common}");
+    assert_eq!((&common["fences"][0]["residents"], &common["fences"][1]["grace_s"]), (&json!(3), &json!(60)));
 }

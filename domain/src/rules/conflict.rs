@@ -32,19 +32,26 @@ pub enum Contradiction {
         "whoever is inside of the one fence is inside of the other as well, and should not be there at the same time"
     )]
     WithinForbidden(usize, usize),
+    /// Inside of a fence that they are to keep away from.
+    #[error("nobody can be expected inside of an area that they are to keep away from")]
+    OfForbidden(usize),
+    /// Inside of a fence that lies in one that they are to keep away from.
+    #[error("the fence lies in an area that they are to keep away from")]
+    LiesInForbidden(usize),
     /// The same again.
     #[error("the same is expected twice at the same time: with two graces nobody knows which one holds")]
     Twice(usize, usize),
 }
 
 impl Contradiction {
-    /// Which two rules.
+    /// Which two rules; twice the same where it is one, and a fence.
     pub const fn rules(self) -> (usize, usize) {
         match self {
             Self::InAndOut(one, other)
             | Self::TwoPlaces(one, other)
             | Self::WithinForbidden(one, other)
             | Self::Twice(one, other) => (one, other),
+            Self::OfForbidden(one) | Self::LiesInForbidden(one) => (one, one),
         }
     }
 
@@ -54,19 +61,32 @@ impl Contradiction {
             Self::InAndOut(..) => "in_and_out",
             Self::TwoPlaces(..) => "two_places",
             Self::WithinForbidden(..) => "within_forbidden",
+            Self::OfForbidden(..) => "of_forbidden",
+            Self::LiesInForbidden(..) => "lies_in_forbidden",
             Self::Twice(..) => "twice",
         }
     }
 }
 
-/// The first two of these rules that cannot be kept together. `relation` says how two fences lie. Clocks that differ
-/// are compared by their present difference.
+/// The first two of these rules that cannot be kept together, or one that cannot beside what is `forbidden`: the fences that
+/// they are to keep away from, at all hours unless these have rules of their own. `relation` says how two fences lie. Clocks
+/// that differ are compared by their present difference.
 pub fn contradiction(
     rules: &[Rule],
+    forbidden: &[FenceId],
     calendar: &Calendar,
     relation: impl Fn(FenceId, FenceId) -> Relation,
     now: Timestamp,
 ) -> Option<Contradiction> {
+    for (one, rule) in rules.iter().enumerate().filter(|(_, rule)| rule.asks().expect != Expect::Outside) {
+        if forbidden.contains(&rule.fence) {
+            return Some(Contradiction::OfForbidden(one));
+        }
+        let always = |fence: &&FenceId| rules.iter().all(|rule| rule.fence != **fence);
+        if forbidden.iter().filter(always).any(|fence| relation(rule.fence, *fence) == Relation::FirstInSecond) {
+            return Some(Contradiction::LiesInForbidden(one));
+        }
+    }
     let ahead_min = |rule: &Rule| {
         let here = calendar.resident.to_offset(now).seconds();
         rule.zone.as_ref().map_or(0, |zone| (zone.to_offset(now).seconds() - here).div_euclid(60))

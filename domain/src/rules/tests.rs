@@ -266,8 +266,9 @@ fn rules_that_would_never_say_anything_are_refused() {
 
 #[test]
 fn rules_that_contradict_each_other_are_found() {
-    let check =
-        |a: Rule, b: Rule, relation| contradiction(&[a, b], &changsha(), |_, _| relation, there("2026-06-01T12:00"));
+    let check = |a: Rule, b: Rule, relation| {
+        contradiction(&[a, b], &[], &changsha(), |_, _| relation, there("2026-06-01T12:00"))
+    };
     let home = |asks| rule(1, HOME, asks);
     let other = |fence, asks| rule(2, fence, asks);
     let night = asks(Expect::Inside, "22:00", "06:00");
@@ -306,11 +307,30 @@ fn clocks_that_differ_are_compared_by_their_difference() {
     let of_fence = rule(2, HOME, asks(Expect::Outside, "08:00", "09:00"));
     let check = |zone: Option<TimeZone>| {
         let rules = [rule(1, HOME, here), Rule { zone, ..of_fence.clone() }];
-        contradiction(&rules, &changsha(), |_, _| Relation::Apart, at("2026-06-01T12:00Z"))
+        contradiction(&rules, &[], &changsha(), |_, _| Relation::Apart, at("2026-06-01T12:00Z"))
     };
     // Eight in Berlin's summer is two in the afternoon in Changsha.
     assert_eq!(check(Some(berlin())), Some(Contradiction::InAndOut(0, 1)));
     assert_eq!(check(None), None);
+}
+
+#[test]
+fn nobody_is_expected_where_they_are_to_keep_away_from() {
+    let check = |rules: &[Rule], relation| {
+        contradiction(rules, &[SCHOOL], &changsha(), |_, _| relation, there("2026-06-01T12:00"))
+    };
+    let night = |expect| asks(expect, "22:00", "06:00");
+    let of_forbidden = [rule(1, SCHOOL, night(Expect::Inside))];
+    assert_eq!(check(&of_forbidden, Relation::Apart), Some(Contradiction::OfForbidden(0)));
+    assert_eq!(check(&[rule(1, SCHOOL, night(Expect::Outside))], Relation::Apart), None);
+    let at_home = rule(1, HOME, night(Expect::Inside));
+    assert_eq!(check(std::slice::from_ref(&at_home), Relation::FirstInSecond), Some(Contradiction::LiesInForbidden(0)));
+    for lies in [Relation::Apart, Relation::Overlapping, Relation::SecondInFirst] {
+        assert_eq!(check(std::slice::from_ref(&at_home), lies), None, "{lies:?}");
+    }
+    // By day they may be there.
+    let by_day = rule(2, SCHOOL, asks(Expect::Outside, "08:00", "20:00"));
+    assert_eq!(check(&[at_home, by_day], Relation::FirstInSecond), None);
 }
 
 fn any_asks() -> impl Strategy<Value = Asks> {

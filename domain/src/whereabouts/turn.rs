@@ -71,7 +71,7 @@ impl std::fmt::Display for Turn {
             if self.is_breach() ^ self.kind.is_kept_off() { "outside" } else { "inside" },
         )?;
         if self.is_breach() {
-            write!(f, ", since {}", self.since.strftime("%H:%M:%S"))?;
+            write!(f, ", since {}", self.since.strftime("%H:%M:%SZ"))?;
         }
         for (story, share) in self.stories.iter().filter(|(_, share)| *share >= 0.005) {
             let says = match story {
@@ -89,7 +89,7 @@ impl std::fmt::Display for Turn {
                 f,
                 "{} {} {} {:.0} m {}",
                 if number == 0 { "; fixes:" } else { "," },
-                seen.at.strftime("%H:%M:%S"),
+                seen.at.strftime("%H:%M:%SZ"),
                 seen.source,
                 seen.beyond.0.abs(),
                 side(seen.beyond.0)
