@@ -53,7 +53,7 @@ wire::counters! {
         violations_topic_alias: Counter,
         /// Among them, by more QoS 2 messages under way than may be.
         violations_quota: Counter,
-        /// Sessions closed because nothing was heard for too long.
+        /// Sessions closed because nothing was heard, or no answer taken, for too long.
         gone_silent: Counter,
         /// Sessions closed because an alert had no receipt in time.
         without_receipt: Counter,
