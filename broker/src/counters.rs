@@ -95,6 +95,8 @@ wire::counters! {
         subscribe_refused: Counter,
         /// Wills published.
         wills: Counter,
+        /// Wills on the alert lane that a later one of the same terminal took the place of while the door was full.
+        wills_replaced: Counter,
         /// Downlinks written to terminals.
         downlinks: Counter,
         /// Downlinks dropped because their session could not take more.
