@@ -53,7 +53,7 @@ wire::counters! {
         violations_topic_alias: Counter,
         /// Among them, by more QoS 2 messages under way than may be.
         violations_quota: Counter,
-        /// Sessions closed because nothing was heard for too long.
+        /// Sessions closed because nothing was heard, or no answer taken, for too long.
         gone_silent: Counter,
         /// Sessions closed because an alert had no receipt in time.
         without_receipt: Counter,
@@ -95,6 +95,8 @@ wire::counters! {
         subscribe_refused: Counter,
         /// Wills published.
         wills: Counter,
+        /// Wills on the alert lane that a later one of the same terminal took the place of while the door was full.
+        wills_replaced: Counter,
         /// Downlinks written to terminals.
         downlinks: Counter,
         /// Downlinks dropped because their session could not take more.

@@ -254,7 +254,7 @@ impl Edge {
         self.counters.alerts_waiting_bytes.set(alerts.bytes());
     }
 
-    /// Hands an alert over to its gateway, or keeps it until there is one. `waiter` hears of it again.
+    /// Hands an alert over to its gateway, or keeps it until there is one. `waiter` hears of it again; a will has none.
     pub(crate) fn alert(&self, serial: Arc<str>, publish: &Publish, waiter: Option<Waiter>) {
         self.counters.alerts.one();
         let (id, message) = self.uplink(&serial, publish, Lane::Alert);
@@ -262,6 +262,10 @@ impl Edge {
         let gateways = self.gateways.read();
         // Published under the lock: two alerts of one terminal must not change places.
         let mut alerts = self.alerts.lock();
+        // A will is not held up as publishes are, for its terminal has gone. Of each terminal there is one more at most.
+        if waiter.is_none() && self.is_full() && alerts.replace_will(&serial) {
+            self.counters.wills_replaced.one();
+        }
         let hand_over = alerts.add(Alert { id, serial, message, waiter }, now, &gateways);
         self.hand_over(hand_over);
         self.count_alerts(&alerts);

@@ -21,7 +21,7 @@ pub(crate) struct Times {
     pub(crate) unsent_for: Duration,
 }
 
-/// An alert as it comes in. `W` is who waits for it.
+/// An alert as it comes in. `W` is who waits for it: nobody does for a will.
 #[derive(Debug)]
 pub(crate) struct Alert<W> {
     pub(crate) id: Uuid,
@@ -73,6 +73,8 @@ pub(crate) struct Pending<W> {
     times: Times,
     waiting: HashMap<Uuid, Waiting<W>>,
     bytes: usize,
+    /// The latest will of each terminal, of those that wait.
+    wills: HashMap<Arc<str>, Uuid>,
     deadlines: VecDeque<(Instant, Uuid)>,
     repetitions: VecDeque<(Instant, Uuid)>,
     /// Never handed over yet, oldest first.
@@ -87,6 +89,7 @@ impl<W> Pending<W> {
             times,
             waiting: HashMap::new(),
             bytes: 0,
+            wills: HashMap::new(),
             deadlines: VecDeque::new(),
             repetitions: VecDeque::new(),
             unsent: VecDeque::new(),
@@ -107,7 +110,20 @@ impl<W> Pending<W> {
     fn remove(&mut self, id: Uuid) -> Option<Waiting<W>> {
         let removed = self.waiting.remove(&id)?;
         self.bytes -= removed.message.len();
+        if self.wills.get(&removed.serial) == Some(&id) {
+            self.wills.remove(&removed.serial);
+        }
         Some(removed)
+    }
+
+    /// Lets go of the latest will of a terminal, because another is about to take its place. Whether there was one.
+    pub(crate) fn replace_will(&mut self, serial: &str) -> bool {
+        let replaced = self.wills.get(serial).copied().and_then(|id| self.remove(id)).is_some();
+        // The ids of those replaced lie behind alerts that no gateway comes for; they must not pile up there.
+        if self.unsent.len() > 2 * self.waiting.len() {
+            self.unsent.retain(|id| self.waiting.contains_key(id));
+        }
+        replaced
     }
 
     /// Takes an alert in; what comes back is to be handed over at once.
@@ -122,6 +138,9 @@ impl<W> Pending<W> {
         }
         self.deadlines.push_back((now + self.times.receipt_within, id));
         self.bytes += message.len();
+        if waiter.is_none() {
+            self.wills.insert(Arc::clone(&serial), id);
+        }
         self.waiting.insert(id, Waiting { serial, message, waiter, gateway });
         hand_over
     }
@@ -311,6 +330,30 @@ mod tests {
         assert_eq!(bench.after(Duration::from_secs(2)).hand_overs.len(), 1);
         let due = bench.after(Duration::from_secs(3));
         assert_eq!((bench.pending.len(), due.given_up), (0, 0));
+    }
+
+    #[test]
+    fn the_latest_will_takes_the_place_of_the_one_before_and_of_nothing_else() {
+        let mut bench = Bench::new(&[]);
+        let will = |id: u128, serial: &str| {
+            let message = Bytes::from(format!("will {id}"));
+            Alert { id: Uuid::from_u128(id), serial: serial.into(), message, waiter: None }
+        };
+        bench.add(1, "a");
+        assert!(!bench.pending.replace_will("P1"), "an alert is not a will");
+        bench.pending.add(will(2, "P2"), bench.now, &bench.gateways);
+        for id in 3..1000 {
+            assert_eq!(bench.pending.replace_will("P1"), id > 3);
+            bench.pending.add(will(id, "P1"), bench.now, &bench.gateways);
+        }
+        assert_eq!((bench.pending.len(), bench.pending.bytes()), (3, "alert 1will 2will 999".len()));
+        assert!(bench.pending.unsent.len() < 10);
+        bench.after(Duration::from_secs(5));
+        bench.alive(&["g1"]);
+        let due = bench.after(Duration::ZERO);
+        assert_eq!(whom(&due.hand_overs), ["alert 1 → g1", "will 2 → g1", "will 999 → g1"]);
+        assert_eq!(bench.pending.settle(Uuid::from_u128(999)), Settled::ForNobody);
+        assert!(!bench.pending.replace_will("P1"), "what is durable is not replaced");
     }
 
     #[test]

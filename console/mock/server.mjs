@@ -121,7 +121,7 @@ function doors() {
       'violations_topic_alias violations_quota gone_silent without_receipt alerts alerts_waiting alerts_waiting_bytes',
       'alerts_handed_over alerts_given_up receipts_late telemetry telemetry_coalesced_gateway telemetry_coalesced_bus',
       'telemetry_coalesced_rate telemetry_shed_gateway telemetry_shed_bus telemetry_shed_rate telemetry_parked telemetry_parked_bytes',
-      'publish_denied subscribe_denied subscribe_refused wills downlinks downlinks_dropped delivered presence_dropped bus_unreadable',
+      'publish_denied subscribe_denied subscribe_refused wills wills_replaced downlinks downlinks_dropped delivered presence_dropped bus_unreadable',
     ].flatMap((line) => line.split(' ')).map((name) => [name, 0]),
   )
   const east = {

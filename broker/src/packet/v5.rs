@@ -161,6 +161,8 @@ fn connack(code: ConnectReturnCode, welcome: Option<&Welcome>) -> ConnAck {
         session_expiry_interval: welcome.expiry_s,
         receive_max: Some(welcome.receive_max),
         max_qos: None,
+        // Nothing is retained, but the flag does no harm. Told that it may not be used, a client library would send no
+        // press that bears it, and the standard would have us turn away whoever has it on a will.
         retain_available: None,
         max_packet_size: Some(welcome.packet_max),
         assigned_client_identifier: welcome.client_id.clone(),

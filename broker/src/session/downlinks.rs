@@ -22,7 +22,7 @@ pub(crate) struct Downlinks {
     window: usize,
     last_pid: u16,
     under_way: Vec<(u16, Arc<Downlink>)>,
-    /// Packet ids under way that are to be sent again.
+    /// Packet ids under way that are to be sent again, and are not in flight on this connection until then.
     again: VecDeque<u16>,
     waiting: VecDeque<Arc<Downlink>>,
     /// When its terminal was lost.
@@ -57,13 +57,13 @@ impl Downlinks {
 
     /// The next that has room, with the packet id that it goes under.
     pub(crate) fn next(&mut self) -> Option<(u16, Arc<Downlink>, Dup)> {
-        while let Some(again) = self.again.pop_front() {
-            if let Some((pid, downlink)) = self.under_way.iter().find(|(pid, _)| *pid == again) {
-                return Some((*pid, Arc::clone(downlink), Dup::Again));
-            }
-        }
-        if self.under_way.len() >= self.window {
+        if self.under_way.len() - self.again.len() >= self.window {
             return None;
+        }
+        if let Some(again) = self.again.pop_front()
+            && let Some((pid, downlink)) = self.under_way.iter().find(|(pid, _)| *pid == again)
+        {
+            return Some((*pid, Arc::clone(downlink), Dup::Again));
         }
         let downlink = self.waiting.pop_front()?;
         if self.waiting.is_empty() {
@@ -78,6 +78,7 @@ impl Downlinks {
     pub(crate) fn answer(&mut self, pid: u16) -> Option<Uuid> {
         let place = self.under_way.iter().position(|(under_way, _)| *under_way == pid)?;
         let (_, downlink) = self.under_way.remove(place);
+        self.again.retain(|again| *again != pid);
         if self.under_way.is_empty() {
             self.under_way = Vec::new();
         }
@@ -151,6 +152,23 @@ mod tests {
         assert_eq!(downlinks.answer(first), Some(Uuid::from_u128(1)));
         let (third, message, _) = downlinks.next().unwrap();
         assert_eq!((third, message.notice), (3, Some(Uuid::from_u128(3))));
+    }
+
+    #[test]
+    fn a_terminal_that_comes_back_with_a_smaller_window_gets_no_more_at_once_than_it_takes() {
+        let (mut downlinks, now) = (resumed(4), Instant::now());
+        (1..=4).for_each(|notice| downlinks.wait(downlink(notice)));
+        assert_eq!(all(&mut downlinks).len(), 4);
+        downlinks.pause(now);
+        downlinks.resume(1, now);
+        downlinks.wait(downlink(5));
+        // One is answered late, and is not sent again.
+        downlinks.answer(3).unwrap();
+        for pid in [1, 2, 4] {
+            assert_eq!(all(&mut downlinks), [(pid, Some(Uuid::from_u128(pid.into())), Dup::Again)]);
+            downlinks.answer(pid).unwrap();
+        }
+        assert_eq!(all(&mut downlinks), [(5, Some(Uuid::from_u128(5)), Dup::First)]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //!
 //! While a session may not read (too many alerts without receipts, or a terminal that does not take
 //! its answers) nothing of it is read, pings included; its silence is then not held against it. It
-//! ends soon: with receipts, or because an alert is overdue. MQTT 5 terminals are told the limit
-//! (receive maximum) and never reach it.
+//! ends soon: with receipts, because an alert is overdue, or because the terminal goes on taking
+//! nothing. MQTT 5 terminals are told the limit (receive maximum) and never reach it.
 
 pub(crate) mod acks;
 mod aliases;
@@ -41,6 +41,9 @@ use line::{Line, Reading, Turn};
 
 /// Bytes that one terminal may leave untaken before it is not read any further, and gets no downlinks.
 const OUTPUT_MAX_BYTES: usize = 64 * 1024;
+/// A terminal that takes nothing at all for this long is gone, however long it may be silent: TCP itself would not try for
+/// much longer.
+const UNTAKEN_MAX: Duration = Duration::from_mins(15);
 /// The longest client id.
 const CLIENT_ID_MAX_BYTES: usize = 256;
 /// The longest CONNECT: nobody knows yet who is speaking.
@@ -60,7 +63,7 @@ enum End {
     Violation(Violation),
     /// A topic that is not the terminal's, in MQTT 3.1.1, which has no other way to say so.
     Denied,
-    /// Nothing was heard for too long.
+    /// Nothing was heard, or nothing taken, for too long.
     Silent,
     /// An alert has no receipt.
     Overdue,
@@ -233,6 +236,7 @@ fn open<S>(
         seat,
         quiet_max,
         heard: Instant::now(),
+        taken: Instant::now(),
         packet_max: opening.packet_max.map_or(usize::MAX, |max| max as usize),
     };
     (session, welcome)
@@ -254,6 +258,8 @@ struct Session<S> {
     quiet_max: Duration,
     /// When the last whole packet came.
     heard: Instant,
+    /// When the socket last took something, or had nothing to take.
+    taken: Instant,
     /// The longest packet that the terminal takes.
     packet_max: usize,
 }
@@ -267,11 +273,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Err(end) => return end,
             };
             let reading = if held_up == HeldUp::No { Reading::On } else { Reading::Off };
+            let gone_at = self.gone_at();
             tokio::select! {
                 () = self.handle.mailbox.rung() => {}
                 turn = self.line.turn(reading) => match turn {
                     Ok(Turn::Read) => self.handle.hear(clock::now()),
-                    Ok(Turn::Wrote) => {}
+                    Ok(Turn::Wrote) => self.taken = Instant::now(),
                     Ok(Turn::Closed) | Err(_) => return End::Lost,
                 },
                 () = &mut silence => {
@@ -282,8 +289,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     silence.as_mut().reset((self.heard + self.quiet_max).max(now + Duration::from_secs(1)));
                 }
                 () = sleep(FULL_AGAIN), if held_up == HeldUp::ByOthers => {}
+                () = sleep_until(gone_at), if held_up == HeldUp::ByItself => return End::Silent,
             }
         }
+    }
+
+    /// When a terminal that does not take its answers is taken for gone.
+    fn gone_at(&self) -> Instant {
+        self.heard.max(self.taken) + self.quiet_max.min(UNTAKEN_MAX)
     }
 
     /// Does everything that can be done without waiting.
@@ -314,10 +327,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn held_up(&self) -> HeldUp {
-        if self.alerts >= self.bounds.alerts
-            || self.acks.len() >= self.bounds.owed
-            || self.line.output.len() >= OUTPUT_MAX_BYTES
-        {
+        if self.alerts >= self.bounds.alerts || self.acks.len() >= self.bounds.owed {
+            HeldUp::ByReceipts
+        } else if self.line.output.len() >= OUTPUT_MAX_BYTES {
             HeldUp::ByItself
         } else if packet::is_publish_next(&self.line.input) && self.edge.is_full() {
             HeldUp::ByOthers
@@ -555,6 +567,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn write(&mut self, packet: &Outgoing) -> Result<(), End> {
+        if self.line.output.is_empty() {
+            self.taken = Instant::now();
+        }
         Ok(packet::write(self.version, packet, &mut self.line.output)?)
     }
 
@@ -653,7 +668,9 @@ impl Telemetry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HeldUp {
     No,
-    /// By what it has under way.
+    /// Because its alerts wait for their receipts.
+    ByReceipts,
+    /// Because it does not take what it is told.
     ByItself,
     /// Because the door has too many alerts under way.
     ByOthers,

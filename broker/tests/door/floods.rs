@@ -5,7 +5,7 @@ use std::time::Duration;
 use broker::Config;
 use rumqttc::v5::mqttbytes::v5::DisconnectReasonCode;
 
-use crate::bench::{Door, Raw, quick, until};
+use crate::bench::{Door, Raw, SOON, quick, soon, until};
 
 /// Presses once, and hears that it is durable.
 async fn press(raw: &mut Raw, pid: u16) {
@@ -52,7 +52,7 @@ async fn who_says_connect_a_byte_at_a_time_is_given_up_all_the_same() {
             }
         }
     };
-    crate::bench::soon("it is given up", dripping).await;
+    soon("it is given up", dripping).await;
 }
 
 #[tokio::test]
@@ -91,7 +91,38 @@ async fn a_packet_of_which_a_byte_comes_now_and_then_is_no_sign_of_life() {
             slow.say_if_open(b"x").await;
         }
     };
-    crate::bench::soon("it is ended", dripping).await;
+    soon("it is ended", dripping).await;
     assert_eq!(door.counters.alerts.get(), 0);
     other.ping().await;
+}
+
+/// Pings for ever and hears nothing of it, until the door counts one more that has gone.
+async fn ping_unheard(door: &Door, raw: &mut Raw) {
+    let (pings, gone) = ([0xc0, 0].repeat(2048), door.counters.gone_silent.get());
+    let pinging = async {
+        while door.counters.gone_silent.get() == gone {
+            raw.say_if_open(&pings).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    soon("it is ended", pinging).await;
+}
+
+#[tokio::test]
+async fn who_never_takes_an_answer_is_gone_but_not_who_waits_for_others() {
+    let config = Config { alerts_max: 1, receipt_within: 2 * SOON, idle_within: Duration::from_secs(2), ..quick() };
+    let door = Door::open(config).await;
+    let mut gateway = door.slow_gateway("g1").await;
+    let (mut first, _) = Raw::v4_with(&door, "P1", |connect| connect.keep_alive = 1000).await;
+    first.publish_v4("ydt/1/P1/alert", 1, "help").await;
+    gateway.uplink().await;
+    // The door is full: this one is not read until there is a receipt.
+    let (mut waits, _) = Raw::v4_with(&door, "P2", |connect| connect.keep_alive = 2).await;
+    waits.publish_v4("ydt/1/P2/alert", 1, "help").await;
+    for keep_alive in [1, 0] {
+        let (mut deaf, _) = Raw::v4_with(&door, "P3", |connect| connect.keep_alive = keep_alive).await;
+        ping_unheard(&door, &mut deaf).await;
+    }
+    until("those who wait are left", || door.counters.sessions.get() == 2).await;
+    assert_eq!((door.counters.gone_silent.get(), door.counters.alerts.get()), (2, 1));
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use broker::{Config, Rate};
 use rumqttc::QoS;
+use rumqttc::mqttbytes::v4::LastWill;
 use rumqttc::v5::mqttbytes::QoS as Qos5;
 
 use crate::bench::{Door, Raw, quick, until};
@@ -137,4 +138,23 @@ async fn a_storm_of_connections_waits_for_its_turn_and_nobody_is_refused() {
     until("all are in", || door.counters.connections.get() == 60).await;
     assert!(started.elapsed() >= Duration::from_millis(240), "{:?}", started.elapsed());
     assert!(door.counters.accept_waited.get() > 0 && door.counters.refused_address.get() == 0);
+}
+
+#[tokio::test]
+async fn a_terminal_that_comes_and_goes_leaves_one_will_behind_when_the_door_is_full() {
+    let door = Door::open(Config { alerts_max: 3, ..quick() }).await;
+    for n in 1..=20 {
+        let (breaks, _) = Raw::v4_with(&door, "P1", |connect| {
+            connect.last_will = Some(LastWill::new("ydt/1/P1/alert", n.to_string(), QoS::AtLeastOnce, false));
+        })
+        .await;
+        drop(breaks);
+        until("its will is taken", || door.counters.wills.get() == n && door.counters.alerts.get() == n).await;
+    }
+    until("the others are replaced", || door.counters.wills_replaced.get() == 17).await;
+    assert_eq!(door.counters.alerts_waiting.get(), 3);
+    let mut gateway = door.gateway("g1").await;
+    for wanted in ["1", "2", "20"] {
+        assert_eq!(gateway.uplink().await.payload[..], *wanted.as_bytes());
+    }
 }

@@ -1,6 +1,7 @@
 //! Telemetry, topics that are not one's own, wills.
 
 use broker::Config;
+use bytes::BytesMut;
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::QoS as Qos5;
@@ -262,4 +263,26 @@ async fn a_will_to_a_foreign_topic_is_not_published() {
     let mut terminal = Raw::v4(&door, "P2").await;
     terminal.publish_v4("ydt/1/P2/alert", 1, "own").await;
     assert_eq!(gateway.uplink().await.payload[..], *b"own");
+}
+
+#[tokio::test]
+async fn nobody_is_turned_away_or_held_back_over_retain() {
+    let door = Door::open(quick()).await;
+    let mut gateway = door.gateway("g1").await;
+    let mut raw = Raw::dial(door.address()).await;
+    let connect = v5::Connect { keep_alive: 60, client_id: "c".into(), clean_start: true, properties: None };
+    let will = v5::LastWill::new("ydt/1/P1/alert", "gone", Qos5::AtLeastOnce, true, None);
+    let mut bytes = BytesMut::new();
+    connect.write(&Some(will), &Some(v5::Login::new("P1", secret_of("P1"))), &mut bytes).unwrap();
+    raw.say(&bytes).await;
+    let v5::Packet::ConnAck(ack) = raw.hear_v5().await else { panic!("no CONNACK") };
+    assert_eq!((ack.code, ack.properties.unwrap().retain_available), (v5::ConnectReturnCode::Success, None));
+    let mut publish = v5::Publish::new("ydt/1/P1/alert", Qos5::AtLeastOnce, "help", None);
+    (publish.pkid, publish.retain) = (1, true);
+    raw.say_v5(&v5::Packet::Publish(publish)).await;
+    assert!(matches!(raw.hear_v5().await, v5::Packet::PubAck(ack) if ack.reason == PubAckReason::Success));
+    drop(raw);
+    for wanted in ["help", "gone"] {
+        assert_eq!(gateway.uplink().await.payload[..], *wanted.as_bytes());
+    }
 }

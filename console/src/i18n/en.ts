@@ -1249,6 +1249,7 @@ export const en: Messages = {
       subscribe_denied: 'Subscribe to a foreign topic (0x87)',
       subscribe_refused: 'Subscription not supported',
       wills: 'Wills',
+      wills_replaced: 'Wills replaced by a later one',
       downlinks: 'Downlinks',
       downlinks_dropped: 'Downlinks dropped',
       delivered: 'Acknowledged by terminals',

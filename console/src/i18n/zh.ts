@@ -1247,6 +1247,7 @@ export const zh = {
       subscribe_denied: '订阅他人主题（0x87）',
       subscribe_refused: '订阅不被支持',
       wills: '遗嘱',
+      wills_replaced: '被更新的遗嘱取代',
       downlinks: '下行',
       downlinks_dropped: '下行丢弃',
       delivered: '终端已确认',

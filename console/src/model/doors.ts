@@ -30,7 +30,7 @@ export const GROUPS = {
     'violations_quota',
   ],
   ended: ['sessions_opened', 'taken_over', 'pushed_out', 'revoked', 'gone_silent', 'without_receipt'],
-  alerts: ['alerts', 'alerts_handed_over', 'alerts_given_up', 'receipts_late', 'wills'],
+  alerts: ['alerts', 'alerts_handed_over', 'alerts_given_up', 'receipts_late', 'wills', 'wills_replaced'],
   telemetry: [
     'telemetry',
     'telemetry_coalesced_gateway',
