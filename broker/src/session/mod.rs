@@ -327,10 +327,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn held_up(&self) -> HeldUp {
-        if self.alerts >= self.bounds.alerts || self.acks.len() >= self.bounds.owed {
-            HeldUp::ByReceipts
-        } else if self.line.output.len() >= OUTPUT_MAX_BYTES {
+        if self.line.output.len() >= OUTPUT_MAX_BYTES {
             HeldUp::ByItself
+        } else if self.alerts >= self.bounds.alerts || self.acks.len() >= self.bounds.owed {
+            HeldUp::ByReceipts
         } else if packet::is_publish_next(&self.line.input) && self.edge.is_full() {
             HeldUp::ByOthers
         } else {
