@@ -77,6 +77,9 @@ impl Desk {
             store::promise_nothing(&mut tx).await?;
         }
         tx.commit().await?;
+        for (incident, entries) in &batch.pressed_for {
+            info!(incident.id = %incident, entries, "a press was taken in");
+        }
         if batch.wonders {
             self.wondered.notify_waiters();
         }
@@ -209,6 +212,8 @@ struct Batch<'r> {
     locked: HashMap<TerminalId, Locked>,
     /// What the positions in it say about fences.
     judged: Judged,
+    /// What was pressed for, and how many entries that has now.
+    pressed_for: Vec<(IncidentId, i32)>,
     concerns_incidents: bool,
     /// Whether a position is to be looked up.
     wonders: bool,
@@ -277,6 +282,7 @@ impl<'r> Batch<'r> {
             taken,
             locked,
             judged: Judged::default(),
+            pressed_for: Vec::new(),
             concerns_incidents: false,
             wonders: false,
             has_asked: false,
@@ -438,9 +444,7 @@ impl<'r> Batch<'r> {
         let mut batch: Vec<_> =
             opened.drain(..).zip(written).map(|((incident, head), lines)| (incident, head, lines)).collect();
         timeline::append_all(tx, self.now, &mut batch).await?;
-        for (incident, head, _) in &batch {
-            info!(incident.id = %incident, entries = head.entries, "a press was taken in");
-        }
+        self.pressed_for = batch.into_iter().map(|(incident, head, _)| (incident, head.entries)).collect();
         Ok(())
     }
 
