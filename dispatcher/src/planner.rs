@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::dispatch::{Board, Mode, Standing, Weights, plan, travel};
@@ -44,8 +44,8 @@ pub(crate) struct Planner {
     past: Mutex<Arc<Past>>,
     /// Who may be sent where, as decisions before have read it.
     recent: Mutex<Recent>,
-    /// How many wait, as far as they were counted.
-    backlog: AtomicI64,
+    /// Too many wait.
+    is_behind: AtomicBool,
 }
 
 impl Planner {
@@ -87,18 +87,13 @@ impl Planner {
 
     /// Whether too many wait to be decided.
     pub(crate) fn is_behind(&self) -> bool {
-        self.backlog() > BACKLOG_MAX
-    }
-
-    /// How many waited when somebody looked, as far as they were counted.
-    pub(crate) fn backlog(&self) -> i64 {
-        self.backlog.load(Ordering::Relaxed)
+        self.is_behind.load(Ordering::Relaxed)
     }
 
     /// So many wait to be decided.
     pub(crate) fn hear_of_backlog(&self, count: i64) {
         let is_behind = count > BACKLOG_MAX;
-        if (self.backlog.swap(count, Ordering::Relaxed) > BACKLOG_MAX) != is_behind {
+        if self.is_behind.swap(is_behind, Ordering::Relaxed) != is_behind {
             warn!(count, is_behind, "incidents wait to be decided; while they are many, each goes without a plan");
         }
     }

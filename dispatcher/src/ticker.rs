@@ -20,9 +20,9 @@ use crate::{checkins, presence};
 
 /// How long a deadline may pass unnoticed when nobody says anything.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// While so many are due, so many are decided together: fewer would have each pay for a search and a commit of its own, more
+/// While many are due so many are decided together: fewer would have each pay for a search and a commit of its own, more
 /// would let somebody who is more urgent wait behind them. Otherwise one, so that none waits for another.
-const TOGETHER: [(i64, i64); 2] = [(1000, 64), (BACKLOG_MAX, 16)];
+const TOGETHER: i64 = 16;
 /// Appointments are made for minutes.
 const APPOINTMENTS_EVERY: Duration = Duration::from_secs(1);
 
@@ -109,9 +109,8 @@ async fn decide_due(desk: Desk, taken: Arc<Taken>, stop: CancellationToken) {
 /// Another process may take the same ones: the row locks sort that out, and the second finds nothing to do.
 async fn next(desk: &Desk, taken: &Taken) -> Result<Vec<IncidentId>, StoreError> {
     let held: Vec<Uuid> = taken.lock().iter().copied().collect();
-    let backlog = desk.planner.backlog();
-    let max = TOGETHER.into_iter().find(|(due, _)| backlog > *due).map_or(1, |(_, together)| together);
-    let due = incidents::due(&mut *desk.conn().await?, &held, max, TOGETHER[0].0 + 1).await?;
+    let max = if desk.planner.is_behind() { TOGETHER } else { 1 };
+    let due = incidents::due(&mut *desk.conn().await?, &held, max, BACKLOG_MAX + 1).await?;
     desk.planner.hear_of_backlog(due.count);
     let mut taken = taken.lock();
     // Somebody else may have looked at the same moment.

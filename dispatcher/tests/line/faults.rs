@@ -250,6 +250,19 @@ async fn each_urgent_connection_rehearses_a_press_and_nothing_is_left_of_it(pool
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn whoever_answers_for_what_may_wait_gives_way_as_a_process_and_as_a_session(pool: PgPool) {
+    let aside = dispatcher::start::connect_aside(pool.connect_options().as_ref().clone(), 1, true);
+    let backend: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&aside).await.unwrap();
+    let stat = std::fs::read_to_string(format!("/proc/{backend}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    assert_eq!(fields[16], "10", "{stat}");
+    // Where the kernel has no such thing there is no such file.
+    if let Ok(session) = std::fs::read_to_string(format!("/proc/{backend}/autogroup")) {
+        assert!(session.trim_end().ends_with("nice 10"), "{session}");
+    }
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn of_dispatchers_side_by_side_one_moves_deadlines_until_it_has_gone(pool: PgPool) {
     let mut first = pool.acquire().await.unwrap().detach();
     let mut second = pool.acquire().await.unwrap();
