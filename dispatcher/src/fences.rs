@@ -340,9 +340,8 @@ fn line(report: &Report, change: &Change, way: Way, name: &str) -> Line {
         })
         .collect();
     let share = |number: f64| (number * 10_000.0).round() / 10_000.0;
-    let told = turn.stories.iter().filter(|(_, chance)| *chance >= 0.005);
     let stories: Map<String, Value> =
-        told.map(|(story, chance)| (story.as_str().to_owned(), json!(share(*chance)))).collect();
+        turn.likely().map(|(story, chance)| (story.as_str().to_owned(), json!(share(*chance)))).collect();
     let way_there: Vec<[f64; 2]> = track.iter().map(|(_, place)| [place.lon_deg(), place.lat_deg()]).collect();
     let last = turn.evidence.last();
     let data = json!({

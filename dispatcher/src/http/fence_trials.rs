@@ -18,12 +18,12 @@ use uuid::Uuid;
 use super::Api;
 use super::caller::May;
 use super::errors::{ApiError, Cause};
-use super::fences::{Purpose, shape};
+use super::fences::{Purpose, grace_s, shape};
 use super::input::{At, Told, maybe_id_schema, maybe_whole};
 use super::openapi::Unprocessable;
 use crate::access::Administer;
 use crate::store::fence_trials::{self as store, CommonFence, History};
-use crate::store::fences::{self, BadDrawing, Drawn, FenceView, GRACE_MAX_S, GRACE_S, MendView};
+use crate::store::fences::{self, BadDrawing, Drawn, FenceView, MendView};
 use crate::store::{StoreError, facts, residents};
 
 /// So far back it is looked.
@@ -121,10 +121,6 @@ pub(super) async fn attempt(
     Told(trial): Told<Trial>,
 ) -> Result<Json<TriedView>, ApiError> {
     let permit = api.trial_permit().await?;
-    let bad = |field, why: String| ApiError::BadField { field, why };
-    if trial.grace_s.is_some_and(|grace_s| !(0..=GRACE_MAX_S).contains(&grace_s)) {
-        return Err(bad("grace_s", format!("a number of seconds from 0 to {GRACE_MAX_S}")));
-    }
     let mut tx = api.begin().await?;
     let whose = fences::whose(&mut tx, Some(resident), None, &who.scope).await?;
     let whose = whose.ok_or(ApiError::NotFound("resident"))?;
@@ -134,7 +130,7 @@ pub(super) async fn attempt(
     let since = now - SignedDuration::from_hours(24 * DAYS);
     let of_resident = fences::of_resident(&mut tx, resident).await?;
     let drawn_anew = of_resident.iter().find(|fence| Some(fence.id) == trial.fence);
-    let grace_s = trial.grace_s.or(drawn_anew.map(|fence| fence.grace_s)).unwrap_or(GRACE_S);
+    let grace_s = grace_s(trial.grace_s, drawn_anew)?;
     let usual = if matches!(drawn, Shape::Way(_)) { Kind::Corridor } else { Kind::Safe };
     let kind = trial.kind.map_or(usual, Kind::from);
     let mut zones = vec![zone(FenceId(Uuid::nil()), kind, &drawn, grace_s)?];
@@ -210,14 +206,13 @@ fn play_one(fixes: &[Fix], zones: &[Zone], home: domain::place::Position, tried:
                 // Of several edges the one that was crossed last.
                 let Some(turn) = turns.iter().rev().find(|turn| turn.to == Standing::Confirmed) else { continue };
                 open = Some(tried.alerts.len());
-                let told = turn.stories.iter().filter(|(_, chance)| *chance >= 0.005);
                 tried.alerts.push(TriedAlert {
                     left_at: turn.since,
                     told_at: turn.decided_at,
                     back_at: None,
                     beyond_m: turn.beyond.0.round(),
                     chance: share(turn.chance),
-                    stories: told.map(|(story, chance)| (story.as_str(), share(*chance))).collect(),
+                    stories: turn.likely().map(|(story, chance)| (story.as_str(), share(*chance))).collect(),
                     fixes: turn.evidence.iter().map(witness).collect(),
                     why: turn.to_string(),
                 });

@@ -243,14 +243,20 @@ impl Draft {
             let why = "a corridor is drawn as a line, and every other fence as a circle or a polygon".to_owned();
             return Err(ApiError::BadField { field: "kind", why });
         }
-        let grace_s = self.grace_s.or(before.map(|before| before.grace_s)).unwrap_or(GRACE_S);
-        if !(0..=GRACE_MAX_S).contains(&grace_s) {
-            let why = format!("it must lie between 0 and {GRACE_MAX_S} seconds");
-            return Err(ApiError::BadField { field: "grace_s", why });
-        }
+        let grace_s = grace_s(self.grace_s, before)?;
         let (name, active) = (self.name.into_inner(), self.active);
         Ok((Wanted { name, kind, grace_s, shape, active, awaits: false }, mended))
     }
+}
+
+/// The patience that was said, else what it was, else the usual one.
+pub(super) fn grace_s(said: Option<i32>, before: Option<&FenceView>) -> Result<i32, ApiError> {
+    let grace_s = said.or(before.map(|before| before.grace_s)).unwrap_or(GRACE_S);
+    if (0..=GRACE_MAX_S).contains(&grace_s) {
+        return Ok(grace_s);
+    }
+    let why = format!("it must lie between 0 and {GRACE_MAX_S} seconds");
+    Err(ApiError::BadField { field: "grace_s", why })
 }
 
 /// What somebody drew for a resident, put right, or refused with a sentence and the places.

@@ -73,7 +73,7 @@ impl std::fmt::Display for Turn {
         if self.is_breach() {
             write!(f, ", since {}", self.since.strftime("%H:%M:%SZ"))?;
         }
-        for (story, share) in self.stories.iter().filter(|(_, share)| *share >= 0.005) {
+        for (story, share) in self.likely() {
             let says = match story {
                 Story::Rests => "they stay",
                 Story::Walks => "they walk",
@@ -103,6 +103,11 @@ impl std::fmt::Display for Turn {
 }
 
 impl Turn {
+    /// The stories that are worth telling: half a percent at least.
+    pub fn likely(&self) -> impl Iterator<Item = &(Story, f64)> {
+        self.stories.iter().filter(|(_, chance)| *chance >= 0.005)
+    }
+
     /// Whether it is to the worse: they are, or may be, where they should not be.
     pub const fn is_breach(&self) -> bool {
         matches!(self.to, Standing::Doubtful | Standing::Suspected | Standing::Confirmed)
