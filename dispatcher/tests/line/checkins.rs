@@ -27,16 +27,23 @@ async fn waiting(pool: PgPool, ways: &[Way]) -> (District, Uuid) {
         .fetch_one(&district.desk_pool)
         .await
         .unwrap();
-    let times = vec![TimeOfDay::parse("08:00").unwrap()];
-    let plan = Plan::new(times, &EVERY_DAY, 60, None, ways.to_vec()).unwrap();
     let mut conn = district.desk_pool.acquire().await.unwrap();
     let (zone, there) = store::clock_there(&mut conn, resident, None).await.unwrap().unwrap();
     assert_eq!(zone, "Asia/Shanghai");
+    // Half a day away, so that whatever hour it is no other one is due meanwhile.
+    let time = there + SignedDuration::from_hours(12);
+    let times = vec![TimeOfDay::parse(&time.strftime("%H:%M").to_string()).unwrap()];
+    let plan = Plan::new(times, &EVERY_DAY, 60, None, ways.to_vec()).unwrap();
     let by = district.operator;
     assert!(store::save(&mut conn, resident, 0, &plan, (&zone, there), true, by).await.unwrap());
-    let is_later = "select count(*) from check_in_plan where due_at > now() and deadline = due_at + interval '1 hour'
-        and extract(hour from due_at at time zone 'Asia/Shanghai') = 8";
-    assert_eq!(count(&district, is_later).await, 1);
+    let later: String = sqlx::query_scalar(
+        "select to_char(due_at at time zone 'Asia/Shanghai', 'HH24:MI') from check_in_plan
+         where due_at > now() and deadline = due_at + interval '1 hour'",
+    )
+    .fetch_one(&district.desk_pool)
+    .await
+    .unwrap();
+    assert_eq!(later, time.strftime("%H:%M").to_string());
     due(&district).await;
     (district, resident)
 }
