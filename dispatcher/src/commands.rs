@@ -25,6 +25,8 @@ const RETRY_AFTER_S: [i64; 5] = [1, 5, 15, 30, 60];
 /// What was sent and not answered is sent again this soon, and then no more: a terminal that shows each copy of a text
 /// would show it for ever.
 const REPEAT_AFTER_S: [i64; 4] = [5, 15, 30, 60];
+/// The same while many cases wait to be decided: then an answer may well be here, and wait to be read.
+const REPEAT_BEHIND_S: [i64; 4] = [60; 4];
 
 /// Sends until told to stop.
 pub(crate) async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationToken) {
@@ -58,7 +60,8 @@ async fn send_all(desk: &Desk, terminals: Arc<dyn Terminals>, record: Writing<Lo
         let is_more = due.len() == room;
         for due in due {
             let (record, terminals) = (record.clone(), Arc::clone(&terminals));
-            sending.spawn(async move { deliver(&record, &*terminals, due).await });
+            let repeats = if desk.planner.is_behind() { &REPEAT_BEHIND_S } else { &REPEAT_AFTER_S };
+            sending.spawn(async move { deliver(&record, &*terminals, due, repeats).await });
         }
         tokio::select! {
             () = stop.cancelled() => break,
@@ -79,11 +82,11 @@ async fn lease(desk: &Desk, room: usize) -> Vec<Due> {
     })
 }
 
-async fn deliver(record: &Writing<Looked>, terminals: &dyn Terminals, due: Due) {
+async fn deliver(record: &Writing<Looked>, terminals: &dyn Terminals, due: Due, repeats: &[i64]) {
     let came = match due.still {
         Still::Expired => Came::Expired,
         Still::Cancelled => Came::Cancelled,
-        Still::Wanted => send(terminals, &due).await,
+        Still::Wanted => send(terminals, &due, repeats).await,
     };
     debug!(command.id = %due.id, terminal.serial = due.serial, came = word(&came), "a command was looked at");
     if let Err(cause) = record.write(Looked { seq: due.seq, came }).await {
@@ -92,14 +95,14 @@ async fn deliver(record: &Writing<Looked>, terminals: &dyn Terminals, due: Due) 
     }
 }
 
-async fn send(terminals: &dyn Terminals, due: &Due) -> Came {
+async fn send(terminals: &dyn Terminals, due: &Due, repeats: &[i64]) -> Came {
     let Some(command) = due.command.clone() else {
         return Came::Refused("it was asked for by another version, and cannot be read here".into());
     };
     let (serial, number, not_after) = (due.serial.clone(), due.number, due.not_after);
     let order = Order { version: VERSION, id: due.id, serial, command, number, not_after };
     match terminals.order(order).await {
-        Ok(carried) => came_of(carried, due.tries, due.sends),
+        Ok(carried) => came_of(carried, due.tries, due.sends, repeats),
         Err(cause) => {
             warn!(command.id = %due.id, %cause, "a command was not taken by a gateway");
             Came::RetryIn(step(&RETRY_AFTER_S, due.tries))
@@ -107,16 +110,16 @@ async fn send(terminals: &dyn Terminals, due: &Due) -> Came {
     }
 }
 
-/// What a gateway's word means for a command that was tried, and left, so often before.
-fn came_of(carried: Carried, tries: i32, sends: i32) -> Came {
-    let repeat = usize::try_from(sends).ok().and_then(|sends| REPEAT_AFTER_S.get(sends));
+/// What a gateway's word means for a command that was tried, and left, so often before; so soon it is sent again.
+fn came_of(carried: Carried, tries: i32, sends: i32, repeats: &[i64]) -> Came {
+    let repeat = usize::try_from(sends).ok().and_then(|sends| repeats.get(sends));
     let repeat = repeat.map(|&seconds| SignedDuration::from_secs(seconds));
     match carried {
         Carried::Sent { is_answered: true } | Carried::Posted { is_answered: true } => {
             repeat.map_or(Came::SentForGood, Came::Sent)
         }
         Carried::Sent { is_answered: false } => Came::Left,
-        Carried::Posted { is_answered: false } => Came::Posted(step(&REPEAT_AFTER_S, sends)),
+        Carried::Posted { is_answered: false } => Came::Posted(step(repeats, sends)),
         Carried::Away => Came::RetryIn(step(&RETRY_AFTER_S, tries)),
         Carried::NoWord => Came::Refused("this terminal's dialect has no word for it".into()),
         Carried::Unfit { why } => Came::Refused(why),
@@ -145,12 +148,15 @@ mod tests {
 
     #[test]
     fn what_is_not_answered_is_sent_again_a_few_times_and_then_only_waited_for() {
-        let sent = |sends| came_of(Carried::Sent { is_answered: true }, 99, sends);
+        let repeats = &REPEAT_AFTER_S;
+        let sent = |sends| came_of(Carried::Sent { is_answered: true }, 99, sends, repeats);
         assert_eq!(sent(0), Came::Sent(SignedDuration::from_secs(5)));
         assert_eq!(sent(3), Came::Sent(SignedDuration::from_secs(60)));
         assert_eq!(sent(4), Came::SentForGood);
-        assert_eq!(came_of(Carried::Sent { is_answered: false }, 0, 0), Came::Left);
-        assert_eq!(came_of(Carried::Away, 99, 0), Came::RetryIn(SignedDuration::from_secs(60)));
-        assert!(matches!(came_of(Carried::NoWord, 0, 0), Came::Refused(_)));
+        let behind = |sends| came_of(Carried::Sent { is_answered: true }, 99, sends, &REPEAT_BEHIND_S);
+        assert_eq!([behind(0), behind(4)], [Came::Sent(SignedDuration::from_secs(60)), Came::SentForGood]);
+        assert_eq!(came_of(Carried::Sent { is_answered: false }, 0, 0, repeats), Came::Left);
+        assert_eq!(came_of(Carried::Away, 99, 0, repeats), Came::RetryIn(SignedDuration::from_secs(60)));
+        assert!(matches!(came_of(Carried::NoWord, 0, 0, repeats), Came::Refused(_)));
     }
 }
