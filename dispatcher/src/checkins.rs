@@ -19,8 +19,8 @@ use tracing::{error, info, warn};
 use crate::clock;
 use crate::desk::Desk;
 use crate::store::checkins::{self as store, Due, Settled};
-use crate::store::intake::{self, Opening, Subject, Wearer};
-use crate::store::timeline::{self, Line};
+use crate::store::intake::{self, Opened, Opening, Subject, Wearer};
+use crate::store::timeline::Line;
 use crate::store::{StoreError, facts, presence};
 
 /// How often it is looked whose time has come. Check-ins are made for minutes.
@@ -142,17 +142,12 @@ async fn open(
     listening_since: Timestamp,
     now: Timestamp,
 ) -> Result<Vec<(usize, IncidentId)>, StoreError> {
-    let openings: Vec<Opening> = missed.iter().map(|(_, due)| opening(due)).collect();
-    let opened = intake::open_or_append(tx, &openings, now).await?;
+    let openings = missed.iter().map(|(_, due)| (opening(due), vec![line(due, listening_since)])).collect();
+    let opened = intake::open_or_append(tx, openings, now).await?;
     let mut named = Vec::with_capacity(missed.len());
-    let mut lines = Vec::with_capacity(missed.len());
-    for ((place, due), (incident, head)) in missed.iter().zip(opened) {
+    for ((place, _), Opened { incident, .. }) in missed.iter().zip(opened) {
         info!(incident.id = %incident, "a check-in was missed");
         named.push((*place, incident));
-        lines.push((incident, head, vec![line(due, listening_since)]));
-    }
-    if !lines.is_empty() {
-        timeline::append_all(tx, now, &mut lines).await?;
     }
     Ok(named)
 }

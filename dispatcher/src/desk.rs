@@ -20,9 +20,9 @@ use crate::live::Hub;
 use crate::planner::{Advised, Planner};
 use crate::store::choice::{Found, Near};
 use crate::store::facts::Case;
+use crate::store::incidents::{self, Held};
 use crate::store::saving::{Change, SaveError};
-use crate::store::timeline::{Head, Line};
-use crate::store::{self, StoreError, aftercare, choice, facts, incidents, outbox, saving, timeline};
+use crate::store::{self, StoreError, aftercare, choice, facts, outbox, saving};
 
 /// How often a decision is made anew because the responder it chose was engaged by another incident
 /// in the same moment. Each time there is one candidate less.
@@ -202,12 +202,13 @@ impl Desk {
         input: Input,
         advised: &Advised,
     ) -> Result<Decided, DeskError> {
-        let incident = incidents::lock(tx, id).await?.ok_or(DeskError::NoIncident)?;
+        let held = incidents::lock(tx, id).await?.ok_or(DeskError::NoIncident)?;
+        let incident = &held.incident;
         let category = match &input {
             Input::Categorize { category, .. } => Some(category),
             _ => incident.category.as_ref(),
         };
-        let case = Case { incident: &incident, category, advised };
+        let case = Case { incident, category, advised };
         let gathered = facts::gather(tx, &[case], &self.config).await?;
         let Some(mut facts) = gathered.into_iter().next() else { return Err(DeskError::NoIncident) };
 
@@ -215,22 +216,22 @@ impl Desk {
             Input::CentreSays { handover, reference: Some(reference), .. } => Some((*handover, reference.clone())),
             _ => None,
         };
-        let mut step = decide(&incident, input.clone(), &facts)?;
+        let mut step = decide(incident, input.clone(), &facts)?;
         if step.lacks_candidates {
             let found =
                 choice::candidates(tx, &[case], &self.config, Near::Told).await?.remove(&id.0).unwrap_or_default();
             facts.candidates = found.candidates.into();
-            step = decide(&incident, input, &facts)?;
+            step = decide(incident, input, &facts)?;
         }
-        if is_idle(&incident, &step) {
-            return Ok(Decided { before: incident, step: None });
+        if is_idle(incident, &step) {
+            return Ok(Decided { before: held.incident, step: None });
         }
 
-        write(tx, &[(&incident, &step)], &self.config, facts.now).await?;
+        write(tx, &[(&held, &step)], &self.config, facts.now).await?;
         if let Some((handover, reference)) = reference {
             incidents::set_reference(tx, handover, &reference).await?;
         }
-        Ok(Decided { before: incident, step: Some(step) })
+        Ok(Decided { before: held.incident, step: Some(step) })
     }
 
     /// Applies an input to each of several incidents, without a plan and in one commit: for when there are too many to take
@@ -253,22 +254,22 @@ impl Desk {
         }
         let advised = Advised::default();
         let mut tx = self.begin().await?;
-        let incidents = incidents::lock_free(&mut tx, &ids).await?;
+        let held = incidents::lock_free(&mut tx, &ids).await?;
         let case = |incident| Case { incident, category: incident.category.as_ref(), advised: &advised };
-        let cases: Vec<Case<'_>> = incidents.iter().map(case).collect();
+        let cases: Vec<Case<'_>> = held.iter().map(|held| &held.incident).map(case).collect();
         let mut facts = facts::gather(&mut tx, &cases, &self.config).await?;
         let decide = |incident: &Incident, facts: &Facts| match first.get(&incident.id.0) {
             Some(input) => decide(incident, input.clone(), facts).ok(),
             None => None,
         };
         let mut steps: Vec<Option<Step>> =
-            incidents.iter().zip(&facts).map(|(incident, facts)| decide(incident, facts)).collect();
+            held.iter().zip(&facts).map(|(held, facts)| decide(&held.incident, facts)).collect();
         let lacks = |step: &Option<Step>| step.as_ref().is_some_and(|step| step.lacks_candidates);
         let choosing: Vec<Case<'_>> =
             cases.iter().zip(&steps).filter(|(_, step)| lacks(step)).map(|(case, _)| *case).collect();
         let mut found = choice::candidates(&mut tx, &choosing, &self.config, Near::LeftOut).await?;
         let mut asked = Asked::default();
-        for ((incident, facts), step) in incidents.iter().zip(&mut facts).zip(&mut steps) {
+        for ((Held { incident, .. }, facts), step) in held.iter().zip(&mut facts).zip(&mut steps) {
             if !lacks(step) {
                 continue;
             }
@@ -282,18 +283,17 @@ impl Desk {
                 asked.add(step, &free);
             }
         }
-        let steps: Vec<(&Incident, Step)> =
-            incidents.iter().zip(steps).filter_map(|(incident, step)| Some((incident, step?))).collect();
-        for (incident, _) in &steps {
-            first.remove(&incident.id.0);
+        let steps: Vec<(&Held, Step)> = held.iter().zip(steps).filter_map(|(held, step)| Some((held, step?))).collect();
+        for (held, _) in &steps {
+            first.remove(&held.incident.id.0);
         }
         left.extend(first.into_iter().map(|(id, input)| (IncidentId(id), input)));
-        let decided: Vec<(&Incident, Step)> =
-            steps.into_iter().filter(|(incident, step)| !is_idle(incident, step)).collect();
+        let decided: Vec<(&Held, Step)> =
+            steps.into_iter().filter(|(held, step)| !is_idle(&held.incident, step)).collect();
         let Some(now) = facts.first().map(|first| first.now).filter(|_| !decided.is_empty()) else {
             return Ok(left);
         };
-        let steps: Vec<(&Incident, &Step)> = decided.iter().map(|(incident, step)| (*incident, step)).collect();
+        let steps: Vec<(&Held, &Step)> = decided.iter().map(|(held, step)| (*held, step)).collect();
         write(&mut tx, &steps, &self.config, now).await?;
         tx.commit().await.map_err(StoreError::from)?;
         self.announce(&steps.iter().map(|(_, step)| *step).collect::<Vec<_>>());
@@ -359,25 +359,19 @@ fn is_idle(incident: &Incident, step: &Step) -> bool {
 /// Writes what was decided about incidents, as they were before.
 async fn write(
     tx: &mut PgConnection,
-    decided: &[(&Incident, &Step)],
+    decided: &[(&Held, &Step)],
     config: &Config,
     now: Timestamp,
 ) -> Result<(), DeskError> {
-    let changes: Vec<Change<'_>> = decided.iter().map(|(before, step)| (*before, &step.next)).collect();
-    let mut heads = saving::save(tx, &changes, now).await?;
-    for (_, step) in decided.iter().filter(|(before, _)| before.is_open()) {
+    let changes = decided.iter().map(|(held, step)| Change {
+        before: &held.incident,
+        next: &step.next,
+        head: &held.head,
+        lines: step.entries.iter().map(line).collect(),
+    });
+    saving::save(tx, &mut changes.collect::<Vec<_>>(), now).await?;
+    for (_, step) in decided.iter().filter(|(held, _)| held.incident.is_open()) {
         aftercare::begin(tx, &step.next, &Policy::default()).await?;
-    }
-    let mut lines: Vec<(IncidentId, Head, Vec<Line>)> = decided
-        .iter()
-        .filter(|(_, step)| !step.entries.is_empty())
-        .filter_map(|(_, step)| {
-            let head = heads.remove(&step.next.id.0)?;
-            Some((step.next.id, head, step.entries.iter().map(line).collect()))
-        })
-        .collect();
-    if !lines.is_empty() {
-        timeline::append_all(tx, now, &mut lines).await?;
     }
     choice::keep(tx, now, decided.iter().map(|(_, step)| (step.next.id, step.considered.as_slice()))).await?;
     outbox::enqueue(tx, decided.iter().map(|(_, step)| (&step.next, step.effects.as_slice())), config, now).await?;

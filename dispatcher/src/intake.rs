@@ -28,7 +28,7 @@ use crate::store::fence_rules;
 use crate::store::fences as fence_store;
 use crate::store::intake::{self as store, Filed, Locked, Opening, PlacedFix, State, Subject, Wearer};
 use crate::store::positions::{self, Unresolved};
-use crate::store::timeline::{self, Head, Line};
+use crate::store::timeline::{self, Line};
 use crate::store::{StoreError, commands, facts, outbox};
 use crate::{alarm, clock};
 
@@ -389,9 +389,9 @@ impl<'r> Batch<'r> {
     }
 
     async fn open_incidents(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {
-        let mut openings: Vec<Opening> = Vec::new();
+        let mut openings: Vec<(Opening, Vec<Line>)> = Vec::new();
         let mut places: HashMap<(Subject, Class, bool), usize> = HashMap::new();
-        let mut lines: Vec<(usize, usize, Line)> = Vec::new();
+        let mut slots: Vec<(usize, usize)> = Vec::new();
         for Call { row: index, class, kinds, category, line } in self.calls() {
             let row = &self.rows[index];
             let place = row.places.last().cloned();
@@ -399,7 +399,7 @@ impl<'r> Batch<'r> {
             let key = (row.subject.clone(), class, row.is_drill());
             let found = (class != Class::Service).then(|| places.get(&key)).flatten().copied();
             let slot = found.unwrap_or_else(|| {
-                openings.push(Opening {
+                let opening = Opening {
                     id: clock::fresh_id(),
                     class,
                     origin: row.origin(),
@@ -412,11 +412,12 @@ impl<'r> Batch<'r> {
                     doubts: Vec::new(),
                     drill: row.is_drill(),
                     canary: row.is_canary(),
-                });
+                };
+                openings.push((opening, Vec::new()));
                 openings.len() - 1
             });
             places.insert(key, slot);
-            let opening = &mut openings[slot];
+            let (opening, lines) = &mut openings[slot];
             opening.presses += 1;
             opening.origin = opening.origin.or(row.origin());
             for kind in kinds {
@@ -426,25 +427,19 @@ impl<'r> Batch<'r> {
             }
             opening.place = place.or(opening.place.take());
             opening.doubts.clone_from(&row.doubts);
-            lines.push((slot, index, line));
+            lines.push(line);
+            slots.push((index, slot));
         }
         if openings.is_empty() {
             return Ok(());
         }
-        let mut opened = store::open_or_append(tx, &openings, self.now).await?;
-        let mut written: Vec<Vec<Line>> = vec![Vec::new(); openings.len()];
-        for (slot, index, line) in lines {
-            let row = &mut self.rows[index];
-            // A press that also shows that somebody left belongs to what was pressed for.
-            if row.wishes().find_map(Wish::class) == Some(openings[slot].class) {
-                row.incident = Some(opened[slot].0);
-            }
-            written[slot].push(line);
+        // A press that also shows that somebody left belongs to what was pressed for.
+        slots.retain(|&(index, slot)| self.rows[index].wishes().find_map(Wish::class) == Some(openings[slot].0.class));
+        let opened = store::open_or_append(tx, openings, self.now).await?;
+        for (index, slot) in slots {
+            self.rows[index].incident = Some(opened[slot].incident);
         }
-        let mut batch: Vec<_> =
-            opened.drain(..).zip(written).map(|((incident, head), lines)| (incident, head, lines)).collect();
-        timeline::append_all(tx, self.now, &mut batch).await?;
-        self.pressed_for = batch.into_iter().map(|(incident, head, _)| (incident, head.entries)).collect();
+        self.pressed_for = opened.iter().map(|opened| (opened.incident, opened.entries)).collect();
         Ok(())
     }
 
@@ -496,7 +491,7 @@ impl<'r> Batch<'r> {
         let lines = wanderings
             .into_iter()
             .map(|(resident, incident, head)| (incident, head, back.get(&resident).cloned().unwrap_or_default()));
-        timeline::append_all(tx, self.now, &mut lines.collect::<Vec<(IncidentId, Head, Vec<Line>)>>()).await
+        timeline::append_all(tx, self.now, lines).await
     }
 
     async fn remark(&mut self, tx: &mut PgConnection) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 //! What a silence means is `domain::presence`'s. Silences that have something in common become one outage, which opens no
 //! case; who is silent alone for too long becomes a welfare incident of its wearer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use domain::id::IncidentId;
@@ -173,22 +173,33 @@ async fn alarm(
     alarms: &[usize],
     now: Timestamp,
 ) -> Result<Vec<(usize, IncidentId)>, StoreError> {
-    let openings: Vec<Opening> = alarms.iter().map(|place| opening(&due[*place])).collect();
-    let opened = intake::open_or_append(tx, &openings, now).await?;
-    // Two terminals of one wearer are one case, whose chain goes on from one line to the next.
-    let mut named = Vec::new();
-    for (place, (incident, _)) in alarms.iter().zip(opened) {
-        let due = &due[*place];
+    // Two terminals of one wearer are one case.
+    let mut cases: HashMap<(Subject, bool), usize> = HashMap::new();
+    let mut openings: Vec<(Opening, Vec<Line>)> = Vec::new();
+    let mut of = Vec::with_capacity(alarms.len());
+    for &place in alarms {
+        let due = &due[place];
+        let opening = opening(due);
+        let case = *cases.entry((opening.subject.clone(), opening.drill)).or_insert_with(|| {
+            openings.push((opening, Vec::new()));
+            openings.len() - 1
+        });
         let data = json!({
             "serial": due.serial,
-            "stage": found[*place].stage.as_str(),
+            "stage": found[place].stage.as_str(),
             "heard_at": due.heard_at,
             "battery_pct": due.battery_pct,
             "flat_at": due.flat_at,
         });
-        timeline::append(tx, incident, now, &[Line { what: "not_heard", who: None, data }]).await?;
-        info!(incident.id = %incident, device.serial = due.serial, "a terminal is silent by itself");
-        named.push((*place, incident));
+        openings[case].1.push(Line { what: "not_heard", who: None, data });
+        of.push((place, case));
+    }
+    let opened = intake::open_or_append(tx, openings, now).await?;
+    let mut named = Vec::with_capacity(of.len());
+    for (place, case) in of {
+        let incident = opened[case].incident;
+        info!(incident.id = %incident, device.serial = due[place].serial, "a terminal is silent by itself");
+        named.push((place, incident));
     }
     Ok(named)
 }

@@ -23,7 +23,7 @@ use crate::clock;
 use crate::desk::Desk;
 use crate::store::commands::{self, Suspected};
 use crate::store::fence_rules::{self as store, Watched, Witness};
-use crate::store::intake::{self, Opening, PlacedFix, Subject, Wearer};
+use crate::store::intake::{self, Opened, Opening, PlacedFix, Subject, Wearer};
 use crate::store::timeline::{self, Line};
 use crate::store::{StoreError, facts, fence_trials, fences};
 
@@ -173,9 +173,8 @@ async fn open(
         let seen = store::witnesses(tx, resident, breach.fence, now - PLACE_WITHIN).await?;
         lines.push(broken(breach, names.get(&breach.rule).map_or("", String::as_str), &seen));
     }
-    let opened = intake::open_or_append(tx, &[opening], now).await?;
-    let Some((incident, head)) = opened.into_iter().next() else { return Ok(()) };
-    timeline::append_all(tx, now, &mut [(incident, head, lines)]).await?;
+    let opened = intake::open_or_append(tx, vec![(opening, lines)], now).await?;
+    let Some(Opened { incident, .. }) = opened.into_iter().next() else { return Ok(()) };
     store::told(tx, resident, incident.0, due, now).await?;
     info!(incident.id = %incident, "a rule is not kept");
     Ok(())
@@ -198,8 +197,7 @@ async fn end(tx: &mut PgConnection, resident: Uuid, over: &[Over], now: Timestam
     if left == 0 && over.iter().all(|over| over.why == Why::Kept) {
         fences::note_returned(tx, &incidents, &vec![true; incidents.len()]).await?;
     }
-    let mut batch: Vec<_> = open.into_iter().map(|(_, incident, head)| (incident, head, lines.clone())).collect();
-    timeline::append_all(tx, now, &mut batch).await
+    timeline::append_all(tx, now, open.into_iter().map(|(_, incident, head)| (incident, head, lines.clone()))).await
 }
 
 /// Why somebody is told: the rule, since when it is not kept, and by which positions.

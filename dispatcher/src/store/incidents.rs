@@ -15,6 +15,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::timeline::Head;
 
 /// In `closed_by_rule`: who wandered off was back for as long as the policy says.
 pub(super) const BACK: &str = "returned";
@@ -64,6 +65,17 @@ struct Row {
     outcome: Option<String>,
     drill: bool,
     canary: bool,
+    entries: i32,
+    chain_head: Vec<u8>,
+}
+
+/// An incident whose row is locked until the transaction ends.
+#[derive(Debug)]
+pub struct Held {
+    /// It.
+    pub incident: Incident,
+    /// Where its timeline ends.
+    pub head: Head,
 }
 
 impl Row {
@@ -173,13 +185,13 @@ impl PartsOf {
 }
 
 /// Loads an incident and locks its row until the transaction ends; `None` when there is none.
-pub async fn lock(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Incident>, StoreError> {
+pub async fn lock(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Held>, StoreError> {
     let row = sqlx::query_as!(
         Row,
         "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
             owner_check_at, ring_level, ring_next_at, ring_since, ring_climbed_s, officer_voice,
             officer_ring_at, officer_by, round, shortfall, waits_until, cancelled, returned, operator_decides, closed_at,
-            closed_by, closed_by_responder, closed_by_rule, closes_at, tell_next_at, outcome, drill, canary
+            closed_by, closed_by_responder, closed_by_rule, closes_at, tell_next_at, outcome, drill, canary, entries, chain_head
          from incident where id = $1 for update",
         id.0
     )
@@ -190,22 +202,22 @@ pub async fn lock(conn: &mut PgConnection, id: IncidentId) -> Result<Option<Inci
 
 /// Loads those of the incidents whose rows nobody else has locked, and locks them until the transaction ends. In the order
 /// in which they are named.
-pub async fn lock_free(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Incident>, StoreError> {
+pub async fn lock_free(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Held>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
         "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
             owner_check_at, ring_level, ring_next_at, ring_since, ring_climbed_s, officer_voice,
             officer_ring_at, officer_by, round, shortfall, waits_until, cancelled, returned, operator_decides, closed_at,
-            closed_by, closed_by_responder, closed_by_rule, closes_at, tell_next_at, outcome, drill, canary
+            closed_by, closed_by_responder, closed_by_rule, closes_at, tell_next_at, outcome, drill, canary, entries, chain_head
          from incident where id = any($1) for update skip locked",
         ids
     )
     .fetch_all(&mut *conn)
     .await?;
-    let mut incidents = with_parts(conn, rows).await?;
+    let mut held = with_parts(conn, rows).await?;
     let place: HashMap<Uuid, usize> = ids.iter().copied().zip(0..).collect();
-    incidents.sort_by_key(|incident| place.get(&incident.id.0).copied());
-    Ok(incidents)
+    held.sort_by_key(|held| place.get(&held.incident.id.0).copied());
+    Ok(held)
 }
 
 /// Reads incidents to show them, without locking anything. In no particular order.
@@ -215,25 +227,26 @@ pub async fn read(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Incident>
         "select id, class, origin, kinds, service, opened_at, presses, presses_answered, owner_id, owned_since,
             owner_check_at, ring_level, ring_next_at, ring_since, ring_climbed_s, officer_voice,
             officer_ring_at, officer_by, round, shortfall, waits_until, cancelled, returned, operator_decides, closed_at,
-            closed_by, closed_by_responder, closed_by_rule, closes_at, tell_next_at, outcome, drill, canary
+            closed_by, closed_by_responder, closed_by_rule, closes_at, tell_next_at, outcome, drill, canary, entries, chain_head
          from incident where id = any($1)",
         ids
     )
     .fetch_all(&mut *conn)
     .await?;
-    with_parts(conn, rows).await
+    Ok(with_parts(conn, rows).await?.into_iter().map(|held| held.incident).collect())
 }
 
-async fn with_parts(conn: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<Incident>, StoreError> {
+async fn with_parts(conn: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<Held>, StoreError> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let mut parts = PartsOf::read(conn, &ids).await?;
     rows.into_iter()
-        .map(|row| {
+        .map(|mut row| {
             let parts = parts.take(row.id);
-            row.into_incident(parts)
+            let head = Head { entries: row.entries, hash: std::mem::take(&mut row.chain_head) };
+            Ok(Held { incident: row.into_incident(parts)?, head })
         })
         .collect()
 }

@@ -17,7 +17,7 @@ use wire::report::{Doubt, Event, Heard, Report, Session};
 use wire::topics::Lane;
 
 use super::fences::{Beliefs, Believed};
-use super::timeline::Head;
+use super::timeline::{self, Head, Line};
 use super::{StoreError, positions};
 
 /// A terminal and who wears it now.
@@ -283,10 +283,12 @@ struct OpeningRow<'o> {
     doubts: &'o [Doubt],
     drill: bool,
     canary: bool,
+    entries: i32,
+    chain_head: String,
 }
 
-impl<'o> From<&'o Opening> for OpeningRow<'o> {
-    fn from(opening: &'o Opening) -> Self {
+impl<'o> OpeningRow<'o> {
+    fn new(opening: &'o Opening, end: &Head) -> Self {
         let place = opening.place.as_ref();
         Self {
             id: opening.id,
@@ -311,33 +313,50 @@ impl<'o> From<&'o Opening> for OpeningRow<'o> {
             doubts: &opening.doubts,
             drill: opening.drill,
             canary: opening.canary,
+            entries: end.entries,
+            chain_head: end.hash_as_text(),
         }
     }
 }
 
+/// An incident that was opened, or appended to.
+#[derive(Debug, Clone, Copy)]
+pub struct Opened {
+    /// It.
+    pub incident: IncidentId,
+    /// How many entries its timeline has now.
+    pub entries: i32,
+}
+
 /// Opens incidents or appends to open ones; their rows are locked from here on, in the order of their subjects, so that
 /// two batches cannot wait for each other. Of one subject, class and seriousness there is one opening at most, but for
-/// services. The answer is in the order of the openings.
+/// services. What is to be told of each is written in its timeline. The answer is in the order of the openings.
 pub async fn open_or_append(
     conn: &mut PgConnection,
-    openings: &[Opening],
+    openings: Vec<(Opening, Vec<Line>)>,
     now: Timestamp,
-) -> Result<Vec<(IncidentId, Head)>, StoreError> {
-    let rows: Vec<OpeningRow<'_>> = openings.iter().map(OpeningRow::from).collect();
+) -> Result<Vec<Opened>, StoreError> {
+    // Most are new: their rows are written with the end of the timeline that they will have, and not once more for it.
+    let (mut chains, mut rows) = (Vec::with_capacity(openings.len()), Vec::with_capacity(openings.len()));
+    for (opening, lines) in &openings {
+        let mut end = Head::default();
+        chains.push(timeline::add(&mut end, IncidentId(opening.id), now, lines.iter().cloned()));
+        rows.push(OpeningRow::new(opening, &end));
+    }
     let opened = sqlx::query!(
         "insert into incident as i (id, class, origin, subject_kind, subject_key, resident_id, terminal_id, node_id, kinds,
             category, service, opened_at, presses, last_press_at, place, place_accuracy_m, place_source, place_at, doubts,
-            drill, wake_at, canary)
+            drill, wake_at, canary, entries, chain_head)
          select id, class, origin, subject_kind, subject_key, resident_id, terminal_id,
             coalesce(case when coalesce(accuracy_m, $3) <= $3 then node_at(place) end, node_id, root_node()),
             kinds, category, case when class = 'service' then category_meant(category) end, $2, presses, $2, place,
-            accuracy_m, source, place_at, doubts, drill, $2, canary
+            accuracy_m, source, place_at, doubts, drill, $2, canary, entries, chain_head
          from (
             select told.*, st_setsrid(st_makepoint(lon, lat), 4326)::geography as place
             from jsonb_to_recordset($1) as told (id uuid, class text, origin text, subject_kind text, subject_key text,
                 resident_id uuid, terminal_id bigint, node_id uuid, kinds text[], category text, presses integer,
                 lon float8, lat float8, accuracy_m float8, source text, place_at timestamptz, doubts jsonb,
-                drill boolean, canary boolean)
+                drill boolean, canary boolean, entries integer, chain_head bytea)
             order by subject_kind, subject_key, class, drill
             offset 0) o
          on conflict (subject_kind, subject_key, class, drill) where closed_at is null and class <> 'service' do update set
@@ -361,7 +380,7 @@ pub async fn open_or_append(
         now.to_sqlx(),
         PLACED_WITHIN_M,
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
     // Of services there may be several for one subject; they are always new.
     let key = |kind: &str, key: &str, class: &str, drill: bool, id: Uuid| {
@@ -378,7 +397,20 @@ pub async fn open_or_append(
             .remove(&key(row.subject_kind, &row.subject_key, row.class, row.drill, row.id))
             .ok_or(sqlx::Error::RowNotFound)
     };
-    Ok(rows.iter().map(&mut head_of).collect::<Result<_, _>>()?)
+    let heads: Vec<(IncidentId, Head)> = rows.iter().map(&mut head_of).collect::<Result<_, _>>()?;
+    let (mut entries, mut ends) = (Vec::new(), Vec::new());
+    let mut opened = Vec::with_capacity(heads.len());
+    for (((opening, lines), chain), (incident, mut head)) in openings.into_iter().zip(chains).zip(heads) {
+        if incident.0 == opening.id {
+            entries.extend(chain);
+        } else {
+            entries.extend(timeline::add(&mut head, incident, now, lines));
+            ends.push((incident, head.clone()));
+        }
+        opened.push(Opened { incident, entries: head.entries });
+    }
+    timeline::write(conn, entries, &ends).await?;
+    Ok(opened)
 }
 
 /// The open incidents of a subject, locked; marks them as taken back by the wearer when asked to.

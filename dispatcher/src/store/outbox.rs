@@ -14,8 +14,9 @@ use uuid::Uuid;
 use wire::centre::Purpose;
 
 use super::contacts::Address;
+use super::incidents::{self, Held};
 use super::timeline::{self, Line};
-use super::{StoreError, briefing, commands, contacts, incidents};
+use super::{StoreError, briefing, commands, contacts};
 use crate::clock;
 use crate::config::{Config, Fate};
 use crate::lines::clean_text;
@@ -287,7 +288,7 @@ pub async fn update_centres(
     config: &Config,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Some(incident) = incidents::lock(conn, incident).await? else { return Ok(()) };
+    let Some(Held { incident, .. }) = incidents::lock(conn, incident).await? else { return Ok(()) };
     let is_under_way = |state: &HandoverState| state.is_live() && *state != HandoverState::Arrived;
     let (mut drafts, mut lines) = (Vec::new(), Vec::new());
     for handover in incident.handovers.iter().filter(|handover| is_under_way(&handover.state)) {

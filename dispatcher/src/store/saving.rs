@@ -1,7 +1,5 @@
 //! What decisions made of incidents, written down: `domain` → rows, many at a time.
 
-use std::collections::HashMap;
-
 use domain::id::IncidentId;
 use domain::incident::{
     ClosedBy, Closure, Handover, HandoverState, Incident, Offer, OfferState, Ownership, Ring, Told, Voice,
@@ -16,7 +14,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::incidents::{BACK, handover_word, offer_word};
-use super::timeline::Head;
+use super::timeline::{self, Head, Line};
 
 /// Why a step could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -38,17 +36,28 @@ impl From<sqlx::Error> for SaveError {
     }
 }
 
-/// An incident before a decision and after it.
-pub type Change<'c> = (&'c Incident, &'c Incident);
+/// An incident before a decision and after it, and what its timeline tells of that.
+#[derive(Debug)]
+pub struct Change<'c> {
+    /// Before.
+    pub before: &'c Incident,
+    /// After.
+    pub next: &'c Incident,
+    /// Where its timeline ended before.
+    pub head: &'c Head,
+    /// What happened.
+    pub lines: Vec<Line>,
+}
 
-/// Writes what decisions made, `now`, of incidents that the caller has locked; tells where their timelines end.
-pub async fn save(
-    conn: &mut PgConnection,
-    changes: &[Change<'_>],
-    now: Timestamp,
-) -> Result<HashMap<Uuid, Head>, SaveError> {
-    let rows: Vec<IncidentRow<'_>> = changes.iter().map(|(_, next)| IncidentRow::from(*next)).collect();
-    let heads = sqlx::query!(
+/// Writes what decisions made, `now`, of incidents that the caller has locked, with their timelines.
+pub async fn save(conn: &mut PgConnection, changes: &mut [Change<'_>], now: Timestamp) -> Result<(), SaveError> {
+    let (mut rows, mut entries) = (Vec::with_capacity(changes.len()), Vec::new());
+    for change in &mut *changes {
+        let mut end = change.head.clone();
+        entries.extend(timeline::add(&mut end, change.next.id, now, change.lines.drain(..)));
+        rows.push(IncidentRow::new(change.next, &end));
+    }
+    sqlx::query!(
         "update incident i set presses_answered = n.presses_answered, owner_id = n.owner_id, owned_since = n.owned_since,
             owner_check_at = n.owner_check_at, ring_level = n.ring_level, ring_next_at = n.ring_next_at,
             round = n.round, shortfall = n.shortfall, operator_decides = n.operator_decides, closed_at = n.closed_at,
@@ -56,18 +65,17 @@ pub async fn save(
             closed_by_responder = n.closed_by_responder, service = n.service, tell_next_at = n.tell_next_at,
             waits_until = n.waits_until, ring_since = n.ring_since, ring_climbed_s = n.ring_climbed_s,
             closes_at = n.closes_at, closed_by_rule = n.closed_by_rule, officer_voice = n.officer_voice, officer_ring_at = n.officer_ring_at, officer_by = n.officer_by,
-            decision_failures = 0
+            decision_failures = 0, entries = n.entries, chain_head = n.chain_head
          from jsonb_populate_recordset(null::incident, $1) n
-         where i.id = n.id
-         returning i.id, i.entries, i.chain_head",
+         where i.id = n.id",
         json!(rows),
     )
-    .fetch_all(&mut *conn)
+    .execute(&mut *conn)
     .await?;
+    timeline::write(conn, entries, &[]).await?;
     save_offers(conn, changes).await?;
     save_handovers(conn, changes).await?;
-    save_told(conn, changes, now).await?;
-    Ok(heads.into_iter().map(|row| (row.id, Head { entries: row.entries, hash: row.chain_head })).collect())
+    save_told(conn, changes, now).await
 }
 
 /// The rows of what is new or different since; `None` when nothing is.
@@ -78,10 +86,10 @@ fn changed<'c, T: PartialEq + 'c, R: Serialize>(
 ) -> Option<Value> {
     let rows: Vec<R> = changes
         .iter()
-        .flat_map(|&(before, next)| {
-            let known = of(before);
-            let parts = of(next).iter().enumerate().filter(move |(_, part)| !known.contains(part));
-            parts.map(move |(ordinal, part)| (next.id, ordinal, part))
+        .flat_map(|change| {
+            let known = of(change.before);
+            let parts = of(change.next).iter().enumerate().filter(move |(_, part)| !known.contains(part));
+            parts.map(move |(ordinal, part)| (change.next.id, ordinal, part))
         })
         .map(|(incident, ordinal, part)| row(incident, ordinal, part))
         .collect();
@@ -174,10 +182,12 @@ struct IncidentRow<'i> {
     tell_next_at: Option<Timestamp>,
     closes_at: Option<Timestamp>,
     wake_at: Option<Timestamp>,
+    entries: i32,
+    chain_head: String,
 }
 
-impl<'i> From<&'i Incident> for IncidentRow<'i> {
-    fn from(next: &'i Incident) -> Self {
+impl<'i> IncidentRow<'i> {
+    fn new(next: &'i Incident, end: &Head) -> Self {
         let (owner_id, owned_since, owner_check_at) = match next.ownership {
             Ownership::Unclaimed => (None, None, None),
             Ownership::Claimed { by, since, check_at } => (Some(by.0), Some(since), Some(check_at)),
@@ -223,6 +233,8 @@ impl<'i> From<&'i Incident> for IncidentRow<'i> {
             tell_next_at: next.tell_next_at,
             closes_at: next.closes_at,
             wake_at: next.wake_at(),
+            entries: end.entries,
+            chain_head: end.hash_as_text(),
         }
     }
 }

@@ -27,7 +27,7 @@ pub struct Line {
 }
 
 /// The end of a chain: how many entries there are and the hash of the last.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Head {
     /// How many.
     pub entries: i32,
@@ -35,9 +35,20 @@ pub struct Head {
     pub hash: Vec<u8>,
 }
 
-/// An entry with its place in the chain.
-struct Link {
+impl Head {
+    /// The last hash as `PostgreSQL` reads a `bytea` out of JSON.
+    pub fn hash_as_text(&self) -> String {
+        format!("\\x{}", hex::encode(&self.hash))
+    }
+}
+
+/// A line with its place in the chain, and not yet written.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    incident: IncidentId,
     seq: i32,
+    at: Timestamp,
+    line: Line,
     salt: [u8; 16],
     commitment: Vec<u8>,
     hash: Vec<u8>,
@@ -80,13 +91,19 @@ fn canonical(value: &Value) -> String {
     }
 }
 
-fn link(head: &mut Head, incident: IncidentId, at: Timestamp, line: &Line) -> Link {
+fn link(head: &mut Head, incident: IncidentId, at: Timestamp, line: Line) -> Entry {
+    let line = Line { data: legible(line.data), ..line };
     let salt = clock::random_bytes::<16>();
     let seq = head.entries + 1;
     let commitment = commit(&salt, at, line.what, line.who, &line.data);
     let hash = chain(&head.hash, incident, seq, &commitment);
     *head = Head { entries: seq, hash: hash.clone() };
-    Link { seq, salt, commitment, hash }
+    Entry { incident, seq, at, line, salt, commitment, hash }
+}
+
+/// Chains lines to the end of a timeline, which is moved on.
+pub fn add(head: &mut Head, incident: IncidentId, at: Timestamp, lines: impl IntoIterator<Item = Line>) -> Vec<Entry> {
+    lines.into_iter().map(|line| link(head, incident, at, line)).collect()
 }
 
 /// Fractions with no more digits than are read again as they were written: of a longer one the last bit may differ, and the
@@ -104,51 +121,50 @@ fn legible(value: Value) -> Value {
     }
 }
 
-/// Appends lines to the timelines of several incidents whose rows the caller has locked, and tells
-/// the consoles.
-pub async fn append_all(
+/// Writes entries, and where the timelines named end now, and tells the consoles. Of the others the ends are written
+/// already, with the rest of their rows.
+pub async fn write(
     conn: &mut PgConnection,
-    at: Timestamp,
-    batch: &mut [(IncidentId, Head, Vec<Line>)],
+    entries: Vec<Entry>,
+    ends: &[(IncidentId, Head)],
 ) -> Result<(), StoreError> {
-    let (mut incidents, mut seqs, mut whats, mut whos) = (vec![], vec![], vec![], vec![]);
-    let (mut datas, mut salts, mut commitments, mut hashes) = (vec![], vec![], vec![], vec![]);
-    for (incident, head, lines) in batch.iter_mut() {
-        for line in lines.iter_mut() {
-            line.data = legible(std::mem::take(&mut line.data));
-            let link = link(head, *incident, at, line);
-            incidents.push(incident.0);
-            seqs.push(link.seq);
-            whats.push(line.what.to_owned());
-            whos.push(line.who);
-            datas.push(line.data.clone());
-            salts.push(link.salt.to_vec());
-            commitments.push(link.commitment);
-            hashes.push(link.hash);
-        }
+    if entries.is_empty() {
+        return Ok(());
     }
-    let ids: Vec<Uuid> = batch.iter().map(|(incident, ..)| incident.0).collect();
-    let counts: Vec<i32> = batch.iter().map(|(_, head, _)| head.entries).collect();
-    let heads: Vec<Vec<u8>> = batch.iter().map(|(_, head, _)| head.hash.clone()).collect();
+    let (mut incidents, mut seqs, mut ats, mut whats, mut whos) = (vec![], vec![], vec![], vec![], vec![]);
+    let (mut datas, mut salts, mut commitments, mut hashes) = (vec![], vec![], vec![], vec![]);
+    for entry in entries {
+        incidents.push(entry.incident.0);
+        seqs.push(entry.seq);
+        ats.push(entry.at.to_sqlx());
+        whats.push(entry.line.what.to_owned());
+        whos.push(entry.line.who);
+        datas.push(entry.line.data);
+        salts.push(entry.salt.to_vec());
+        commitments.push(entry.commitment);
+        hashes.push(entry.hash);
+    }
+    let ids: Vec<Uuid> = ends.iter().map(|(incident, _)| incident.0).collect();
+    let counts: Vec<i32> = ends.iter().map(|(_, head)| head.entries).collect();
+    let heads: Vec<Vec<u8>> = ends.iter().map(|(_, head)| head.hash.clone()).collect();
     sqlx::query!(
         "with known as (
             update incident set entries = head.entries, chain_head = head.hash
             from unnest($10::uuid[], $11::integer[], $12::bytea[]) as head (incident_id, entries, hash)
             where incident.id = head.incident_id),
-         told as (insert into live_event (incident_id) select unnest($10::uuid[]))
+         told as (insert into live_event (incident_id) select distinct * from unnest($1::uuid[]))
          insert into incident_entry (incident_id, seq, at, what, who_id, data, salt, commitment, hash)
-         select incident_id, seq, $9, what, who_id, data, salt, commitment, hash
-         from unnest($1::uuid[], $2::integer[], $3::text[], $4::uuid[], $5::jsonb[], $6::bytea[], $7::bytea[], $8::bytea[])
-            as entry (incident_id, seq, what, who_id, data, salt, commitment, hash)",
+         select * from unnest($1::uuid[], $2::integer[], $3::timestamptz[], $4::text[], $5::uuid[], $6::jsonb[],
+            $7::bytea[], $8::bytea[], $9::bytea[])",
         &incidents,
         &seqs,
+        &ats as &[jiff_sqlx::Timestamp],
         &whats,
         &whos as &[Option<Uuid>],
         &datas,
         &salts,
         &commitments,
         &hashes,
-        at.to_sqlx(),
         &ids,
         &counts,
         &heads,
@@ -156,6 +172,21 @@ pub async fn append_all(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Appends lines to the timelines of several incidents whose rows the caller has locked, and tells
+/// the consoles.
+pub async fn append_all(
+    conn: &mut PgConnection,
+    at: Timestamp,
+    batch: impl IntoIterator<Item = (IncidentId, Head, Vec<Line>)>,
+) -> Result<(), StoreError> {
+    let (mut entries, mut ends) = (Vec::new(), Vec::new());
+    for (incident, mut head, lines) in batch {
+        entries.extend(add(&mut head, incident, at, lines));
+        ends.push((incident, head));
+    }
+    write(conn, entries, &ends).await
 }
 
 /// Appends lines to one incident's timeline; its row is locked by this, or by the caller before.
@@ -172,7 +203,7 @@ pub async fn append(
         .fetch_one(&mut *conn)
         .await?;
     let head = Head { entries: row.entries, hash: row.chain_head };
-    append_all(conn, at, &mut [(incident, head, lines.to_vec())]).await
+    append_all(conn, at, [(incident, head, lines.to_vec())]).await
 }
 
 /// What is wrong with a chain.

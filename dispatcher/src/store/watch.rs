@@ -10,6 +10,9 @@ use super::StoreError;
 /// A difference between wall and monotonic time below this is slewing and scheduling, not a jump.
 pub const JUMP_MIN: SignedDuration = SignedDuration::from_secs(2);
 
+/// Overdue incidents are counted up to here: more would take the longer the more there are.
+const COUNTED_MAX: i64 = 1_000;
+
 /// Fixes have partitions this many days ahead.
 const PARTITION_DAYS: i32 = 3;
 
@@ -28,7 +31,7 @@ const OUTAGES_LOCK: i32 = 5;
 pub struct Seen {
     /// The database's clock.
     pub now: Timestamp,
-    /// Open incidents whose deadline passed more than five seconds ago.
+    /// Open incidents whose deadline passed more than five seconds ago: how many, or a thousand of more.
     pub overdue: i64,
     /// Closed incidents whose follow-up call or rating should have come.
     pub aftercare_overdue: i64,
@@ -38,10 +41,11 @@ pub struct Seen {
 pub async fn look(conn: &mut PgConnection) -> Result<Seen, StoreError> {
     let row = sqlx::query!(
         r#"select clock_timestamp() as "now!",
-            (select count(*) from incident
-             where closed_at is null and wake_at < clock_timestamp() - interval '5 s') as "overdue!",
+            (select count(*) from (select from incident
+             where closed_at is null and wake_at < clock_timestamp() - interval '5 s' limit $1) as due) as "overdue!",
             (select count(distinct incident_id) from aftercare
-             where settled_at is null and due_by < clock_timestamp()) as "aftercare_overdue!""#
+             where settled_at is null and due_by < clock_timestamp()) as "aftercare_overdue!""#,
+        COUNTED_MAX
     )
     .fetch_one(conn)
     .await?;

@@ -2,7 +2,7 @@
 
 use dispatcher::clock;
 use dispatcher::presence::{self, Looked};
-use dispatcher::store::outages;
+use dispatcher::store::{outages, timeline};
 use dispatcher::watchdog;
 use domain::id::IncidentId;
 use domain::incident::{Class, Input};
@@ -91,6 +91,37 @@ async fn a_silence_goes_from_late_to_lost_and_opens_one_welfare_incident(pool: P
     let words: Vec<&str> = said.iter().map(|(what, _)| what.as_str()).collect();
     assert_eq!(words, ["not_heard", "heard_again"]);
     assert_eq!((&said[0].1["serial"], &said[0].1["stage"]), (&"P1".into(), &"lost".into()));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn two_terminals_of_one_wearer_that_fall_silent_together_are_one_case(pool: PgPool) {
+    let district = district(pool).await;
+    run(
+        &district,
+        "update terminal_assignment set resident_id = (select resident_id from wearer where serial = 'P1')
+         where terminal_id = (select id from terminal where serial = 'P2')",
+    )
+    .await;
+    hear(&district, "P1").await;
+    hear(&district, "P2").await;
+    let mut alarms = Vec::new();
+    for minutes in [0, 25, 40, 24 * 60, 60] {
+        later(&district, minutes).await;
+        alarms.push(look(&district).await.alarms);
+        presence::group(&district.desk).await.unwrap();
+    }
+    assert_eq!(alarms, [0, 0, 0, 2, 0]);
+    let incident: Uuid = sqlx::query_scalar("select id from incident").fetch_one(&district.desk_pool).await.unwrap();
+    let serials: Vec<String> = sqlx::query_scalar(
+        "select data->>'serial' from incident_entry where incident_id = $1 and what = 'not_heard' order by 1",
+    )
+    .bind(incident)
+    .fetch_all(&district.desk_pool)
+    .await
+    .unwrap();
+    assert_eq!(serials, ["P1", "P2"]);
+    let mut conn = district.desk_pool.acquire().await.unwrap();
+    assert_eq!(timeline::verify(&mut conn, IncidentId(incident)).await.unwrap(), Ok(()));
 }
 
 #[sqlx::test(migrations = "./migrations")]
