@@ -30,6 +30,7 @@ const REPEAT_BEHIND_S: [i64; 4] = [60; 4];
 
 /// Sends until told to stop.
 pub(crate) async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationToken) {
+    let desk = desk.for_sending();
     let (record, recorder) = writing(LEASED_MAX);
     tokio::join!(send_all(&desk, terminals, record, stop), recorder.write_into(Record(desk.clone())));
 }

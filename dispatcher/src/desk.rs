@@ -37,6 +37,7 @@ pub struct Desk {
     pool: PgPool,
     presses: PgPool,
     decisions: PgPool,
+    sending: PgPool,
     aside: PgPool,
     opened: Arc<OnceLock<()>>,
     pub(crate) config: Arc<Config>,
@@ -80,6 +81,7 @@ impl Desk {
         Self {
             presses: pool.clone(),
             decisions: pool.clone(),
+            sending: pool.clone(),
             aside: pool.clone(),
             pool,
             opened: Arc::default(),
@@ -98,6 +100,12 @@ impl Desk {
     #[must_use]
     pub fn with_urgent(self, presses: PgPool, decisions: PgPool) -> Self {
         Self { presses, decisions, ..self }
+    }
+
+    /// Takes connections of their own for what is to be sent.
+    #[must_use]
+    pub fn with_sending(self, sending: PgPool) -> Self {
+        Self { sending, ..self }
     }
 
     /// Takes connections of their own for what may wait: positions, who has connected, and who has fallen silent.
@@ -119,6 +127,11 @@ impl Desk {
     /// The same desk, over those for deciding what is due.
     pub(crate) fn for_decisions(&self) -> Self {
         Self { pool: self.decisions.clone(), ..self.clone() }
+    }
+
+    /// The same desk, over those for what is to be sent.
+    pub(crate) fn for_sending(&self) -> Self {
+        Self { pool: self.sending.clone(), ..self.clone() }
     }
 
     /// The connections for presses, and those for deciding what is due.

@@ -11,6 +11,7 @@ use domain::incident::{Class, Origin};
 use domain::place::{NoPosition, Position};
 use domain::press::{AlertKind, Earlier, Repeated, Stamp, is_same_press};
 use domain::word::Word;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -26,7 +27,7 @@ use crate::fences::{self, Judged, Remembered, Told, Way};
 use crate::lines::{clean, clean_text};
 use crate::store::fence_rules;
 use crate::store::fences as fence_store;
-use crate::store::intake::{self as store, Filed, Locked, Opening, PlacedFix, State, Subject, Wearer};
+use crate::store::intake::{self as store, Busy, Filed, Locked, Met, Opening, PlacedFix, State, Subject, Wearer};
 use crate::store::positions::{self, Unresolved};
 use crate::store::timeline::{self, Line};
 use crate::store::{StoreError, commands, facts, outbox};
@@ -80,6 +81,12 @@ impl Desk {
         for (incident, entries) in &batch.pressed_for {
             info!(incident.id = %incident, entries, "a press was taken in");
         }
+        let busy = batch.rows.iter().filter(|row| row.is_busy && row.same_as.is_none());
+        let busy = busy.filter(|row| !batch.taken.contains_key(&row.report.id));
+        let busy: Vec<Report> = busy.map(|row| without_press(row.report)).collect();
+        if !busy.is_empty() {
+            tokio::spawn(self.clone().follow_up(busy));
+        }
         if batch.wonders {
             self.wondered.notify_waiters();
         }
@@ -92,6 +99,16 @@ impl Desk {
             self.live.nudge();
         }
         Ok(receipts)
+    }
+
+    /// Takes in what presses told besides, of terminals whose rows were in other hands: positions, battery, steps. Whoever
+    /// was promised anything was promised the press, which is stored; where it came from is kept with the case.
+    fn follow_up(self, told: Vec<Report>) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            if let Err(cause) = self.take_together(&told, Fences::Judged).await {
+                warn!(%cause, reports = told.len(), "positions that came with presses could not be taken in");
+            }
+        })
     }
 
     /// The part of taking reports in that is one transaction, but for its end.
@@ -241,6 +258,8 @@ struct Row<'r> {
     besides: Vec<Wish>,
     doubts: Vec<Doubt>,
     places: Vec<PlacedFix>,
+    /// Somebody else has the terminal's row in hand: what this tells of it is noted afterwards.
+    is_busy: bool,
     /// The earlier report that this is a repetition of, and its incident.
     same_as: Option<(Uuid, Option<Uuid>)>,
     incident: Option<IncidentId>,
@@ -264,16 +283,20 @@ impl<'r> Batch<'r> {
         // One press of a terminal at a time, so that a repetition cannot overtake what it repeats.
         store::serialize_presses(tx, &alert_serials).await?;
         // Terminals come first in every batch, before any incident is locked, so that two cannot wait for each other.
-        let (wearers, locked) = store::meet(tx, &serials).await?;
+        // A press does not wait until somebody has done with a position: that follows it ([`Desk::follow_up`]).
+        let busy = if reports.iter().all(is_press) { Busy::Left } else { Busy::Waited };
+        let Met { wearers, placed, locked } = store::meet(tx, &serials, busy).await?;
         let now = facts::now(tx).await?;
         // Of telemetry only what is filed leaves a trace by which it would be known again.
         let ids: Vec<Uuid> = reports.iter().filter(|report| is_kept(report)).map(|report| report.id).collect();
         let taken = if ids.is_empty() { HashMap::new() } else { store::taken(tx, &ids).await? };
         let row = |report: &'r Report| {
             let wearer = wearers.get(&report.serial).cloned();
-            let state = wearer.as_ref().and_then(|wearer| locked.get(&wearer.terminal));
-            let is_placed = state.is_some_and(|state| state.placed_at.is_some());
-            Row::new(report, wearer, (now, if is_placed { Before::Placed } else { Before::Nowhere }))
+            let terminal = wearer.as_ref().map(|wearer| wearer.terminal);
+            let is_placed = terminal.is_some_and(|terminal| placed.contains(&terminal));
+            let before = if is_placed { Before::Placed } else { Before::Nowhere };
+            let is_busy = terminal.is_some_and(|terminal| !locked.contains_key(&terminal));
+            Row { is_busy, ..Row::new(report, wearer, (now, before)) }
         };
         let rows: Vec<Row<'r>> = reports.iter().map(row).collect();
         let mut batch = Self {
@@ -350,7 +373,7 @@ impl<'r> Batch<'r> {
             .rows
             .iter()
             .enumerate()
-            .filter(|(_, row)| !self.taken.contains_key(&row.report.id))
+            .filter(|(_, row)| !row.is_busy && !self.taken.contains_key(&row.report.id))
             .filter_map(|(index, row)| row.tells_of_fences(index))
             .collect();
         self.judged = fences::judge(tx, &told, &self.locked, remembered, self.now).await?;
@@ -528,7 +551,7 @@ impl<'r> Batch<'r> {
         let fixes: Vec<(TerminalId, &PlacedFix)> = self
             .rows
             .iter()
-            .filter(|row| row.same_as.is_none() && !self.taken.contains_key(&row.report.id))
+            .filter(|row| !row.is_busy && row.same_as.is_none() && !self.taken.contains_key(&row.report.id))
             .filter_map(|row| row.wearer.as_ref().map(|wearer| (wearer.terminal, &row.places)))
             .flat_map(|(terminal, places)| places.iter().map(move |place| (terminal, place)))
             .collect();
@@ -630,6 +653,7 @@ impl<'r> Row<'r> {
             besides: Vec::new(),
             doubts,
             places,
+            is_busy: false,
             same_as: None,
             incident: None,
         }
@@ -739,6 +763,20 @@ impl<'r> Row<'r> {
 /// Whether the bytes are kept: all of the alert lane, and of telemetry what nobody could read.
 fn is_kept(report: &Report) -> bool {
     report.lane == Lane::Alert || matches!(report.event, Some(Event::Unreadable { .. } | Event::Transition { .. }))
+}
+
+/// Whether it is a press and nothing else that a terminal's row has to tell.
+fn is_press(report: &Report) -> bool {
+    let mut events = report.event.iter().chain(&report.also);
+    report.lane == Lane::Alert
+        && report.event.is_some()
+        && events.all(|event| matches!(event, Event::Alert { .. } | Event::Request { .. }))
+        && report.answers().next().is_none()
+}
+
+/// What a press tells besides: a report of its own that opens nothing.
+fn without_press(report: &Report) -> Report {
+    Report { lane: Lane::Telemetry, event: None, also: Vec::new(), raw: Vec::new(), ..report.clone() }
 }
 
 /// Every alarm in a message, the gravest first.

@@ -38,6 +38,8 @@ use crate::together::{Book, Writing, writing};
 
 /// How often it is looked for messages when nobody says that there are some.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// While many cases wait to be decided so long is waited for more messages, before it is looked for those to send.
+const GATHER_FOR: Duration = Duration::from_millis(200);
 /// How many are on their way at once, by each channel.
 const LEASED_MAX: usize = 64;
 /// The desk is told of so many messages at once.
@@ -102,6 +104,7 @@ enum Answer {
 
 /// Sends until told to stop.
 pub async fn run(desk: Desk, terminals: Arc<dyn Terminals>, stop: CancellationToken) -> Result<(), reqwest::Error> {
+    let desk = desk.for_sending();
     let http = reqwest::Client::builder()
         .timeout(Duration::from_secs(5))
         .redirect(reqwest::redirect::Policy::none())
@@ -155,7 +158,10 @@ async fn send_all(channels: &Channels, channel: Channel, stop: &CancellationToke
         }
         tokio::select! {
             () = stop.cancelled() => break,
-            () = unsent => {}
+            () = unsent => if desk.planner.is_behind() {
+                // There will be more in a moment, and each look costs as much as several messages.
+                tokio::time::sleep(GATHER_FOR).await;
+            },
             // As soon as there is room for many of those that wait.
             () = half_done(&mut sending, LEASED_MAX), if is_more => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}

@@ -73,9 +73,15 @@ pub fn connect(options: PgConnectOptions, connections_max: u32) -> PgPool {
     pool(connections_max).connect_lazy_with(prepared(options))
 }
 
-/// The same, for what is urgent: what they have learnt is kept for as long as they hold.
+/// The same, for what is urgent: what they have learnt is kept for as long as they hold, and holds for tables of any size.
+///
+/// A statement is planned once on a connection, when the tables of what is open may well be empty; nothing has it planned
+/// anew until they are looked after, up to a minute after they began to grow. To read a table from end to end is the best
+/// plan for an empty one and the ruin of a surge. So each row is looked up by an index, one after the other.
 pub fn connect_urgent(options: PgConnectOptions, connections_max: u32) -> PgPool {
-    pool(connections_max).idle_timeout(None).max_lifetime(None).connect_lazy_with(prepared(options))
+    let by_index = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin"].map(|way| (way, "off"));
+    let options = prepared(options).options(by_index).options([("plan_cache_mode", "force_generic_plan")]);
+    pool(connections_max).idle_timeout(None).max_lifetime(None).connect_lazy_with(options)
 }
 
 /// The same, for what may wait. Where the database runs on this machine (`is_here`) the processes that answer give way to

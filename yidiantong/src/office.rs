@@ -27,6 +27,8 @@ const CONNECTIONS_MAX: u32 = 20;
 const PRESS_CONNECTIONS_MAX: u32 = 4;
 /// Two decisions, appointments, and one more.
 const DECISION_CONNECTIONS_MAX: u32 = 4;
+/// Six channels and commands, and what came of both.
+const SENDING_CONNECTIONS_MAX: u32 = 8;
 /// For positions and for who has connected two calls each, for who has fallen silent one, and one more.
 const ASIDE_CONNECTIONS_MAX: u32 = 6;
 /// In the data folder: who was logged in lately.
@@ -172,6 +174,8 @@ pub(crate) fn desk(
     };
     let presses = dispatcher::start::connect_urgent(database.options()?, PRESS_CONNECTIONS_MAX);
     let decisions = dispatcher::start::connect_urgent(database.options()?, DECISION_CONNECTIONS_MAX);
+    let sending = dispatcher::start::connect_urgent(database.options()?, SENDING_CONNECTIONS_MAX);
     let aside = dispatcher::start::connect_aside(database.options()?, ASIDE_CONNECTIONS_MAX, database.is_here());
-    Ok((pool.clone(), Desk::new(pool, Arc::new(config)).with_urgent(presses, decisions).with_aside(aside)))
+    let desk = Desk::new(pool.clone(), Arc::new(config));
+    Ok((pool, desk.with_urgent(presses, decisions).with_sending(sending).with_aside(aside)))
 }

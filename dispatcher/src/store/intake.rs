@@ -1,6 +1,6 @@
 //! The statements of the intake commit: each takes a whole batch.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::id::{IncidentId, ResidentId, TerminalId};
 use domain::incident::{Class, Origin};
@@ -105,28 +105,65 @@ pub struct Locked {
     pub beliefs: Option<Beliefs>,
 }
 
+/// What is done about a row that somebody else has in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Busy {
+    /// It is waited for.
+    Waited,
+    /// It is left to them.
+    Left,
+}
+
+/// Terminals as they are met.
+#[derive(Debug, Default)]
+pub struct Met {
+    /// Who wears which of them now, by serial.
+    pub wearers: HashMap<String, Wearer>,
+    /// Of which it is known where the wearer is.
+    pub placed: HashSet<TerminalId>,
+    /// The rows that are ours until the transaction ends: of all of them where busy ones are waited for.
+    pub locked: HashMap<TerminalId, Locked>,
+}
+
 /// Who wears which of these terminals now, and the one row of each, locked in their order.
-pub async fn meet(
-    conn: &mut PgConnection,
-    serials: &[String],
-) -> Result<(HashMap<String, Wearer>, HashMap<TerminalId, Locked>), StoreError> {
-    let rows = sqlx::query!(
-        r#"select w.serial, w.terminal_id, w.resident_id, w.serving_node, w.canary, w.since, w.fences_version,
-            s.ctid::text as "row!", s.place_received_at, s.beliefs_of, s.believed_at, s.whereabouts
-         from wearer w join terminal_state s on s.terminal_id = w.terminal_id
-         where w.serial = any($1) order by w.terminal_id for update of s"#,
-        serials
-    )
-    .fetch_all(conn)
-    .await?;
-    let (mut wearers, mut locked) = (HashMap::with_capacity(rows.len()), HashMap::with_capacity(rows.len()));
+pub async fn meet(conn: &mut PgConnection, serials: &[String], busy: Busy) -> Result<Met, StoreError> {
+    let rows =
+        match busy {
+            Busy::Waited => sqlx::query_as!(
+                MetRow,
+                r#"select w.serial, w.terminal_id, w.resident_id, w.serving_node, w.canary, w.since, w.fences_version,
+                    s.ctid::text as "row?", s.place_received_at, s.beliefs_of, s.believed_at, s.whereabouts
+                 from wearer w join terminal_state s on s.terminal_id = w.terminal_id
+                 where w.serial = any($1) order by w.terminal_id for update of s"#,
+                serials
+            )
+            .fetch_all(conn)
+            .await?,
+            Busy::Left => sqlx::query_as!(
+                MetRow,
+                r#"select w.serial, w.terminal_id, w.resident_id, w.serving_node, w.canary, w.since, w.fences_version,
+                    s.row as "row?", known.place_received_at, s.beliefs_of as "beliefs_of?",
+                    s.believed_at as "believed_at?", s.whereabouts as "whereabouts?"
+                 from wearer w
+                 join terminal_state known on known.terminal_id = w.terminal_id
+                 left join lateral (
+                    select free.ctid::text as row, free.beliefs_of, free.believed_at, free.whereabouts
+                    from terminal_state free where free.terminal_id = w.terminal_id for update skip locked) s on true
+                 where w.serial = any($1)"#,
+                serials
+            )
+            .fetch_all(conn)
+            .await?,
+        };
+    let mut met = Met::default();
     for row in rows {
         let terminal = TerminalId(row.terminal_id);
-        let beliefs = Beliefs::read(row.beliefs_of, row.believed_at, row.whereabouts);
-        locked.insert(
-            terminal,
-            Locked { row: row.row, placed_at: row.place_received_at.map(jiff_sqlx::Timestamp::to_jiff), beliefs },
-        );
+        let placed_at = row.place_received_at.map(jiff_sqlx::Timestamp::to_jiff);
+        met.placed.extend(placed_at.map(|_| terminal));
+        if let Some(place) = row.row {
+            let beliefs = Beliefs::read(row.beliefs_of, row.believed_at, row.whereabouts);
+            met.locked.insert(terminal, Locked { row: place, placed_at, beliefs });
+        }
         let wearer = Wearer {
             terminal,
             resident: row.resident_id.map(ResidentId),
@@ -135,9 +172,25 @@ pub async fn meet(
             fences: row.fences_version,
             canary: row.canary,
         };
-        wearers.insert(row.serial, wearer);
+        met.wearers.insert(row.serial, wearer);
     }
-    Ok((wearers, locked))
+    Ok(met)
+}
+
+/// A terminal as it is read.
+struct MetRow {
+    serial: String,
+    terminal_id: i64,
+    resident_id: Option<Uuid>,
+    serving_node: Option<Uuid>,
+    canary: bool,
+    since: Option<jiff_sqlx::Timestamp>,
+    fences_version: i32,
+    row: Option<String>,
+    place_received_at: Option<jiff_sqlx::Timestamp>,
+    beliefs_of: Option<i32>,
+    believed_at: Option<jiff_sqlx::Timestamp>,
+    whereabouts: Option<Vec<u8>>,
 }
 
 /// Terminals that somebody wears, so many at most: the serial, and where the wearer's home is.

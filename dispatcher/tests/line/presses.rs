@@ -40,6 +40,50 @@ async fn a_press_opens_one_incident_and_every_further_press_is_appended(pool: Pg
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn a_press_does_not_wait_for_whoever_stores_a_position_of_its_terminal(pool: PgPool) {
+    let district = District::new(pool).await;
+    let mut storing = district.desk_pool.begin().await.unwrap();
+    sqlx::query(
+        "select from terminal_state where terminal_id = (select id from terminal where serial = 'P1') for update",
+    )
+    .execute(&mut *storing)
+    .await
+    .unwrap();
+    let pressed = Report { fixes: vec![District::fix()], ..District::report("P1", SOS, 1) };
+    let Outcome::Committed { incident: Some(incident) } = district.take_one(pressed.clone()).await else {
+        panic!("the press is committed");
+    };
+    let placed: bool = sqlx::query_scalar("select place is not null from incident where id = $1")
+        .bind(incident)
+        .fetch_one(&district.desk_pool)
+        .await
+        .unwrap();
+    assert!(placed, "the case knows where it came from");
+    let fixes = || async {
+        let fixes: i64 = sqlx::query_scalar(
+            "select count(*) from fix join terminal_state s using (terminal_id) where s.place is not null",
+        )
+        .fetch_one(&district.desk_pool)
+        .await
+        .unwrap();
+        fixes
+    };
+    assert_eq!(fixes().await, 0, "somebody else has the row");
+    storing.commit().await.unwrap();
+    let follows = async {
+        while fixes().await == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(2), follows).await.unwrap();
+    // Sent again it is the same press, and tells of the same position once.
+    district.take_one(pressed).await;
+    assert_eq!(fixes().await, 1);
+    let opened: i64 = sqlx::query_scalar("select count(*) from incident").fetch_one(&district.desk_pool).await.unwrap();
+    assert_eq!(opened, 1);
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn a_press_that_proves_nothing_rings_as_its_wearers_and_calls_no_ambulance_by_itself(pool: PgPool) {
     let district = District::new(pool).await;
     let report = Report { authenticated: false, dialect: Dialect::Watch, ..District::report("P1", SOS, 1) };
