@@ -28,7 +28,6 @@ use crate::clock;
 use crate::config::{Acknowledge, Bounds};
 use crate::counters::Counters;
 use crate::edge::{Edge, Entered, HalfOpen, InTime, Seat, Tell, Waiter};
-use crate::limits::{Pace, Paces};
 use crate::mailbox::{Order, Post};
 use crate::packet::{
     self, AtEnd, Dup, Farewell, Grant, Incoming, Known, NoOpening, Opening, Outgoing, Publish, Qos, Refusal, Start,
@@ -48,8 +47,6 @@ const UNTAKEN_MAX: Duration = Duration::from_mins(15);
 const CLIENT_ID_MAX_BYTES: usize = 256;
 /// The longest CONNECT: nobody knows yet who is speaking.
 const OPENING_MAX_BYTES: usize = 16 * 1024;
-/// Terminals of one concentrator that send telemetry so fast that it has to be remembered.
-const PACES_MAX: usize = 100_000;
 /// How soon a session that was held up because the door is full of alerts tries again.
 const FULL_AGAIN: Duration = Duration::from_millis(100);
 
@@ -188,7 +185,7 @@ fn open<S>(
     identity: Identity,
     stop: &CancellationToken,
 ) -> (Session<S>, Welcome) {
-    let (bounds, telemetry) = (edge.config.bounds(&identity), Telemetry::of(&identity));
+    let bounds = edge.config.bounds(&identity);
     let chosen = opening.client_id.is_empty().then(|| packet::client_id(clock::new_id()));
     let asked = Duration::from_secs(opening.expiry_s.into());
     let keep = asked.min(edge.config.session_kept_for);
@@ -231,7 +228,6 @@ fn open<S>(
         alerts: 0,
         aliases: Aliases::default(),
         bounds,
-        telemetry,
         will: opening.will.map(Box::new),
         seat,
         quiet_max,
@@ -254,7 +250,6 @@ struct Session<S> {
     will: Option<Box<Will>>,
     seat: Seat,
     bounds: Bounds,
-    telemetry: Telemetry,
     quiet_max: Duration,
     /// When the last whole packet came.
     heard: Instant,
@@ -450,13 +445,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// Whether the telemetry of this terminal may go on, by its rate.
-    fn in_time(&mut self, serial: &Arc<str>) -> InTime {
+    fn in_time(&self, serial: &Arc<str>) -> InTime {
         let Some(rate) = self.edge.config.telemetry_rate else { return InTime::Yes };
-        let now = Instant::now().into_std();
-        let taken = match &mut self.telemetry {
-            Telemetry::OfOne(pace) => pace.take(rate, now),
-            Telemetry::OfMany(paces) => paces.take(Arc::clone(serial), rate, PACES_MAX, now),
-        };
+        let taken = self.handle.telemetry.take(serial, rate, Instant::now().into_std());
         if taken.is_ok() { InTime::Yes } else { InTime::No }
     }
 
@@ -644,22 +635,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         if acks.is_ok() && farewell.is_ok() && !matches!(end, End::Lost) {
             self.line.finish().await;
-        }
-    }
-}
-
-/// The pace of telemetry, of each terminal that the session speaks for.
-#[derive(Debug)]
-enum Telemetry {
-    OfOne(Pace),
-    OfMany(Box<Paces<Arc<str>>>),
-}
-
-impl Telemetry {
-    fn of(identity: &Identity) -> Self {
-        match identity {
-            Identity::Terminal(_) => Self::OfOne(Pace::default()),
-            Identity::Concentrator(_) => Self::OfMany(Box::default()),
         }
     }
 }
