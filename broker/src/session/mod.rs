@@ -121,6 +121,10 @@ async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
             Err(refusal) => (opening.version, refusal),
         },
         Ok(Err(NoOpening::Unsupported(version))) => (version, Refusal::Protocol),
+        Ok(Err(NoOpening::Broken(violation))) => {
+            tracing::debug!(%violation, "a CONNECT breaks the protocol");
+            (Version::V5, violation.refusal())
+        }
         Ok(Err(NoOpening::Violation(violation))) => {
             counters.refused_protocol.one();
             tracing::debug!(%violation, "a connection did not begin with a CONNECT");
@@ -131,7 +135,9 @@ async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
         Refusal::Credentials => counters.refused_credentials.one(),
         Refusal::Certificate => counters.refused_certificate.one(),
         Refusal::Unavailable => counters.refused_no_directory.one(),
-        Refusal::Protocol | Refusal::ClientId | Refusal::Method => counters.refused_protocol.one(),
+        Refusal::Protocol | Refusal::ClientId | Refusal::Method | Refusal::Malformed | Refusal::ProtocolError => {
+            counters.refused_protocol.one()
+        }
     }
     tracing::debug!(?refusal, "a terminal was turned away");
     if packet::write(version, &Outgoing::Refusal(refusal), &mut line.output).is_ok() {
@@ -665,7 +671,7 @@ fn breach<'c>(counters: &'c Counters, violation: &Violation) -> (Breach, &'c Cou
             (Breach::Malformed, &counters.violations_malformed)
         }
         Violation::TooLarge(_) => (Breach::TooLarge, &counters.violations_too_large),
-        Violation::Unexpected => (Breach::Unexpected, &counters.violations_unexpected),
+        Violation::Unexpected | Violation::Twice => (Breach::Unexpected, &counters.violations_unexpected),
         Violation::Topic => (Breach::TopicName, &counters.violations_topic_name),
         Violation::Alias => (Breach::TopicAlias, &counters.violations_topic_alias),
         Violation::Unreleased => (Breach::Quota, &counters.violations_quota),
