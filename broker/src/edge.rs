@@ -431,7 +431,8 @@ impl Edge {
         self.outlets.presence.announce();
     }
 
-    fn deliver(&self, downlink: Downlink) {
+    /// Gives a message to the sessions in which it may be wanted.
+    pub(crate) fn deliver(&self, downlink: Downlink) {
         let concentrator = match self.directory.by_serial(&downlink.serial) {
             Lookup::Listed(terminal) => terminal.concentrator.clone(),
             Lookup::Unlisted | Lookup::NoDirectory => None,
