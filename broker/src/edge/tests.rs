@@ -2,12 +2,14 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use wire::directory::{Dialect, hash_secret};
+use tokio_util::sync::CancellationToken;
+use wire::directory::{Dialect, REVOKED_WITHIN, Update, hash_secret};
 use wire::internal::Key;
 
 use super::*;
 use crate::bus::Bus;
 use crate::packet::Qos;
+use crate::session::{self, Arrival};
 
 /// Nothing here takes this long unless it never comes.
 const SOON: Duration = Duration::from_mins(2);
@@ -104,4 +106,46 @@ async fn behind_a_bus_that_stands_still_telemetry_is_coalesced_and_shed_and_coun
     assert!(others.iter().all(|counter| counter.get() == 0), "for another cause");
     let alerts = ROUNDS / 100;
     assert_eq!((counters.alerts_waiting.get(), counters.alerts_handed_over.get()), (alerts, alerts));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_revoked_ends_within_its_share_of_the_promise() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let directory = Directory::default();
+    let list = |directory: &Directory, to, terminals| {
+        directory.apply(Update { to, upserts: terminals, ..Update::default() }).unwrap();
+    };
+    list(&directory, 1, vec![terminal("P1"), terminal("P2")]);
+    let Bus { alerts, telemetry, presence, .. } = bus();
+    let edge = edge(Config::new("door", key()), directory, (alerts, telemetry, presence));
+    let following = tokio::spawn({
+        let edge = Arc::clone(&edge);
+        async move { edge.follow_directory().await }
+    });
+    let (mut ours, theirs) = tokio::io::duplex(4096);
+    let half_open = edge.let_in(IpAddr::V4(Ipv4Addr::LOCALHOST), 0, Instant::now()).ok().unwrap();
+    let arrival = Arrival { half_open, certificate: None };
+    tokio::spawn(session::serve(Arc::clone(&edge), theirs, arrival, CancellationToken::new()));
+    let mut connect = bytes::BytesMut::new();
+    let mut opening = rumqttc::mqttbytes::v4::Connect::new("client");
+    opening.set_login("P1", "secret");
+    opening.write(&mut connect).unwrap();
+    ours.write_all(&connect).await.unwrap();
+    let mut welcome = [0; 4];
+    ours.read_exact(&mut welcome).await.unwrap();
+    assert_eq!(welcome, [0x20, 2, 0, 0]);
+    // Not at a moment at which it is looked anyway.
+    tokio::time::sleep(Duration::from_millis(12_345)).await;
+    assert_eq!(edge.counters.sessions.get(), 1);
+
+    let revoked = tokio::time::Instant::now();
+    list(&edge.directory, 2, vec![terminal("P2")]);
+    let mut rest = Vec::new();
+    ours.read_to_end(&mut rest).await.unwrap();
+    // In virtual time only what is waited for takes any.
+    let took = revoked.elapsed();
+    assert!(took <= edge.config.revocation_every && took < REVOKED_WITHIN, "{took:?}");
+    assert_eq!((rest.as_slice(), edge.counters.revoked.get()), (&[][..], 1));
+    following.abort();
 }
