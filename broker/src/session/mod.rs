@@ -136,7 +136,7 @@ async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
         Refusal::Certificate => counters.refused_certificate.one(),
         Refusal::Unavailable => counters.refused_no_directory.one(),
         Refusal::Protocol | Refusal::ClientId | Refusal::Method | Refusal::Malformed | Refusal::ProtocolError => {
-            counters.refused_protocol.one()
+            counters.refused_protocol.one();
         }
     }
     tracing::debug!(?refusal, "a terminal was turned away");
