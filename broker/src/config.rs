@@ -65,8 +65,8 @@ pub struct Config {
     pub telemetry_max: usize,
     /// The same in bytes.
     pub telemetry_max_bytes: usize,
-    /// How much telemetry is taken in a session of each terminal; of what comes beyond it the latest message of each
-    /// topic goes on once a second.
+    /// How much telemetry is taken of each terminal, in all its sessions together; of what comes beyond it the latest
+    /// message of each topic goes on once a second.
     pub telemetry_rate: Option<Rate>,
 
     /// CONNECT must have come within this.

@@ -431,7 +431,8 @@ impl Edge {
         self.outlets.presence.announce();
     }
 
-    fn deliver(&self, downlink: Downlink) {
+    /// Gives a message to the sessions in which it may be wanted.
+    pub(crate) fn deliver(&self, downlink: Downlink) {
         let concentrator = match self.directory.by_serial(&downlink.serial) {
             Lookup::Listed(terminal) => terminal.concentrator.clone(),
             Lookup::Unlisted | Lookup::NoDirectory => None,
@@ -609,3 +610,6 @@ fn every(period: Duration) -> tokio::time::Interval {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }
+
+#[cfg(test)]
+mod tests;

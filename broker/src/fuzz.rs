@@ -1,7 +1,9 @@
 //! Any bytes at the door: the whole path of a session (CONNECT, reading, deciding, answering, ending) over a stream in
 //! memory, in virtual time. For the fuzz target in `fuzz/`; the tests replay its corpus.
 //!
-//! What this leaves out: sockets, TLS, and gateways that answer. Alerts are acknowledged as they are read, or never.
+//! What this leaves out: sockets, TLS, and gateways that answer. Alerts are acknowledged as they are read, or never. To
+//! who wants to hear them (the first byte says so) notices come down between the parts of what it says, more at once than
+//! may be under way, so that acknowledgements meet something.
 //!
 //! An input is a few connections, one after the other at the same door, so that a session can be resumed:
 //!
@@ -19,8 +21,10 @@ use bytes::BytesMut;
 use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::v5;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use wire::bus::Downlink;
 use wire::directory::{Concentrator, Dialect, Directory, Terminal, Update, hash_secret};
 use wire::internal::Key;
 
@@ -35,6 +39,21 @@ use crate::session::{self, Arrival};
 const CONNECTIONS_MAX: usize = 4;
 /// Longer than any time that is set anywhere.
 const ENDS_WITHIN: Duration = Duration::from_hours(48);
+/// Who hears notices says what it says in so many parts at most, none of which is shorter than this.
+const PARTS_MAX: usize = 8;
+const PART_BYTES_MIN: usize = 8;
+/// So many notices come before each part: more than an MQTT 5 terminal of ours takes at once.
+const NOTICES: u128 = 5;
+/// The third of them is not to be acknowledged.
+const UNANSWERED: u128 = 3;
+/// Time is virtual: when this is over nothing else is left to be done.
+const PAUSE: Duration = Duration::from_millis(1);
+/// Who may speak: login, serial, and a topic on which it hears.
+const WHO: [(&str, &str, &str); 3] = [
+    ("P1", "P1", "ydt/1/P1/notice"),
+    ("wang", "wang/phone", "owntracks/wang/phone/cmd"),
+    ("C1", "P2", "ydt/1/P2/notice"),
+];
 /// Everybody's.
 const SECRET: &str = "secret";
 
@@ -105,6 +124,8 @@ struct Plan<'b> {
     /// Bytes that travel at once.
     piece: usize,
     door: usize,
+    /// Serial and topic of the notices that come down meanwhile.
+    hears: Option<(&'static str, &'static str)>,
 }
 
 impl<'b> Plan<'b> {
@@ -112,15 +133,16 @@ impl<'b> Plan<'b> {
     fn of(bytes: &'b [u8]) -> Option<(Self, &'b [u8])> {
         let (&[first, low, high], rest) = bytes.split_first_chunk::<3>()?;
         let (says, left) = rest.split_at(usize::from(u16::from_le_bytes([low, high])).min(rest.len()));
-        let login = ["P1", "wang", "C1"].get(usize::from(first >> 2 & 3)).copied();
+        let who = WHO.get(usize::from(first >> 2 & 3));
         let (piece, resumes) = (if first & 0x10 == 0 { 4096 } else { 7 }, first & 0x20 != 0);
         let door = usize::from(first & 0x40 != 0);
-        let opening = match (first & 3, login) {
-            (1, Some(login)) => v4_opening(login, resumes),
-            (2, Some(login)) => v5_opening(login, resumes),
+        let opening = match (first & 3, who) {
+            (1, Some((login, ..))) => v4_opening(login, resumes),
+            (2, Some((login, ..))) => v5_opening(login, resumes),
             _ => BytesMut::new(),
         };
-        Some((Self { opening, says, piece, door }, left))
+        let hears = who.filter(|_| first & 0x80 != 0).map(|&(_, serial, topic)| (serial, topic));
+        Some((Self { opening, says, piece, door, hears }, left))
     }
 }
 
@@ -161,7 +183,7 @@ pub fn say(bytes: &[u8]) {
         for _ in 0..CONNECTIONS_MAX {
             let Some((plan, rest)) = Plan::of(left) else { break };
             left = rest;
-            connect(plan).await;
+            connect(&DOORS[plan.door].edge, plan).await;
         }
     });
     for door in DOORS.iter() {
@@ -170,16 +192,15 @@ pub fn say(bytes: &[u8]) {
     }
 }
 
-async fn connect(plan: Plan<'_>) {
-    let Plan { opening, says, piece, door } = plan;
-    let edge = &DOORS[door].edge;
+async fn connect(edge: &Arc<Edge>, plan: Plan<'_>) {
+    let Plan { opening, says, piece, hears, .. } = plan;
     let Ok(half_open) = edge.let_in(IpAddr::V4(Ipv4Addr::LOCALHOST), 0, Instant::now()) else { return };
     let (ours, theirs) = tokio::io::duplex(piece);
     let arrival = Arrival { half_open, certificate: None };
     let session = async {
         session::serve(Arc::clone(edge), theirs, arrival, CancellationToken::new()).await;
     };
-    let talk = async { tokio::join!(session, client(ours, &opening, says)) };
+    let talk = async { tokio::join!(session, client(ours, edge, &opening, says, hears)) };
     tokio::select! {
         ended = timeout(ENDS_WITHIN, talk) => {
             let Ok(((), answer)) = ended else { panic!("the session does not end") };
@@ -190,12 +211,27 @@ async fn connect(plan: Plan<'_>) {
 }
 
 /// Says everything, hangs up, and hears the answer.
-async fn client(stream: DuplexStream, opening: &[u8], says: &[u8]) -> BytesMut {
+async fn client(
+    stream: DuplexStream,
+    edge: &Edge,
+    opening: &[u8],
+    says: &[u8],
+    whom: Option<(&str, &str)>,
+) -> BytesMut {
     let (mut hears, mut speaks) = tokio::io::split(stream);
     let speaking = async {
         // Whoever is turned away need not have been listened to.
         let _ = speaks.write_all(opening).await;
-        let _ = speaks.write_all(says).await;
+        if let Some((serial, topic)) = whom {
+            sleep(PAUSE).await;
+            for part in says.chunks(says.len().div_ceil(PARTS_MAX).max(PART_BYTES_MIN)) {
+                notify(edge, serial, topic);
+                sleep(PAUSE).await;
+                let _ = speaks.write_all(part).await;
+            }
+        } else {
+            let _ = speaks.write_all(says).await;
+        }
         let _ = speaks.shutdown().await;
     };
     let hearing = async {
@@ -204,6 +240,19 @@ async fn client(stream: DuplexStream, opening: &[u8], says: &[u8]) -> BytesMut {
         answer
     };
     tokio::join!(speaking, hearing).1
+}
+
+/// Gives the door notices for a terminal.
+fn notify(edge: &Edge, serial: &str, topic: &str) {
+    for n in 1..=NOTICES {
+        let notice = (n != UNANSWERED).then(|| Uuid::from_u128(n));
+        edge.deliver(Downlink {
+            serial: serial.into(),
+            topic: topic.into(),
+            payload: b"someone comes".to_vec(),
+            notice,
+        });
+    }
 }
 
 /// What the door says is packets, the last of which may have been cut off.
@@ -243,8 +292,33 @@ mod tests {
         for opening in [v4_opening("P1", false), v5_opening("wang", true), v5_opening("C1", false)] {
             let edge = &DOORS[0].edge;
             let opened = edge.counters.sessions_opened.get();
-            connect(Plan { opening, says: &[0xc0, 0], piece: 7, door: 0 }).await;
+            connect(edge, Plan { opening, says: &[0xc0, 0], piece: 7, door: 0, hears: None }).await;
             assert!(edge.counters.sessions_opened.get() > opened);
+        }
+    }
+
+    /// Else no acknowledgement would ever meet anything.
+    #[tokio::test(start_paused = true)]
+    async fn notices_come_down_wait_for_room_are_acknowledged_and_come_again() {
+        let puback = |pid: u8| [0x40, 2, 0, pid];
+        // The other tests run beside this one at the doors of all.
+        let door = Door::open(Acknowledge::AtOnce);
+        let counters = &door.edge.counters;
+        for (login, serial, topic) in WHO {
+            let before = (counters.downlinks.get(), counters.delivered.get());
+            let plan = |says| {
+                let opening = v5_opening(login, true);
+                Plan { opening, says, piece: 4096, door: 0, hears: Some((serial, topic)) }
+            };
+            let since = || (counters.downlinks.get() - before.0, counters.delivered.get() - before.1);
+            let (first, second) = (puback(1), [puback(2), puback(3), puback(4), puback(2)].concat());
+            // Of four that are to be acknowledged three have room, and the fourth when the first is.
+            connect(&door.edge, plan(&first)).await;
+            assert_eq!(since(), (5, 1), "{login}");
+            // The three that were not come again, and for each that is now there is room for one that waits; twice comes
+            // one that is not to be.
+            connect(&door.edge, plan(&second)).await;
+            assert_eq!(since(), (5 + 3 + 3 + 2, 1 + 3), "{login}");
         }
     }
 

@@ -2,10 +2,16 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use wire::directory::Identity;
 
 /// Addresses that are remembered at most. Whoever comes when there are more is held to the door's own rate only.
 const ADDRESSES_MAX: usize = 65_536;
+/// Terminals of one concentrator that send telemetry so fast that it has to be remembered.
+const TERMINALS_MAX: usize = 100_000;
 
 /// So many a second, and so many at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +86,39 @@ impl<K: std::hash::Hash + Eq> Paces<K> {
             self.each.insert(key, pace);
         }
         Ok(())
+    }
+}
+
+/// The pace of telemetry, of each terminal that one identity speaks for. All its sessions have it together: more of them
+/// would else be so many times the rate. A terminal that also speaks by itself has another pace there than with its
+/// concentrator.
+#[derive(Debug)]
+pub(crate) enum Telemetry {
+    OfOne(Mutex<Pace>),
+    OfMany(Mutex<Paces<Arc<str>>>),
+}
+
+impl Telemetry {
+    pub(crate) fn of(identity: &Identity) -> Self {
+        match identity {
+            Identity::Terminal(_) => Self::OfOne(Mutex::default()),
+            Identity::Concentrator(_) => Self::OfMany(Mutex::default()),
+        }
+    }
+
+    pub(crate) fn take(&self, serial: &Arc<str>, rate: Rate, now: Instant) -> Result<(), TooEarly> {
+        match self {
+            Self::OfOne(pace) => pace.lock().take(rate, now),
+            Self::OfMany(paces) => paces.lock().take(Arc::clone(serial), rate, TERMINALS_MAX, now),
+        }
+    }
+
+    /// Whether all is as if nothing had been said.
+    pub(crate) fn is_at_rest(&self, now: Instant) -> bool {
+        match self {
+            Self::OfOne(pace) => pace.lock().is_at_rest(now),
+            Self::OfMany(paces) => paces.lock().each.values().all(|pace| pace.is_at_rest(now)),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use wire::directory::{Dialect, Directory, Identity, Lookup};
 use wire::topics::{self, ydt};
 
+use crate::limits::Telemetry;
 use crate::mailbox::Mailbox;
 use crate::packet::{Known, Qos, Start};
 use crate::session::downlinks::Downlinks;
@@ -93,6 +94,8 @@ pub(crate) struct Handle {
     client_id: String,
     pub(crate) mailbox: Mailbox,
     pub(crate) memory: Arc<Mutex<Memory>>,
+    /// Shared with the other sessions of its terminal or concentrator.
+    pub(crate) telemetry: Arc<Telemetry>,
     identity: Mutex<Identity>,
     /// Microseconds since 1970 UTC.
     heard_at: AtomicI64,
@@ -191,11 +194,24 @@ struct Kept {
 }
 
 /// The sessions of one terminal or concentrator.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Seats {
     /// Oldest first.
     live: Vec<Arc<Handle>>,
     kept: Vec<Kept>,
+    /// Stays until it is at rest: who comes back at once comes back to it.
+    telemetry: Arc<Telemetry>,
+}
+
+impl Seats {
+    fn of(identity: &Identity) -> Self {
+        Self { live: Vec::new(), kept: Vec::new(), telemetry: Arc::new(Telemetry::of(identity)) }
+    }
+
+    /// Whether nothing is lost when they are forgotten.
+    fn are_needless(&self, now: Instant) -> bool {
+        self.live.is_empty() && self.kept.is_empty() && self.telemetry.is_at_rest(now)
+    }
 }
 
 /// A serial may be somebody else's login: the two kinds have a table each.
@@ -230,7 +246,7 @@ impl Sessions {
         let Wanted { identity, client_id, start, keeps } = wanted;
         let (table, name) = self.table(&identity);
         let mut table = table.lock();
-        let seats = table.entry(name).or_default();
+        let seats = table.entry(name).or_insert_with(|| Seats::of(&identity));
 
         let replaced = seats.live.iter().position(|live| live.client_id == client_id);
         let replaced = replaced.map(|place| seats.live.remove(place));
@@ -251,6 +267,7 @@ impl Sessions {
             client_id,
             mailbox: Mailbox::default(),
             memory,
+            telemetry: Arc::clone(&seats.telemetry),
             identity: Mutex::new(identity),
             heard_at: AtomicI64::new(at.as_microsecond()),
             heard: AtomicBool::new(true),
@@ -281,7 +298,7 @@ impl Sessions {
             seats.kept.push(Kept { client_id: handle.client_id.clone(), memory, until: now + keep });
         }
         let last = seats.live.is_empty();
-        if last && seats.kept.is_empty() {
+        if seats.are_needless(now) {
             entry.remove();
         }
         if last { Last::Yes } else { Last::No }
@@ -306,7 +323,8 @@ impl Sessions {
         sessions
     }
 
-    /// Forgets absent sessions whose time is over or whose terminal or concentrator the directory does not list.
+    /// Forgets absent sessions whose time is over or whose terminal or concentrator the directory does not list, and who
+    /// sent too much once it is over.
     pub(crate) fn forget(&self, directory: &Directory, now: Instant) {
         let forget = |table: &Table, is_listed: &dyn Fn(&str) -> bool| {
             table.lock().retain(|name, seats| {
@@ -314,7 +332,7 @@ impl Sessions {
                     seats.kept.clear();
                 }
                 seats.kept.retain(|kept| now < kept.until);
-                !seats.live.is_empty() || !seats.kept.is_empty()
+                !seats.are_needless(now)
             });
         };
         forget(&self.terminals, &|serial| matches!(directory.by_serial(serial), Lookup::Listed(_)));
@@ -334,6 +352,7 @@ pub(crate) enum Last {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Rate;
     use wire::directory::{Concentrator, Terminal, Update, hash_secret};
 
     const HOUR: Duration = Duration::from_hours(1);
@@ -440,6 +459,29 @@ mod tests {
         let directory = Directory::default();
         directory.apply(Update { to: 1, upserts: vec![terminal("P2")], ..Update::default() }).unwrap();
         sessions.forget(&directory, Instant::now());
+        assert!(sessions.terminals.lock().is_empty());
+    }
+
+    #[test]
+    fn the_sessions_of_one_terminal_have_one_rate_and_whoever_comes_back_has_it_still() {
+        let (sessions, directory, mut now) = (Sessions::new(4), Directory::default(), Instant::now());
+        let (rate, serial) = (Rate::new(1, 2).unwrap(), Arc::from("P1"));
+        let take = |opened: &Opened, now| opened.handle.telemetry.take(&serial, rate, now).is_ok();
+        let (first, second) = (open(&sessions, "a", Start::Clean), open(&sessions, "b", Start::Clean));
+        assert!(take(&first, now) && take(&second, now) && !take(&first, now) && !take(&second, now));
+        for opened in [first, second] {
+            sessions.close(&opened.handle, Duration::ZERO, now);
+        }
+        sessions.forget(&directory, now);
+        assert!(!take(&open(&sessions, "c", Start::Clean), now));
+        now += Duration::from_secs(1);
+        assert!(take(&open(&sessions, "d", Start::Clean), now));
+        for handle in sessions.all() {
+            sessions.close(&handle, Duration::ZERO, now);
+        }
+        sessions.forget(&directory, now);
+        assert_eq!(sessions.terminals.lock().len(), 1);
+        sessions.forget(&directory, now + Duration::from_secs(2));
         assert!(sessions.terminals.lock().is_empty());
     }
 

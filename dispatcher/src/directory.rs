@@ -8,8 +8,8 @@ use wire::directory::Update;
 use crate::desk::Desk;
 use crate::store::{StoreError, directory};
 
-/// How often it is looked for changes of who may connect. Revocation has five seconds in all.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often it is looked for changes of who may connect: a share of [`wire::directory::REVOKED_WITHIN`].
+pub const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A question about changes is answered after this at the latest, so that whoever asks another process knows soon
 /// when that one stands still.
 const ANSWER_AFTER: Duration = Duration::from_millis(1500);

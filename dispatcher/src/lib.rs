@@ -15,7 +15,7 @@ mod commands;
 pub mod config;
 pub mod contact;
 pub mod desk;
-mod directory;
+pub mod directory;
 mod doors;
 mod fences;
 pub mod hooks;

@@ -12,6 +12,7 @@ use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,10 @@ use subtle::ConstantTimeEq as _;
 use crate::topics::{self, Lane, Mapping, Mappings};
 
 pub use payload_key::{Keyed, NoPayloadKey, PayloadKey};
+
+/// The promise: whose right to connect is taken away is disconnected within this, though one dispatcher stands still.
+/// Whoever waits for something on that way has a share of it (`yidiantong/src/apart/far_dispatchers.rs` adds them up).
+pub const REVOKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The family of payloads that a terminal speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

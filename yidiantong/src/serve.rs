@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use dispatcher::desk::Desk;
 use dispatcher::http::{Api, Counted, Surroundings};
+use gateway::Dispatcher;
 use gateway::codec::mapped::Profiles;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -104,7 +104,10 @@ async fn serve_over(
     let directory = Arc::new(Directory::default());
     directory.map(Arc::clone(profiles.mappings()));
     let outlines = office::outlines(&profiles);
-    let front = FrontDoor::open(settings, (options, profiles), &directory, desk.clone(), &front_stop).await?;
+    // Nobody outside this process has anything to say on its bus.
+    let bus_key = Key::of(dispatcher::clock::random_bytes());
+    let dispatcher = Arc::new(InProcess(desk.clone()));
+    let front = FrontDoor::open(settings, (options, profiles), &directory, (dispatcher, bus_key), &front_stop).await?;
     let sessions_file = Some(settings.data.join(SESSIONS_FILE));
     let surroundings = Surroundings { sessions_file, counted: front.counted(), profiles: outlines };
     let api = Api::new(desk.clone(), surroundings);
@@ -115,8 +118,7 @@ async fn serve_over(
 
     let mut parts = Parts::default();
     parts.spawn(database.lost(desk_stop.clone()));
-    parts.spawn(async move { front.broker.stopped().await.context("the broker has ended") });
-    parts.spawn(async move { front.gateway.stopped().await.context("the gateway has ended") });
+    front.join(&mut parts);
     parts.spawn({
         let stop = desk_stop.clone();
         async move { dispatcher::http::serve(listener, api, stop).await.context("the HTTP API has ended") }
@@ -183,11 +185,9 @@ impl FrontDoor {
         settings: &Settings,
         (options, profiles): (&Options, Arc<Profiles>),
         directory: &Arc<Directory>,
-        desk: Desk,
+        (dispatcher, bus_key): (Arc<dyn Dispatcher>, Key),
         stop: &CancellationToken,
     ) -> anyhow::Result<Self> {
-        // Nobody outside this process has anything to say on its bus.
-        let bus_key = Key::of(dispatcher::clock::random_bytes());
         let config = settings.door.over(broker::Config {
             listen: settings.mqtt_listen,
             bus_listen: settings.bus.listen,
@@ -204,12 +204,19 @@ impl FrontDoor {
                 ..gateway::Config::new(NAME, vec![broker.bus_addr()], bus_key)
             },
             Arc::clone(directory),
-            Arc::new(InProcess(desk)),
+            dispatcher,
             stop.clone(),
         )
         .await
         .context("the gateway does not start")?;
         Ok(Self { broker, gateway })
+    }
+
+    /// Lets both run with the other parts: they are to end when they are told to, and not before.
+    fn join(self, parts: &mut Parts) {
+        let Self { broker, gateway } = self;
+        parts.spawn(async move { broker.stopped().await.context("the broker has ended") });
+        parts.spawn(async move { gateway.stopped().await.context("the gateway has ended") });
     }
 
     fn counted(&self) -> Vec<Counted> {
@@ -230,4 +237,64 @@ async fn announce(ready: &Ready, ready_file: Option<&std::path::Path>) -> anyhow
         tokio::fs::rename(&part, path).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use gateway::Unavailable;
+    use rumqttc::{AsyncClient, MqttOptions, QoS};
+    use std::time::Duration;
+    use wire::notice::Delivered;
+    use wire::receipt::Receipt;
+    use wire::report::{Heard, Report, Unstored};
+
+    /// A dispatcher that has nothing to do.
+    struct Idle;
+
+    #[async_trait]
+    impl Dispatcher for Idle {
+        async fn take(&self, _: Arc<[Report]>) -> Result<Vec<Receipt>, Unavailable> {
+            Ok(Vec::new())
+        }
+
+        async fn heard(&self, _: Vec<Heard>) -> Result<(), Unavailable> {
+            Ok(())
+        }
+
+        async fn delivered(&self, _: Vec<Delivered>) -> Result<(), Unavailable> {
+            Ok(())
+        }
+
+        fn unstored(&self, _: Unstored) {}
+    }
+
+    #[tokio::test]
+    async fn a_dead_bus_ends_the_whole_with_an_error_and_not_deaf() {
+        let data = tempfile::tempdir().expect("a folder can be made");
+        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+        let settings = Settings { data: data.path().into(), mqtt_listen: loopback, ..Settings::default() };
+        let (key, stop) = (Key::of([7; 32]), CancellationToken::new());
+        let profiles = settings.read_profiles().expect("the shipped ones can be read");
+        let (options, directory, idle) = (Options::default(), Arc::default(), Arc::new(Idle));
+        let front = FrontDoor::open(&settings, (&options, profiles), &directory, (idle, key.clone()), &stop).await;
+        let front = front.expect("it opens");
+        let bus = front.broker.bus_addr();
+        let mut parts = Parts::default();
+        front.join(&mut parts);
+
+        let mut options = MqttOptions::new("killer", bus.ip().to_string(), bus.port());
+        options.set_credentials(wire::bus::USER, key.reveal());
+        let (client, mut events) = AsyncClient::new(options, 10);
+        // rumqttd looks at the first byte of a topic as if it were a character, and its thread dies.
+        client.publish("电", QoS::AtMostOnce, false, "x").await.expect("it can be said");
+        let killing = tokio::spawn(async move { while events.poll().await.is_ok() {} });
+        let ended = tokio::time::timeout(Duration::from_mins(2), parts.until(&stop)).await.expect("it goes on");
+        let said = format!("{:#}", ended.expect_err("a dead bus is no good end"));
+        assert!(said.contains("the broker has ended") && said.contains("the bus is dead"), "{said}");
+        killing.abort();
+        stop.cancel();
+        parts.ended().await;
+    }
 }

@@ -2,9 +2,11 @@
 //! ([`Outgoing`]).
 //!
 //! `rumqttc` reads and writes the packets. What it gets wrong on a server's side is done here: the
-//! flags of the fixed header, MQTT 5's DISCONNECT, and lengths inside a packet that do not add up.
+//! flags of the fixed header, MQTT 5's DISCONNECT, and (`shape`) lengths inside a packet that do not
+//! add up and properties that are given twice.
 //! No byte string makes reading panic.
 
+mod shape;
 mod v4;
 mod v5;
 
@@ -156,6 +158,10 @@ pub(crate) enum Refusal {
     Certificate,
     /// Enhanced authentication.
     Method,
+    /// A CONNECT that cannot be read. MQTT 3.1.1 has no word for it, and closes.
+    Malformed,
+    /// A CONNECT that may not be said, likewise.
+    ProtocolError,
 }
 
 /// How a publish was taken.
@@ -267,6 +273,8 @@ pub(crate) enum Violation {
     TooLarge(usize),
     #[error("a packet that has no place here")]
     Unexpected,
+    #[error("a property that is given twice")]
+    Twice,
     #[error("a topic that is none")]
     Topic,
     #[error("a topic alias that was not granted")]
@@ -280,10 +288,18 @@ impl Violation {
         match self {
             Self::Malformed | Self::V4(_) | Self::V5(_) => Farewell::Malformed,
             Self::TooLarge(_) => Farewell::TooLarge,
-            Self::Unexpected => Farewell::ProtocolError,
+            Self::Unexpected | Self::Twice => Farewell::ProtocolError,
             Self::Topic => Farewell::TopicName,
             Self::Alias => Farewell::TopicAlias,
             Self::Unreleased => Farewell::Quota,
+        }
+    }
+
+    /// The same when it is in a CONNECT.
+    pub(crate) fn refusal(&self) -> Refusal {
+        match self.farewell() {
+            Farewell::ProtocolError => Refusal::ProtocolError,
+            _ => Refusal::Malformed,
         }
     }
 }
@@ -294,6 +310,9 @@ pub(crate) enum NoOpening {
     /// Answer with this refusal in this version's CONNACK, then close.
     #[error("an MQTT version that is not spoken here")]
     Unsupported(Version),
+    /// Answer with what it is called in MQTT 5's CONNACK, then close.
+    #[error(transparent)]
+    Broken(Violation),
     /// Close.
     #[error(transparent)]
     Violation(#[from] Violation),
@@ -301,6 +320,7 @@ pub(crate) enum NoOpening {
 
 const CONNECT: u8 = 1;
 const PUBLISH: u8 = 3;
+const PUBACK: u8 = 4;
 const PUBREL: u8 = 6;
 const SUBSCRIBE: u8 = 8;
 const UNSUBSCRIBE: u8 = 10;
@@ -363,15 +383,28 @@ pub(crate) fn read_opening(frame: Frame) -> Result<Opening, NoOpening> {
         return Err(Violation::Unexpected.into());
     }
     match frame.body() {
-        // The lowest of the connect flags is reserved.
-        [0, 4, b'M', b'Q', b'T', b'T', 4 | 5, flags, ..] if flags & 1 != 0 => Err(Violation::Malformed.into()),
-        [0, 4, b'M', b'Q', b'T', b'T', 4, ..] => Ok(v4::read_opening(frame)?),
-        [0, 4, b'M', b'Q', b'T', b'T', 5, ..] => Ok(v5::read_opening(frame)?),
+        [0, 4, b'M', b'Q', b'T', b'T', 4, flags, ..] => Ok(read_connect(Version::V4, *flags, frame)?),
+        [0, 4, b'M', b'Q', b'T', b'T', 5, flags, ..] => {
+            read_connect(Version::V5, *flags, frame).map_err(NoOpening::Broken)
+        }
+        [0, 4, b'M', b'Q', b'T', b'T', 4 | 5] => Err(Violation::Malformed.into()),
         [0, 4, b'M', b'Q', b'T', b'T', 6..=255, ..] => Err(NoOpening::Unsupported(Version::V5)),
         [0, 4, b'M', b'Q', b'T', b'T', _, ..] | [0, 6, b'M', b'Q', b'I', b's', b'd', b'p', _, ..] => {
             Err(NoOpening::Unsupported(Version::V4))
         }
         _ => Err(Violation::Malformed.into()),
+    }
+}
+
+fn read_connect(version: Version, flags: u8, frame: Frame) -> Result<Opening, Violation> {
+    // The lowest of them is reserved.
+    if flags & 1 != 0 {
+        return Err(Violation::Malformed);
+    }
+    shape::check_connect(version, frame.body())?;
+    match version {
+        Version::V4 => v4::read_opening(frame),
+        Version::V5 => v5::read_opening(frame),
     }
 }
 
@@ -381,10 +414,13 @@ pub(crate) fn read(version: Version, frame: Frame) -> Result<Incoming, Violation
         (PING, []) => Incoming::Ping,
         (PING, _) => return Err(Violation::Malformed),
         (DISCONNECT, body) => read_disconnect(version, body)?,
-        _ => match version {
-            Version::V4 => v4::read(frame)?,
-            Version::V5 => v5::read(frame)?,
-        },
+        (_, body) => {
+            shape::check(version, frame.bytes[0], body)?;
+            match version {
+                Version::V4 => v4::read(frame)?,
+                Version::V5 => v5::read(frame)?,
+            }
+        }
     };
     match &incoming {
         Incoming::Publish(publish) if !publish.topic.is_empty() && !is_topic(&publish.topic) => Err(Violation::Topic),
@@ -402,6 +438,7 @@ fn read_disconnect(version: Version, mut body: &[u8]) -> Result<Incoming, Violat
     if version == Version::V4 && !body.is_empty() {
         return Err(Violation::Malformed);
     }
+    shape::check_disconnect(body)?;
     if let Some((&reason, properties)) = body.split_first() {
         if reason != 0 {
             will = AtEnd::Publish;

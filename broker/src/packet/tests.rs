@@ -98,6 +98,101 @@ fn both_versions_open_and_others_are_told_so() {
     assert!(matches!(read_opening(cut_all(b"\x10\x03GET")), Err(NoOpening::Violation(_))));
 }
 
+/// A CONNECT of MQTT 5 with these properties, whose flags stand for what `payload` has behind the client id.
+fn v5_connect(properties: &[u8], flags: u8, payload: &[u8]) -> Vec<u8> {
+    let head = [&[0, 4, b'M', b'Q', b'T', b'T', 5, flags, 0, 60][..], &[len(properties)], properties].concat();
+    let body = [&head[..], &[0, 1, b'c'], payload].concat();
+    [&[0x10, len(&body)], &body[..]].concat()
+}
+
+fn len(bytes: &[u8]) -> u8 {
+    u8::try_from(bytes.len()).unwrap()
+}
+
+/// `bytes`, with one more behind them that its length counts.
+fn with_one_more(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes[1] += 1;
+    bytes.push(0);
+    bytes
+}
+
+#[test]
+fn nothing_may_stand_behind_the_end_of_a_connect() {
+    let login = v4_connect(|connect| {
+        connect.set_login("P1", "secret");
+        connect.last_will = Some(v4::LastWill::new("t", "gone", rumqttc::QoS::AtLeastOnce, true));
+    });
+    for whole in [v4_connect(|_| {}), login] {
+        assert!(read_opening(cut_all(&whole)).is_ok());
+        let outcome = read_opening(cut_all(&with_one_more(whole)));
+        assert!(matches!(outcome, Err(NoOpening::Violation(Violation::Malformed))), "{outcome:?}");
+    }
+    let will_and_login = [0, 0, 1, b't', 0, 1, b'w', 0, 1, b'n', 0, 1, b's'];
+    for whole in [v5_connect(&[], 2, &[]), v5_connect(&[0x21, 0, 3], 0xc6, &will_and_login)] {
+        assert!(read_opening(cut_all(&whole)).is_ok());
+        let outcome = read_opening(cut_all(&with_one_more(whole)));
+        assert!(matches!(outcome, Err(NoOpening::Broken(Violation::Malformed))), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_property_is_given_once_but_for_a_users_own() {
+    let user = [0x26, 0, 1, b'a', 0, 1, b'b'];
+    let twice = |property: &[u8]| property.repeat(2);
+    assert!(read_opening(cut_all(&v5_connect(&twice(&user), 2, &[]))).is_ok());
+    for property in [&[0x11, 0, 0, 0, 9][..], &[0x21, 0, 3], &[0x22, 0, 3], &[0x27, 0, 0, 9, 9], &[0x17, 0]] {
+        assert!(read_opening(cut_all(&v5_connect(property, 2, &[]))).is_ok(), "{property:x?}");
+        let outcome = read_opening(cut_all(&v5_connect(&twice(property), 2, &[])));
+        assert!(matches!(outcome, Err(NoOpening::Broken(Violation::Twice))), "{property:x?}: {outcome:?}");
+    }
+    // Of the will: twice the delay.
+    let delay = [0x18, 0, 0, 0, 1];
+    let will = |properties: &[u8]| [&[len(properties)], properties, &[0, 1, b't', 0, 1, b'w']].concat();
+    assert!(read_opening(cut_all(&v5_connect(&[], 6, &will(&delay)))).is_ok());
+    let outcome = read_opening(cut_all(&v5_connect(&[], 6, &will(&twice(&delay)))));
+    assert!(matches!(outcome, Err(NoOpening::Broken(Violation::Twice))), "{outcome:?}");
+
+    let packet = |first: u8, before: &[u8], properties: &[u8], after: &[u8]| {
+        let body = [before, &[len(properties)], properties, after].concat();
+        [&[first, len(&body)], &body[..]].concat()
+    };
+    let (pid, reason) = ([0, 1], [0, 1, 0]);
+    for (first, before, property, after) in [
+        (0x30, &[0, 1, b't'][..], &[0x23, 0, 1][..], &b"hi"[..]),
+        (0x32, &[0, 1, b't', 0, 1], &[0x02, 0, 0, 0, 9], b"hi"),
+        (0x40, &reason, &[0x1f, 0, 1, b'x'], b""),
+        (0x62, &reason, &[0x1f, 0, 1, b'x'], b""),
+        (0x82, &pid, &[0x0b, 9], &[0, 1, b't', 1]),
+        (0xe0, &[0], &[0x11, 0, 0, 0, 9], b""),
+    ] {
+        for (properties, is_well) in [(property.to_vec(), true), (user.repeat(2), true), (twice(property), false)] {
+            let outcome = read_all(Version::V5, &packet(first, before, &properties, after));
+            assert_eq!(outcome.is_ok(), is_well, "{first:x} {properties:x?}: {outcome:?}");
+            assert!(is_well || matches!(outcome, Err(Violation::Twice)), "{first:x}: {outcome:?}");
+        }
+        // One that reaches into what stands behind them.
+        let mut reaches = packet(first, before, property, after);
+        reaches[2 + before.len()] -= 1;
+        let outcome = read_all(Version::V5, &reaches);
+        assert!(matches!(outcome, Err(Violation::Malformed)), "{first:x}: {outcome:?}");
+    }
+    let unsubscribe = packet(0xa2, &pid, &user.repeat(2), &[0, 1, b't']);
+    assert!(read_all(Version::V5, &unsubscribe).is_ok());
+}
+
+#[test]
+fn nothing_may_stand_behind_the_end_of_an_acknowledgement() {
+    for first in [0x40, 0x62] {
+        assert!(read_all(Version::V4, &[first, 2, 0, 1]).is_ok());
+        assert!(matches!(read_all(Version::V4, &[first, 3, 0, 1, 0]), Err(Violation::Malformed)));
+        assert!(read_all(Version::V5, &[first, 4, 0, 1, 0, 0]).is_ok());
+        assert!(matches!(read_all(Version::V5, &[first, 5, 0, 1, 0, 0, 0]), Err(Violation::Malformed)));
+    }
+    assert!(matches!(read_all(Version::V5, &[0xe0, 3, 0, 0, 0]), Err(Violation::Malformed)));
+    // A length in more bytes than it needs.
+    assert!(matches!(read_all(Version::V5, &[0x30, 5, 0, 1, b't', 0x80, 0]), Err(Violation::Malformed)));
+}
+
 #[test]
 fn a_disconnect_is_read_in_all_its_forms() {
     let forget = Incoming::Disconnect { will: AtEnd::Forget, expiry_s: None };
@@ -141,6 +236,9 @@ fn refusals_have_the_codes_that_the_standards_give_them() {
     ] {
         assert_eq!(written(Version::V4, &Outgoing::Refusal(refusal)), [0x20, 2, 0, v4]);
         assert_eq!(written(Version::V5, &Outgoing::Refusal(refusal)), [0x20, 3, 0, v5, 0]);
+    }
+    for (refusal, code) in [(Refusal::Malformed, 0x81), (Refusal::ProtocolError, 0x82)] {
+        assert_eq!(written(Version::V5, &Outgoing::Refusal(refusal)), [0x20, 3, 0, code, 0]);
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn write(packet: &Outgoing, stream: &mut BytesMut) -> Result<(), Erro
 
 fn code(refusal: Refusal) -> ConnectReturnCode {
     match refusal {
-        Refusal::Protocol => ConnectReturnCode::RefusedProtocolVersion,
+        Refusal::Protocol | Refusal::Malformed | Refusal::ProtocolError => ConnectReturnCode::RefusedProtocolVersion,
         Refusal::ClientId => ConnectReturnCode::BadClientId,
         Refusal::Unavailable => ConnectReturnCode::ServiceUnavailable,
         Refusal::Credentials => ConnectReturnCode::BadUserNamePassword,

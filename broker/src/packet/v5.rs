@@ -13,13 +13,12 @@ use super::{
     Violation, Welcome, Will, Wish,
 };
 
-fn packet(mut frame: Frame) -> Result<(Packet, usize), Violation> {
-    let length = frame.bytes.len();
-    Ok((Packet::read(&mut frame.bytes, None)?, length))
+fn packet(mut frame: Frame) -> Result<Packet, Violation> {
+    Ok(Packet::read(&mut frame.bytes, None)?)
 }
 
 pub(super) fn read_opening(frame: Frame) -> Result<Opening, Violation> {
-    let (Packet::Connect(connect, will, login), _) = packet(frame)? else { return Err(Violation::Unexpected) };
+    let Packet::Connect(connect, will, login) = packet(frame)? else { return Err(Violation::Unexpected) };
     let properties = connect.properties.as_ref();
     let receive_max = properties.and_then(|p| p.receive_maximum);
     let packet_max = properties.and_then(|p| p.max_packet_size);
@@ -42,14 +41,8 @@ pub(super) fn read_opening(frame: Frame) -> Result<Opening, Violation> {
 }
 
 pub(super) fn read(frame: Frame) -> Result<Incoming, Violation> {
-    let (packet, length) = packet(frame)?;
-    Ok(match packet {
+    Ok(match packet(frame)? {
         Packet::Publish(publish) => {
-            // A property length that lies moves the beginning of the payload; `rumqttc` does not
-            // notice, but what it read is then not as long as what came.
-            if publish.size() != length {
-                return Err(Violation::Malformed);
-            }
             let properties = publish.properties.as_ref();
             if properties.is_some_and(|properties| !properties.subscription_identifiers.is_empty()) {
                 return Err(Violation::Unexpected);
@@ -190,6 +183,8 @@ fn code(refusal: Refusal) -> ConnectReturnCode {
         Refusal::Credentials => ConnectReturnCode::BadUserNamePassword,
         Refusal::Certificate => ConnectReturnCode::NotAuthorized,
         Refusal::Method => ConnectReturnCode::BadAuthenticationMethod,
+        Refusal::Malformed => ConnectReturnCode::MalformedPacket,
+        Refusal::ProtocolError => ConnectReturnCode::ProtocolError,
     }
 }
 

@@ -28,7 +28,6 @@ use crate::clock;
 use crate::config::{Acknowledge, Bounds};
 use crate::counters::Counters;
 use crate::edge::{Edge, Entered, HalfOpen, InTime, Seat, Tell, Waiter};
-use crate::limits::{Pace, Paces};
 use crate::mailbox::{Order, Post};
 use crate::packet::{
     self, AtEnd, Dup, Farewell, Grant, Incoming, Known, NoOpening, Opening, Outgoing, Publish, Qos, Refusal, Start,
@@ -48,8 +47,6 @@ const UNTAKEN_MAX: Duration = Duration::from_mins(15);
 const CLIENT_ID_MAX_BYTES: usize = 256;
 /// The longest CONNECT: nobody knows yet who is speaking.
 const OPENING_MAX_BYTES: usize = 16 * 1024;
-/// Terminals of one concentrator that send telemetry so fast that it has to be remembered.
-const PACES_MAX: usize = 100_000;
 /// How soon a session that was held up because the door is full of alerts tries again.
 const FULL_AGAIN: Duration = Duration::from_millis(100);
 
@@ -124,6 +121,10 @@ async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
             Err(refusal) => (opening.version, refusal),
         },
         Ok(Err(NoOpening::Unsupported(version))) => (version, Refusal::Protocol),
+        Ok(Err(NoOpening::Broken(violation))) => {
+            tracing::debug!(%violation, "a CONNECT breaks the protocol");
+            (Version::V5, violation.refusal())
+        }
         Ok(Err(NoOpening::Violation(violation))) => {
             counters.refused_protocol.one();
             tracing::debug!(%violation, "a connection did not begin with a CONNECT");
@@ -134,7 +135,9 @@ async fn enter<S: AsyncRead + AsyncWrite + Unpin>(
         Refusal::Credentials => counters.refused_credentials.one(),
         Refusal::Certificate => counters.refused_certificate.one(),
         Refusal::Unavailable => counters.refused_no_directory.one(),
-        Refusal::Protocol | Refusal::ClientId | Refusal::Method => counters.refused_protocol.one(),
+        Refusal::Protocol | Refusal::ClientId | Refusal::Method | Refusal::Malformed | Refusal::ProtocolError => {
+            counters.refused_protocol.one();
+        }
     }
     tracing::debug!(?refusal, "a terminal was turned away");
     if packet::write(version, &Outgoing::Refusal(refusal), &mut line.output).is_ok() {
@@ -188,7 +191,7 @@ fn open<S>(
     identity: Identity,
     stop: &CancellationToken,
 ) -> (Session<S>, Welcome) {
-    let (bounds, telemetry) = (edge.config.bounds(&identity), Telemetry::of(&identity));
+    let bounds = edge.config.bounds(&identity);
     let chosen = opening.client_id.is_empty().then(|| packet::client_id(clock::new_id()));
     let asked = Duration::from_secs(opening.expiry_s.into());
     let keep = asked.min(edge.config.session_kept_for);
@@ -231,7 +234,6 @@ fn open<S>(
         alerts: 0,
         aliases: Aliases::default(),
         bounds,
-        telemetry,
         will: opening.will.map(Box::new),
         seat,
         quiet_max,
@@ -254,7 +256,6 @@ struct Session<S> {
     will: Option<Box<Will>>,
     seat: Seat,
     bounds: Bounds,
-    telemetry: Telemetry,
     quiet_max: Duration,
     /// When the last whole packet came.
     heard: Instant,
@@ -450,13 +451,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     /// Whether the telemetry of this terminal may go on, by its rate.
-    fn in_time(&mut self, serial: &Arc<str>) -> InTime {
+    fn in_time(&self, serial: &Arc<str>) -> InTime {
         let Some(rate) = self.edge.config.telemetry_rate else { return InTime::Yes };
-        let now = Instant::now().into_std();
-        let taken = match &mut self.telemetry {
-            Telemetry::OfOne(pace) => pace.take(rate, now),
-            Telemetry::OfMany(paces) => paces.take(Arc::clone(serial), rate, PACES_MAX, now),
-        };
+        let taken = self.handle.telemetry.take(serial, rate, Instant::now().into_std());
         if taken.is_ok() { InTime::Yes } else { InTime::No }
     }
 
@@ -648,22 +645,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 }
 
-/// The pace of telemetry, of each terminal that the session speaks for.
-#[derive(Debug)]
-enum Telemetry {
-    OfOne(Pace),
-    OfMany(Box<Paces<Arc<str>>>),
-}
-
-impl Telemetry {
-    fn of(identity: &Identity) -> Self {
-        match identity {
-            Identity::Terminal(_) => Self::OfOne(Pace::default()),
-            Identity::Concentrator(_) => Self::OfMany(Box::default()),
-        }
-    }
-}
-
 /// Whether, and why, a session does not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum HeldUp {
@@ -690,7 +671,7 @@ fn breach<'c>(counters: &'c Counters, violation: &Violation) -> (Breach, &'c Cou
             (Breach::Malformed, &counters.violations_malformed)
         }
         Violation::TooLarge(_) => (Breach::TooLarge, &counters.violations_too_large),
-        Violation::Unexpected => (Breach::Unexpected, &counters.violations_unexpected),
+        Violation::Unexpected | Violation::Twice => (Breach::Unexpected, &counters.violations_unexpected),
         Violation::Topic => (Breach::TopicName, &counters.violations_topic_name),
         Violation::Alias => (Breach::TopicAlias, &counters.violations_topic_alias),
         Violation::Unreleased => (Breach::Quota, &counters.violations_quota),

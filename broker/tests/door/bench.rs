@@ -150,14 +150,18 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     async fn start(bus: SocketAddr, id: &str, answer: Answer) -> Self {
+        Self::start_with(bus, id, answer, &[bus::up(id, Lane::Telemetry), bus::presence(id)]).await
+    }
+
+    /// `others`: what it listens to besides alerts.
+    pub(crate) async fn start_with(bus: SocketAddr, id: &str, answer: Answer, others: &[String]) -> Self {
         let stop = CancellationToken::new();
         let (up, uplinks) = mpsc::unbounded_channel();
         let (present, presence) = mpsc::unbounded_channel();
         // Alerts have a connection of their own, as they have in the real one.
         let alerts = [bus::up(id, Lane::Alert)];
-        let others = [bus::up(id, Lane::Telemetry), bus::presence(id)];
         let client = listen(bus, &format!("{id}-alerts"), &alerts, answer, up.clone(), present.clone(), &stop).await;
-        listen(bus, &format!("{id}-others"), &others, answer, up, present, &stop).await;
+        listen(bus, &format!("{id}-others"), others, answer, up, present, &stop).await;
         tokio::spawn({
             let (stop, client, id) = (stop.clone(), client.clone(), id.to_owned());
             async move {

@@ -1,6 +1,6 @@
 //! One credential that speaks for many terminals.
 
-use broker::Config;
+use broker::{Config, Rate};
 use rumqttc::QoS;
 use rumqttc::mqttbytes::v4::{self, ConnectReturnCode};
 use rumqttc::v5::mqttbytes::QoS as Qos5;
@@ -212,4 +212,20 @@ async fn a_concentrators_will_is_that_of_the_terminal_whose_topic_it_names() {
         .await;
     }
     assert_eq!(gateway.uplink().await.serial, "P2");
+}
+
+#[tokio::test]
+async fn the_sessions_of_a_concentrator_have_one_rate_for_each_of_its_terminals() {
+    let door = open(Config { telemetry_rate: Rate::new(1, 50), ..quick() }).await;
+    let counters = &door.counters;
+    for (client_id, serial) in [("a", "P1"), ("b", "P1"), ("c", "P2")] {
+        let before = counters.telemetry_coalesced_rate.get();
+        let (mut raw, _) = Raw::v4_with(&door, "hub", |connect| connect.client_id = client_id.into()).await;
+        for n in 0..50 {
+            raw.publish_v4(&format!("ydt/1/{serial}/fix"), 0, &n.to_string()).await;
+        }
+        raw.ping().await;
+        let coalesced = counters.telemetry_coalesced_rate.get() - before;
+        assert_eq!(coalesced > 10, client_id == "b", "{client_id}: {coalesced}");
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use rumqttc::mqttbytes::v4::{self, ConnectReturnCode as V4Code};
-use rumqttc::v5::mqttbytes::v5::{ConnectProperties, ConnectReturnCode as V5Code, DisconnectReasonCode};
+use rumqttc::v5::mqttbytes::v5::{self, ConnectProperties, ConnectReturnCode as V5Code, DisconnectReasonCode};
 
 use crate::bench::{Door, Raw, pager, quick, secret_of, until};
 
@@ -124,6 +125,55 @@ async fn other_protocols_are_told_so() {
         raw.closed().await;
     }
     assert_eq!(door.counters.refused_protocol.get(), 5);
+}
+
+/// A CONNECT with `insert` at `at`, or behind its end (0), and its length counts that. In MQTT 5 the length of the
+/// properties is at 12.
+fn connect(version: u8, at: usize, insert: &[u8]) -> Vec<u8> {
+    let mut bytes = BytesMut::new();
+    if version == 4 {
+        let mut connect = v4::Connect::new("P1-client");
+        connect.set_login("P1", secret_of("P1"));
+        connect.write(&mut bytes).unwrap();
+    } else {
+        let connect =
+            v5::Connect { keep_alive: 60, client_id: "P1-client".into(), clean_start: true, properties: None };
+        connect.write(&None, &Some(v5::Login::new("P1", secret_of("P1"))), &mut bytes).unwrap();
+    }
+    let mut bytes = bytes.to_vec();
+    let at = if at == 0 { bytes.len() } else { at };
+    bytes.splice(at..at, insert.iter().copied());
+    bytes[1] += u8::try_from(insert.len()).unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn a_connect_that_says_more_than_its_end_or_a_property_twice_is_refused() {
+    let door = Door::open(quick()).await;
+    let mut well = Raw::dial(door.address()).await;
+    well.say(&connect(4, 0, &[])).await;
+    assert!(matches!(well.hear_v4().await, v4::Packet::ConnAck(ack) if ack.code == V4Code::Success));
+    let mut more = Raw::dial(door.address()).await;
+    more.say(&connect(4, 0, b"x")).await;
+    more.closed().await;
+
+    // Receive maximum, once and twice; and a byte behind the password.
+    let mut once = connect(5, 13, &[0x21, 0, 9]);
+    once[12] = 3;
+    let mut twice = connect(5, 13, &[0x21, 0, 9, 0x21, 0, 9]);
+    twice[12] = 6;
+    let said =
+        [(once, V5Code::Success), (twice, V5Code::ProtocolError), (connect(5, 0, b"x"), V5Code::MalformedPacket)];
+    for (bytes, code) in said {
+        let mut raw = Raw::dial(door.address()).await;
+        raw.say(&bytes).await;
+        let v5::Packet::ConnAck(ack) = raw.hear_v5().await else { panic!("no CONNACK") };
+        assert_eq!(ack.code, code);
+        if code != V5Code::Success {
+            raw.closed().await;
+        }
+    }
+    assert_eq!((door.counters.refused_protocol.get(), door.counters.sessions_opened.get()), (3, 2));
 }
 
 #[tokio::test]

@@ -94,6 +94,34 @@ async fn of_a_terminal_that_sends_too_much_the_latest_goes_on_and_its_alerts_at_
     assert_eq!(gateway.uplink().await.payload[..], *b"other");
 }
 
+/// A session of P1 that says so many positions, all of which have been looked at.
+async fn say_positions(door: &Door, client_id: &str, positions: usize) -> Raw {
+    let (mut raw, _) = Raw::v4_with(door, "P1", |connect| connect.client_id = client_id.into()).await;
+    for n in 0..positions {
+        raw.publish_v4("ydt/1/P1/fix", 0, &n.to_string()).await;
+    }
+    raw.ping().await;
+    raw
+}
+
+#[tokio::test]
+async fn several_sessions_of_one_terminal_have_one_rate_together_and_another_connection_is_no_other_rate() {
+    let door = Door::open(Config { telemetry_rate: Rate::new(1, 50), ..quick() }).await;
+    let mut sessions = Vec::new();
+    for client_id in ["a", "b", "c", "d"] {
+        sessions.push(say_positions(&door, client_id, 60).await);
+    }
+    // With a rate of its own each would have had 50 of its 60 taken. Some may have been while this ran.
+    let coalesced = door.counters.telemetry_coalesced_rate.get();
+    assert!(coalesced > 100, "{coalesced}");
+    drop(sessions);
+    until("all have gone", || door.counters.sessions.get() == 0).await;
+    let _again = say_positions(&door, "e", 50).await;
+    let again = door.counters.telemetry_coalesced_rate.get() - coalesced;
+    assert!(again > 10, "{again}");
+    assert_eq!(door.counters.telemetry_shed_rate.get(), 0);
+}
+
 #[tokio::test]
 async fn who_says_nothing_takes_no_place_from_those_who_do() {
     let config = Config { half_open_max: 50, connect_within: Duration::from_millis(600), ..quick() };

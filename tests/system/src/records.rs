@@ -74,6 +74,18 @@ impl Records {
             .collect()
     }
 
+    /// Lists a pager that nobody wears.
+    pub async fn list_pager(&mut self, serial: &str, secret: &str) {
+        sqlx::query(
+            "insert into terminal (serial, login, secret_sha256, dialect, model) values ($1, $1, $2, 'ydt', 'crowd')",
+        )
+        .bind(serial)
+        .bind(wire::directory::hash_secret(secret.as_bytes()).to_vec())
+        .execute(&mut self.conn)
+        .await
+        .expect("the pager is new");
+    }
+
     /// Lists another terminal of the same dialect words as the directory knows them, worn by nobody.
     pub async fn list_own_tracks(&mut self, serial: &str, manual_publish_means_help: bool) -> Terminal {
         let secret = format!("secret of {serial}");

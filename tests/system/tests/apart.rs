@@ -212,7 +212,8 @@ async fn a_revocation_reaches_both_doors(apart: &Apart) {
     };
     let mut records = apart.records().await;
     let revoke = "update terminal set revoked_at = now() where serial in ($1, $2)";
-    // The doors ask one of them: whichever it is, it is frozen once.
+    // The doors ask one of them: whichever it is, it is frozen once. That it takes no longer than is promised follows from
+    // what is waited for on the way (`yidiantong/src/apart/far_dispatchers.rs`); on a busy machine no clock here could tell.
     for (serials, frozen) in [(["P1001", "P1003"], None), (["P1004", "P1005"], Some(0)), (["P1007", "P1008"], Some(1))]
     {
         let ears = [listening(0, serials[0]).await, listening(1, serials[1]).await];

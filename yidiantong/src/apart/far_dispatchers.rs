@@ -32,8 +32,8 @@ use super::served::Away;
 /// All dispatchers together: the gateway gives a call three seconds, and the next is to be asked within them when one
 /// stands still.
 const TAKEN_WITHIN: Duration = Duration::from_millis(2800);
-/// A dispatcher answers a question about the directory after two seconds at most; one that stands still must not hold
-/// up a revocation for five.
+/// A dispatcher answers a question about the directory after two seconds at most; one that stands still has a share of
+/// [`wire::directory::REVOKED_WITHIN`].
 const DIRECTORY_WITHIN: Duration = Duration::from_secs(3);
 /// The whole directory may be some ten megabytes.
 const DIRECTORY_AT_MOST: Duration = Duration::from_secs(30);
@@ -202,4 +202,28 @@ async fn door(State(here): State<Here>, Json(said): Json<Standing>) -> Result<St
 
 async fn directory(State(here): State<Here>, Query(Since { from }): Query<Since>) -> Result<Json<Update>, Away> {
     here.desk.directory_since(from).await.map(Json).map_err(|cause| Away(cause.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::directory::REVOKED_WITHIN;
+
+    /// The questions themselves, and their way: some statements, and some packets inside a machine room.
+    const UNDER_WAY: Duration = Duration::from_millis(500);
+
+    /// What is waited for between a revocation and the end of a session, at the worst, one after the other. That each
+    /// waits no longer is tested where it waits; that all of them lead to the end, in `tests/system/tests/apart.rs`.
+    #[test]
+    fn a_revocation_is_in_time_though_a_dispatcher_stands_still() {
+        let settings = crate::settings::DoorSettings::default();
+        let door = settings.over(broker::Config::new("door", Key::of([7; 32]))).expect("these settings are good");
+        let waits = [
+            ("the dispatcher that stands still", DIRECTORY_WITHIN),
+            ("the other, for its database", dispatcher::directory::LOOK_EVERY),
+            ("the door, for its directory", door.revocation_every),
+        ];
+        let worst = waits.iter().map(|(_, wait)| *wait).sum::<Duration>() + UNDER_WAY;
+        assert!(worst <= REVOKED_WITHIN, "{worst:?}: {waits:?}");
+    }
 }
