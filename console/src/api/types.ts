@@ -218,6 +218,7 @@ export interface Command {
   incident?: string | null
   /** Nobody: a rule. */
   by?: { id: string; name: string } | null
+  /** Of what a rule asked, in English. */
   why?: string | null
   state: Word<'queued' | 'sent' | 'done' | 'refused' | 'expired' | 'cancelled'>
   /** Nothing more will come of it. */
@@ -284,6 +285,8 @@ export interface Fence {
 /** Something in a drawing that the server put right, and where. */
 export interface FenceMend {
   what: Word<'doubled' | 'uncurled' | 'turned'>
+  /** Its last change, and what it was decided on; null while nothing has changed. */
+  turn?: FenceTurn | null
   at: [number, number]
 }
 export type SavedFence = Fence & { mended?: FenceMend[] }
@@ -291,6 +294,24 @@ export type SavedFence = Fence & { mended?: FenceMend[] }
 /** What a fence would have raised in the last days. */
 export interface FenceTrial {
   days: number
+/** A change of how a wearer stands with a fence: `inside` is where they should be, `returned` there again. */
+export interface FenceTurn {
+  from: Standing
+  to: Standing
+  /** When the newest of the positions was measured. */
+  at: string
+  /** When they most likely crossed the edge. */
+  since: string
+  decided_at: string
+  /** How likely they are where they should not be, 0 to 1. */
+  chance: number
+  /** Metres on the wrong side of the edge; less than none on the right side. */
+  distance_m: number
+  stories: Record<string, number>
+  fixes: TriedFix[]
+}
+export type Standing = Word<'inside' | 'doubtful' | 'suspected' | 'confirmed' | 'returned'>
+
   fixes: number
   /** There were more positions than can be judged in a trial. */
   is_cut: boolean

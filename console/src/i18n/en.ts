@@ -958,6 +958,15 @@ export const en: Messages = {
   evidence: { by: 'By which positions ({n})', sure: '; {sure} % sure', beyond: '{n} m beyond the edge', within: '{n} m within the edge', claims: 'claims ±{n} m' },
   compass: { n: 'north', ne: 'north-east', e: 'east', se: 'south-east', s: 'south', sw: 'south-west', w: 'west', nw: 'north-west' },
   fence_kind: { safe: 'Safe area', forbidden: 'Forbidden area', corridor: 'Way' },
+  because: { soon: 'Suspected, or soon so: {rule}', fence: 'Fence “{fence}”' },
+  fence_turn: {
+    doubtful: 'May be where they should not be, since {when}',
+    suspected: 'More likely than not where they should not be, since {when}',
+    confirmed: 'Where they should not be, since {when}',
+    returned: 'Back: {when}',
+    inside: 'Where they should be: {when}',
+    far: '; {far}',
+  },
   fence_state: { inside: 'Inside', outside: 'Outside', suspected: 'May be away', doubtful: 'Not sure' },
   keys: {
     heading: 'Keys',

@@ -1,7 +1,7 @@
 // One line of the timeline as a sentence: which message, and with what in its blanks. A word that
 // this page does not know gives null, and is then shown raw: nothing in a timeline is ever hidden.
 
-import type { Entry, Offer } from '../api/types'
+import type { Entry, FenceTurn, Offer } from '../api/types'
 import { clock as shown } from './ladders'
 
 /** What goes into a blank: text as it is, or a word to be translated in its vocabulary. */
@@ -252,6 +252,27 @@ export function seenBy(sure: number | null, data: { stories: Record<string, numb
 export function writer(entry: Entry): string | null {
   return typeof entry.who === 'string' ? text(entry.who) : text(inside(entry.who, 'name'))
 }
+/** How somebody came to stand with a fence as they do. */
+export interface Turned {
+  /** A word below `fence_turn`. */
+  to: string
+  /** Since when they are, or may be, where they should not be; else when it was settled that they are not. */
+  when: string
+  /** Metres on the wrong side of the edge; less than none on the right side. */
+  beyond: number
+  by: Evidence
+}
+
+export function turned(turn: FenceTurn): Turned {
+  const isBreach = ['doubtful', 'suspected', 'confirmed'].includes(turn.to)
+  return {
+    to: turn.to,
+    when: isBreach ? turn.since : turn.at,
+    beyond: Math.round(turn.distance_m),
+    by: seenBy(isBreach ? turn.chance : 1 - turn.chance, turn),
+  }
+}
+
 
 /** What people and far ends wrote, one a line. */
 function remarks(data: Data): string | null {

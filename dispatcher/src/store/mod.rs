@@ -28,6 +28,7 @@ pub mod facts;
 pub mod fence_rules;
 pub mod fence_trials;
 pub mod fences;
+pub mod fence_turns;
 pub mod handovers;
 pub mod incidents;
 pub mod intake;

@@ -1,10 +1,14 @@
 //! Wearers who walk out of their fences, and receivers that only seem to.
 
 use crate::district::District;
+use dispatcher::store::fence_turns::TurnView;
+use dispatcher::store::fences;
 use dispatcher::{clock, rules};
 use domain::id::IncidentId;
 use domain::incident::{Authority, ClosedBy, Closure, Input, Level, Outcome as Ending, Task};
 use domain::place::Source;
+use domain::whereabouts::Standing;
+use domain::word::Word as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -162,6 +166,85 @@ async fn a_wandering_incident_says_which_fixes_how_far_how_sure_and_which_way(po
     assert!(data["explanation"].as_str().unwrap().starts_with("confirmed: "), "{data:#}");
     let filed: i64 = sqlx::query_scalar("select count(*) from fix").fetch_one(&district.desk_pool).await.unwrap();
     assert_eq!(filed, i64::try_from(leaves(13).len()).unwrap());
+}
+
+/// How the first fence's wearer stands with it, and how they came to.
+async fn told(district: &District) -> (String, Option<TurnView>) {
+    let mut conn = district.desk_pool.acquire().await.unwrap();
+    let resident = sqlx::query_scalar("select resident_id from fence order by created_at, id limit 1");
+    let resident: uuid::Uuid = resident.fetch_one(&mut *conn).await.unwrap();
+    let fence = fences::of_resident(&mut conn, resident).await.unwrap().remove(0);
+    (fence.state, fence.turn)
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn every_change_of_how_somebody_stands_with_a_fence_is_told_with_its_explanation(pool: PgPool) {
+    let district = District::new(pool).await;
+    fence(&district, &["P1"]).await;
+    walk(&district, "P1", &stays(70, 4, 0.0)).await;
+    assert_eq!(told(&district).await, ("inside".to_owned(), None), "nothing has changed");
+    let mut seen: Vec<TurnView> = Vec::new();
+    for step in [leaves(60), comes_back(46)].concat() {
+        walk(&district, "P1", &[step]).await;
+        let (state, turn) = told(&district).await;
+        if let Some(turn) = turn.filter(|turn| seen.last() != Some(turn)) {
+            let to = match turn.to {
+                Standing::Confirmed => "outside",
+                Standing::Inside | Standing::Returned => "inside",
+                Standing::Doubtful | Standing::Suspected => turn.to.as_str(),
+            };
+            assert_eq!(state, to, "{turn:?}");
+            seen.push(turn);
+        }
+    }
+    let place = |to| seen.iter().position(|turn| turn.to == to).unwrap();
+    let (suspected, left, back) = (place(Standing::Suspected), place(Standing::Confirmed), place(Standing::Returned));
+    assert!(suspected < left && left < back, "{seen:?}");
+    assert!(seen.windows(2).all(|two| two[0].to == two[1].from), "one follows from the other: {seen:?}");
+    // The suspicion says as much as the case does.
+    let turn = &seen[suspected];
+    assert!((0.6..0.995).contains(&turn.chance) && turn.distance_m > 0.0 && turn.since <= turn.at, "{turn:?}");
+    assert!(!turn.stories.is_empty() && turn.fixes.last().is_some_and(|fix| fix.at == turn.at), "{turn:?}");
+    assert_eq!(turn.fixes.last().unwrap().accuracy_m, Some(8.0), "{turn:?}");
+    let entries = entries(&district).await;
+    assert_eq!(
+        entries.iter().map(|(_, data)| &data["chance"]).collect::<Vec<_>>(),
+        [&json!(seen[left].chance), &json!(seen[back].chance)]
+    );
+    assert!(seen[back].chance < 0.06 && seen[back].distance_m < 0.0, "{:?}", seen[back]);
+
+    // What was judged of another area is not told of this one, nor what somebody else did who wore the terminal.
+    let kept = "select count(*) from fence_turn";
+    let count = async || sqlx::query_scalar::<_, i64>(kept).fetch_one(&district.desk_pool).await.unwrap();
+    assert_eq!(count().await, 1, "the last of each");
+    let run = async |sql: &'static str| sqlx::query(sql).execute(&district.desk_pool).await.unwrap();
+    run("update terminal_assignment set since = now() where until is null").await;
+    assert_eq!(told(&district).await, ("doubtful".to_owned(), None));
+    run("update terminal_assignment set since = now() - interval '2 hours' where until is null").await;
+    assert_eq!(told(&district).await.1.as_ref(), seen.last());
+    run("update fence set radius_m = 300").await;
+    walk(&district, "P1", &stays(10, 2, 0.0)).await;
+    assert_eq!(told(&district).await, ("inside".to_owned(), None));
+    run("delete from fence").await;
+    assert_eq!(count().await, 0, "it goes with its fence");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn of_two_terminals_the_one_that_is_worse_off_says_how_somebody_came_to_stand_so(pool: PgPool) {
+    let district = District::new(pool).await;
+    fence(&district, &["P1"]).await;
+    sqlx::query(
+        "update terminal_assignment set resident_id = (select resident_id from fence)
+         where terminal_id = (select id from terminal where serial = 'P2') and until is null",
+    )
+    .execute(&district.desk_pool)
+    .await
+    .unwrap();
+    walk(&district, "P1", &leaves(60)).await;
+    // The other has been away, and is back: that came later.
+    walk(&district, "P2", &[leaves(40), comes_back(26)].concat()).await;
+    let (state, turn) = told(&district).await;
+    assert_eq!((state.as_str(), turn.map(|turn| turn.to)), ("outside", Some(Standing::Confirmed)));
 }
 
 #[sqlx::test(migrations = "./migrations")]
