@@ -21,11 +21,13 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::desk::Desk;
+use crate::lines::clean;
 use crate::store::commands::{self, Suspected};
 use crate::store::fence_rules::{self as store, Watched, Witness};
 use crate::store::intake::{self, Opening, PlacedFix, Subject, Wearer};
 use crate::store::timeline::{self, Line};
 use crate::store::{StoreError, facts, fence_trials, fences};
+use crate::ways::Gone;
 
 /// How often it is looked whether something is due. Rules are made for minutes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -143,7 +145,10 @@ async fn open(
         course_deg: None,
         altitude_m: None,
     });
-    let wearer = watched.terminal.map(|terminal| Wearer {
+    let gone = Gone::of(tx, resident, now - PLACE_WITHIN).await?;
+    // By the terminal that told last where they are.
+    let terminal = gone.as_ref().map(|gone| gone.trail.terminal).or(watched.terminal);
+    let wearer = terminal.map(|terminal| Wearer {
         terminal,
         resident: Some(ResidentId(resident)),
         node: Some(watched.node),
@@ -171,7 +176,8 @@ async fn open(
     let mut lines = Vec::new();
     for breach in due {
         let seen = store::witnesses(tx, resident, breach.fence, now - PLACE_WITHIN).await?;
-        lines.push(broken(breach, names.get(&breach.rule).map_or("", String::as_str), &seen));
+        let name = names.get(&breach.rule).map_or("", String::as_str);
+        lines.push(broken(breach, name, &seen, gone.as_ref()));
     }
     let opened = intake::open_or_append(tx, &[opening], now).await?;
     let Some((incident, head)) = opened.into_iter().next() else { return Ok(()) };
@@ -202,10 +208,10 @@ async fn end(tx: &mut PgConnection, resident: Uuid, over: &[Over], now: Timestam
     timeline::append_all(tx, now, &mut batch).await
 }
 
-/// Why somebody is told: the rule, since when it is not kept, and by which positions.
-fn broken(breach: &Breach, name: &str, seen: &[Witness]) -> Line {
+/// Why somebody is told: the rule, since when it is not kept, by which positions, and which way they went.
+fn broken(breach: &Breach, name: &str, seen: &[Witness], gone: Option<&Gone>) -> Line {
     let asks = &breach.asks;
-    let data = json!({
+    let mut data = json!({
         "rule": breach.rule.0,
         "fence": breach.fence.0,
         "fence_name": name,
@@ -219,5 +225,8 @@ fn broken(breach: &Breach, name: &str, seen: &[Witness]) -> Line {
         "why": breach.to_string(),
         "fixes": seen,
     });
-    Line { what: "rule_broken", who: None, data }
+    if let (Some(data), Some(gone)) = (data.as_object_mut(), gone) {
+        data.extend(gone.told(breach));
+    }
+    Line { what: "rule_broken", who: None, data: clean(data) }
 }

@@ -1492,6 +1492,8 @@ export const en: Messages = {
       outside: 'Should not be in “{fence}” from {from} to {until}, and is',
       not_leave: 'Should not leave “{fence}” from {from} to {until}, and left',
       not_away: 'Is away from “{fence}” for more than {allowed} minutes',
+      goes: '; last seen {at}: {story}, {heading} at {speed} km/h',
+      stays: '; last seen {at}: {story}',
     },
     rule_over: {
       kept: 'Is where they should be again: “{fence}”',

@@ -1490,6 +1490,8 @@ export const zh = {
       outside: '{from} 到 {until} 不应在“{fence}”内，现在在里面',
       not_leave: '{from} 到 {until} 不应离开“{fence}”，已离开',
       not_away: '离开“{fence}”已超过 {allowed} 分钟',
+      goes: '；最后定位 {at}：{story}，向{heading}，时速 {speed} 公里',
+      stays: '；最后定位 {at}：{story}',
     },
     rule_over: {
       kept: '已回到应在的地方：“{fence}”',

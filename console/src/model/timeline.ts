@@ -13,6 +13,8 @@ export interface Sentence {
   blanks: Record<string, Blank>
   /** What somebody wrote, to be quoted beneath. */
   remark: string | null
+  /** What follows in the same line, when it is known. */
+  also?: Pick<Sentence, 'key' | 'blanks'>
 }
 
 type Data = Record<string, unknown>
@@ -97,12 +99,14 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
     case 'rule_broken': {
       const minute = (value: unknown) => shown(typeof value === 'number' ? value : 0)
       const allowed = Math.round((typeof data.allowed_s === 'number' ? data.allowed_s : 0) / 60)
-      return say(`rule_broken.${text(data.expect) ?? 'inside'}`, {
+      const said = say(`rule_broken.${text(data.expect) ?? 'inside'}`, {
         fence: text(data.fence_name) ?? '', from: minute(data.from_minute), until: minute(data.until_minute), allowed: `${allowed}`,
       })
+      // The same in English is for programs.
+      return { ...said, remark: null, ...lastWay(data) }
     }
     case 'rule_over':
-      return say(`rule_over.${text(data.why) ?? 'kept'}`, { fence: text(data.fence_name) ?? '' })
+      return { ...say(`rule_over.${text(data.why) ?? 'kept'}`, { fence: text(data.fence_name) ?? '' }), remark: null }
     case 'pressed':
       return kind === null ? say('pressed') : say('pressed_kind', { kind: { vocabulary: 'kinds', word: kind } })
     case 'requested': {
@@ -309,6 +313,16 @@ const COMPASS = ['n', 'ne', 'e', 'se', 's', 'sw', 'w', 'nw']
 function going(data: Data): string | null {
   if (typeof data.heading_deg !== 'number') return null
   return COMPASS[((Math.round(data.heading_deg / 45) % 8) + 8) % 8] ?? null
+}
+
+/** Where somebody went by the last positions of them; nothing when none tell. */
+function lastWay(data: Data): Pick<Sentence, 'also'> {
+  if (text(data.at) === null || typeof data.stories !== 'object') return {}
+  const goes = going(data)
+  const blanks: Sentence['blanks'] = { at: hourOf(data.at), story: { vocabulary: 'whereabouts', word: likeliest(data.stories) } }
+  if (goes === null) return { also: { key: 'rule_broken.stays', blanks } }
+  const speed = typeof data.speed_kmh === 'number' ? data.speed_kmh : 0
+  return { also: { key: 'rule_broken.goes', blanks: { ...blanks, heading: { vocabulary: 'compass', word: goes }, speed } } }
 }
 
 /** A chance in percent; never more than is known. */

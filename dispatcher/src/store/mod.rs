@@ -70,6 +70,7 @@ pub mod views;
 pub mod vitals;
 pub mod watch;
 
+pub mod ways;
 use sqlx::{PgPool, Postgres, Transaction};
 
 /// Why the database did not give an answer.

@@ -248,6 +248,54 @@ async fn of_two_terminals_the_one_that_is_worse_off_says_how_somebody_came_to_st
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn who_is_missed_by_a_rule_is_looked_for_by_the_way_that_they_went_as_well(pool: PgPool) {
+    let district = District::new(pool).await;
+    fence(&district, &["P1"]).await;
+    let run = async |sql: &'static str| sqlx::query(sql).execute(&district.desk_pool).await.unwrap();
+    run("insert into fence_rule (id, fence_id, expect, days, from_minute, until_minute, allowed_s, grace_s)
+         select gen_random_uuid(), id, 'inside', 'every', 0, 1440, 0, 0 from fence")
+    .await;
+    walk(&district, "P1", &leaves(13)).await;
+    assert!(wandering(&district).await.is_empty(), "a fence with rules is judged by them alone");
+    rules::look_once(&district.desk).await.unwrap();
+    assert_eq!(wandering(&district).await, [(1, false)]);
+    let data: Value = sqlx::query_scalar("select data from incident_entry where what = 'rule_broken'")
+        .fetch_one(&district.desk_pool)
+        .await
+        .unwrap();
+    let number = |value: &Value| value.as_f64().unwrap();
+    // North, on foot.
+    let heading = number(&data["heading_deg"]);
+    assert!(!(20.0..340.0).contains(&heading) && (2.0..7.0).contains(&number(&data["speed_kmh"])), "{data:#}");
+    assert!(number(&data["chance"]) >= 0.995 && number(&data["stories"]["walks"]) > 0.9, "{data:#}");
+    assert_eq!(data["serial"], "P1");
+    // From where they went on, and not from where they sat before.
+    let track: Vec<[f64; 2]> = serde_json::from_value(data["track"].clone()).unwrap();
+    assert!((3..leaves(13).len()).contains(&track.len()), "{data:#}");
+    assert!(track.is_sorted_by_key(|[_, lat]| *lat) && track[0][1] > HOME.0 + 0.0005, "{data:#}");
+    assert_eq!(data["at"], data["fixes"].as_array().unwrap().last().unwrap()["at"], "{data:#}");
+    // The nearest to ask are near to where they are.
+    let at: (f64, f64) = sqlx::query_as("select st_y(place::geometry), st_x(place::geometry) from incident_place")
+        .fetch_one(&district.desk_pool)
+        .await
+        .unwrap();
+    assert!((at.0 - track.last().unwrap()[1]).abs() < 1e-6, "{at:?}, {track:?}");
+
+    // Of whom no more is known than how they stand, that is told, and the places.
+    run("delete from rule_breach").await;
+    run("update terminal_state set whereabouts = null").await;
+    run("update rule_watch set wake_at = now()").await;
+    rules::look_once(&district.desk).await.unwrap();
+    let told: Vec<Value> =
+        sqlx::query_scalar("select data from incident_entry where what = 'rule_broken' order by seq")
+            .fetch_all(&district.desk_pool)
+            .await
+            .unwrap();
+    assert_eq!(told.len(), 2);
+    assert_eq!((&told[1]["track"], told[1].get("heading_deg")), (&data["track"], None), "{:#}", told[1]);
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn a_wandering_incident_rings_asks_nobody_by_itself_and_can_be_closed_as_found(pool: PgPool) {
     let district = District::new(pool).await;
     fence(&district, &["P1"]).await;
