@@ -469,6 +469,13 @@ pub struct FenceView {
     pub version: i32,
 }
 
+impl FenceView {
+    /// Whether its wearer is well in it, and it is judged.
+    pub fn is_allowed(&self) -> bool {
+        self.active && self.by_rules != "hazard" && self.kind != Kind::Forbidden.as_str()
+    }
+}
+
 /// What somebody says that a fence is to be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {
