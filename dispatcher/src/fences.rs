@@ -212,6 +212,7 @@ pub(crate) async fn judge(
                 terminal: first.terminal,
                 resident: first.resident,
                 why: turn.to_string(),
+                because: turn.into(),
             }));
         }
         judged.watched.insert(first.terminal, known.put_away(first, &last_turns, now));
@@ -298,13 +299,12 @@ impl Known {
                 at: now,
                 state: Some(wearer.keep()),
                 stands: (!is_as_it_was).then(stands),
-            },
                 turns: last_turns.iter().map(|(fence, turn)| (*fence, TurnView::from(turn))).collect(),
+            },
         }
     }
 }
 
-/// Where somebody is expected until their terminal says where they are: in their first safe area.
 /// Somebody as they were last judged; nothing when that cannot be read.
 pub(crate) async fn as_judged(
     conn: &mut PgConnection,
@@ -316,6 +316,7 @@ pub(crate) async fn as_judged(
     Ok(home.zip(beliefs.state.as_ref()).and_then(|(home, state)| Wearer::restore(home, zones, state)))
 }
 
+/// Where somebody is expected until their terminal says where they are: in their first safe area.
 fn lives(zones: &[Zone]) -> Option<(Position, Metres)> {
     let of = |kind| zones.iter().find(move |zone| zone.kind == kind);
     let home = of(Kind::Safe).or_else(|| of(Kind::Haven)).or(zones.first())?;

@@ -113,7 +113,8 @@ async fn tell(desk: &Desk, resident: Uuid) -> Result<(), StoreError> {
     }
     // Before anybody is woken the terminal is asked for more, as it is at the edge of a fence without rules.
     if let (Some(breach), Some(terminal)) = (look.near.first(), watched.terminal) {
-        let suspected = Suspected { terminal, resident: ResidentId(resident), why: breach.suspicion() };
+        let (resident, why) = (ResidentId(resident), breach.suspicion());
+        let suspected = Suspected { terminal, resident, why, because: breach.into() };
         commands::watch(&mut tx, &[suspected], now).await?;
     }
     if !look.over.is_empty() {

@@ -220,6 +220,10 @@ export interface Command {
   by?: { id: string; name: string } | null
   /** Of what a rule asked, in English. */
   why?: string | null
+  /** The same as data. */
+  because?: Because | null
+  /** Of the fence that it is about. */
+  fence_name?: string | null
   state: Word<'queued' | 'sent' | 'done' | 'refused' | 'expired' | 'cancelled'>
   /** Nothing more will come of it. */
   over: boolean
@@ -234,6 +238,12 @@ export interface Command {
   /** What the terminal said, or why it was not sent. */
   answer: string
 }
+
+/** Why a rule had a terminal asked. */
+export type Because =
+  | { is: 'turned'; fence: string; turn: FenceTurn }
+  | { is: 'rule'; fence: string; expect: FenceRule['expect']; from_minute: number; until_minute: number; allowed_s: number }
+  | { is: 'unusual'; since: string; distance_m: number; hour: number; of_days: string; home_days: number; known_days: number }
 
 export interface Commands {
   /** The newest first. */
@@ -275,6 +285,8 @@ export interface Fence {
   shape: Shape
   /** `suspected` to be where they should not be; `doubtful`: may be, or nothing has been heard yet. */
   state: Word<'inside' | 'doubtful' | 'suspected' | 'outside'>
+  /** Its last change, and what it was decided on; null while nothing has changed. */
+  turn?: FenceTurn | null
   /** Begins to be judged when its wearer has been inside. */
   awaits?: boolean
   /** `no`: always judged; the others are judged in the hours of their rules. */
@@ -282,18 +294,6 @@ export interface Fence {
   version: number
 }
 
-/** Something in a drawing that the server put right, and where. */
-export interface FenceMend {
-  what: Word<'doubled' | 'uncurled' | 'turned'>
-  /** Its last change, and what it was decided on; null while nothing has changed. */
-  turn?: FenceTurn | null
-  at: [number, number]
-}
-export type SavedFence = Fence & { mended?: FenceMend[] }
-
-/** What a fence would have raised in the last days. */
-export interface FenceTrial {
-  days: number
 /** A change of how a wearer stands with a fence: `inside` is where they should be, `returned` there again. */
 export interface FenceTurn {
   from: Standing
@@ -312,6 +312,16 @@ export interface FenceTurn {
 }
 export type Standing = Word<'inside' | 'doubtful' | 'suspected' | 'confirmed' | 'returned'>
 
+/** Something in a drawing that the server put right, and where. */
+export interface FenceMend {
+  what: Word<'doubled' | 'uncurled' | 'turned'>
+  at: [number, number]
+}
+export type SavedFence = Fence & { mended?: FenceMend[] }
+
+/** What a fence would have raised in the last days. */
+export interface FenceTrial {
+  days: number
   fixes: number
   /** There were more positions than can be judged in a trial. */
   is_cut: boolean

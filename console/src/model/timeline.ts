@@ -252,10 +252,6 @@ export function seenBy(sure: number | null, data: { stories: Record<string, numb
   }
 }
 
-/** The person who did it, as the server names them; null when it was the system. */
-export function writer(entry: Entry): string | null {
-  return typeof entry.who === 'string' ? text(entry.who) : text(inside(entry.who, 'name'))
-}
 /** How somebody came to stand with a fence as they do. */
 export interface Turned {
   /** A word below `fence_turn`. */
@@ -277,6 +273,10 @@ export function turned(turn: FenceTurn): Turned {
   }
 }
 
+/** The person who did it, as the server names them; null when it was the system. */
+export function writer(entry: Entry): string | null {
+  return typeof entry.who === 'string' ? text(entry.who) : text(inside(entry.who, 'name'))
+}
 
 /** What people and far ends wrote, one a line. */
 function remarks(data: Data): string | null {

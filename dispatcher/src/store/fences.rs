@@ -527,6 +527,8 @@ async fn views(
             join terminal_state s on s.terminal_id = a.terminal_id and s.beliefs_of = r.fences_version
                 and a.since <= s.believed_at
             cross join jsonb_to_recordset(s.beliefs) as b (fence uuid, standing text)
+            left join fence_turn t on t.fence_id = f.id and t.terminal_id = a.terminal_id
+                and t.beliefs_of = s.beliefs_of and t.turned_at >= a.since and t.turn ->> 'to' = b.standing
             where a.resident_id = f.resident_id and a.until is null and b.fence = f.id and f.active
             having count(*) > 0
          ) b on true
@@ -534,8 +536,6 @@ async fn views(
          order by f.created_at, f.id"#,
         resident,
         fence,
-            left join fence_turn t on t.fence_id = f.id and t.terminal_id = a.terminal_id
-                and t.beliefs_of = s.beliefs_of and t.turned_at >= a.since and t.turn ->> 'to' = b.standing
     )
     .fetch_all(conn)
     .await?;
@@ -552,6 +552,7 @@ async fn views(
                 grace_s: row.grace_s,
                 shape: Drawn::from(&shape),
                 state: row.state,
+                turn: fence_turns::read(row.turn),
                 awaits: row.awaits,
                 by_rules: row.by_rules,
                 version: row.version,
@@ -559,7 +560,6 @@ async fn views(
         })
         .collect())
 }
-                turn: fence_turns::read(row.turn),
 
 /// Whose fences they are to be, locked: so that what is counted and what is believed stays so.
 #[derive(Debug, Clone, PartialEq)]

@@ -128,6 +128,14 @@ async fn who_may_have_left_is_asked_for_more_before_anybody_is_woken(pool: PgPoo
     assert_eq!(asked.len(), 1, "{asked:?}");
     assert_eq!(asked[0].0, json!({ "do": "burst", "every_s": 20, "for_s": 300 }));
     assert!(asked[0].1.starts_with("suspected: "), "{asked:?}");
+    // The same as data, for who reads another language.
+    let because: Value =
+        sqlx::query_scalar("select because from command").fetch_one(&district.desk_pool).await.unwrap();
+    assert_eq!((&because["is"], &because["turn"]["to"]), (&json!("turned"), &json!("suspected")), "{because:#}");
+    let fence: uuid::Uuid = sqlx::query_scalar("select id from fence").fetch_one(&district.desk_pool).await.unwrap();
+    assert_eq!(because["fence"], json!(fence));
+    let since = because["turn"]["since"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert!(asked[0].1.contains(&since.strftime("%H:%M:%SZ").to_string()), "{asked:?}, {because:#}");
     let whose: (String, bool) = sqlx::query_as(
         "select t.serial, c.resident_id is not null and c.incident_id is null
          from command c join terminal t on t.id = c.terminal_id",
