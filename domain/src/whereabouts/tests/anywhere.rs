@@ -128,7 +128,7 @@ fn told_of(random: &mut Random, path: &[(f64, f64)], interval: f64) -> Vec<Fix> 
 }
 
 /// So many days of each kind of drawing. The same seed means the same day, so that what fails once fails again.
-const SEEDS: u64 = 1000;
+const SEEDS: u64 = 200;
 
 /// Plays days within each kind of drawing: what is drawn, where they are to begin with, how often they are heard.
 fn each(first_seed: u64, play: impl Fn(Drawn, &mut Random, &Zone, (f64, f64), f64) -> Result<(), String>) {
