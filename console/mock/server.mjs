@@ -795,7 +795,7 @@ async function answer(request, response, url) {
     if (path.endsWith('/fences/common')) return json(200, { fences: [{ name: '月湖公园', residents: 12, shape: FENCES.get('f2').shape }, { name: '社区', residents: 5, shape: { type: 'circle', center: [112.9505, 28.2405], radius_m: 600 } }] })
     if (path.endsWith('/fences/try')) {
       checkDrawing(body.shape)
-      const alert = (days, why) => ({ left_at: inSeconds(-86400 * days), told_at: inSeconds(-86400 * days + 340), back_at: inSeconds(-86400 * days + 2400), beyond_m: 139, chance: 0.994, why })
+      const alert = (days, why) => ({ left_at: inSeconds(-86400 * days), told_at: inSeconds(-86400 * days + 340), back_at: inSeconds(-86400 * days + 2400), beyond_m: 139, chance: 0.994, stories: TURN.stories, fixes: TURN.fixes, why })
       return json(200, { days: 30, fixes: 8412, is_cut: false, count: 2, suspicions: 5, mended: [], alerts: [alert(12, 'confirmed: 139 m beyond the edge, 99.4 % sure that they are outside'), alert(3, 'confirmed: 212 m beyond the edge, 99.9 % sure that they are outside')] })
     }
     if (request.method === 'GET') return json(200, { fences: fencesOf(id) })
