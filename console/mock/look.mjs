@@ -184,6 +184,12 @@ try {
   await admin.keyboard.press('/')
   await admin.getByTestId('resident-search').fill('何')
   await admin.getByTestId('resident-p3').click()
+  // How she came to be outside of a fence, and by which positions.
+  const turn = admin.locator('[data-testid="fence-turn-f1"][data-to="confirmed"][data-fixes="3"]')
+  await admin.locator('[data-testid="resident-map"][data-state="ready"]').waitFor()
+  await turn.locator('summary').click()
+  await turn.locator('li').first().waitFor()
+  await shot(admin, '18a-fence-turn')
   await admin.getByTestId('fence-edit-f2').click()
   const editing = (corners) => admin.locator(`[data-testid="resident-map"][data-corners="${corners}"]`).waitFor()
   await editing(4)

@@ -356,8 +356,14 @@ function seed() {
 const features = (all) => ({ type: 'FeatureCollection', features: all })
 const feature = (type, coordinates, properties) => ({ type: 'Feature', geometry: coordinates && { type, coordinates }, properties })
 
+/** How the wearer of the first fence came to be outside. */
+const TURN = {
+  from: 'suspected', to: 'confirmed', at: '2026-05-01T08:10:00Z', since: '2026-05-01T08:04:10Z', decided_at: '2026-05-01T08:10:02Z', chance: 0.9981,
+  distance_m: 139.2, stories: { walks: 0.982, rides: 0.011 },
+  fixes: [[6, 24, 6], [8, 61, 9], [10, 139, 8]].map(([minute, distance_m, accuracy_m]) => ({ at: `2026-05-01T08:${String(minute).padStart(2, '0')}:00Z`, source: 'gnss', distance_m, accuracy_m })),
+}
 const FENCES = new Map([
-  ['f1', { id: 'f1', of: 'p3', kind: 'safe', name: '小区', active: true, version: 1, state: 'outside', shape: { type: 'circle', center: [112.9511, 28.2402], radius_m: 350 } }],
+  ['f1', { id: 'f1', of: 'p3', kind: 'safe', name: '小区', active: true, version: 1, state: 'outside', turn: TURN, shape: { type: 'circle', center: [112.9511, 28.2402], radius_m: 350 } }],
   ['f2', { id: 'f2', of: 'p3', kind: 'safe', name: '银盆公园', active: true, version: 3, state: 'doubtful', shape: { type: 'polygon', coordinates: [[[112.946, 28.2422], [112.9495, 28.2436], [112.9502, 28.2463], [112.9466, 28.2459], [112.946, 28.2422]]] } }],
   ['f3', { id: 'f3', of: 'p1', kind: 'safe', name: '小区', active: true, version: 1, state: 'inside', shape: { type: 'circle', center: [112.93874, 28.22813], radius_m: 260 } }],
 ])
@@ -789,7 +795,7 @@ async function answer(request, response, url) {
     if (path.endsWith('/fences/common')) return json(200, { fences: [{ name: '月湖公园', residents: 12, shape: FENCES.get('f2').shape }, { name: '社区', residents: 5, shape: { type: 'circle', center: [112.9505, 28.2405], radius_m: 600 } }] })
     if (path.endsWith('/fences/try')) {
       checkDrawing(body.shape)
-      const alert = (days, why) => ({ left_at: inSeconds(-86400 * days), told_at: inSeconds(-86400 * days + 340), back_at: inSeconds(-86400 * days + 2400), beyond_m: 139, chance: 0.994, why })
+      const alert = (days, why) => ({ left_at: inSeconds(-86400 * days), told_at: inSeconds(-86400 * days + 340), back_at: inSeconds(-86400 * days + 2400), beyond_m: 139, chance: 0.994, stories: TURN.stories, fixes: TURN.fixes, why })
       return json(200, { days: 30, fixes: 8412, is_cut: false, count: 2, suspicions: 5, mended: [], alerts: [alert(12, 'confirmed: 139 m beyond the edge, 99.4 % sure that they are outside'), alert(3, 'confirmed: 212 m beyond the edge, 99.9 % sure that they are outside')] })
     }
     if (request.method === 'GET') return json(200, { fences: fencesOf(id) })

@@ -5,7 +5,7 @@ import type { CategoryName, Doubt, Entry, Notice, Offer, Subject, Summary } from
 import { ApiError } from './api/client'
 import { doubtSentence } from './model/incident'
 import { inWords } from './model/time'
-import { sentence, type Blank } from './model/timeline'
+import { sentence, type Blank, type Sentence } from './model/timeline'
 
 /** What was raised, as a list or an offer tells it. */
 type Raised = { kinds: readonly string[]; category?: string | null; category_name?: CategoryName | null }
@@ -95,8 +95,9 @@ export function useWords() {
       return { text: entry.what, remark: null, raw: data }
     }
     const fill = (blank: Blank): string | number => (typeof blank === 'object' ? word(blank.vocabulary, blank.word) : blank)
-    const blanks = Object.fromEntries(Object.entries(said.blanks).map(([name, blank]) => [name, fill(blank)]))
-    return { text: t(`timeline.${said.key}`, blanks), remark: said.remark, raw: null }
+    const told = ({ key, blanks }: Pick<Sentence, 'key' | 'blanks'>) =>
+      t(`timeline.${key}`, Object.fromEntries(Object.entries(blanks).map(([name, blank]) => [name, fill(blank)])))
+    return { text: told(said) + (said.also ? told(said.also) : ''), remark: said.remark, raw: null }
   }
 
   function wrong(error: unknown): string {

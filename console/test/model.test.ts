@@ -4,7 +4,7 @@ import { zh } from '../src/i18n/zh'
 import { coordinates, doubtSentence, isProposed, isRunning, ladder, voiceDue } from '../src/model/incident'
 import { somebodyThere } from '../src/model/presence'
 import { clockOffset, inWords, stopwatch } from '../src/model/time'
-import { evidence, sentence } from '../src/model/timeline'
+import { evidence, sentence, turned } from '../src/model/timeline'
 
 const entry = (what: string, data: Record<string, unknown> = {}, who?: string): Entry => ({
   seq: 1,
@@ -57,6 +57,19 @@ describe('a line of the timeline', () => {
     const river = { ...data, fence_kind: 'forbidden', heading_deg: null }
     expect(sentence(entry('left_fence', river), [])?.key).toBe('left_fence_stays_forbidden')
     expect(sentence(entry('returned', river), [])?.key).toBe('returned_forbidden')
+  })
+
+  it('says how somebody came to stand with a fence as they do', () => {
+    const fix = { at: '2026-05-01T08:06:00Z', source: 'gnss', distance_m: 61.3, accuracy_m: 9 }
+    const turn = {
+      from: 'doubtful', to: 'suspected', at: '2026-05-01T08:06:00Z', since: '2026-05-01T08:04:00Z', decided_at: '2026-05-01T08:06:02Z',
+      chance: 0.831, distance_m: 58.6, stories: { phantom: 0.17, walks: 0.82 }, fixes: [fix],
+    }
+    const by = { sure: 83.1, stories: [['walks', 82], ['phantom', 17]], fixes: [{ at: fix.at, source: 'gnss', beyond: 61, accuracy: 9 }] }
+    expect(turned(turn)).toEqual({ to: 'suspected', when: turn.since, beyond: 59, by })
+    // Of who is back it is said when that was, and how sure it is that they are.
+    const back = turned({ ...turn, from: 'confirmed', to: 'returned', chance: 0.021, distance_m: -12.2 })
+    expect(back).toMatchObject({ to: 'returned', when: turn.at, beyond: -12, by: { sure: 97.9 } })
   })
 
   it('says which positions that was decided by, how far each is beyond the edge, and what may explain them', () => {

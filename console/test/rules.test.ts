@@ -87,6 +87,13 @@ describe('a rule', () => {
     const entry = (what: string, data: object) => ({ seq: 1, at: '2026-06-01T14:15:00Z', what, who: null, data }) as never
     const told = { expect: 'inside', fence_name: '家', from_minute: 1320, until_minute: 360, allowed_s: 0 }
     expect(sentence(entry('rule_broken', told), [])).toMatchObject({ key: 'rule_broken.inside', blanks: { fence: '家', from: '22:00', until: '06:00' } })
+    expect(sentence(entry('rule_broken', { ...told, why: 'should be inside' }), [])).toMatchObject({ remark: null })
+    const seen = { ...told, at: '2026-06-01T14:10:00Z', stories: { walks: 0.9, phantom: 0.1 }, heading_deg: 3, speed_kmh: 3.9 }
+    expect(sentence(entry('rule_broken', seen), [])?.also).toMatchObject({
+      key: 'rule_broken.goes', blanks: { story: { word: 'walks' }, heading: { word: 'n' }, speed: 3.9 },
+    })
+    expect(sentence(entry('rule_broken', { ...seen, heading_deg: null }), [])?.also?.key).toBe('rule_broken.stays')
+    expect(sentence(entry('rule_broken', told), [])?.also).toBeUndefined()
     expect(sentence(entry('rule_over', { fence_name: '家', why: 'kept' }), [])?.key).toBe('rule_over.kept')
   })
 })

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use domain::id::{FenceId, ResidentId, TerminalId};
 use domain::place::{Metres, Position};
-use domain::whereabouts::{Change, Fix, Kind, Standing, Step, Wearer, Zone, is_away};
+use domain::whereabouts::{Change, Fix, Kind, Standing, Step, Turn, Wearer, Zone, is_away};
 use domain::word::Word;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
@@ -22,7 +22,8 @@ use wire::report::Report;
 use crate::lines::clean;
 use crate::store::StoreError;
 use crate::store::commands::Suspected;
-use crate::store::fences::{self as store, Believed, Stands};
+use crate::store::fence_turns::{TurnView, share, tenth};
+use crate::store::fences::{self as store, Beliefs, Believed, Stands};
 use crate::store::intake::{Locked, PlacedFix};
 use crate::store::timeline::Line;
 
@@ -194,9 +195,12 @@ pub(crate) async fn judge(
         let zones = &zones[&first.resident];
         let Some(mut known) = Known::of(first, zones, before.get(&first.terminal), &stood) else { continue };
         let was_suspected = known.wearer.is_suspected();
+        let mut last_turns: BTreeMap<FenceId, Turn> = BTreeMap::new();
         for told in told {
             for fix in told.places.iter().map(fix) {
-                changes.extend(known.wearer.watch(&fix).into_iter().map(|change| (*told, change)));
+                let noticed = known.wearer.notice(&fix);
+                changes.extend(noticed.changes.into_iter().map(|change| (*told, change)));
+                last_turns.extend(noticed.turns.into_iter().map(|turn| (turn.zone, turn)));
             }
         }
         if !was_suspected && known.wearer.is_suspected() {
@@ -208,9 +212,10 @@ pub(crate) async fn judge(
                 terminal: first.terminal,
                 resident: first.resident,
                 why: turn.to_string(),
+                because: turn.into(),
             }));
         }
-        judged.watched.insert(first.terminal, known.put_away(first, now));
+        judged.watched.insert(first.terminal, known.put_away(first, &last_turns, now));
     }
     changes.retain(|(_, change)| change.step != Step::Suspected);
     if !changes.is_empty() {
@@ -278,7 +283,7 @@ impl Known {
     }
 
     /// What is to be written of it.
-    fn put_away(self, told: &Told<'_>, now: Timestamp) -> Watched {
+    fn put_away(self, told: &Told<'_>, last_turns: &BTreeMap<FenceId, Turn>, now: Timestamp) -> Watched {
         let Self { wearer, stood } = self;
         let is_as_it_was = wearer.standings().map(|(_, standing, _)| standing).eq(stood.iter().copied());
         let stands = || {
@@ -294,9 +299,21 @@ impl Known {
                 at: now,
                 state: Some(wearer.keep()),
                 stands: (!is_as_it_was).then(stands),
+                turns: last_turns.iter().map(|(fence, turn)| (*fence, TurnView::from(turn))).collect(),
             },
         }
     }
+}
+
+/// Somebody as they were last judged; nothing when that cannot be read.
+pub(crate) async fn as_judged(
+    conn: &mut PgConnection,
+    resident: ResidentId,
+    beliefs: &Beliefs,
+) -> Result<Option<Wearer>, StoreError> {
+    let zones = store::active(conn, &[resident.0]).await?.remove(&resident).unwrap_or_default();
+    let home = lives(&zones).map(|(home, _)| home);
+    Ok(home.zip(beliefs.state.as_ref()).and_then(|(home, state)| Wearer::restore(home, zones, state)))
 }
 
 /// Where somebody is expected until their terminal says where they are: in their first safe area.
@@ -318,10 +335,6 @@ fn fix(place: &PlacedFix) -> Fix {
     }
 }
 
-fn tenth(number: f64) -> f64 {
-    (number * 10.0).round() / 10.0
-}
-
 fn line(report: &Report, change: &Change, way: Way, name: &str) -> Line {
     let Change { turn, track, heading, .. } = change;
     let fixes: Vec<Value> = turn
@@ -339,7 +352,6 @@ fn line(report: &Report, change: &Change, way: Way, name: &str) -> Line {
             })
         })
         .collect();
-    let share = |number: f64| (number * 10_000.0).round() / 10_000.0;
     let stories: Map<String, Value> =
         turn.likely().map(|(story, chance)| (story.as_str().to_owned(), json!(share(*chance)))).collect();
     let way_there: Vec<[f64; 2]> = track.iter().map(|(_, place)| [place.lon_deg(), place.lat_deg()]).collect();

@@ -26,6 +26,7 @@ use crate::desk::Desk;
 use crate::fences::{self, Judged, Remembered, Told, Way};
 use crate::lines::{clean, clean_text};
 use crate::store::fence_rules;
+use crate::store::fence_turns::{self, Turned};
 use crate::store::fences as fence_store;
 use crate::store::intake::{self as store, Busy, Filed, Locked, Met, Opening, PlacedFix, State, Subject, Wearer};
 use crate::store::positions::{self, Unresolved};
@@ -596,13 +597,18 @@ impl<'r> Batch<'r> {
                 state.surroundings = Some((kept, row.report.received_at.min(self.now)));
             }
         }
-        for (terminal, believed) in self.judged.believed() {
-            if let Some(state) = states.get_mut(&terminal) {
+        let mut turned = Vec::new();
+        for (terminal, mut believed) in self.judged.believed() {
+            if let Some(state) = states.get_mut(&terminal).filter(|_| self.locked.contains_key(&terminal)) {
+                let of = believed.of;
+                let turns = std::mem::take(&mut believed.turns).into_iter();
+                turned.extend(turns.map(|(fence, turn)| Turned { terminal, fence, of, turn }));
                 state.believed = Some(believed);
             }
         }
         let noted = states.into_iter().filter_map(|(terminal, state)| Some((self.locked.get(&terminal)?, state)));
         store::note_states(tx, &noted.collect::<Vec<_>>()).await?;
+        fence_turns::keep(tx, &turned, self.now).await?;
         if !acknowledged.is_empty() {
             outbox::acknowledge(tx, &acknowledged).await?;
         }

@@ -37,3 +37,4 @@ pub mod ticker;
 mod together;
 pub mod usual;
 pub mod watchdog;
+mod ways;

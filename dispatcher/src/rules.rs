@@ -21,11 +21,13 @@ use uuid::Uuid;
 
 use crate::clock;
 use crate::desk::Desk;
+use crate::lines::clean;
 use crate::store::commands::{self, Suspected};
 use crate::store::fence_rules::{self as store, Watched, Witness};
 use crate::store::intake::{self, Opened, Opening, PlacedFix, Subject, Wearer};
 use crate::store::timeline::{self, Line};
 use crate::store::{StoreError, facts, fence_trials, fences};
+use crate::ways::Gone;
 
 /// How often it is looked whether something is due. Rules are made for minutes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -111,7 +113,8 @@ async fn tell(desk: &Desk, resident: Uuid) -> Result<(), StoreError> {
     }
     // Before anybody is woken the terminal is asked for more, as it is at the edge of a fence without rules.
     if let (Some(breach), Some(terminal)) = (look.near.first(), watched.terminal) {
-        let suspected = Suspected { terminal, resident: ResidentId(resident), why: breach.suspicion() };
+        let (resident, why) = (ResidentId(resident), breach.suspicion());
+        let suspected = Suspected { terminal, resident, why, because: breach.into() };
         commands::watch(&mut tx, &[suspected], now).await?;
     }
     if !look.over.is_empty() {
@@ -143,7 +146,10 @@ async fn open(
         course_deg: None,
         altitude_m: None,
     });
-    let wearer = watched.terminal.map(|terminal| Wearer {
+    let gone = Gone::of(tx, resident, now - PLACE_WITHIN).await?;
+    // By the terminal that told last where they are.
+    let terminal = gone.as_ref().map(|gone| gone.trail.terminal).or(watched.terminal);
+    let wearer = terminal.map(|terminal| Wearer {
         terminal,
         resident: Some(ResidentId(resident)),
         node: Some(watched.node),
@@ -171,7 +177,8 @@ async fn open(
     let mut lines = Vec::new();
     for breach in due {
         let seen = store::witnesses(tx, resident, breach.fence, now - PLACE_WITHIN).await?;
-        lines.push(broken(breach, names.get(&breach.rule).map_or("", String::as_str), &seen));
+        let name = names.get(&breach.rule).map_or("", String::as_str);
+        lines.push(broken(breach, name, &seen, gone.as_ref()));
     }
     let opened = intake::open_or_append(tx, vec![(opening, lines)], now).await?;
     let Some(Opened { incident, .. }) = opened.into_iter().next() else { return Ok(()) };
@@ -200,10 +207,10 @@ async fn end(tx: &mut PgConnection, resident: Uuid, over: &[Over], now: Timestam
     timeline::append_all(tx, now, open.into_iter().map(|(_, incident, head)| (incident, head, lines.clone()))).await
 }
 
-/// Why somebody is told: the rule, since when it is not kept, and by which positions.
-fn broken(breach: &Breach, name: &str, seen: &[Witness]) -> Line {
+/// Why somebody is told: the rule, since when it is not kept, by which positions, and which way they went.
+fn broken(breach: &Breach, name: &str, seen: &[Witness], gone: Option<&Gone>) -> Line {
     let asks = &breach.asks;
-    let data = json!({
+    let mut data = json!({
         "rule": breach.rule.0,
         "fence": breach.fence.0,
         "fence_name": name,
@@ -217,5 +224,8 @@ fn broken(breach: &Breach, name: &str, seen: &[Witness]) -> Line {
         "why": breach.to_string(),
         "fixes": seen,
     });
-    Line { what: "rule_broken", who: None, data }
+    if let (Some(data), Some(gone)) = (data.as_object_mut(), gone) {
+        data.extend(gone.told(breach));
+    }
+    Line { what: "rule_broken", who: None, data: clean(data) }
 }

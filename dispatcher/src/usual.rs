@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 use uuid::Uuid;
 
 use crate::desk::Desk;
+use crate::store::because::Because;
 use crate::store::commands::{self, Suspected};
 use crate::store::usual::learning::{self, Due};
 use crate::store::usual::suspicions::{self as store, Besides};
@@ -210,7 +211,8 @@ async fn judge(
     let why = unusual.why(calendar);
     if store::raise(tx, (ResidentId(resident), terminal), &unusual, &why, now).await? {
         if let Some(terminal) = terminal {
-            let suspected = Suspected { terminal, resident: ResidentId(resident), why };
+            let suspected =
+                Suspected { terminal, resident: ResidentId(resident), why, because: Because::from(&unusual) };
             commands::watch(tx, &[suspected], now).await?;
         }
         info!(resident.id = %resident, "somebody is out when they never are");

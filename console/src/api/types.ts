@@ -218,7 +218,12 @@ export interface Command {
   incident?: string | null
   /** Nobody: a rule. */
   by?: { id: string; name: string } | null
+  /** Of what a rule asked, in English. */
   why?: string | null
+  /** The same as data. */
+  because?: Because | null
+  /** Of the fence that it is about. */
+  fence_name?: string | null
   state: Word<'queued' | 'sent' | 'done' | 'refused' | 'expired' | 'cancelled'>
   /** Nothing more will come of it. */
   over: boolean
@@ -233,6 +238,12 @@ export interface Command {
   /** What the terminal said, or why it was not sent. */
   answer: string
 }
+
+/** Why a rule had a terminal asked. */
+export type Because =
+  | { is: 'turned'; fence: string; turn: FenceTurn }
+  | { is: 'rule'; fence: string; expect: FenceRule['expect']; from_minute: number; until_minute: number; allowed_s: number }
+  | { is: 'unusual'; since: string; distance_m: number; hour: number; of_days: string; home_days: number; known_days: number }
 
 export interface Commands {
   /** The newest first. */
@@ -274,12 +285,32 @@ export interface Fence {
   shape: Shape
   /** `suspected` to be where they should not be; `doubtful`: may be, or nothing has been heard yet. */
   state: Word<'inside' | 'doubtful' | 'suspected' | 'outside'>
+  /** Its last change, and what it was decided on; null while nothing has changed. */
+  turn?: FenceTurn | null
   /** Begins to be judged when its wearer has been inside. */
   awaits?: boolean
   /** `no`: always judged; the others are judged in the hours of their rules. */
   by_rules?: Word<'no' | 'haven' | 'hazard'>
   version: number
 }
+
+/** A change of how a wearer stands with a fence: `inside` is where they should be, `returned` there again. */
+export interface FenceTurn {
+  from: Standing
+  to: Standing
+  /** When the newest of the positions was measured. */
+  at: string
+  /** When they most likely crossed the edge. */
+  since: string
+  decided_at: string
+  /** How likely they are where they should not be, 0 to 1. */
+  chance: number
+  /** Metres on the wrong side of the edge; less than none on the right side. */
+  distance_m: number
+  stories: Record<string, number>
+  fixes: TriedFix[]
+}
+export type Standing = Word<'inside' | 'doubtful' | 'suspected' | 'confirmed' | 'returned'>
 
 /** Something in a drawing that the server put right, and where. */
 export interface FenceMend {

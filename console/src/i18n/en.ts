@@ -958,6 +958,15 @@ export const en: Messages = {
   evidence: { by: 'By which positions ({n})', sure: '; {sure} % sure', beyond: '{n} m beyond the edge', within: '{n} m within the edge', claims: 'claims ±{n} m' },
   compass: { n: 'north', ne: 'north-east', e: 'east', se: 'south-east', s: 'south', sw: 'south-west', w: 'west', nw: 'north-west' },
   fence_kind: { safe: 'Safe area', forbidden: 'Forbidden area', corridor: 'Way' },
+  because: { soon: 'Suspected, or soon so: {rule}', fence: 'Fence “{fence}”' },
+  fence_turn: {
+    doubtful: 'May be where they should not be, since {when}',
+    suspected: 'More likely than not where they should not be, since {when}',
+    confirmed: 'Where they should not be, since {when}',
+    returned: 'Back: {when}',
+    inside: 'Where they should be: {when}',
+    far: '; {far}',
+  },
   fence_state: { inside: 'Inside', outside: 'Outside', suspected: 'May be away', doubtful: 'Not sure' },
   keys: {
     heading: 'Keys',
@@ -1483,6 +1492,8 @@ export const en: Messages = {
       outside: 'Should not be in “{fence}” from {from} to {until}, and is',
       not_leave: 'Should not leave “{fence}” from {from} to {until}, and left',
       not_away: 'Is away from “{fence}” for more than {allowed} minutes',
+      goes: '; last seen {at}: {story}, {heading} at {speed} km/h',
+      stays: '; last seen {at}: {story}',
     },
     rule_over: {
       kept: 'Is where they should be again: “{fence}”',

@@ -956,6 +956,15 @@ export const zh = {
   evidence: { by: '依据的定位（{n} 个）', sure: '，把握 {sure}%', beyond: '越界 {n} 米', within: '界内 {n} 米', claims: '自称误差 ±{n} 米' },
   compass: { n: '北', ne: '东北', e: '东', se: '东南', s: '南', sw: '西南', w: '西', nw: '西北' },
   fence_kind: { safe: '安全区域', forbidden: '禁入区域', corridor: '路线' },
+  because: { soon: '疑似或即将：{rule}', fence: '围栏“{fence}”' },
+  fence_turn: {
+    doubtful: '可能不在该在的地方，自 {when} 起',
+    suspected: '很可能不在该在的地方，自 {when} 起',
+    confirmed: '不在该在的地方，自 {when} 起',
+    returned: '已回来：{when}',
+    inside: '在该在的地方：{when}',
+    far: '；{far}',
+  },
   fence_state: { inside: '在围栏内', outside: '在围栏外', suspected: '疑似异常', doubtful: '不确定' },
   keys: {
     heading: '快捷键',
@@ -1481,6 +1490,8 @@ export const zh = {
       outside: '{from} 到 {until} 不应在“{fence}”内，现在在里面',
       not_leave: '{from} 到 {until} 不应离开“{fence}”，已离开',
       not_away: '离开“{fence}”已超过 {allowed} 分钟',
+      goes: '；最后定位 {at}：{story}，向{heading}，时速 {speed} 公里',
+      stays: '；最后定位 {at}：{story}',
     },
     rule_over: {
       kept: '已回到应在的地方：“{fence}”',

@@ -1,7 +1,7 @@
 // One line of the timeline as a sentence: which message, and with what in its blanks. A word that
 // this page does not know gives null, and is then shown raw: nothing in a timeline is ever hidden.
 
-import type { Entry, Offer } from '../api/types'
+import type { Entry, FenceTurn, Offer } from '../api/types'
 import { clock as shown } from './ladders'
 
 /** What goes into a blank: text as it is, or a word to be translated in its vocabulary. */
@@ -13,6 +13,8 @@ export interface Sentence {
   blanks: Record<string, Blank>
   /** What somebody wrote, to be quoted beneath. */
   remark: string | null
+  /** What follows in the same line, when it is known. */
+  also?: Pick<Sentence, 'key' | 'blanks'>
 }
 
 type Data = Record<string, unknown>
@@ -97,12 +99,14 @@ export function sentence(entry: Entry, offers: readonly Offer[]): Sentence | nul
     case 'rule_broken': {
       const minute = (value: unknown) => shown(typeof value === 'number' ? value : 0)
       const allowed = Math.round((typeof data.allowed_s === 'number' ? data.allowed_s : 0) / 60)
-      return say(`rule_broken.${text(data.expect) ?? 'inside'}`, {
+      const said = say(`rule_broken.${text(data.expect) ?? 'inside'}`, {
         fence: text(data.fence_name) ?? '', from: minute(data.from_minute), until: minute(data.until_minute), allowed: `${allowed}`,
       })
+      // The same in English is for programs.
+      return { ...said, remark: null, ...lastWay(data) }
     }
     case 'rule_over':
-      return say(`rule_over.${text(data.why) ?? 'kept'}`, { fence: text(data.fence_name) ?? '' })
+      return { ...say(`rule_over.${text(data.why) ?? 'kept'}`, { fence: text(data.fence_name) ?? '' }), remark: null }
     case 'pressed':
       return kind === null ? say('pressed') : say('pressed_kind', { kind: { vocabulary: 'kinds', word: kind } })
     case 'requested': {
@@ -248,6 +252,27 @@ export function seenBy(sure: number | null, data: { stories: Record<string, numb
   }
 }
 
+/** How somebody came to stand with a fence as they do. */
+export interface Turned {
+  /** A word below `fence_turn`. */
+  to: string
+  /** Since when they are, or may be, where they should not be; else when it was settled that they are not. */
+  when: string
+  /** Metres on the wrong side of the edge; less than none on the right side. */
+  beyond: number
+  by: Evidence
+}
+
+export function turned(turn: FenceTurn): Turned {
+  const isBreach = ['doubtful', 'suspected', 'confirmed'].includes(turn.to)
+  return {
+    to: turn.to,
+    when: isBreach ? turn.since : turn.at,
+    beyond: Math.round(turn.distance_m),
+    by: seenBy(isBreach ? turn.chance : 1 - turn.chance, turn),
+  }
+}
+
 /** The person who did it, as the server names them; null when it was the system. */
 export function writer(entry: Entry): string | null {
   return typeof entry.who === 'string' ? text(entry.who) : text(inside(entry.who, 'name'))
@@ -288,6 +313,16 @@ const COMPASS = ['n', 'ne', 'e', 'se', 's', 'sw', 'w', 'nw']
 function going(data: Data): string | null {
   if (typeof data.heading_deg !== 'number') return null
   return COMPASS[((Math.round(data.heading_deg / 45) % 8) + 8) % 8] ?? null
+}
+
+/** Where somebody went by the last positions of them; nothing when none tell. */
+function lastWay(data: Data): Pick<Sentence, 'also'> {
+  if (text(data.at) === null || typeof data.stories !== 'object') return {}
+  const goes = going(data)
+  const blanks: Sentence['blanks'] = { at: hourOf(data.at), story: { vocabulary: 'whereabouts', word: likeliest(data.stories) } }
+  if (goes === null) return { also: { key: 'rule_broken.stays', blanks } }
+  const speed = typeof data.speed_kmh === 'number' ? data.speed_kmh : 0
+  return { also: { key: 'rule_broken.goes', blanks: { ...blanks, heading: { vocabulary: 'compass', word: goes }, speed } } }
 }
 
 /** A chance in percent; never more than is known. */

@@ -162,9 +162,7 @@ fn zone(id: FenceId, kind: Kind, shape: &Shape, grace_s: i32) -> Result<Zone, Ap
 
 /// The other places where they are well.
 fn others(of_resident: Vec<FenceView>, but: Option<Uuid>) -> Result<Vec<Zone>, ApiError> {
-    let others = of_resident.into_iter().filter(|fence| {
-        fence.active && Some(fence.id) != but && fence.by_rules != "hazard" && fence.kind != Kind::Forbidden.as_str()
-    });
+    let others = of_resident.into_iter().filter(|fence| Some(fence.id) != but && fence.is_allowed());
     // What lies in the table is a shape.
     let shapes = others.filter_map(|fence| Some((fence.id, fence.grace_s, Shape::try_from(fence.shape).ok()?)));
     shapes.map(|(id, grace_s, shape)| zone(FenceId(id), Kind::Safe, &shape, grace_s)).collect()

@@ -144,7 +144,7 @@ pub(super) async fn create(
     }
     let when_outside = draft.when_outside;
     let (mut wanted, mended) = draft.read(&whose, None)?;
-    ask_if_outside(&mut tx, &whose, &mut wanted, when_outside).await?;
+    ask_if_outside(&mut tx, &whose, None, &mut wanted, when_outside).await?;
     let fence = fences::create(&mut tx, whose.resident, &wanted, Some(who.id())).await?;
     check_still(&mut tx, &whose).await?;
     once.made(&mut tx, who.id(), fence.0).await?;
@@ -186,7 +186,7 @@ pub(super) async fn change(
     }
     // Who only gives it another name is asked nothing.
     if !before.active || before.shape != Drawn::from(&wanted.shape) || before.kind != wanted.kind.as_str() {
-        ask_if_outside(&mut tx, &whose, &mut wanted, when_outside).await?;
+        ask_if_outside(&mut tx, &whose, Some(fence), &mut wanted, when_outside).await?;
     }
     let is_changed = fences::change(&mut tx, whose.resident, fence, version, &wanted, who.id()).await?;
     let view = fences::one(&mut tx, fence).await?.ok_or(ApiError::NotFound("fence"))?;
@@ -284,10 +284,12 @@ const LAST_SEEN_WITHIN: SignedDuration = SignedDuration::from_hours(6);
 /// A position may be off by so much that does not say by how much, metres.
 const USUAL_DOUBT_M: f64 = 100.0;
 
-/// Asks what is to be done when the wearer is outside of what is wanted, unless that was said.
+/// Asks what is to be done when the wearer is where they should not be once this fence is saved, unless that was said. In
+/// any other place where they may be they are well: at home, whoever draws the day centre or the way there.
 async fn ask_if_outside(
     conn: &mut PgConnection,
     whose: &Whose,
+    fence: Option<FenceId>,
     wanted: &mut Wanted,
     when_outside: Option<WhenOutside>,
 ) -> Result<(), ApiError> {
@@ -297,12 +299,24 @@ async fn ask_if_outside(
     let now = facts::now(conn).await?;
     let seen = fence_trials::last_seen(conn, whose.resident.0, now - LAST_SEEN_WITHIN).await?;
     let Some(seen) = seen else { return Ok(()) };
-    // Off a way is where people are mostly.
-    let area = wanted.shape.area().ok().filter(|_| wanted.kind != Kind::Corridor);
-    let Some(from_edge) = area.map(|area| area.distance(seen.place).0) else { return Ok(()) };
+    let Ok(area) = wanted.shape.area() else { return Ok(()) };
+    let from_edge = area.distance(seen.place).0;
     let outside = if wanted.kind == Kind::Forbidden { -from_edge } else { from_edge };
-    if outside <= seen.accuracy.map_or(USUAL_DOUBT_M, |accuracy| accuracy.0) {
+    let doubt = seen.accuracy.map_or(USUAL_DOUBT_M, |accuracy| accuracy.0);
+    if outside <= doubt {
         return Ok(());
+    }
+    if wanted.kind != Kind::Forbidden {
+        let others = fences::of_resident(conn, whose.resident.0).await?;
+        let mut others = others.into_iter().filter(|other| Some(FenceId(other.id)) != fence && other.is_allowed());
+        // What lies in the table is a shape.
+        let is_within = |other: FenceView| {
+            let area = Shape::try_from(other.shape).ok().and_then(|shape| shape.area().ok());
+            area.is_some_and(|area| area.distance(seen.place).0 <= doubt)
+        };
+        if others.any(is_within) {
+            return Ok(());
+        }
     }
     match when_outside {
         None => {

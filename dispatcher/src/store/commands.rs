@@ -13,6 +13,7 @@ use uuid::Uuid;
 use wire::command::{Answer, Command};
 
 use super::StoreError;
+use super::because::Because;
 use super::views::Person;
 use crate::access::Scope;
 use crate::clock;
@@ -156,6 +157,7 @@ struct ByRule {
     resident: Uuid,
     incident: Option<Uuid>,
     why: Option<String>,
+    because: Option<Value>,
 }
 
 /// Puts a command that a rule wants into the queues of several terminals. Whoever was asked for the same `since` then, or
@@ -174,19 +176,20 @@ async fn ask_by_rule(
     let terminals: Vec<i64> = wanted.iter().map(|wanted| wanted.terminal).collect();
     let residents: Vec<Uuid> = wanted.iter().map(|wanted| wanted.resident).collect();
     let incidents: Vec<Option<Uuid>> = wanted.iter().map(|wanted| wanted.incident).collect();
-    let whys: Vec<Option<String>> = wanted.into_iter().map(|wanted| wanted.why).collect();
+    let (whys, because): (Vec<Option<String>>, Vec<Option<Value>>) =
+        wanted.into_iter().map(|wanted| (wanted.why, wanted.because)).unzip();
     lock_queues(conn, &terminals).await?;
     let asked = sqlx::query!(
         "insert into command (id, terminal_id, resident_id, incident_id, number, command, why, asked_at, not_after,
-            next_try_at)
+            next_try_at, because)
          select w.id, w.terminal_id, w.resident_id, w.incident_id,
             (coalesce((select number from command where terminal_id = w.terminal_id order by seq desc limit 1), 0)
                 + w.place - 1) % 65535 + 1,
-            $6, w.why, $7, $8, $7
+            $6, w.why, $7, $8, $7, w.because
          from (
             select *, row_number() over (partition by terminal_id order by id) as place
-            from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[])
-                as wanted (id, terminal_id, resident_id, incident_id, why)) w
+            from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $12::jsonb[])
+                as wanted (id, terminal_id, resident_id, incident_id, why, because)) w
          where not exists (select from command c where c.terminal_id = w.terminal_id and c.word = $9
                 and c.asked_at > $10 and c.state in ('queued', 'sent', 'done'))
             and (select count(*) from command where terminal_id = w.terminal_id and ended_at is null) + w.place <= $11",
@@ -201,6 +204,7 @@ async fn ask_by_rule(
         command.word(),
         since.map(jiff_sqlx::ToSqlx::to_sqlx) as Option<jiff_sqlx::Timestamp>,
         WAITING_MAX,
+        &because as &[Option<Value>],
     )
     .execute(conn)
     .await?;
@@ -221,7 +225,8 @@ pub async fn follow(conn: &mut PgConnection, incidents: &[Uuid], now: Timestamp)
     .fetch_all(&mut *conn)
     .await?;
     let wanted = worn.into_iter().filter_map(|row| {
-        Some(ByRule { terminal: row.terminal_id?, resident: row.resident_id, incident: Some(row.id), why: None })
+        let (resident, incident) = (row.resident_id, Some(row.id));
+        Some(ByRule { terminal: row.terminal_id?, resident, incident, why: None, because: None })
     });
     ask_by_rule(conn, wanted.collect(), &FOLLOWED, None, now).await?;
     Ok(())
@@ -234,8 +239,10 @@ pub struct Suspected {
     pub terminal: TerminalId,
     /// Who.
     pub resident: ResidentId,
-    /// Why it is thought.
+    /// Why it is thought, in a sentence…
     pub why: String,
+    /// …and as data.
+    pub because: Because,
 }
 
 /// Has the terminals of those who may have wandered off tell more, before anybody is woken. Whoever was asked lately, or
@@ -246,6 +253,7 @@ pub async fn watch(conn: &mut PgConnection, suspected: &[Suspected], now: Timest
         resident: suspected.resident.0,
         incident: None,
         why: Some(clean_text(suspected.why.clone())),
+        because: serde_json::to_value(&suspected.because).ok().map(clean),
     });
     ask_by_rule(conn, wanted.collect(), &WATCHED, Some(now - WATCHED_AGAIN_AFTER), now).await
 }
@@ -623,8 +631,12 @@ pub struct CommandView {
     pub incident: Option<Uuid>,
     /// Who asked; nobody: a rule.
     pub by: Option<Person>,
-    /// Why.
+    /// Why; of what a rule asked, in English.
     pub why: Option<String>,
+    /// The same as data, of what a rule asked.
+    pub because: Option<Because>,
+    /// What people call the fence that it is about.
+    pub fence_name: Option<String>,
     /// `queued`, `sent`, `done`, `refused`, `expired`, `cancelled`.
     pub state: String,
     /// Nothing more will come of it.
@@ -667,9 +679,11 @@ pub async fn list(conn: &mut PgConnection, of: Of) -> Result<Vec<CommandView>, S
     };
     let rows = sqlx::query!(
         r#"select c.id, t.serial, c.command, c.incident_id, c.asked_by, u.name as "asker?", c.why, c.state, c.confirmed,
-            c.asked_at, c.not_after, c.sent_at, c.delivered_at, c.ended_at, c.tries, c.answer
+            c.asked_at, c.not_after, c.sent_at, c.delivered_at, c.ended_at, c.tries, c.answer, c.because,
+            f.name as "fence_name?"
          from command c
          join terminal t on t.id = c.terminal_id
+         left join fence f on f.id = (c.because ->> 'fence')::uuid
          left join app_user u on u.id = c.asked_by
          where c.incident_id = $1 or c.resident_id = $2 or c.id = $3
          order by c.seq desc
@@ -690,6 +704,9 @@ pub async fn list(conn: &mut PgConnection, of: Of) -> Result<Vec<CommandView>, S
             incident: row.incident_id,
             by: row.asked_by.map(|id| Person { id, name: row.asker.unwrap_or_default() }),
             why: row.why,
+            // What nobody can read is told by the sentence alone.
+            because: row.because.and_then(|because| serde_json::from_value(because).ok()),
+            fence_name: row.fence_name,
             state: row.state,
             over: row.ended_at.is_some(),
             confirmed: row.confirmed,

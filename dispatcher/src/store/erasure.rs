@@ -87,6 +87,15 @@ async fn fixes(conn: &mut PgConnection, resident: ResidentId) -> Result<u64, Sto
             and not exists (select from incident i where i.resident_id = $1 and i.closed_at is null)",
         resident.0
     )
+    .execute(&mut *conn)
+    .await?;
+    // How they came to stand so tells when they were out, and how far.
+    sqlx::query!(
+        "delete from fence_turn t using fence f
+         where f.resident_id = $1 and t.fence_id = f.id
+            and not exists (select from incident i where i.resident_id = $1 and i.closed_at is null)",
+        resident.0
+    )
     .execute(conn)
     .await?;
     Ok(fixes)

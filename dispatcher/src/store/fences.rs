@@ -18,6 +18,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 use uuid::Uuid;
 
 use super::StoreError;
+use super::fence_turns::{self, TurnView};
 use super::timeline::Head;
 use crate::access::Scope;
 use crate::clock;
@@ -318,7 +319,7 @@ impl Beliefs {
 }
 
 /// What a batch makes of that.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Believed {
     /// The count of the wearer's fences.
     pub of: i32,
@@ -328,6 +329,8 @@ pub struct Believed {
     pub state: Option<Vec<u8>>,
     /// What it comes to, unless that is as it was.
     pub stands: Option<Value>,
+    /// The last change of each fence of which something changed.
+    pub turns: Vec<(FenceId, TurnView)>,
 }
 
 /// How somebody stands with one fence, as it is kept.
@@ -455,12 +458,22 @@ pub struct FenceView {
     /// Where the wearer is, by the terminal that is worst off: `inside` or `outside`; `suspected` to be where they should
     /// not be; `doubtful`: they may be, or nothing has been heard yet.
     pub state: String,
+    /// The last change of it, by the terminal that is worst off, and what it was decided on: by which positions, how far,
+    /// how sure. None: nothing has changed since it was drawn, or since anything about the wearer's fences was.
+    pub turn: Option<TurnView>,
     /// Begins to be judged when its wearer has been inside.
     pub awaits: bool,
     /// `no`: always; `haven`, `hazard`: judged in the hours of its rules.
     pub by_rules: String,
     /// Which version this is; a change says which one it changes.
     pub version: i32,
+}
+
+impl FenceView {
+    /// Whether its wearer is well in it, and it is judged.
+    pub fn is_allowed(&self) -> bool {
+        self.active && self.by_rules != "hazard" && self.kind != Kind::Forbidden.as_str()
+    }
 }
 
 /// What somebody says that a fence is to be.
@@ -497,7 +510,8 @@ async fn views(
 ) -> Result<Vec<FenceView>, StoreError> {
     let rows = sqlx::query!(
         r#"select f.id, f.name, f.kind, st_asgeojson(f.area, 15) as "area!", f.radius_m, f.active, f.version, f.grace_s,
-            f.awaited_since is not null as "awaits!", f.by_rules, coalesce(b.state, 'doubtful') as "state!"
+            f.awaited_since is not null as "awaits!", f.by_rules, coalesce(b.state, 'doubtful') as "state!",
+            b.turn as "turn?"
          from fence f
          left join lateral (
             select case
@@ -505,12 +519,16 @@ async fn views(
                 when bool_or(b.standing = 'suspected') then 'suspected'
                 when bool_or(b.standing = 'doubtful') then 'doubtful'
                 else case f.kind when 'forbidden' then 'outside' else 'inside' end
-                end as state
+                end as state,
+                (array_agg(t.turn order by array_position(array['confirmed', 'suspected', 'doubtful'], b.standing),
+                    t.turned_at desc nulls last))[1] as turn
             from terminal_assignment a
             join resident r on r.id = a.resident_id
             join terminal_state s on s.terminal_id = a.terminal_id and s.beliefs_of = r.fences_version
                 and a.since <= s.believed_at
             cross join jsonb_to_recordset(s.beliefs) as b (fence uuid, standing text)
+            left join fence_turn t on t.fence_id = f.id and t.terminal_id = a.terminal_id
+                and t.beliefs_of = s.beliefs_of and t.turned_at >= a.since and t.turn ->> 'to' = b.standing
             where a.resident_id = f.resident_id and a.until is null and b.fence = f.id and f.active
             having count(*) > 0
          ) b on true
@@ -534,6 +552,7 @@ async fn views(
                 grace_s: row.grace_s,
                 shape: Drawn::from(&shape),
                 state: row.state,
+                turn: fence_turns::read(row.turn),
                 awaits: row.awaits,
                 by_rules: row.by_rules,
                 version: row.version,

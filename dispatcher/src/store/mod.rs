@@ -8,6 +8,7 @@ pub mod aftercare;
 pub mod appointments;
 pub mod archive;
 pub mod audit;
+pub mod because;
 pub mod board;
 pub mod briefing;
 pub mod canary;
@@ -27,6 +28,7 @@ pub mod erasure;
 pub mod facts;
 pub mod fence_rules;
 pub mod fence_trials;
+pub mod fence_turns;
 pub mod fences;
 pub mod handovers;
 pub mod incidents;
@@ -68,6 +70,7 @@ pub mod usual;
 pub mod views;
 pub mod vitals;
 pub mod watch;
+pub mod ways;
 
 use sqlx::{PgPool, Postgres, Transaction};
 

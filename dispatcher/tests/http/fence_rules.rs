@@ -136,6 +136,15 @@ async fn the_terminal_is_asked_for_more_before_anybody_is_told_that_a_rule_is_br
     assert_eq!((house.scalar::<i64>(asked).await, cases(&house).await), (1, (0, 0, 0)), "asked once, nobody is told");
     let why: String = house.scalar("select why from command where asked_by is null").await;
     assert!(why.starts_with("suspected: may be away for"), "{why}");
+    let operator = house.log_in("operator").await;
+    let told = house.get(&operator, &format!("/api/v1/residents/{}/commands", house.resident)).await;
+    let told = &told.body["commands"][0];
+    let because = json!({
+        "is": "rule", "fence": fence, "expect": "not_away", "from_minute": 0, "until_minute": 1440, "allowed_s": 7_200,
+    });
+    assert_eq!((&told["because"], &told["why"]), (&because, &json!(why)), "{told:#}");
+    let name: String = house.scalar("select name from fence").await;
+    assert_eq!(told["fence_name"], json!(name));
 }
 
 #[sqlx::test(migrations = "./migrations")]

@@ -297,6 +297,43 @@ async fn a_fence_around_somewhere_else_asks_what_to_do(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "./migrations")]
+async fn a_way_asks_what_to_do_of_somebody_who_is_off_it_and_in_no_other_place_of_theirs(pool: PgPool) {
+    let house = House::open(pool).await;
+    let admin = house.log_in("admin").await;
+    house.press().await;
+    let path = format!("/api/v1/residents/{}/fences", house.resident);
+    // Two kilometres from home.
+    let line =
+        |lat: f64| json!({ "type": "corridor", "coordinates": [[112.96, lat], [112.97, lat]], "half_width_m": 40.0 });
+    let draft = |choice: Option<&str>| json!({ "name": "上学路", "shape": line(28.228), "when_outside": choice });
+    let asked = house.post(&admin, &path, draft(None)).await;
+    assert_eq!((asked.status, asked.reason()), (StatusCode::CONFLICT, "wearer_outside"), "{asked:?}");
+    let away_m = asked.body["error"]["choices"]["distance_m"].as_f64().unwrap();
+    assert!((1_900.0..2_300.0).contains(&away_m), "{asked:?}");
+    let waits = house.post(&admin, &path, draft(Some("wait"))).await;
+    assert_eq!((&waits.body["active"], &waits.body["awaits"]), (&json!(false), &json!(true)), "{waits:?}");
+
+    // Whoever is at home is well, and a way or a park elsewhere takes nothing from that.
+    assert_eq!(draw(&house, &admin, circle(112.938, 28.228, 300.0)).await.status, StatusCode::CREATED);
+    let way = draw(&house, &admin, line(28.229)).await;
+    assert_eq!((way.status, &way.body["active"]), (StatusCode::CREATED, &json!(true)), "{way:?}");
+    assert_eq!(draw(&house, &admin, circle(112.97, 28.228, 300.0)).await.status, StatusCode::CREATED);
+    let river = json!({ "name": "河", "kind": "forbidden", "shape": circle(112.938, 28.228, 600.0) });
+    assert_eq!(house.post(&admin, &path, river).await.reason(), "wearer_outside", "a river counts by itself");
+    // A way is no other place than itself.
+    house.execute("update fence set active = false where kind = 'safe'").await;
+    let fence = format!("/api/v1/fences/{}", way.body["id"].as_str().unwrap());
+    let moved = json!({ "version": 1, "name": "上学路", "shape": line(28.23) });
+    assert_eq!(house.call(&admin, Method::PUT, &fence, Some(moved)).await.reason(), "wearer_outside");
+
+    // They walk on it: the one that waits begins.
+    house.execute("update terminal_state set place = st_setsrid(st_makepoint(112.965, 28.2281), 4326)::geography, place_received_at = now() + interval '1 second'").await;
+    dispatcher::rules::look_once(&house.desk).await.unwrap();
+    let begun = "select count(*) from fence where kind = 'corridor' and active and awaited_since is null";
+    assert_eq!(house.scalar::<i64>(begun).await, 2);
+}
+
+#[sqlx::test(migrations = "./migrations")]
 async fn a_fence_is_tried_against_the_last_days_and_nothing_is_saved(pool: PgPool) {
     let house = House::open(pool).await;
     let admin = house.log_in("admin").await;

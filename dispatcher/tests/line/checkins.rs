@@ -3,11 +3,12 @@
 use dispatcher::checkins::{self, Looked};
 use dispatcher::clock;
 use dispatcher::store::checkins as store;
+use dispatcher::store::watch::{self, Jump};
 use domain::checkin::{Plan, Way};
 use domain::hours::TimeOfDay;
 use domain::id::IncidentId;
-use domain::incident::{Input, Level};
-use jiff::SignedDuration;
+use domain::incident::{Authority, Incident, Input, Level, ToldState};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -117,6 +118,64 @@ async fn a_missed_check_in_opens_one_welfare_incident_that_says_why(pool: PgPool
     // Whoever presses then is heard in the case.
     district.take_one(District::report("P1", Event::CheckIn, 9)).await;
     assert_eq!(count(&district, "select count(*) from incident_entry where what = 'checked_in'").await, 1);
+}
+
+/// As if so many seconds had passed.
+async fn pass(district: &District, incident: IncidentId, seconds: i64) -> Incident {
+    let mut conn = district.desk_pool.acquire().await.unwrap();
+    watch::shift_deadlines(&mut conn, Jump { by: SignedDuration::from_secs(-seconds), shows: Timestamp::MAX })
+        .await
+        .unwrap();
+    drop(conn);
+    district.desk.apply(incident, Input::Wake).await.unwrap()
+}
+
+/// Which contacts have had their turns, and what came of it.
+fn turns(incident: &Incident) -> Vec<(i16, ToldState)> {
+    incident.told.iter().map(|told| (told.rank.0, told.state)).collect()
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn of_somebody_who_is_missed_the_second_contact_is_told_when_the_first_does_not_answer(pool: PgPool) {
+    let (district, resident) = waiting(pool, &[Way::Key]).await;
+    run(
+        &district,
+        "update contact set webhook_url = 'http://127.0.0.1:1/first', webhook_secret = 'the family''s own key'",
+    )
+    .await;
+    sqlx::query(
+        "insert into contact (resident_id, rank, name, relation, phone, webhook_url, webhook_secret, told_of)
+         select $1, 1 + n, '联系人', '邻居', '0731-1', 'http://127.0.0.1:1/' || n, 'the family''s own key', told_of
+         from generate_series(1, 2) n, lateral (
+            select told_of from contact where resident_id = $1 order by rank limit 1) first",
+    )
+    .bind(resident)
+    .execute(&district.desk_pool)
+    .await
+    .unwrap();
+    assert_eq!(look(&district).await.missed, 1);
+    let incident: Uuid = sqlx::query_scalar("select id from incident").fetch_one(&district.desk_pool).await.unwrap();
+    let incident = IncidentId(incident);
+    let by = district.operator;
+
+    let told = district.desk.apply(incident, Input::Wake).await.unwrap();
+    assert_eq!(turns(&told), [(1, ToldState::Told)]);
+    let every = domain::incident::Policy::default().contact_every.as_secs();
+    assert_eq!(turns(&pass(&district, incident, every - 10).await), [(1, ToldState::Told)], "the first has their time");
+    assert_eq!(turns(&pass(&district, incident, 20).await), [(1, ToldState::Told), (2, ToldState::Told)]);
+    let sent = "select count(distinct target) from outbox where channel = 'webhook' and what = 'alert'";
+    assert_eq!(count(&district, sent).await, 2, "each is written to");
+    // Somebody who is there has it, and a contact knows: nobody else is alarmed.
+    run(
+        &district,
+        r"insert into session (token_sha256, user_id, csrf, expires_at, seen_at, active_at)
+          select '\x01', id, 'x', 'infinity', 'infinity', 'infinity' from app_user",
+    )
+    .await;
+    run(&district, "update contact_told set state = 'reached' where rank = 2").await;
+    district.desk.apply(incident, Input::Claim { by, authority: Authority::Operator }).await.unwrap();
+    let later = pass(&district, incident, 10 * every).await;
+    assert_eq!(turns(&later), [(1, ToldState::Told), (2, ToldState::Reached)]);
 }
 
 #[sqlx::test(migrations = "./migrations")]

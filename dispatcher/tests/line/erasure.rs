@@ -86,6 +86,11 @@ async fn where_somebody_went_is_erased_but_for_open_cases_and_every_chain_holds(
     assert!((20..60).contains(&kept), "{kept} of {told}");
     assert_eq!(erased, Erased { learnt: u64::try_from(days).unwrap(), fixes: told - kept, lines: 0, open_cases: 1 });
     assert!(ways(&district, case).await.iter().all(Option::is_some));
+    let turns = "select count(*) from fence_turn t join fence f on f.id = t.fence_id where f.resident_id = $1";
+    let turns = async |resident: Uuid| -> i64 {
+        sqlx::query_scalar(turns).bind(resident).fetch_one(&district.desk_pool).await.unwrap()
+    };
+    assert_eq!((turns(one).await, turns(other).await), (1, 0));
     assert_eq!(learnt(&district, one).await, (0, false));
 
     let by = district.operator;
@@ -96,6 +101,7 @@ async fn where_somebody_went_is_erased_but_for_open_cases_and_every_chain_holds(
     assert_eq!(ways(&district, case).await, [None, None]);
     must_hold(&district, case).await;
     assert_eq!(fixes(&district, "P1").await, 0);
+    assert_eq!(turns(one).await, 0, "how they came to be where they are tells when they were out");
     // Of those days nothing is learnt again.
     sqlx::query("update usual set learn_at = now()").execute(&district.desk_pool).await.unwrap();
     while dispatcher::usual::learn_next(&district.desk).await.unwrap() {}

@@ -1,10 +1,14 @@
 //! Wearers who walk out of their fences, and receivers that only seem to.
 
 use crate::district::District;
+use dispatcher::store::fence_turns::TurnView;
+use dispatcher::store::fences;
 use dispatcher::{clock, rules};
 use domain::id::IncidentId;
 use domain::incident::{Authority, ClosedBy, Closure, Input, Level, Outcome as Ending, Task};
 use domain::place::Source;
+use domain::whereabouts::Standing;
+use domain::word::Word as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -124,6 +128,14 @@ async fn who_may_have_left_is_asked_for_more_before_anybody_is_woken(pool: PgPoo
     assert_eq!(asked.len(), 1, "{asked:?}");
     assert_eq!(asked[0].0, json!({ "do": "burst", "every_s": 20, "for_s": 300 }));
     assert!(asked[0].1.starts_with("suspected: "), "{asked:?}");
+    // The same as data, for who reads another language.
+    let because: Value =
+        sqlx::query_scalar("select because from command").fetch_one(&district.desk_pool).await.unwrap();
+    assert_eq!((&because["is"], &because["turn"]["to"]), (&json!("turned"), &json!("suspected")), "{because:#}");
+    let fence: uuid::Uuid = sqlx::query_scalar("select id from fence").fetch_one(&district.desk_pool).await.unwrap();
+    assert_eq!(because["fence"], json!(fence));
+    let since = because["turn"]["since"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert!(asked[0].1.contains(&since.strftime("%H:%M:%SZ").to_string()), "{asked:?}, {because:#}");
     let whose: (String, bool) = sqlx::query_as(
         "select t.serial, c.resident_id is not null and c.incident_id is null
          from command c join terminal t on t.id = c.terminal_id",
@@ -162,6 +174,133 @@ async fn a_wandering_incident_says_which_fixes_how_far_how_sure_and_which_way(po
     assert!(data["explanation"].as_str().unwrap().starts_with("confirmed: "), "{data:#}");
     let filed: i64 = sqlx::query_scalar("select count(*) from fix").fetch_one(&district.desk_pool).await.unwrap();
     assert_eq!(filed, i64::try_from(leaves(13).len()).unwrap());
+}
+
+/// How the first fence's wearer stands with it, and how they came to.
+async fn told(district: &District) -> (String, Option<TurnView>) {
+    let mut conn = district.desk_pool.acquire().await.unwrap();
+    let resident = sqlx::query_scalar("select resident_id from fence order by created_at, id limit 1");
+    let resident: uuid::Uuid = resident.fetch_one(&mut *conn).await.unwrap();
+    let fence = fences::of_resident(&mut conn, resident).await.unwrap().remove(0);
+    (fence.state, fence.turn)
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn every_change_of_how_somebody_stands_with_a_fence_is_told_with_its_explanation(pool: PgPool) {
+    let district = District::new(pool).await;
+    fence(&district, &["P1"]).await;
+    walk(&district, "P1", &stays(70, 4, 0.0)).await;
+    assert_eq!(told(&district).await, ("inside".to_owned(), None), "nothing has changed");
+    let mut seen: Vec<TurnView> = Vec::new();
+    for step in [leaves(60), comes_back(46)].concat() {
+        walk(&district, "P1", &[step]).await;
+        let (state, turn) = told(&district).await;
+        if let Some(turn) = turn.filter(|turn| seen.last() != Some(turn)) {
+            let to = match turn.to {
+                Standing::Confirmed => "outside",
+                Standing::Inside | Standing::Returned => "inside",
+                Standing::Doubtful | Standing::Suspected => turn.to.as_str(),
+            };
+            assert_eq!(state, to, "{turn:?}");
+            seen.push(turn);
+        }
+    }
+    let place = |to| seen.iter().position(|turn| turn.to == to).unwrap();
+    let (suspected, left, back) = (place(Standing::Suspected), place(Standing::Confirmed), place(Standing::Returned));
+    assert!(suspected < left && left < back, "{seen:?}");
+    assert!(seen.windows(2).all(|two| two[0].to == two[1].from), "one follows from the other: {seen:?}");
+    // The suspicion says as much as the case does.
+    let turn = &seen[suspected];
+    assert!((0.6..0.995).contains(&turn.chance) && turn.distance_m > 0.0 && turn.since <= turn.at, "{turn:?}");
+    assert!(!turn.stories.is_empty() && turn.fixes.last().is_some_and(|fix| fix.at == turn.at), "{turn:?}");
+    assert_eq!(turn.fixes.last().unwrap().accuracy_m, Some(8.0), "{turn:?}");
+    let entries = entries(&district).await;
+    assert_eq!(
+        entries.iter().map(|(_, data)| &data["chance"]).collect::<Vec<_>>(),
+        [&json!(seen[left].chance), &json!(seen[back].chance)]
+    );
+    assert!(seen[back].chance < 0.06 && seen[back].distance_m < 0.0, "{:?}", seen[back]);
+
+    // What was judged of another area is not told of this one, nor what somebody else did who wore the terminal.
+    let kept = "select count(*) from fence_turn";
+    let count = async || sqlx::query_scalar::<_, i64>(kept).fetch_one(&district.desk_pool).await.unwrap();
+    assert_eq!(count().await, 1, "the last of each");
+    let run = async |sql: &'static str| sqlx::query(sql).execute(&district.desk_pool).await.unwrap();
+    run("update terminal_assignment set since = now() where until is null").await;
+    assert_eq!(told(&district).await, ("doubtful".to_owned(), None));
+    run("update terminal_assignment set since = now() - interval '2 hours' where until is null").await;
+    assert_eq!(told(&district).await.1.as_ref(), seen.last());
+    run("update fence set radius_m = 300").await;
+    walk(&district, "P1", &stays(10, 2, 0.0)).await;
+    assert_eq!(told(&district).await, ("inside".to_owned(), None));
+    run("delete from fence").await;
+    assert_eq!(count().await, 0, "it goes with its fence");
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn of_two_terminals_the_one_that_is_worse_off_says_how_somebody_came_to_stand_so(pool: PgPool) {
+    let district = District::new(pool).await;
+    fence(&district, &["P1"]).await;
+    sqlx::query(
+        "update terminal_assignment set resident_id = (select resident_id from fence)
+         where terminal_id = (select id from terminal where serial = 'P2') and until is null",
+    )
+    .execute(&district.desk_pool)
+    .await
+    .unwrap();
+    walk(&district, "P1", &leaves(60)).await;
+    // The other has been away, and is back: that came later.
+    walk(&district, "P2", &[leaves(40), comes_back(26)].concat()).await;
+    let (state, turn) = told(&district).await;
+    assert_eq!((state.as_str(), turn.map(|turn| turn.to)), ("outside", Some(Standing::Confirmed)));
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn who_is_missed_by_a_rule_is_looked_for_by_the_way_that_they_went_as_well(pool: PgPool) {
+    let district = District::new(pool).await;
+    fence(&district, &["P1"]).await;
+    let run = async |sql: &'static str| sqlx::query(sql).execute(&district.desk_pool).await.unwrap();
+    run("insert into fence_rule (id, fence_id, expect, days, from_minute, until_minute, allowed_s, grace_s)
+         select gen_random_uuid(), id, 'inside', 'every', 0, 1440, 0, 0 from fence")
+    .await;
+    walk(&district, "P1", &leaves(13)).await;
+    assert!(wandering(&district).await.is_empty(), "a fence with rules is judged by them alone");
+    rules::look_once(&district.desk).await.unwrap();
+    assert_eq!(wandering(&district).await, [(1, false)]);
+    let data: Value = sqlx::query_scalar("select data from incident_entry where what = 'rule_broken'")
+        .fetch_one(&district.desk_pool)
+        .await
+        .unwrap();
+    let number = |value: &Value| value.as_f64().unwrap();
+    // North, on foot.
+    let heading = number(&data["heading_deg"]);
+    assert!(!(20.0..340.0).contains(&heading) && (2.0..7.0).contains(&number(&data["speed_kmh"])), "{data:#}");
+    assert!(number(&data["chance"]) >= 0.995 && number(&data["stories"]["walks"]) > 0.9, "{data:#}");
+    assert_eq!(data["serial"], "P1");
+    // From where they went on, and not from where they sat before.
+    let track: Vec<[f64; 2]> = serde_json::from_value(data["track"].clone()).unwrap();
+    assert!((3..leaves(13).len()).contains(&track.len()), "{data:#}");
+    assert!(track.is_sorted_by_key(|[_, lat]| *lat) && track[0][1] > HOME.0 + 0.0005, "{data:#}");
+    assert_eq!(data["at"], data["fixes"].as_array().unwrap().last().unwrap()["at"], "{data:#}");
+    // The nearest to ask are near to where they are.
+    let at: (f64, f64) = sqlx::query_as("select st_y(place::geometry), st_x(place::geometry) from incident_place")
+        .fetch_one(&district.desk_pool)
+        .await
+        .unwrap();
+    assert!((at.0 - track.last().unwrap()[1]).abs() < 1e-6, "{at:?}, {track:?}");
+
+    // Of whom no more is known than how they stand, that is told, and the places.
+    run("delete from rule_breach").await;
+    run("update terminal_state set whereabouts = null").await;
+    run("update rule_watch set wake_at = now()").await;
+    rules::look_once(&district.desk).await.unwrap();
+    let told: Vec<Value> =
+        sqlx::query_scalar("select data from incident_entry where what = 'rule_broken' order by seq")
+            .fetch_all(&district.desk_pool)
+            .await
+            .unwrap();
+    assert_eq!(told.len(), 2);
+    assert_eq!((&told[1]["track"], told[1].get("heading_deg")), (&data["track"], None), "{:#}", told[1]);
 }
 
 #[sqlx::test(migrations = "./migrations")]

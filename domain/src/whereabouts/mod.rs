@@ -37,6 +37,6 @@ pub use self::outline::{BadArea, CORNERS_MAX, Line, Mend, Mended, mended};
 pub use self::round::see_all;
 pub use self::standing::{Kind, Standing, Zone};
 pub use self::turn::{Evidence, Turn};
-pub use self::watch::{Change, Heading, Step, is_away};
+pub use self::watch::{Change, Heading, Noticed, Step, is_away};
 pub use self::wearer::Wearer;
 pub use self::window::LATE_MAX;

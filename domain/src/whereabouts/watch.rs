@@ -50,6 +50,15 @@ pub struct Change {
     pub heading: Option<Heading>,
 }
 
+/// What one fix changes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Noticed {
+    /// Of each zone.
+    pub turns: Vec<Turn>,
+    /// Of all of them together.
+    pub changes: Vec<Change>,
+}
+
 /// Whether somebody is where they should not be who stands so with each of their zones.
 pub fn is_away(standings: impl IntoIterator<Item = (Kind, Standing)>) -> bool {
     // Without a place of their own that always holds they are away from nowhere.
@@ -91,11 +100,21 @@ fn step(was: Standing, is: Standing) -> Option<Step> {
 impl Wearer {
     /// Takes one fix, when it arrives, and tells what it means for all of their zones together.
     pub fn watch(&mut self, fix: &Fix) -> Vec<Change> {
+        self.notice(fix).changes
+    }
+
+    /// The same, with what changes of each zone alone.
+    pub fn notice(&mut self, fix: &Fix) -> Noticed {
         let was = self.allowed();
-        let mut turns = self.see(fix);
+        let turns = self.see(fix);
         if turns.is_empty() {
-            return Vec::new();
+            return Noticed::default();
         }
+        Noticed { changes: self.changes(was, turns.clone()), turns }
+    }
+
+    /// What turns come to for somebody who stood so with all of their zones.
+    fn changes(&self, was: Standing, mut turns: Vec<Turn>) -> Vec<Change> {
         let mut changes = Vec::new();
         if let Some(step) = step(was, self.allowed()) {
             let is_told_by = |turn: &Turn| {

@@ -1,5 +1,6 @@
 //! What must hold of the engine whatever comes. How well it does is measured: `docs/wandering.md`.
 
+mod anywhere;
 mod areas;
 mod by_rules;
 mod kept;
