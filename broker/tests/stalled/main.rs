@@ -107,7 +107,7 @@ async fn beside_a_gateway_that_takes_no_telemetry_the_doors_memory_is_bounded_an
     let (presses, most) = soon("presses are taken", pressing).await.unwrap();
     let grown = most.saturating_sub(before);
     let said = (FLOOD.len() * MESSAGES) as u64;
-    eprintln!("{} MB more in memory beside {} MB; {presses} presses", grown >> 20, said * BODY_BYTES as u64 >> 20);
+    eprintln!("{} MB more in memory beside {} MB; {presses} presses", grown >> 20, (said * BODY_BYTES as u64) >> 20);
     assert_eq!(counters.telemetry.get(), said);
     assert!(grown < GROWS_MAX_BYTES, "{grown} bytes more");
     assert_eq!((counters.alerts.get(), counters.without_receipt.get()), (presses, 0));
