@@ -65,9 +65,9 @@ async fn beside_a_gateway_that_takes_no_telemetry_the_doors_memory_is_bounded_an
     let gateways = door.broker.gateways();
     until("the gateway is known", || gateways() == 1).await;
     let stalled = stalled_line(&door, "g1").await;
-    let (mut presser, _) = Raw::v4_with(&door, "P9", |connect| connect.keep_alive = 3600).await;
-    presser.publish_v4("ydt/1/P9/alert", 1, "help").await;
-    presser.hear_puback(1).await;
+    let (mut wearer, _) = Raw::v4_with(&door, "P9", |connect| connect.keep_alive = 3600).await;
+    wearer.publish_v4("ydt/1/P9/alert", 1, "help").await;
+    wearer.hear_puback(1).await;
 
     let before = resident();
     let is_over = Arc::new(AtomicBool::new(false));
@@ -77,8 +77,8 @@ async fn beside_a_gateway_that_takes_no_telemetry_the_doors_memory_is_bounded_an
             let (mut pid, mut presses, mut most) = (1, 1_u64, 0);
             while !is_over.load(Ordering::Relaxed) || presses < 20 {
                 (pid, presses) = (pid % 60_000 + 1, presses + 1);
-                presser.publish_v4("ydt/1/P9/alert", pid, "help").await;
-                presser.hear_puback(pid).await;
+                wearer.publish_v4("ydt/1/P9/alert", pid, "help").await;
+                wearer.hear_puback(pid).await;
                 most = resident().max(most);
             }
             (presses, most)
