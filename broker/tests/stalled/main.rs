@@ -65,9 +65,9 @@ async fn beside_a_gateway_that_takes_no_telemetry_the_doors_memory_is_bounded_an
     let gateways = door.broker.gateways();
     until("the gateway is known", || gateways() == 1).await;
     let stalled = stalled_line(&door, "g1").await;
-    let (mut presser, _) = Raw::v4_with(&door, "P9", |connect| connect.keep_alive = 3600).await;
-    presser.publish_v4("ydt/1/P9/alert", 1, "help").await;
-    presser.hear_puback(1).await;
+    let (mut wearer, _) = Raw::v4_with(&door, "P9", |connect| connect.keep_alive = 3600).await;
+    wearer.publish_v4("ydt/1/P9/alert", 1, "help").await;
+    wearer.hear_puback(1).await;
 
     let before = resident();
     let is_over = Arc::new(AtomicBool::new(false));
@@ -77,8 +77,8 @@ async fn beside_a_gateway_that_takes_no_telemetry_the_doors_memory_is_bounded_an
             let (mut pid, mut presses, mut most) = (1, 1_u64, 0);
             while !is_over.load(Ordering::Relaxed) || presses < 20 {
                 (pid, presses) = (pid % 60_000 + 1, presses + 1);
-                presser.publish_v4("ydt/1/P9/alert", pid, "help").await;
-                presser.hear_puback(pid).await;
+                wearer.publish_v4("ydt/1/P9/alert", pid, "help").await;
+                wearer.hear_puback(pid).await;
                 most = resident().max(most);
             }
             (presses, most)
@@ -107,7 +107,7 @@ async fn beside_a_gateway_that_takes_no_telemetry_the_doors_memory_is_bounded_an
     let (presses, most) = soon("presses are taken", pressing).await.unwrap();
     let grown = most.saturating_sub(before);
     let said = (FLOOD.len() * MESSAGES) as u64;
-    eprintln!("{} MB more in memory beside {} MB; {presses} presses", grown >> 20, said * BODY_BYTES as u64 >> 20);
+    eprintln!("{} MB more in memory beside {} MB; {presses} presses", grown >> 20, (said * BODY_BYTES as u64) >> 20);
     assert_eq!(counters.telemetry.get(), said);
     assert!(grown < GROWS_MAX_BYTES, "{grown} bytes more");
     assert_eq!((counters.alerts.get(), counters.without_receipt.get()), (presses, 0));
