@@ -42,7 +42,7 @@ async fn a_press_opens_one_incident_and_every_further_press_is_appended(pool: Pg
 #[sqlx::test(migrations = "./migrations")]
 async fn a_press_does_not_wait_for_whoever_stores_a_position_of_its_terminal(pool: PgPool) {
     let district = District::new(pool).await;
-    let mut storing = district.desk_pool.begin().await.unwrap();
+    let mut storing = dispatcher::store::begin(&district.desk_pool).await.unwrap();
     sqlx::query(
         "select from terminal_state where terminal_id = (select id from terminal where serial = 'P1') for update",
     )
