@@ -30,7 +30,7 @@ const DRAWN_WITHIN: Duration = Duration::from_mins(3);
 /// After this somebody has to telephone.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(15);
 /// So long the database is away.
-const AWAY_FOR: Duration = Duration::from_secs(60);
+const AWAY_FOR: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_can_read_rings_on_the_alert_lane_and_is_kept_on_the_other() {
