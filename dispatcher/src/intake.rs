@@ -106,7 +106,7 @@ impl Desk {
     /// was promised anything was promised the press, which is stored; where it came from is kept with the case.
     fn follow_up(self, told: Vec<Report>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            if let Err(cause) = self.take_together(&told, Fences::Judged).await {
+            if let Err(cause) = self.take(&told).await {
                 warn!(%cause, reports = told.len(), "positions that came with presses could not be taken in");
             }
         })
@@ -599,7 +599,8 @@ impl<'r> Batch<'r> {
         }
         let mut turned = Vec::new();
         for (terminal, mut believed) in self.judged.believed() {
-            if let Some(state) = states.get_mut(&terminal).filter(|_| self.locked.contains_key(&terminal)) {
+            // Judged is only whose row is held.
+            if let Some(state) = states.get_mut(&terminal) {
                 let of = believed.of;
                 let turns = std::mem::take(&mut believed.turns).into_iter();
                 turned.extend(turns.map(|(fence, turn)| Turned { terminal, fence, of, turn }));
